@@ -1,0 +1,22 @@
+find_package(Threads REQUIRED)
+find_package(fmt REQUIRED)
+find_package(TBB REQUIRED)
+find_package(Eigen3 3.4 REQUIRED NO_MODULE)
+find_package(yaml-cpp REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(OpenSSL REQUIRED)
+find_package(OpenMP REQUIRED)  # oneDNN's own thread pool, held to one thread a caller
+find_package(Boost 1.74 REQUIRED COMPONENTS filesystem)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
+pkg_check_modules(SENTENCEPIECE REQUIRED IMPORTED_TARGET sentencepiece)
+# Debian's oneDNN package configuration asks for OpenCL, which the CPU engine does not need.
+find_library(JLCM_DNNL_LIBRARY dnnl REQUIRED)
+find_path(JLCM_DNNL_INCLUDE oneapi/dnnl/dnnl.hpp REQUIRED)
+add_library(DNNL::dnnl UNKNOWN IMPORTED)
+set_target_properties(DNNL::dnnl PROPERTIES IMPORTED_LOCATION ${JLCM_DNNL_LIBRARY}
+  INTERFACE_INCLUDE_DIRECTORIES ${JLCM_DNNL_INCLUDE})
+if(JLCM_TESTS)
+  find_package(Catch2 2.13 REQUIRED)
+endif()

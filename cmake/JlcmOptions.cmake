@@ -1,0 +1,38 @@
+# Build-wide settings. Nothing here depends on the machine that compiles: instruction sets beyond the
+# baseline are chosen at run time (core/backend/cpu).
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "Build type" FORCE)
+endif()
+
+option(JLCM_TESTS "Build the tests" ON)
+option(JLCM_BENCH "Build the benchmarks" OFF)
+option(JLCM_WERROR "Treat warnings as errors" ON)
+set(JLCM_SANITIZE "" CACHE STRING "Sanitizers: 'address,undefined', 'thread' or empty")
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+set(CMAKE_LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib)
+
+find_program(JLCM_CCACHE ccache)
+if(JLCM_CCACHE)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${JLCM_CCACHE})
+endif()
+
+add_library(jlcm_settings INTERFACE)
+target_include_directories(jlcm_settings INTERFACE ${CMAKE_SOURCE_DIR})
+# -ffp-contract=off: the same source gives the same rounding wherever the compiler inlines it.
+target_compile_options(jlcm_settings INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor
+  -Woverloaded-virtual -ffp-contract=off $<$<BOOL:${JLCM_WERROR}>:-Werror>)
+if(JLCM_SANITIZE)
+  target_compile_options(jlcm_settings INTERFACE -fsanitize=${JLCM_SANITIZE} -fno-omit-frame-pointer
+    -fno-sanitize-recover=all -g1)
+  target_link_options(jlcm_settings INTERFACE -fsanitize=${JLCM_SANITIZE})
+  if(JLCM_SANITIZE MATCHES "thread")
+    # ThreadSanitizer reports false races inside oneTBB; the parallel seam then runs on std::thread.
+    target_compile_definitions(jlcm_settings INTERFACE JLCM_STD_THREADS)
+  endif()
+endif()

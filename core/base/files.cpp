@@ -1,0 +1,122 @@
+#include "core/base/files.hpp"
+
+#include <cerrno>
+#include <cstring>
+#include <system_error>
+#include <utility>
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/base/error.hpp"
+
+namespace jlcm {
+namespace {
+
+[[noreturn]] void fail_system(const std::string& what, const std::filesystem::path& path) {
+    const int code = errno;
+    const ErrorKind kind = code == ENOENT || code == EISDIR || code == ENOTDIR ? ErrorKind::input : ErrorKind::system;
+    std::string advice;
+    if (code == ENOSPC || code == EDQUOT) advice = "; free some space or choose another directory";
+    throw Error(kind, fmt::format("{}: cannot {}: {}{}", path.string(), what, std::strerror(code), advice));
+}
+
+}  // namespace
+
+MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
+    const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    if (descriptor < 0) fail_system("open", path);
+    struct stat status {};
+    if (::fstat(descriptor, &status) != 0 || !S_ISREG(status.st_mode)) {
+        ::close(descriptor);
+        fail("{}: not a regular file", path.string());
+    }
+    size_ = static_cast<std::size_t>(status.st_size);
+    if (size_ > 0) {
+        void* mapping = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, descriptor, 0);
+        if (mapping == MAP_FAILED) {
+            const int code = errno;
+            ::close(descriptor);
+            errno = code;
+            fail_system("map", path);
+        }
+        data_ = static_cast<const std::byte*>(mapping);
+    }
+    ::close(descriptor);
+}
+
+MappedFile::MappedFile(MappedFile&& other) noexcept
+    : path_(std::move(other.path_)),
+      data_(std::exchange(other.data_, nullptr)),
+      size_(std::exchange(other.size_, 0)) {}
+
+MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
+    std::swap(path_, other.path_);
+    std::swap(data_, other.data_);
+    std::swap(size_, other.size_);
+    return *this;
+}
+
+MappedFile::~MappedFile() {
+    if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);  // NOLINT: munmap takes a mutable pointer
+}
+
+AtomicFile::AtomicFile(std::filesystem::path path) : path_(std::move(path)) {
+    temporary_ = path_;
+    temporary_ += fmt::format(".tmp.{}", ::getpid());
+    if (path_.has_parent_path()) {
+        std::error_code error;
+        std::filesystem::create_directories(path_.parent_path(), error);
+        if (error) {
+            errno = error.value();
+            fail_system("create the directory", path_.parent_path());
+        }
+    }
+    descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (descriptor_ < 0) fail_system("create", temporary_);
+}
+
+AtomicFile::~AtomicFile() {
+    if (descriptor_ < 0) return;
+    ::close(descriptor_);
+    ::unlink(temporary_.c_str());
+}
+
+void AtomicFile::write(std::span<const std::byte> bytes) {
+    while (!bytes.empty()) {
+        const ssize_t written = ::write(descriptor_, bytes.data(), bytes.size());
+        if (written < 0) {
+            if (errno == EINTR) continue;
+            fail_system("write", path_);
+        }
+        bytes = bytes.subspan(static_cast<std::size_t>(written));
+        position_ += static_cast<std::uint64_t>(written);
+    }
+}
+
+void AtomicFile::commit() {
+    if (::fsync(descriptor_) != 0) fail_system("write", path_);
+    ::close(std::exchange(descriptor_, -1));
+    if (::rename(temporary_.c_str(), path_.c_str()) != 0) {
+        const int code = errno;
+        ::unlink(temporary_.c_str());
+        errno = code;
+        fail_system("rename into place", path_);
+    }
+}
+
+std::string read_file(const std::filesystem::path& path) {
+    const MappedFile file(path);
+    const auto bytes = file.bytes();
+    return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};  // NOLINT: bytes to chars
+}
+
+void write_file(const std::filesystem::path& path, std::string_view text) {
+    AtomicFile file(path);
+    file.write(text);
+    file.commit();
+}
+
+}  // namespace jlcm

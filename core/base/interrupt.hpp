@@ -1,0 +1,15 @@
+#pragma once
+// Ctrl-C and SIGTERM ask long work to stop at its next safe point; a second one ends the process at once.
+
+namespace jlcm {
+
+/// Installs the handlers. Programs call it once, first thing.
+void catch_interrupts();
+
+/// Whether a stop has been asked for.
+[[nodiscard]] bool interrupt_requested();
+
+/// Throws an `interrupted` error where a stop has been asked for. Call between steps, with the state saved.
+void throw_if_interrupted();
+
+}  // namespace jlcm

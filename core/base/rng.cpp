@@ -28,21 +28,24 @@ std::uint64_t fnv1a(std::string_view text) {
     return hash;
 }
 
+std::array<std::uint32_t, 2> halves(std::uint64_t word) {
+    return {static_cast<std::uint32_t>(word), static_cast<std::uint32_t>(word >> 32)};
+}
+
 }  // namespace
 
-Rng::Rng(std::uint64_t seed, std::string_view stream) {
-    const std::uint64_t name = fnv1a(stream);
-    key_ = {static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32)};
-    stream_ = {static_cast<std::uint32_t>(name), static_cast<std::uint32_t>(name >> 32)};
-}
+Rng::Rng(std::uint64_t seed, std::string_view stream) : key_(halves(seed)), stream_(halves(fnv1a(stream))) {}
 
 std::uint64_t Rng::bits(std::uint64_t index) const {
     const auto out = philox(
-        {static_cast<std::uint32_t>(index), static_cast<std::uint32_t>(index >> 32), stream_[0], stream_[1]}, key_);
+        {static_cast<std::uint32_t>(index), static_cast<std::uint32_t>(index >> 32), stream_[0], stream_[1]},
+        key_);
     return (static_cast<std::uint64_t>(out[1]) << 32) | out[0];
 }
 
-double Rng::uniform(std::uint64_t index) const { return static_cast<double>(bits(index) >> 11) * 0x1.0p-53; }
+double Rng::uniform(std::uint64_t index) const {
+    return static_cast<double>(bits(index) >> 11) * 0x1.0p-53;
+}
 
 double Rng::normal(std::uint64_t index) const {
     const double radius = std::sqrt(-2.0 * std::log1p(-uniform(2 * index)));
@@ -53,7 +56,8 @@ std::vector<std::int64_t> Rng::permutation(std::int64_t n) const {
     std::vector<std::int64_t> order(static_cast<std::size_t>(n));
     std::iota(order.begin(), order.end(), std::int64_t{0});
     for (std::int64_t i = n - 1; i > 0; --i) {
-        const auto j = static_cast<std::size_t>(bits(static_cast<std::uint64_t>(i)) % static_cast<std::uint64_t>(i + 1));
+        const auto j =
+            static_cast<std::size_t>(bits(static_cast<std::uint64_t>(i)) % static_cast<std::uint64_t>(i + 1));
         std::swap(order[static_cast<std::size_t>(i)], order[j]);
     }
     return order;

@@ -53,8 +53,8 @@ class Tensor {
     [[nodiscard]] static Tensor zeros(Shape shape, DType type = DType::f32);
     /// A copy of `values`.
     template <class T>
-    [[nodiscard]] static Tensor from(Shape shape, std::span<const T> values) {
-        Tensor tensor = empty(std::move(shape), DTypeOf<T>::value);
+    [[nodiscard]] static Tensor from(const Shape& shape, std::span<const T> values) {
+        Tensor tensor = empty(shape, DTypeOf<T>::value);
         ensure(tensor.size() == static_cast<std::int64_t>(values.size()), "{} values for shape {}", values.size(),
                to_string(tensor.shape()));
         std::copy(values.begin(), values.end(), tensor.data<T>());

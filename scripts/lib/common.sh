@@ -1,0 +1,76 @@
+# Sourced by the scripts beside it: messages, the cache directory, checks that fail with what to do next.
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+cache=${JLCM_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/jlcm}
+export JLCM_CACHE=$cache
+python=/usr/bin/python3 # Debian's own: what python3-venv belongs to
+
+say() { printf '== %s\n' "$*"; }
+warn() { printf 'warning: %s\n' "$*" >&2; }
+
+# die WHAT TO_DO: ends the script with the failed step and what to do about it.
+die() {
+    printf 'error: %s\n       %s\n' "$1" "$2" >&2
+    exit 1
+}
+
+# need_space DIR MEBIBYTES WHAT: refuses to start what would fill the disk half-way.
+need_space() {
+    mkdir -p "$1" 2>/dev/null || die "cannot create $1" "Make it writable, or name another directory in JLCM_CACHE."
+    local free
+    free=$(df -Pm "$1" | awk 'NR == 2 { print $4 }')
+    ((free >= $2)) || die "$3 needs $2 MiB free under $1, where only $free MiB are left" \
+        "Free some space, or move the directory (JLCM_CACHE for downloads, JLCM_BUILD for the build)."
+}
+
+# has_hash FILE SHA256: whether FILE is there with that content.
+has_hash() { [[ -f $1 ]] && echo "$2  $1" | sha256sum --check --status; }
+
+# pypi_download DIR REQUIREMENT [PIP_OPTION...]: one package file into DIR, without what it depends on.
+pypi_download() {
+    local dir=$1 requirement=$2
+    shift 2
+    make_venv
+    "$cache/venv/bin/pip" download --quiet --no-deps --dest "$dir" "$@" "$requirement" ||
+        die "pip could not download $requirement" \
+            "Check the network (and pip's index, proxy or certificate settings: pip config list), then run this again."
+}
+
+# make_venv: a virtual environment of the cache's own, since Debian's Python refuses packages beside its own.
+make_venv() {
+    [[ -x $cache/venv/bin/pip ]] && return
+    need_space "$cache" 200 "the Python environment"
+    rm -rf "$cache/venv"
+    "$python" -m venv "$cache/venv" ||
+        die "could not make a Python environment in $cache/venv" "Run scripts/setup.sh, which installs python3-venv."
+}
+
+# default_build CMAKE_OPTION...: configures and builds the Release build in JLCM_BUILD (default: build).
+default_build() {
+    build=${JLCM_BUILD:-$root/build}
+    need_space "$build" 1500 "the build"
+    say "building in $build"
+    cmake -S "$root" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release "$@" >"$build/configure.log" 2>&1 || {
+        tail -n 30 "$build/configure.log" >&2
+        die "cmake could not configure the build (above; all of it in $build/configure.log)" \
+            "A missing package: run scripts/setup.sh. A broken build directory: remove $build and run this again."
+    }
+    ninja -C "$build" ||
+        die "the build failed (above)" "Killed by the system: it needs about 2 GB a core, try ninja -C $build -j1."
+}
+
+# find_texts: exports JLCM_DATA (and JLCM_ASSETS) where a directory of shared assets stands beside the tree;
+# without WikiText-2 there, the handbook's text is made in the cache.
+find_texts() {
+    local assets=${JLCM_ASSETS:-$root/../shared/assets}
+    if [[ -d $assets ]]; then
+        JLCM_ASSETS=$(cd "$assets" && pwd)
+        export JLCM_ASSETS JLCM_DATA="${JLCM_DATA:-$JLCM_ASSETS/data}"
+    fi
+    if [[ -f ${JLCM_DATA:-}/text/wikitext-2-raw-test.txt ]]; then
+        say "texts: $JLCM_DATA/text"
+    else
+        "$root/scripts/make_handbook_text.sh"
+    fi
+}

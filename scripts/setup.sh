@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# Installs the Debian packages that the build needs; asks for no network where all are there.
+#   scripts/setup.sh [--lint] [--bench]
+# --lint: also clang-format and clang-tidy of version 16 (for .ci/run); --bench: also what only bench/ compares with.
+source "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
+
+packages=(
+    ca-certificates ccache cmake g++ ninja-build pkg-config python3-pip python3-venv
+    libboost-dev libboost-filesystem-dev libcli11-dev libdnnl-dev libeigen3-dev libfmt-dev libpcre2-dev
+    libsentencepiece-dev libssl-dev libtbb-dev libyaml-cpp-dev nlohmann-json3-dev
+    catch2 sentencepiece
+)
+for argument; do
+    case $argument in
+        --lint) packages+=(clang-16 clang-format-16 clang-tidy-16) ;;
+        --bench) packages+=(libopenblas-dev) ;;
+        *) die "unknown argument '$argument'" "Usage: scripts/setup.sh [--lint] [--bench]" ;;
+    esac
+done
+
+command -v dpkg-query >/dev/null ||
+    die "this is not a Debian system (no dpkg-query)" \
+        "Install the packages that cmake/JlcmDependencies.cmake names, then build with cmake as CONTRIBUTING.md says."
+
+missing=()
+for package in "${packages[@]}"; do
+    [[ $(dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null) == installed ]] ||
+        missing+=("$package")
+done
+if ((${#missing[@]} == 0)); then
+    say "all Debian packages are there"
+    exit 0
+fi
+
+sudo=()
+if ((EUID != 0)); then
+    command -v sudo >/dev/null ||
+        die "these packages are missing and need root to install: ${missing[*]}" \
+            "As root: apt-get install --no-install-recommends ${missing[*]}"
+    sudo=(sudo)
+fi
+need_space /var/cache 2000 "installing packages"
+say "installing ${missing[*]}"
+"${sudo[@]}" apt-get update --quiet ||
+    die "apt-get update failed (above)" "Check the network and /etc/apt/sources.list, then run this again."
+"${sudo[@]}" env DEBIAN_FRONTEND=noninteractive \
+    apt-get install --yes --quiet --no-install-recommends "${missing[@]}" ||
+    die "apt-get install failed (above)" \
+        "Check the network, free space and other runs of apt, then run this again. This project needs Debian 12 or newer."

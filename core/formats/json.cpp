@@ -1,0 +1,30 @@
+#include "core/formats/json.hpp"
+
+#include "core/base/error.hpp"
+
+#include <set>
+#include <string>
+#include <vector>
+
+namespace jlcm {
+
+nlohmann::json parse_json(std::string_view text, int max_depth) {
+    using json = nlohmann::json;
+    std::vector<std::set<std::string>> keys;  // of the objects that are open
+    const auto check = [&](int depth, json::parse_event_t event, json& parsed) {
+        require(depth <= max_depth, "JSON nested deeper than {} levels", max_depth);
+        if (event == json::parse_event_t::object_start) keys.emplace_back();
+        if (event == json::parse_event_t::object_end) keys.pop_back();
+        if (event == json::parse_event_t::key)
+            require(keys.back().insert(parsed.get<std::string>()).second, "the JSON key '{}' appears twice",
+                    parsed.get<std::string>());
+        return true;
+    };
+    try {
+        return json::parse(text, check);
+    } catch (const json::exception& error) {
+        fail("not valid JSON: {}", error.what());
+    }
+}
+
+}  // namespace jlcm

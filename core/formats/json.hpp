@@ -1,0 +1,14 @@
+#pragma once
+// JSON from files that nobody vouches for.
+
+#include <string_view>
+
+#include <nlohmann/json.hpp>
+
+namespace jlcm {
+
+/// Parses one JSON value. Input errors: bad syntax (with the place), invalid UTF-8, a key twice in one
+/// object, more than `max_depth` levels. Messages don't hold the file's name: see Error::within.
+[[nodiscard]] nlohmann::json parse_json(std::string_view text, int max_depth = 64);
+
+}  // namespace jlcm

@@ -1,0 +1,48 @@
+#include "core/base/error.hpp"
+#include "core/formats/checkpoint.hpp"
+#include "core/formats/llama.hpp"
+#include "tests/support/assets.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include <catch2/catch.hpp>
+
+using jlcm::Encoding;
+
+TEST_CASE("the default model's GGUF reads as a checkpoint under Hugging Face names") {
+    const auto path = jlcm::test::default_model();
+    JLCM_SKIP_UNLESS(path, "the default model is not in the cache");
+    const auto checkpoint = jlcm::read_gguf_checkpoint(*path);
+    REQUIRE(checkpoint.tensors.size() == 30 * 9 + 2);
+    const auto linears =
+        std::count_if(checkpoint.tensors.begin(), checkpoint.tensors.end(), [](const auto& entry) {
+            return entry.second.encoding == Encoding::q4_1 &&
+                   entry.first.find("_proj.weight") != std::string::npos;
+        });
+    REQUIRE(linears == 210);
+    REQUIRE(checkpoint.tensor("model.embed_tokens.weight").shape == jlcm::Shape{49152, 576});
+    REQUIRE(checkpoint.tensor("model.embed_tokens.weight").encoding == Encoding::q8_0);
+    REQUIRE(checkpoint.tensor("model.layers.29.mlp.down_proj.weight").shape == jlcm::Shape{576, 1536});
+    REQUIRE(checkpoint.tensor("model.norm.weight").encoding == Encoding::f32);
+    REQUIRE_THROWS_AS(checkpoint.tensor("lm_head.weight"), jlcm::Error);
+
+    const auto& config = checkpoint.config;
+    REQUIRE(config["architectures"] == nlohmann::json::array({"LlamaForCausalLM"}));
+    REQUIRE(config["num_hidden_layers"] == 30);
+    REQUIRE(config["num_key_value_heads"] == 3);
+    REQUIRE(config["head_dim"] == 64);
+    REQUIRE(config["rope_theta"] == 100000.0);
+    REQUIRE(config["rms_norm_eps"] == 1e-5);
+    REQUIRE(config["rope_scaling"].is_null());
+    REQUIRE(config["tie_word_embeddings"] == true);
+    REQUIRE(config["vocab_size"] == 49152);
+    REQUIRE(config["bos_token_id"] == 1);
+    REQUIRE(config["eos_token_id"] == 2);
+    REQUIRE(checkpoint.description == "GGUF v3, Q4_1, Q8_0, F32");
+    REQUIRE(checkpoint.tokenizer.format == "gguf");
+    const auto tokenizer = nlohmann::json::parse(checkpoint.tokenizer.data);
+    REQUIRE(tokenizer["tokenizer.ggml.pre"] == "smollm");
+    REQUIRE(tokenizer["tokenizer.ggml.tokens"].size() == 49152);
+    REQUIRE(checkpoint.extra["chat_template"].is_string());
+}

@@ -4,8 +4,11 @@
 #include "core/base/files.hpp"
 #include "core/base/hash.hpp"
 #include "core/formats/gguf.hpp"
+#include "core/formats/json.hpp"
 #include "core/formats/llama.hpp"
+#include "core/formats/safetensors.hpp"
 
+#include <initializer_list>
 #include <set>
 #include <utility>
 
@@ -34,15 +37,6 @@ json gguf_tokenizer(const Gguf& gguf) {
     return keys;
 }
 
-/// JSON text of values that came from a file's bytes.
-std::string dump_text(const json& value) {
-    try {
-        return value.dump();
-    } catch (const json::exception&) {
-        fail("the tokenizer's metadata is not valid UTF-8");
-    }
-}
-
 void add_gguf_tensors(Checkpoint& checkpoint, const Gguf& gguf) {
     for (StoredTensor tensor : gguf.tensors) {
         if (tensor.name == rotary_factors_name) continue;  // now in the configuration
@@ -69,7 +63,7 @@ Checkpoint gguf_checkpoint(const std::shared_ptr<const MappedFile>& file) {
     checkpoint.config = complete_llama_config(llama_config_from_gguf(gguf));
     add_gguf_tensors(checkpoint, gguf);
     if (const json tokenizer = gguf_tokenizer(gguf); !tokenizer.empty())
-        checkpoint.tokenizer = {"gguf", dump_text(tokenizer)};
+        checkpoint.tokenizer = {"gguf", tokenizer.dump()};
     for (const auto& [from, to] : std::initializer_list<std::pair<const char*, const char*>>{
              {"general.name", "name"},
              {"general.license", "license"},
@@ -80,6 +74,122 @@ Checkpoint gguf_checkpoint(const std::shared_ptr<const MappedFile>& file) {
     checkpoint.description = fmt::format("GGUF v{}, {}", gguf.version, list_encodings(checkpoint.tensors));
     checkpoint.sha256 = sha256(file->bytes());
     return checkpoint;
+}
+
+/// Reads the files of a folder and keeps the digest of each.
+class FolderReader {
+  public:
+    explicit FolderReader(fs::path directory) : directory_(std::move(directory)) {}
+
+    [[nodiscard]] bool has(const std::string& name) const { return fs::is_regular_file(directory_ / name); }
+
+    /// `body()`, its errors under the file's path.
+    template <class Body>
+    auto within(const std::string& name, Body&& body) const {
+        try {
+            return body();
+        } catch (const Error& error) {
+            throw error.within((directory_ / name).string());
+        }
+    }
+    std::shared_ptr<const MappedFile> map(const std::string& name) {
+        auto file = std::make_shared<const MappedFile>(directory_ / name);
+        digests_[name] = jlcm::sha256(file->bytes());
+        return file;
+    }
+    std::string text(const std::string& name) {
+        const auto file = map(name);
+        const auto bytes = file->bytes();
+        return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};  // NOLINT: bytes to chars
+    }
+    json parse(const std::string& name) {
+        const std::string content = text(name);
+        return within(name, [&] { return parse_json(content); });
+    }
+    [[nodiscard]] std::string sha256() const {
+        Sha256 all;
+        for (const auto& [name, digest] : digests_) all.update(fmt::format("{}  {}\n", digest, name));
+        return all.hex();
+    }
+
+  private:
+    fs::path directory_;
+    std::map<std::string, std::string> digests_;
+};
+
+constexpr const char* single_file = "model.safetensors";
+constexpr const char* index_file = "model.safetensors.index.json";
+
+/// The files of weights, each with the names of the tensors that it must hold (none named: any).
+std::map<std::string, std::set<std::string>> weight_files(FolderReader& folder) {
+    if (folder.has(single_file)) return {{single_file, {}}};
+    require(folder.has(index_file), "neither {} nor {}: other formats of weights are not read", single_file,
+            index_file);
+    const json index = folder.parse(index_file);
+    return folder.within(index_file, [&] {
+        require(index.is_object() && index.contains("weight_map") && index.at("weight_map").is_object(),
+                "no object 'weight_map'");
+        std::map<std::string, std::set<std::string>> files;
+        for (const auto& [tensor, file] : index.at("weight_map").items()) {
+            require(file.is_string(), "the file of '{}' is not a string", tensor);
+            const auto name = file.get<std::string>();
+            require(fs::path(name).filename() == name && name != "." && name != "..",
+                    "'{}' is not the name of a file beside the index", name);
+            files[name].insert(tensor);
+        }
+        return files;
+    });
+}
+
+/// What files hold though the model doesn't need it: buffers of old versions, and a head that is the
+/// embedding.
+bool is_redundant(const std::string& name, const json& config) {
+    return name.ends_with(".rotary_emb.inv_freq") ||
+           (name == "lm_head.weight" && config.at("tie_word_embeddings").get<bool>());
+}
+
+void add_safetensors(Checkpoint& checkpoint, const std::shared_ptr<const MappedFile>& file,
+                     const std::set<std::string>& expected) {
+    std::set<std::string> missing = expected;
+    for (auto& tensor : parse_safetensors(file->bytes()).tensors) {
+        missing.erase(tensor.name);
+        require(expected.empty() || expected.contains(tensor.name),
+                "the index does not list the tensor '{}' here", tensor.name);
+        if (is_redundant(tensor.name, checkpoint.config)) continue;
+        const std::string name = tensor.name;
+        require(checkpoint.tensors.emplace(name, std::move(tensor)).second, "the tensor '{}' is in two files",
+                name);
+    }
+    require(missing.empty(), "the index lists the tensor '{}' here, but the file lacks it",
+            missing.empty() ? "" : *missing.begin());
+    checkpoint.owners.push_back(file);
+}
+
+/// tokenizer.json, unless it is a SentencePiece model in disguise and the original lies beside it.
+TokenizerSource huggingface_tokenizer(FolderReader& folder) {
+    const bool sentencepiece = folder.has("tokenizer.model");
+    if (folder.has("tokenizer.json")) {
+        std::string data = folder.text("tokenizer.json");
+        if (!sentencepiece) return {"tokenizer.json", std::move(data)};
+        const json parsed = folder.within("tokenizer.json", [&] { return parse_json(data); });
+        const json model = parsed.is_object() ? parsed.value("model", json()) : json();
+        const bool byte_fallback =
+            model.is_object() && model.contains("byte_fallback") && model.at("byte_fallback") == true;
+        if (!byte_fallback) return {"tokenizer.json", std::move(data)};
+    }
+    if (sentencepiece) return {"sentencepiece", folder.text("tokenizer.model")};
+    return {};
+}
+
+void add_extra(Checkpoint& checkpoint, FolderReader& folder) {
+    json& extra = checkpoint.extra;
+    for (const auto* name : {"generation_config", "tokenizer_config"})
+        if (folder.has(std::string(name) + ".json")) extra[name] = folder.parse(std::string(name) + ".json");
+    if (folder.has("chat_template.jinja")) {
+        extra["chat_template"] = folder.text("chat_template.jinja");
+    } else if (extra.contains("tokenizer_config") && extra["tokenizer_config"].contains("chat_template")) {
+        extra["chat_template"] = extra["tokenizer_config"]["chat_template"];
+    }
 }
 
 }  // namespace
@@ -97,6 +207,29 @@ Checkpoint read_gguf_checkpoint(const fs::path& path) {
     } catch (const Error& error) {
         throw error.within(path.string());
     }
+}
+
+Checkpoint read_huggingface_checkpoint(const fs::path& directory) {
+    FolderReader folder(directory);
+    Checkpoint checkpoint;
+    const json config = folder.parse("config.json");
+    checkpoint.config = folder.within("config.json", [&] { return complete_llama_config(config); });
+    const auto files = weight_files(folder);
+    for (const auto& [name, expected] : files) {
+        const auto file = folder.map(name);
+        folder.within(name, [&] { add_safetensors(checkpoint, file, expected); });
+    }
+    folder.within("", [&] { check_llama_tensors(checkpoint.config, checkpoint.tensors); });
+    checkpoint.description = fmt::format("Hugging Face safetensors, {}{}", list_encodings(checkpoint.tensors),
+                                         files.size() > 1 ? fmt::format(", {} files", files.size()) : "");
+    checkpoint.tokenizer = huggingface_tokenizer(folder);
+    add_extra(checkpoint, folder);
+    checkpoint.sha256 = folder.sha256();
+    return checkpoint;
+}
+
+Checkpoint read_checkpoint(const fs::path& path) {
+    return fs::is_directory(path) ? read_huggingface_checkpoint(path) : read_gguf_checkpoint(path);
 }
 
 }  // namespace jlcm

@@ -53,7 +53,8 @@ struct Checkpoint {
 [[nodiscard]] Checkpoint read_gguf_checkpoint(const std::filesystem::path& path);
 
 /// A Hugging Face folder: config.json, model.safetensors or the shards of model.safetensors.index.json, and
-/// tokenizer.json or else tokenizer.model.
+/// tokenizer.json or tokenizer.model (which is preferred where tokenizer.json is only its translation: a BPE
+/// with byte fallback). Buffers that the model doesn't need are left out.
 [[nodiscard]] Checkpoint read_huggingface_checkpoint(const std::filesystem::path& directory);
 
 /// Either: a directory is a Hugging Face folder, a file is GGUF.

@@ -78,6 +78,38 @@ std::uint32_t ggml_number(const TensorInfo& tensor) {
     fail("tensor '{}': GGUF has no type for {}", tensor.name, name_of(tensor.encoding));
 }
 
+/// Well-formed UTF-8: Unicode standard, table 3-7.
+bool is_utf8(std::string_view text) {
+    const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+    for (std::size_t i = 0; i < text.size();) {
+        const unsigned first = byte(i);
+        std::size_t follow = 0;
+        unsigned lowest = 0x80;
+        unsigned highest = 0xBF;
+        if (first >= 0xC2 && first <= 0xDF) {
+            follow = 1;
+        } else if (first >= 0xE0 && first <= 0xEF) {
+            follow = 2;
+            if (first == 0xE0) lowest = 0xA0;
+            if (first == 0xED) highest = 0x9F;
+        } else if (first >= 0xF0 && first <= 0xF4) {
+            follow = 3;
+            if (first == 0xF0) lowest = 0x90;
+            if (first == 0xF4) highest = 0x8F;
+        } else if (first >= 0x80) {
+            return false;
+        }
+        if (follow >= text.size() - i) return false;
+        for (std::size_t k = 1; k <= follow; ++k) {
+            if (byte(i + k) < lowest || byte(i + k) > highest) return false;
+            lowest = 0x80;
+            highest = 0xBF;
+        }
+        i += follow + 1;
+    }
+    return true;
+}
+
 /// Reads forward through the bytes; what isn't there is an error that says where the file ends.
 class Cursor {
   public:
@@ -100,6 +132,7 @@ class Cursor {
         const auto raw = take(length, what);
         std::string text(raw.size(), '\0');
         if (!raw.empty()) std::memcpy(text.data(), raw.data(), raw.size());
+        require(is_utf8(text), "{} at offset {} is not valid UTF-8", what, position_ - text.size());
         return text;
     }
 

@@ -36,7 +36,7 @@ enum class GgufType : std::uint32_t {
     f64 = 12,
 };
 
-/// One metadata value. Strings are the file's bytes, which need not be valid UTF-8.
+/// One metadata value. Strings are valid UTF-8.
 struct GgufValue {
     GgufType type = GgufType::u32;
     GgufType element = GgufType::u32;  ///< of an array: the type of its elements, never an array
@@ -53,8 +53,8 @@ struct Gguf {
 
 /// Parses a whole file. Every count and offset is checked against `bytes` before it is used. Input errors:
 /// another format or version, truncation, an unknown type (by name and number), duplicate or empty names,
-/// misaligned, overlapping or out-of-range tensors, nested arrays. Messages don't hold the file's name: see
-/// Error::within.
+/// misaligned, overlapping or out-of-range tensors, nested arrays, invalid UTF-8. Messages don't hold the
+/// file's name: see Error::within.
 [[nodiscard]] Gguf parse_gguf(std::span<const std::byte> bytes);
 
 using GgufMetadata = std::vector<std::pair<std::string, GgufValue>>;

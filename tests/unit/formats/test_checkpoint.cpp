@@ -46,3 +46,25 @@ TEST_CASE("the default model's GGUF reads as a checkpoint under Hugging Face nam
     REQUIRE(tokenizer["tokenizer.ggml.tokens"].size() == 49152);
     REQUIRE(checkpoint.extra["chat_template"].is_string());
 }
+
+TEST_CASE("a Hugging Face folder reads as a checkpoint") {
+    const auto assets = jlcm::test::assets();
+    JLCM_SKIP_UNLESS(assets, "no assets");
+    auto checkpoint = jlcm::read_checkpoint(*assets / "lm/stories260k");
+    REQUIRE(checkpoint.tensors.size() == 5 * 9 + 2);
+    REQUIRE(checkpoint.config["head_dim"] == 8);
+    REQUIRE(checkpoint.config["num_key_value_heads"] == 4);
+    REQUIRE(checkpoint.config["tie_word_embeddings"] == true);
+    REQUIRE(checkpoint.tokenizer.format == "sentencepiece");
+    REQUIRE(checkpoint.extra["generation_config"]["bos_token_id"] == 1);
+    REQUIRE(checkpoint.description == "Hugging Face safetensors, F32");
+    REQUIRE(checkpoint.sha256.size() == 64);
+
+    // The views outlive moves and copies of the checkpoint.
+    const auto first = jlcm::decode(checkpoint.tensor("model.layers.4.mlp.up_proj.weight"));
+    const jlcm::Checkpoint moved = std::move(checkpoint);
+    const jlcm::Checkpoint copied = moved;  // NOLINT: a copy is what is tested
+    const auto again = jlcm::decode(copied.tensor("model.layers.4.mlp.up_proj.weight"));
+    REQUIRE(first.shape() == jlcm::Shape{172, 64});
+    REQUIRE(std::equal(first.values<float>().begin(), first.values<float>().end(), again.data<float>()));
+}

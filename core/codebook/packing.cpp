@@ -1,0 +1,157 @@
+#include "core/codebook/packing.hpp"
+
+#include "core/base/error.hpp"
+#include "core/base/parallel.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+namespace jlcm {
+namespace {
+
+constexpr std::int64_t block_words = 16;
+constexpr std::int64_t line_grain_codes = 1 << 16;  // codes a parallel chunk handles
+
+/// Widths of the planes of a code: its powers of two, the widest first.
+struct Planes {
+    int count = 0;
+    int width[4] = {};
+    explicit Planes(int bits) {
+        for (int w = 8; w >= 1; w /= 2) {
+            if (bits & w) width[count++] = w;
+        }
+    }
+};
+
+std::int64_t plane_words(std::int64_t codes, int width) {
+    return (codes * width + 31) / 32;
+}
+
+std::uint32_t load_word(const std::uint8_t* p) {
+    return static_cast<std::uint32_t>(p[0]) | static_cast<std::uint32_t>(p[1]) << 8 |
+           static_cast<std::uint32_t>(p[2]) << 16 | static_cast<std::uint32_t>(p[3]) << 24;
+}
+
+void store_word(std::uint8_t* p, std::uint32_t word) {
+    p[0] = static_cast<std::uint8_t>(word);
+    p[1] = static_cast<std::uint8_t>(word >> 8);
+    p[2] = static_cast<std::uint8_t>(word >> 16);
+    p[3] = static_cast<std::uint8_t>(word >> 24);
+}
+
+/// Calls visit(first code, number of words, number of codes, byte offset) for the blocks of a plane.
+template <class Visit>
+void for_blocks(std::int64_t codes, int width, Visit visit) {
+    const std::int64_t words = plane_words(codes, width);
+    const std::int64_t codes_per_word = 32 / width;
+    for (std::int64_t word = 0; word < words; word += block_words) {
+        const std::int64_t n = std::min(block_words, words - word);
+        const std::int64_t first = word * codes_per_word;
+        visit(first, n, std::min(n * codes_per_word, codes - first), word * 4);
+    }
+}
+
+void pack_line(const std::uint8_t* codes, std::int64_t count, int bits, std::uint8_t* packed) {
+    const Planes planes(bits);
+    int low_bit = 0;
+    for (int p = 0; p < planes.count; ++p) {
+        const int width = planes.width[p];
+        const std::uint32_t mask = (1U << width) - 1U;
+        for_blocks(
+            count, width,
+            [&](std::int64_t first, std::int64_t words, std::int64_t in_block, std::int64_t at) {
+                std::uint32_t block[block_words] = {};
+                for (std::int64_t begin = 0, shift = 0; begin < in_block; begin += words, shift += width) {
+                    const std::int64_t n = std::min(words, in_block - begin);
+                    for (std::int64_t lane = 0; lane < n; ++lane)
+                        block[lane] |=
+                            ((static_cast<std::uint32_t>(codes[first + begin + lane]) >> low_bit) & mask)
+                            << shift;
+                }
+                for (std::int64_t lane = 0; lane < words; ++lane)
+                    store_word(packed + at + 4 * lane, block[lane]);
+            });
+        packed += 4 * plane_words(count, width);
+        low_bit += width;
+    }
+}
+
+void unpack_line(const std::uint8_t* packed, std::int64_t count, int bits, std::uint8_t* codes) {
+    const Planes planes(bits);
+    int low_bit = 0;
+    std::memset(codes, 0, static_cast<std::size_t>(count));
+    for (int p = 0; p < planes.count; ++p) {
+        const int width = planes.width[p];
+        const std::uint32_t mask = (1U << width) - 1U;
+        for_blocks(
+            count, width,
+            [&](std::int64_t first, std::int64_t words, std::int64_t in_block, std::int64_t at) {
+                std::uint32_t block[block_words] = {};
+                for (std::int64_t lane = 0; lane < words; ++lane)
+                    block[lane] = load_word(packed + at + 4 * lane);
+                for (std::int64_t begin = 0, shift = 0; begin < in_block; begin += words, shift += width) {
+                    const std::int64_t n = std::min(words, in_block - begin);
+                    for (std::int64_t lane = 0; lane < n; ++lane) {
+                        auto& code = codes[first + begin + lane];
+                        code = static_cast<std::uint8_t>(code | (((block[lane] >> shift) & mask) << low_bit));
+                    }
+                }
+            });
+        packed += 4 * plane_words(count, width);
+        low_bit += width;
+    }
+}
+
+void check_sizes(std::size_t codes, std::size_t packed, PackedLines lines, int bits) {
+    ensure(static_cast<std::int64_t>(codes) == lines.lines * lines.codes &&
+               static_cast<std::int64_t>(packed) == lines.bytes(bits),
+           "{} codes of {} bits and {} packed bytes for {} lines of {}", codes, bits, packed, lines.lines,
+           lines.codes);
+}
+
+}  // namespace
+
+std::int64_t packed_bytes(std::int64_t lines, std::int64_t codes, int bits) {
+    ensure(bits >= 1 && bits <= 8, "codes of {} bits", bits);
+    const Planes planes(bits);
+    std::int64_t words = 0;
+    for (int p = 0; p < planes.count; ++p) words += plane_words(codes, planes.width[p]);
+    return 4 * words * lines;
+}
+
+PackedLines PackedLines::of(std::int64_t rows, std::int64_t codes, int bits) {
+    const bool rows_fill_words = packed_bytes(1, codes, bits) * 8 == codes * bits;
+    return rows_fill_words ? PackedLines{rows, codes} : PackedLines{1, rows * codes};
+}
+
+std::int64_t PackedLines::padding_bits(int bits) const {
+    return bytes(bits) * 8 - lines * codes * bits;
+}
+
+void pack_codes(std::span<const std::uint8_t> codes, PackedLines lines, int bits,
+                std::span<std::uint8_t> packed) {
+    check_sizes(codes.size(), packed.size(), lines, bits);
+    const std::int64_t line_bytes = packed_bytes(1, lines.codes, bits);
+    const std::int64_t grain =
+        std::max<std::int64_t>(1, line_grain_codes / std::max<std::int64_t>(1, lines.codes));
+    parallel_for(lines.lines, grain, [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t line = begin; line < end; ++line)
+            pack_line(codes.data() + line * lines.codes, lines.codes, bits,
+                      packed.data() + line * line_bytes);
+    });
+}
+
+void unpack_codes(std::span<const std::uint8_t> packed, PackedLines lines, int bits,
+                  std::span<std::uint8_t> codes) {
+    check_sizes(codes.size(), packed.size(), lines, bits);
+    const std::int64_t line_bytes = packed_bytes(1, lines.codes, bits);
+    const std::int64_t grain =
+        std::max<std::int64_t>(1, line_grain_codes / std::max<std::int64_t>(1, lines.codes));
+    parallel_for(lines.lines, grain, [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t line = begin; line < end; ++line)
+            unpack_line(packed.data() + line * line_bytes, lines.codes, bits,
+                        codes.data() + line * lines.codes);
+    });
+}
+
+}  // namespace jlcm

@@ -1,0 +1,56 @@
+#include "core/base/error.hpp"
+#include "core/text/tokenizer_readers.hpp"
+#include "core/text/utf8.hpp"
+
+#include <sentencepiece_processor.h>
+
+namespace jlcm {
+
+namespace {
+
+using sentencepiece::SentencePieceProcessor;
+
+class SentencePieceTokenizer final : public Tokenizer {
+  public:
+    SentencePieceTokenizer(std::unique_ptr<SentencePieceProcessor> processor, std::string hash)
+        : Tokenizer(ends_of(*processor), std::move(hash)), processor_(std::move(processor)) {}
+
+    [[nodiscard]] std::vector<std::int32_t> encode(std::string_view text) const override {
+        std::vector<int> ids;
+        const auto status = processor_->Encode(valid_utf8(text), &ids);
+        require(status.ok(), "SentencePiece can't encode a text: {}", status.ToString());
+        return {ids.begin(), ids.end()};
+    }
+
+    [[nodiscard]] std::string decode(std::span<const std::int32_t> ids) const override {
+        for (const std::int32_t id : ids)
+            require(id >= 0 && id < vocabulary_size(), "token id {} is outside the vocabulary of {}", id,
+                    vocabulary_size());
+        std::string text;
+        const auto status = processor_->Decode(std::vector<int>(ids.begin(), ids.end()), &text);
+        require(status.ok(), "SentencePiece can't decode: {}", status.ToString());
+        return text;
+    }
+
+    [[nodiscard]] std::int32_t vocabulary_size() const override { return processor_->GetPieceSize(); }
+
+  private:
+    static Ends ends_of(const SentencePieceProcessor& processor) {
+        const auto optional_id = [](int id) {
+            return id >= 0 ? std::optional<std::int32_t>(id) : std::nullopt;
+        };
+        return {optional_id(processor.bos_id()), optional_id(processor.eos_id())};
+    }
+    std::unique_ptr<SentencePieceProcessor> processor_;
+};
+
+}  // namespace
+
+std::unique_ptr<Tokenizer> tokenizer_from_sentencepiece(std::string_view data, std::string hash) {
+    auto processor = std::make_unique<SentencePieceProcessor>();
+    const auto status = processor->LoadFromSerializedProto(data);
+    require(status.ok(), "SentencePiece doesn't take the model: {}", status.ToString());
+    return std::make_unique<SentencePieceTokenizer>(std::move(processor), std::move(hash));
+}
+
+}  // namespace jlcm

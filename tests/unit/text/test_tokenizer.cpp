@@ -1,0 +1,170 @@
+#include "core/base/error.hpp"
+#include "core/base/files.hpp"
+#include "core/base/hash.hpp"
+#include "core/formats/checkpoint.hpp"
+#include "core/text/tokenizer.hpp"
+#include "tests/support/assets.hpp"
+
+#include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
+
+using namespace jlcm;
+using Json = nlohmann::json;
+using Ids = std::vector<std::int32_t>;
+
+namespace {
+
+Json golden(const std::string& name) {
+    return Json::parse(read_file(std::filesystem::path(JLCM_SOURCE_DIR) / "tests/golden" / name));
+}
+
+std::string from_hex(const std::string& digits) {
+    std::string bytes;
+    for (std::size_t i = 0; i + 1 < digits.size(); i += 2)
+        bytes += static_cast<char>(std::stoi(digits.substr(i, 2), nullptr, 16));
+    return bytes;
+}
+
+void check_golden(const Tokenizer& tokenizer, const std::string& column) {
+    for (const Json& row : golden("tokens.json")) {
+        INFO(row.at("name").get<std::string>());
+        CHECK(tokenizer.encode(from_hex(row.at("bytes").get<std::string>())) == row.at(column).get<Ids>());
+    }
+}
+
+/// A byte-level tokenizer.json whose only tokens are the printable ASCII characters and "ab".
+Json toy_definition() {
+    Json vocabulary;
+    for (int c = '!'; c <= '~'; ++c) vocabulary[std::string(1, static_cast<char>(c))] = c - '!';
+    vocabulary["ab"] = 94;
+    return {{"model", {{"type", "BPE"}, {"vocab", vocabulary}, {"merges", {"a b"}}}},
+            {"pre_tokenizer", {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"use_regex", true}}},
+            {"decoder", {{"type", "ByteLevel"}}}};
+}
+
+std::string refusal(const std::string& format, const std::string& data) {
+    try {
+        (void)make_tokenizer({format, data});
+    } catch (const Error& error) {
+        CHECK(error.kind() == ErrorKind::input);
+        return error.what();
+    }
+    return "accepted";
+}
+
+}  // namespace
+
+TEST_CASE("tokenizer.json parts give the ids and texts of Hugging Face tokenizers") {
+    const Json file = golden("tokens_small.json");
+    const auto texts = file.at("texts").get<std::vector<std::string>>();
+    for (const Json& family : file.at("families")) {
+        for (const Json& variant : family.at("variants")) {
+            Json definition = variant.at("definition");
+            definition["model"] = family.at("model");
+            const auto tokenizer = make_tokenizer({"tokenizer.json", definition.dump()});
+            for (std::size_t i = 0; i < texts.size(); ++i) {
+                INFO(variant.at("name").get<std::string>() << ": \"" << texts[i] << "\"");
+                const auto ids = variant.at("ids").at(i).get<Ids>();
+                CHECK(tokenizer->encode(texts[i]) == ids);
+                CHECK(tokenizer->decode(ids) == variant.at("decoded").at(i).get<std::string>());
+            }
+        }
+    }
+}
+
+TEST_CASE("the default model's tokenizer gives the ids of Hugging Face tokenizers") {
+    const auto model = test::default_model();
+    JLCM_SKIP_UNLESS(model, "no default model");
+    const auto tokenizer = make_tokenizer(read_gguf_checkpoint(*model).tokenizer);
+    check_golden(*tokenizer, "smollm2");
+    CHECK(tokenizer->vocabulary_size() == 49152);
+    CHECK(tokenizer->bos() == 1);
+    CHECK(tokenizer->eos() == 2);
+
+    const auto found = test::assets();
+    JLCM_SKIP_UNLESS(found, "no WikiText-2");
+    const std::string text = read_file(*found / "data/text/wikitext-2-raw-test.txt");
+    const Ids ids = tokenizer->encode(text);
+    CHECK(ids.size() == 303415);
+    CHECK(sha256(std::as_bytes(std::span(ids))) ==
+          "18e663b61dd00f49796c8a6ae498b7dbe009cac4a2eaf3c67fa7d81baf47d945");
+    CHECK(tokenizer->decode(ids) == text);
+}
+
+TEST_CASE("stories260k's tokenizers give the ids of Hugging Face tokenizers and SentencePiece") {
+    const auto found = test::assets();
+    JLCM_SKIP_UNLESS(found, "no assets");
+    const auto directory = *found / "lm/stories260k";
+    const auto json = make_tokenizer({"tokenizer.json", read_file(directory / "tokenizer.json")});
+    const auto model = make_tokenizer({"sentencepiece", read_file(directory / "tokenizer.model")});
+    check_golden(*json, "stories260k_json");
+    check_golden(*model, "stories260k_model");
+    for (const auto* tokenizer : {json.get(), model.get()}) {
+        CHECK(tokenizer->vocabulary_size() == 512);
+        CHECK(tokenizer->bos() == 1);
+        const std::string text = "Once upon a time,\n  there was ❤ \t";
+        CHECK(tokenizer->decode(tokenizer->encode(text)) == text);
+    }
+    CHECK(model->eos() == 2);
+}
+
+TEST_CASE("hard texts neither fail nor take long") {
+    const auto tokenizer = make_tokenizer({"tokenizer.json", toy_definition().dump()});
+    CHECK(tokenizer->encode("").empty());
+    CHECK(tokenizer->decode({}).empty());
+    CHECK(tokenizer->encode("   ").empty());  // the toy vocabulary has no space, and no unknown token
+    CHECK(tokenizer->encode("ab\xF0\x9F") == Ids{94});
+    CHECK(tokenizer->encode(std::string(1 << 20, 'a')).size() == std::size_t{1} << 20U);
+    CHECK(tokenizer->encode(std::string(1 << 20, ' ') + "ab") == Ids{94});
+    std::string pairs;
+    for (int i = 0; i < 1 << 19; ++i) pairs += "ab";
+    CHECK(tokenizer->encode(pairs) == Ids(std::size_t{1} << 19U, 94));
+}
+
+TEST_CASE("ids outside the vocabulary can't be decoded") {
+    const auto tokenizer = make_tokenizer({"tokenizer.json", toy_definition().dump()});
+    CHECK_THROWS_AS(tokenizer->decode(Ids{95}), Error);
+    CHECK_THROWS_AS(tokenizer->decode(Ids{-1}), Error);
+}
+
+TEST_CASE("a tokenizer's hash tells what defines it") {
+    const auto one = make_tokenizer({"tokenizer.json", toy_definition().dump()});
+    const auto same = make_tokenizer({"tokenizer.json", toy_definition().dump()});
+    Json changed = toy_definition();
+    changed["pre_tokenizer"]["use_regex"] = false;
+    CHECK(one->hash() == same->hash());
+    CHECK(one->hash() != make_tokenizer({"tokenizer.json", changed.dump()})->hash());
+    CHECK(one->hash().size() == 64);
+}
+
+TEST_CASE("what a tokenizer.json asks for and is not implemented is refused by name") {
+    const auto with = [](const char* place, const Json& value) {
+        Json definition = toy_definition();
+        definition[Json::json_pointer(place)] = value;
+        return refusal("tokenizer.json", definition.dump());
+    };
+    using Catch::Contains;
+    CHECK_THAT(with("/normalizer", {{"type", "NFC"}}), Contains("NFC"));
+    CHECK_THAT(with("/normalizer", {{"type", "Sequence"}, {"normalizers", {{{"type", "Lowercase"}}}}}),
+               Contains("Lowercase"));
+    CHECK_THAT(with("/pre_tokenizer", {{"type", "BertPreTokenizer"}}), Contains("BertPreTokenizer"));
+    CHECK_THAT(
+        with("/pre_tokenizer", {{"type", "Split"}, {"pattern", {{"Regex", "(a"}}}, {"behavior", "Isolated"}}),
+        Contains("(a"));
+    CHECK_THAT(with("/model/type", "Unigram"), Contains("Unigram"));
+    CHECK_THAT(with("/model/end_of_word_suffix", "</w>"), Contains("end_of_word_suffix"));
+    CHECK_THAT(with("/model/merges", {"a zz"}), Contains("zz"));
+    CHECK_THAT(with("/model/merges", {"azz"}), Contains("azz"));
+    CHECK_THAT(with("/model/vocab/x", 2000000000), Contains("out of range"));
+    CHECK_THAT(with("/model/vocab/x", -1), Contains("out of range"));
+    CHECK_THAT(with("/model/vocab/x", "three"), Contains("damaged"));
+}
+
+TEST_CASE("damaged tokenizers are input errors") {
+    CHECK_THAT(refusal("tokenizer.json", ""), Catch::Contains("damaged"));
+    CHECK_THAT(refusal("tokenizer.json", "[]"), Catch::Contains("damaged"));
+    CHECK_THAT(refusal("gguf", "{}"), Catch::Contains("tokenizer.ggml.model"));
+    CHECK_THAT(refusal("sentencepiece", "no model"), Catch::Contains("SentencePiece"));
+    CHECK_THAT(refusal("sentencepiece", ""), Catch::Contains("SentencePiece"));
+    CHECK_THAT(refusal("vocab.bin", "x"), Catch::Contains("vocab.bin"));
+}

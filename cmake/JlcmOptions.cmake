@@ -25,7 +25,8 @@ endif()
 add_library(jlcm_settings INTERFACE)
 target_include_directories(jlcm_settings INTERFACE ${CMAKE_SOURCE_DIR})
 # -ffp-contract=off: the same source gives the same rounding wherever the compiler inlines it.
-target_compile_options(jlcm_settings INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor
+# -Wno-restrict: g++ 12 reports std::string concatenation falsely (GCC bug 105329).
+target_compile_options(jlcm_settings INTERFACE -Wno-restrict -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor
   -Woverloaded-virtual -ffp-contract=off $<$<BOOL:${JLCM_WERROR}>:-Werror>)
 if(JLCM_SANITIZE)
   target_compile_options(jlcm_settings INTERFACE -fsanitize=${JLCM_SANITIZE} -fno-omit-frame-pointer

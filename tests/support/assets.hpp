@@ -12,8 +12,9 @@ namespace jlcm::test {
 /// The directory JLCM_ASSETS names, or ../shared/assets beside the source tree; nothing where neither exists.
 inline std::optional<std::filesystem::path> assets() {
     const char* named = std::getenv("JLCM_ASSETS");
-    const std::filesystem::path path =
-        named != nullptr ? std::filesystem::path(named) : std::filesystem::path(JLCM_SOURCE_DIR) / "../shared/assets";
+    const std::filesystem::path path = named != nullptr
+                                           ? std::filesystem::path(named)
+                                           : std::filesystem::path(JLCM_SOURCE_DIR) / "../shared/assets";
     if (!std::filesystem::is_directory(path)) return std::nullopt;
     return path;
 }
@@ -33,15 +34,17 @@ inline std::optional<std::filesystem::path> default_model() {
     return path;
 }
 
-inline void skip(const std::string& reason) { std::cout << "SKIPPED: " << reason << std::endl; }
+inline void skip(const std::string& reason) {
+    std::cout << "SKIPPED: " << reason << std::endl;
+}
 
 }  // namespace jlcm::test
 
 /// Ends the test case as skipped (ctest counts it so) unless `found` holds a value.
-#define JLCM_SKIP_UNLESS(found, reason)                \
-    do {                                               \
-        if (!(found)) {                                \
-            ::jlcm::test::skip(reason);                \
-            return;                                    \
-        }                                              \
+#define JLCM_SKIP_UNLESS(found, reason) \
+    do {                                \
+        if (!(found)) {                 \
+            ::jlcm::test::skip(reason); \
+            return;                     \
+        }                               \
     } while (false)

@@ -1,0 +1,154 @@
+#pragma once
+// The one seam between what is computed and where: every operator of the graph and every bulk step of
+// learning is a function of this interface, on tensors of the backend's device. Today that device is the CPU.
+//
+// Shapes are row-major. A "row" is the last dimension; leading dimensions are flattened where a function is
+// said to work on rows. float32 is the working type; float64 is supported by everything except what says
+// otherwise (it is what finite differences are checked in); bfloat16 is an input type of `gemm` and
+// `attention` with float32 accumulation.
+
+#include "core/tensor/tensor.hpp"
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace jlcm {
+
+/// A matrix inside a tensor: `rows` x `cols` elements from `data` on, `stride` elements from row to row.
+struct MatrixView {
+    const void* data = nullptr;
+    DType type = DType::f32;
+    std::int64_t rows = 0;
+    std::int64_t cols = 0;
+    std::int64_t stride = 0;
+};
+
+/// The whole tensor as a matrix: leading dimensions flattened into rows.
+[[nodiscard]] MatrixView matrix(const Tensor& tensor);
+
+enum class Transpose : std::uint8_t { no, yes };
+
+/// Attention over [sequences, length, heads * head_dim]: softmax(scale q k^T) v, query heads in groups that
+/// share a key/value head (grouped-query attention).
+struct AttentionShape {
+    std::int64_t sequences = 0;
+    std::int64_t length = 0;
+    std::int64_t query_heads = 0;
+    std::int64_t key_heads = 0;
+    std::int64_t head_dim = 0;
+    bool causal = true;
+    double scale = 1.0;
+
+    [[nodiscard]] std::int64_t query_width() const { return query_heads * head_dim; }
+    [[nodiscard]] std::int64_t key_width() const { return key_heads * head_dim; }
+};
+
+enum class Unary : std::uint8_t { silu, relu, gelu, tanh, sigmoid };
+enum class Binary : std::uint8_t { add, multiply, silu_multiply };  ///< silu_multiply: silu(a) * b
+
+/// Per-token figures of a prediction against its target, and against another model's prediction.
+struct TokenScores {
+    std::vector<float> nll;  ///< -log p(target), nats; 0 where the target is negative
+    std::vector<float> kl;   ///< KL(reference || model), nats; empty without a reference
+    std::vector<std::uint8_t>
+        agree;  ///< 1 where both have the same most likely token; empty without a reference
+};
+
+class Backend {
+  public:
+    Backend() = default;
+    Backend(const Backend&) = delete;
+    Backend& operator=(const Backend&) = delete;
+    virtual ~Backend() = default;
+
+    /// "cpu (avx512, bfloat16 by AMX)": goes into result.json.
+    [[nodiscard]] virtual std::string describe() const = 0;
+    /// Whether bfloat16 products are done by hardware.
+    [[nodiscard]] virtual bool has_bfloat16() const = 0;
+
+    // ---- matrix products
+    // -------------------------------------------------------------------------------------
+    /// c = op(a) op(b), or c += with `accumulate`. a and b have one type: float32, bfloat16 (c is float32) or
+    /// float64.
+    virtual void gemm(MatrixView a, Transpose ta, MatrixView b, Transpose tb, Tensor& c, bool accumulate) = 0;
+    /// The same with a new result of `rows(op(a)) x cols(op(b))`.
+    [[nodiscard]] Tensor product(const Tensor& a, Transpose ta, const Tensor& b, Transpose tb);
+    /// gram += x^T x over the rows of x (float32 or bfloat16 x, float32 gram [cols, cols]; both triangles are
+    /// kept).
+    virtual void accumulate_gram(const Tensor& x, Tensor& gram) = 0;
+    /// A copy in another floating-point type.
+    [[nodiscard]] virtual Tensor convert(const Tensor& x, DType type) = 0;
+
+    // ---- element-wise
+    // -----------------------------------------------------------------------------------------
+    virtual void fill(Tensor& x, double value) = 0;
+    /// y += factor * x
+    virtual void add_scaled(Tensor& y, const Tensor& x, double factor) = 0;
+    [[nodiscard]] virtual double sum_of_squares(const Tensor& x) = 0;
+    [[nodiscard]] virtual Tensor unary(Unary function, const Tensor& x) = 0;
+    [[nodiscard]] virtual Tensor unary_backward(Unary function, const Tensor& x, const Tensor& gradient) = 0;
+    [[nodiscard]] virtual Tensor binary(Binary function, const Tensor& a, const Tensor& b) = 0;
+    /// Gradients of a and b.
+    virtual void binary_backward(Binary function, const Tensor& a, const Tensor& b, const Tensor& gradient,
+                                 Tensor& da, Tensor& db) = 0;
+    /// y[r, :] += bias, and its backward: bias_gradient += sum over rows.
+    virtual void add_bias(Tensor& y, const Tensor& bias) = 0;
+    virtual void bias_backward(const Tensor& gradient, Tensor& bias_gradient) = 0;
+
+    // ---- rows
+    // -------------------------------------------------------------------------------------------------
+    /// y = x / sqrt(mean(x^2) + epsilon) * weight over each row. `inverse_rms` [rows] is kept for the
+    /// backward.
+    [[nodiscard]] virtual Tensor rms_norm(const Tensor& x, const Tensor& weight, double epsilon,
+                                          Tensor& inverse_rms) = 0;
+    /// Returns dx; adds to `weight_gradient` where it is not null.
+    [[nodiscard]] virtual Tensor rms_norm_backward(const Tensor& x, const Tensor& weight,
+                                                   const Tensor& inverse_rms, const Tensor& gradient,
+                                                   Tensor* weight_gradient) = 0;
+    /// Rotary position embedding, rotate-half form: pairs (i, i + d/2) of each head. cosine/sine [length,
+    /// head_dim / 2]. `inverse` turns the other way, which is the backward.
+    [[nodiscard]] virtual Tensor rotary(const Tensor& x, std::int64_t head_dim, const Tensor& cosine,
+                                        const Tensor& sine, bool inverse) = 0;
+    /// rows of `table` [vocabulary, width] by ids [sequences, length].
+    [[nodiscard]] virtual Tensor embedding(const Tensor& ids, const Tensor& table) = 0;
+    /// table_gradient[id] += gradient row, in the order of the tokens.
+    virtual void embedding_backward(const Tensor& ids, const Tensor& gradient, Tensor& table_gradient) = 0;
+
+    // ---- attention
+    // --------------------------------------------------------------------------------------------
+    /// `compute` bf16: products of bfloat16 inputs. `log_sums` [sequences, query_heads, length] is kept for
+    /// the backward.
+    [[nodiscard]] virtual Tensor attention(const AttentionShape& shape, const Tensor& q, const Tensor& k,
+                                           const Tensor& v, DType compute, Tensor& log_sums) = 0;
+    virtual void attention_backward(const AttentionShape& shape, const Tensor& q, const Tensor& k,
+                                    const Tensor& v, const Tensor& output, const Tensor& log_sums,
+                                    const Tensor& gradient, DType compute, Tensor& dq, Tensor& dk,
+                                    Tensor& dv) = 0;
+
+    // ---- vocabulary
+    // -------------------------------------------------------------------------------------------
+    /// Scores of next-token predictions from features [tokens, width] and a head [vocabulary, width] of the
+    /// same type, logits made in tiles. With `reference` features (and head) also KL and agreement. float32
+    /// or bfloat16.
+    [[nodiscard]] virtual TokenScores score_tokens(const Tensor& features, const Tensor& head,
+                                                   std::span<const std::int32_t> targets,
+                                                   const Tensor* reference, const Tensor* reference_head) = 0;
+    /// Sum over tokens of KL(reference || model); `feature_gradient` [tokens, width] float32 receives factor
+    /// * its gradient with respect to the features.
+    [[nodiscard]] virtual double kl_backward(const Tensor& features, const Tensor& head,
+                                             const Tensor& reference, const Tensor& reference_head,
+                                             double factor, Tensor& feature_gradient) = 0;
+
+    // ---- learning
+    // ---------------------------------------------------------------------------------------------
+    /// loss = sum (a - b)^2; gradient = 2 factor (a - b). Rows are summed in a fixed order.
+    [[nodiscard]] virtual double squared_error(const Tensor& a, const Tensor& b, double factor,
+                                               Tensor& gradient) = 0;
+};
+
+/// The CPU backend; one instance for the process.
+[[nodiscard]] Backend& cpu_backend();
+
+}  // namespace jlcm

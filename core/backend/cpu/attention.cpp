@@ -1,0 +1,196 @@
+#include "core/backend/cpu/attention.hpp"
+
+#include "core/backend/cpu/dense_kernels.hpp"
+#include "core/backend/cpu/gemm.hpp"
+#include "core/base/parallel.hpp"
+
+#include <algorithm>
+
+namespace jlcm::cpu {
+namespace {
+
+constexpr std::int64_t tile_rows = 128;
+
+/// One head's columns of rows [begin, end) of a [.., width] tensor.
+MatrixView head_view(const Tensor& x, std::int64_t row, std::int64_t rows, std::int64_t width,
+                     std::int64_t column, std::int64_t head_dim) {
+    const auto offset = static_cast<std::size_t>(row * width + column) * size_of(x.dtype());
+    return {x.bytes().data() + offset, x.dtype(), rows, head_dim, width};
+}
+
+template <class T>
+T* head_pointer(Tensor& x, std::int64_t row, std::int64_t width, std::int64_t column) {
+    return x.data<T>() + row * width + column;
+}
+
+/// Scratch of one thread, grown as needed.
+template <class T, int slot>
+T* scratch(std::int64_t elements) {
+    thread_local Tensor memory;
+    const auto bytes = elements * static_cast<std::int64_t>(sizeof(T));
+    if (!memory.defined() || memory.size() < bytes) memory = Tensor::empty({bytes}, DType::u8);
+    return reinterpret_cast<T*>(memory.data<std::uint8_t>());  // NOLINT: raw scratch memory
+}
+
+/// A rows x cols tile in the type that products are made in: itself, or rounded to bfloat16.
+template <class T>
+MatrixView operand(const T* tile, std::int64_t rows, std::int64_t cols, DType compute,
+                   std::uint16_t* rounded) {
+    if (compute != DType::bf16) return {tile, DTypeOf<T>::value, rows, cols, cols};
+    if constexpr (std::is_same_v<T, float>) vocabulary_kernels().to_bfloat16(rows * cols, tile, rounded);
+    return {rounded, DType::bf16, rows, cols, cols};
+}
+
+struct Tile {
+    std::int64_t begin, rows, keys;
+};
+
+Tile query_tile(const AttentionShape& shape, std::int64_t begin) {
+    const std::int64_t rows = std::min(tile_rows, shape.length - begin);
+    return {begin, rows, shape.causal ? begin + rows : shape.length};
+}
+
+std::int64_t valid_keys(const AttentionShape& shape, const Tile& tile, std::int64_t row) {
+    return shape.causal ? tile.begin + row + 1 : shape.length;
+}
+
+template <class T>
+void forward(const AttentionShape& shape, const Tensor& q, const Tensor& k, const Tensor& v, DType compute,
+             Tensor& output, Tensor& log_sums) {
+    const auto& kernels = dense_kernels<T>();
+    const std::int64_t tiles = (shape.length + tile_rows - 1) / tile_rows;
+    const std::int64_t group = shape.query_heads / shape.key_heads;
+    const std::int64_t dim = shape.head_dim;
+    parallel_for(shape.sequences * shape.query_heads * tiles, 1, [&](std::int64_t task, std::int64_t) {
+        // Long tiles first: the last ones to start are the short ones.
+        const Tile tile = query_tile(shape, (tiles - 1 - task % tiles) * tile_rows);
+        const std::int64_t head = task / tiles % shape.query_heads;
+        const std::int64_t sequence = task / tiles / shape.query_heads;
+        const std::int64_t row = sequence * shape.length;
+        const std::int64_t key_column = head / group * dim;
+        T* scores = scratch<T, 0>(tile.rows * tile.keys);
+        gemm_tile(head_view(q, row + tile.begin, tile.rows, shape.query_width(), head * dim, dim),
+                  Transpose::no, head_view(k, row, tile.keys, shape.key_width(), key_column, dim),
+                  Transpose::yes, scores, tile.keys, false);
+        T* sums = log_sums.data<T>() + (sequence * shape.query_heads + head) * shape.length + tile.begin;
+        for (std::int64_t r = 0; r < tile.rows; ++r) {
+            T* line = scores + r * tile.keys;
+            sums[r] = kernels.softmax(valid_keys(shape, tile, r), tile.keys, static_cast<T>(shape.scale),
+                                      line, line);
+        }
+        std::uint16_t* rounded =
+            compute == DType::bf16 ? scratch<std::uint16_t, 1>(tile.rows * tile.keys) : nullptr;
+        gemm_tile(operand(scores, tile.rows, tile.keys, compute, rounded), Transpose::no,
+                  head_view(v, row, tile.keys, shape.key_width(), key_column, dim), Transpose::no,
+                  head_pointer<T>(output, row + tile.begin, shape.query_width(), head * dim),
+                  shape.query_width(), false);
+    });
+}
+
+template <class T>
+void backward(const AttentionShape& shape, const Tensor& q, const Tensor& k, const Tensor& v,
+              const Tensor& output, const Tensor& log_sums, const Tensor& gradient,
+              const Tensor& gradient_operand, DType compute, Tensor& dq, Tensor& dk, Tensor& dv) {
+    const auto& kernels = dense_kernels<T>();
+    const std::int64_t group = shape.query_heads / shape.key_heads;
+    const std::int64_t dim = shape.head_dim;
+    const T scale = static_cast<T>(shape.scale);
+    // One task owns a key/value head of a sequence, so that its gradients are summed in one fixed order.
+    parallel_for(shape.sequences * shape.key_heads, 1, [&](std::int64_t task, std::int64_t) {
+        const std::int64_t key_head = task % shape.key_heads;
+        const std::int64_t sequence = task / shape.key_heads;
+        const std::int64_t row = sequence * shape.length;
+        const std::int64_t key_column = key_head * dim;
+        for (std::int64_t head = key_head * group; head < (key_head + 1) * group; ++head) {
+            for (std::int64_t begin = 0; begin < shape.length; begin += tile_rows) {
+                const Tile tile = query_tile(shape, begin);
+                const std::int64_t size = tile.rows * tile.keys;
+                T* probabilities = scratch<T, 0>(size);
+                T* slopes = scratch<T, 1>(size);
+                std::uint16_t* rounded_p = compute == DType::bf16 ? scratch<std::uint16_t, 2>(size) : nullptr;
+                std::uint16_t* rounded_s = compute == DType::bf16 ? scratch<std::uint16_t, 3>(size) : nullptr;
+                const auto queries =
+                    head_view(q, row + tile.begin, tile.rows, shape.query_width(), head * dim, dim);
+                const auto keys = head_view(k, row, tile.keys, shape.key_width(), key_column, dim);
+                const auto values = head_view(v, row, tile.keys, shape.key_width(), key_column, dim);
+                const auto upstream = head_view(gradient_operand, row + tile.begin, tile.rows,
+                                                shape.query_width(), head * dim, dim);
+                gemm_tile(queries, Transpose::no, keys, Transpose::yes, probabilities, tile.keys, false);
+                gemm_tile(upstream, Transpose::no, values, Transpose::yes, slopes, tile.keys, false);
+                const T* sums =
+                    log_sums.data<T>() + (sequence * shape.query_heads + head) * shape.length + tile.begin;
+                for (std::int64_t r = 0; r < tile.rows; ++r) {
+                    const std::int64_t at = (row + tile.begin + r) * shape.query_width() + head * dim;
+                    T* p = probabilities + r * tile.keys;
+                    T* s = slopes + r * tile.keys;
+                    kernels.softmax_again(valid_keys(shape, tile, r), tile.keys, scale, sums[r], p, p);
+                    const T shift =
+                        static_cast<T>(kernels.dot(dim, output.data<T>() + at, gradient.data<T>() + at));
+                    kernels.softmax_backward(tile.keys, scale, shift, p, s, s);
+                }
+                const auto p = operand(probabilities, tile.rows, tile.keys, compute, rounded_p);
+                const auto s = operand(slopes, tile.rows, tile.keys, compute, rounded_s);
+                gemm_tile(s, Transpose::no, keys, Transpose::no,
+                          head_pointer<T>(dq, row + tile.begin, shape.query_width(), head * dim),
+                          shape.query_width(), false);
+                // dk and dv were zeroed: a causal tile reaches only its first `keys` rows.
+                gemm_tile(s, Transpose::yes, queries, Transpose::no,
+                          head_pointer<T>(dk, row, shape.key_width(), key_column), shape.key_width(), true);
+                gemm_tile(p, Transpose::yes, upstream, Transpose::no,
+                          head_pointer<T>(dv, row, shape.key_width(), key_column), shape.key_width(), true);
+            }
+        }
+    });
+}
+
+Tensor as_operand(const Tensor& x, DType compute) {
+    return compute == DType::bf16 ? cpu_backend().convert(x, DType::bf16) : x;
+}
+
+void check(const AttentionShape& shape, const Tensor& q, const Tensor& k, const Tensor& v, DType compute) {
+    const std::int64_t tokens = shape.sequences * shape.length;
+    ensure(shape.key_heads > 0 && shape.query_heads % shape.key_heads == 0 && shape.length > 0 &&
+               q.size() == tokens * shape.query_width() && k.size() == tokens * shape.key_width() &&
+               v.size() == k.size() && q.dtype() == k.dtype() && q.dtype() == v.dtype(),
+           "attention of q {}, k {}, v {} with {} and {} heads of {}", to_string(q.shape()),
+           to_string(k.shape()), to_string(v.shape()), shape.query_heads, shape.key_heads, shape.head_dim);
+    ensure(compute != DType::bf16 || q.dtype() == DType::f32, "bfloat16 attention of {}", name_of(q.dtype()));
+}
+
+}  // namespace
+
+Tensor attention(const AttentionShape& shape, const Tensor& q, const Tensor& k, const Tensor& v,
+                 DType compute, Tensor& log_sums) {
+    check(shape, q, k, v, compute);
+    Tensor output = Tensor::empty(q.shape(), q.dtype());
+    log_sums = Tensor::empty({shape.sequences, shape.query_heads, shape.length}, q.dtype());
+    const Tensor qo = as_operand(q, compute);
+    const Tensor ko = as_operand(k, compute);
+    const Tensor vo = as_operand(v, compute);
+    if (q.dtype() == DType::f64) {
+        forward<double>(shape, qo, ko, vo, compute, output, log_sums);
+    } else {
+        forward<float>(shape, qo, ko, vo, compute, output, log_sums);
+    }
+    return output;
+}
+
+void attention_backward(const AttentionShape& shape, const Tensor& q, const Tensor& k, const Tensor& v,
+                        const Tensor& output, const Tensor& log_sums, const Tensor& gradient, DType compute,
+                        Tensor& dq, Tensor& dk, Tensor& dv) {
+    check(shape, q, k, v, compute);
+    dq = Tensor::empty(q.shape(), q.dtype());
+    dk = Tensor::zeros(k.shape(), k.dtype());
+    dv = Tensor::zeros(v.shape(), v.dtype());
+    const Tensor qo = as_operand(q, compute);
+    const Tensor ko = as_operand(k, compute);
+    const Tensor vo = as_operand(v, compute);
+    const Tensor go = as_operand(gradient, compute);
+    if (q.dtype() == DType::f64) {
+        backward<double>(shape, qo, ko, vo, output, log_sums, gradient, go, compute, dq, dk, dv);
+    } else {
+        backward<float>(shape, qo, ko, vo, output, log_sums, gradient, go, compute, dq, dk, dv);
+    }
+}
+
+}  // namespace jlcm::cpu

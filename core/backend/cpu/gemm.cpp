@@ -1,0 +1,171 @@
+#include "core/backend/cpu/gemm.hpp"
+
+#include <map>
+#include <mutex>
+#include <shared_mutex>
+#include <tuple>
+
+#include <Eigen/Core>
+#include <cpuid.h>
+#include <omp.h>
+#include <oneapi/dnnl/dnnl.hpp>
+
+namespace jlcm {
+namespace {
+
+struct CpuidLeaf7 {
+    bool amx_bf16 = false;
+    bool avx512_bf16 = false;
+    CpuidLeaf7() {
+        unsigned a = 0;
+        unsigned b = 0;
+        unsigned c = 0;
+        unsigned d = 0;
+        if (!__builtin_cpu_supports("avx512bw")) return;
+        if (__get_cpuid_count(7, 0, &a, &b, &c, &d) != 0) amx_bf16 = ((d >> 22) & 1U) != 0;
+        if (__get_cpuid_count(7, 1, &a, &b, &c, &d) != 0) avx512_bf16 = ((a >> 5) & 1U) != 0;
+    }
+};
+
+const CpuidLeaf7& cpu() {
+    static const CpuidLeaf7 leaf;
+    return leaf;
+}
+
+const dnnl::engine& engine() {
+    static const dnnl::engine instance(dnnl::engine::kind::cpu, 0);
+    return instance;
+}
+
+/// oneDNN's own thread pool (OpenMP) must not fight ours: one thread for each of our threads.
+void use_one_openmp_thread() {
+    thread_local const bool done = [] {
+        omp_set_num_threads(1);
+        return true;
+    }();
+    (void)done;
+}
+
+struct MatmulKey {
+    std::int64_t m, n, k, a_stride, b_stride, c_stride;
+    bool ta, tb, accumulate;
+    auto operator<=>(const MatmulKey&) const = default;
+};
+
+struct Matmul {
+    dnnl::matmul primitive;
+    dnnl::memory::desc a, b, c, scratch;
+};
+
+Matmul make_bfloat16_matmul(const MatmulKey& key) {
+    using dnnl::memory;
+    const auto strides = [](bool transposed, std::int64_t stride) {
+        return transposed ? memory::dims{1, stride} : memory::dims{stride, 1};
+    };
+    const memory::desc a({key.m, key.k}, memory::data_type::bf16, strides(key.ta, key.a_stride));
+    const memory::desc b({key.k, key.n}, memory::data_type::bf16, strides(key.tb, key.b_stride));
+    const memory::desc c({key.m, key.n}, memory::data_type::f32, memory::dims{key.c_stride, 1});
+    dnnl::primitive_attr attributes;
+    attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+    if (key.accumulate) {
+        dnnl::post_ops sum;
+        sum.append_sum(1.0F);
+        attributes.set_post_ops(sum);
+    }
+    const dnnl::matmul::primitive_desc description(dnnl::matmul::desc(a, b, c), attributes, engine());
+    return {dnnl::matmul(description), a, b, c, description.scratchpad_desc()};
+}
+
+/// Compiled once for each shape; the map only grows, and its nodes stay where they are.
+const Matmul& bfloat16_matmul(const MatmulKey& key) {
+    static std::shared_mutex mutex;
+    static std::map<MatmulKey, Matmul> made;
+    {
+        const std::shared_lock lock(mutex);
+        const auto found = made.find(key);
+        if (found != made.end()) return found->second;
+    }
+    Matmul matmul = make_bfloat16_matmul(key);
+    const std::unique_lock lock(mutex);
+    return made.try_emplace(key, std::move(matmul)).first->second;
+}
+
+void multiply_bfloat16(const MatmulKey& key, const MatrixView& a, const MatrixView& b, float* c) {
+    thread_local dnnl::stream stream(engine());
+    thread_local Tensor scratch;
+    const Matmul& matmul = bfloat16_matmul(key);
+    const auto bytes = static_cast<std::int64_t>(matmul.scratch.get_size());
+    if (!scratch.defined() || scratch.size() < bytes)
+        scratch = Tensor::empty({std::max<std::int64_t>(bytes, 1)}, DType::u8);
+    // oneDNN's memory objects take mutable pointers even for what they only read.
+    const auto wrap = [](const dnnl::memory::desc& description, const void* data) {
+        return dnnl::memory(description, engine(), const_cast<void*>(data));  // NOLINT
+    };
+    matmul.primitive.execute(stream,
+                             {{DNNL_ARG_SRC, wrap(matmul.a, a.data)},
+                              {DNNL_ARG_WEIGHTS, wrap(matmul.b, b.data)},
+                              {DNNL_ARG_DST, wrap(matmul.c, c)},
+                              {DNNL_ARG_SCRATCHPAD, wrap(matmul.scratch, scratch.data<std::uint8_t>())}});
+    stream.wait();
+}
+
+using RowMajor = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+using ConstMap = Eigen::Map<const RowMajor, 0, Eigen::OuterStride<>>;
+
+ConstMap map(const MatrixView& view) {
+    return {static_cast<const double*>(view.data), view.rows, view.cols, Eigen::OuterStride<>(view.stride)};
+}
+
+void multiply_double(const MatrixView& a, Transpose ta, const MatrixView& b, Transpose tb, double* c,
+                     std::int64_t m, std::int64_t n, std::int64_t c_stride, bool accumulate) {
+    Eigen::Map<RowMajor, 0, Eigen::OuterStride<>> out(c, m, n, Eigen::OuterStride<>(c_stride));
+    if (!accumulate) out.setZero();
+    if (ta == Transpose::no && tb == Transpose::no) out.noalias() += map(a) * map(b);
+    if (ta == Transpose::no && tb == Transpose::yes) out.noalias() += map(a) * map(b).transpose();
+    if (ta == Transpose::yes && tb == Transpose::no) out.noalias() += map(a).transpose() * map(b);
+    if (ta == Transpose::yes && tb == Transpose::yes)
+        out.noalias() += map(a).transpose() * map(b).transpose();
+}
+
+}  // namespace
+
+bool cpu_has_bfloat16() {
+    return cpu().amx_bf16 || cpu().avx512_bf16;
+}
+const char* cpu_bfloat16_unit() {
+    return cpu().amx_bf16 ? "AMX" : (cpu().avx512_bf16 ? "AVX512_BF16" : "none");
+}
+
+void gemm_tile(MatrixView a, Transpose ta, MatrixView b, Transpose tb, void* c, std::int64_t c_stride,
+               bool accumulate) {
+    const std::int64_t m = ta == Transpose::no ? a.rows : a.cols;
+    const std::int64_t k = ta == Transpose::no ? a.cols : a.rows;
+    const std::int64_t n = tb == Transpose::no ? b.cols : b.rows;
+    ensure(a.type == b.type && (tb == Transpose::no ? b.rows : b.cols) == k, "a product of {}x{} and {}x{}",
+           m, k, b.rows, b.cols);
+    if (m == 0 || n == 0) return;
+    if (a.type == DType::f64) {
+        multiply_double(a, ta, b, tb, static_cast<double*>(c), m, n, c_stride, accumulate);
+        return;
+    }
+    auto* out = static_cast<float*>(c);
+    if (k == 0) {
+        for (std::int64_t r = 0; r < m && !accumulate; ++r) std::fill_n(out + r * c_stride, n, 0.0F);
+        return;
+    }
+    use_one_openmp_thread();
+    if (a.type == DType::f32) {
+        const auto status =
+            dnnl_sgemm(ta == Transpose::no ? 'N' : 'T', tb == Transpose::no ? 'N' : 'T', m, n, k, 1.0F,
+                       static_cast<const float*>(a.data), a.stride, static_cast<const float*>(b.data),
+                       b.stride, accumulate ? 1.0F : 0.0F, out, c_stride);
+        ensure(status == dnnl_success, "sgemm failed with status {}", static_cast<int>(status));
+        return;
+    }
+    ensure(a.type == DType::bf16, "a product of {} matrices", name_of(a.type));
+    multiply_bfloat16(
+        {m, n, k, a.stride, b.stride, c_stride, ta == Transpose::yes, tb == Transpose::yes, accumulate}, a, b,
+        out);
+}
+
+}  // namespace jlcm

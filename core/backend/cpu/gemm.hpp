@@ -1,0 +1,19 @@
+#pragma once
+// Single-threaded matrix products on the CPU: oneDNN for float32 and bfloat16 (AVX-512 BF16 or AMX where
+// there is one), Eigen for float64. bench/gemm holds the measurements behind that choice.
+
+#include "core/backend/backend.hpp"
+
+namespace jlcm {
+
+/// c[m, n] (float32, or float64 for float64 inputs; `c_stride` elements from row to row) = op(a) op(b), or +=
+/// . Runs on the calling thread.
+void gemm_tile(MatrixView a, Transpose ta, MatrixView b, Transpose tb, void* c, std::int64_t c_stride,
+               bool accumulate);
+
+/// Whether this processor multiplies bfloat16 numbers (AVX512_BF16 or AMX_BF16).
+[[nodiscard]] bool cpu_has_bfloat16();
+/// "AMX", "AVX512_BF16" or "none".
+[[nodiscard]] const char* cpu_bfloat16_unit();
+
+}  // namespace jlcm

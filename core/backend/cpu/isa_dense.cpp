@@ -1,0 +1,319 @@
+#include "core/backend/cpu/dense_kernels.hpp"
+#include "core/backend/cpu/vector_math.hpp"
+
+namespace jlcm::JLCM_ISA {
+namespace {
+
+template <class T>
+void add_scaled(std::int64_t n, const T* x, T factor, T* y) {
+    for (std::int64_t i = 0; i < n; ++i) y[i] += factor * x[i];
+}
+
+template <class T>
+double dot(std::int64_t n, const T* a, const T* b) {
+    double total = 0;
+#pragma omp simd reduction(+ : total)
+    for (std::int64_t i = 0; i < n; ++i) total += static_cast<double>(a[i]) * static_cast<double>(b[i]);
+    return total;
+}
+
+template <class T>
+double sum_of_squares(std::int64_t n, const T* x) {
+    return dot(n, x, x);
+}
+
+template <class T>
+double squared_error(std::int64_t n, const T* a, const T* b, T factor, T* gradient) {
+    double total = 0;
+#pragma omp simd reduction(+ : total)
+    for (std::int64_t i = 0; i < n; ++i) {
+        const T difference = a[i] - b[i];
+        gradient[i] = T(2) * factor * difference;
+        total += static_cast<double>(difference) * static_cast<double>(difference);
+    }
+    return total;
+}
+
+template <class T>
+T silu_slope(T x) {
+    const T s = sigmoid(x);
+    return s * (T(1) + x * (T(1) - s));
+}
+
+// gelu(x) = x Phi(x), the exact form.
+template <class T>
+T normal_cdf(T x) {
+    return T(0.5) * (T(1) + static_cast<T>(__builtin_erf(static_cast<double>(x) * 0.70710678118654752440)));
+}
+template <class T>
+T normal_density(T x) {
+    return T(0.39894228040143267794) * exponential(T(-0.5) * x * x);
+}
+
+template <class T>
+void unary(int function, std::int64_t n, const T* x, T* y) {
+    switch (function) {
+        case 0:
+            for (std::int64_t i = 0; i < n; ++i) y[i] = x[i] * sigmoid(x[i]);
+            break;
+        case 1:
+            for (std::int64_t i = 0; i < n; ++i) y[i] = x[i] > T(0) ? x[i] : (x[i] == x[i] ? T(0) : x[i]);
+            break;
+        case 2:
+            for (std::int64_t i = 0; i < n; ++i) y[i] = x[i] * normal_cdf(x[i]);
+            break;
+        case 3:
+            for (std::int64_t i = 0; i < n; ++i) y[i] = T(2) * sigmoid(T(2) * x[i]) - T(1);
+            break;
+        default:
+            for (std::int64_t i = 0; i < n; ++i) y[i] = sigmoid(x[i]);
+    }
+}
+
+template <class T>
+void unary_backward(int function, std::int64_t n, const T* x, const T* gradient, T* dx) {
+    switch (function) {
+        case 0:
+            for (std::int64_t i = 0; i < n; ++i) dx[i] = gradient[i] * silu_slope(x[i]);
+            break;
+        case 1:
+            for (std::int64_t i = 0; i < n; ++i) dx[i] = x[i] > T(0) ? gradient[i] : T(0);
+            break;
+        case 2:
+            for (std::int64_t i = 0; i < n; ++i)
+                dx[i] = gradient[i] * (normal_cdf(x[i]) + x[i] * normal_density(x[i]));
+            break;
+        case 3:
+            for (std::int64_t i = 0; i < n; ++i) {
+                const T t = T(2) * sigmoid(T(2) * x[i]) - T(1);
+                dx[i] = gradient[i] * (T(1) - t * t);
+            }
+            break;
+        default:
+            for (std::int64_t i = 0; i < n; ++i) {
+                const T s = sigmoid(x[i]);
+                dx[i] = gradient[i] * s * (T(1) - s);
+            }
+    }
+}
+
+template <class T>
+void binary(int function, std::int64_t n, const T* a, const T* b, T* y) {
+    switch (function) {
+        case 0:
+            for (std::int64_t i = 0; i < n; ++i) y[i] = a[i] + b[i];
+            break;
+        case 1:
+            for (std::int64_t i = 0; i < n; ++i) y[i] = a[i] * b[i];
+            break;
+        default:
+            for (std::int64_t i = 0; i < n; ++i) y[i] = a[i] * sigmoid(a[i]) * b[i];
+    }
+}
+
+template <class T>
+void binary_backward(int function, std::int64_t n, const T* a, const T* b, const T* gradient, T* da, T* db) {
+    switch (function) {
+        case 0:
+            for (std::int64_t i = 0; i < n; ++i) da[i] = db[i] = gradient[i];
+            break;
+        case 1:
+            for (std::int64_t i = 0; i < n; ++i) {
+                da[i] = gradient[i] * b[i];
+                db[i] = gradient[i] * a[i];
+            }
+            break;
+        default:
+            for (std::int64_t i = 0; i < n; ++i) {
+                const T s = sigmoid(a[i]);
+                da[i] = gradient[i] * b[i] * s * (T(1) + a[i] * (T(1) - s));
+                db[i] = gradient[i] * a[i] * s;
+            }
+    }
+}
+
+template <class T>
+void rms_norm(std::int64_t rows, std::int64_t cols, const T* x, const T* weight, T epsilon, T* y,
+              T* inverse_rms) {
+    for (std::int64_t r = 0; r < rows; ++r) {
+        const T* row = x + r * cols;
+        T* out = y + r * cols;
+        const double mean = sum_of_squares(cols, row) / static_cast<double>(cols);
+        const T inverse = static_cast<T>(1.0 / __builtin_sqrt(mean + static_cast<double>(epsilon)));
+        inverse_rms[r] = inverse;
+        for (std::int64_t i = 0; i < cols; ++i) out[i] = row[i] * inverse * weight[i];
+    }
+}
+
+// y = x r w with r = (mean x^2 + e)^-1/2:  dx = r (g w - x r^2 mean(g w x)),  dw = sum over rows of g x r.
+template <class T>
+void rms_norm_backward(std::int64_t rows, std::int64_t cols, const T* x, const T* weight,
+                       const T* inverse_rms, const T* gradient, T* dx, T* weight_gradient) {
+    for (std::int64_t r = 0; r < rows; ++r) {
+        const T* row = x + r * cols;
+        const T* g = gradient + r * cols;
+        T* out = dx + r * cols;
+        const T inverse = inverse_rms[r];
+        double projection = 0;
+#pragma omp simd reduction(+ : projection)
+        for (std::int64_t i = 0; i < cols; ++i)
+            projection +=
+                static_cast<double>(g[i]) * static_cast<double>(weight[i]) * static_cast<double>(row[i]);
+        const T share = static_cast<T>(projection / static_cast<double>(cols)) * inverse * inverse;
+        for (std::int64_t i = 0; i < cols; ++i) out[i] = inverse * (g[i] * weight[i] - row[i] * share);
+        if (weight_gradient != nullptr)
+            for (std::int64_t i = 0; i < cols; ++i) weight_gradient[i] += g[i] * row[i] * inverse;
+    }
+}
+
+template <class T>
+void rotary(std::int64_t first, std::int64_t rows, std::int64_t length, std::int64_t heads,
+            std::int64_t head_dim, const T* x, const T* cosine, const T* sine, T direction, T* y) {
+    const std::int64_t half = head_dim / 2;
+    for (std::int64_t r = 0; r < rows; ++r) {
+        const std::int64_t position = (first + r) % length;
+        const T* c = cosine + position * half;
+        const T* s = sine + position * half;
+        for (std::int64_t h = 0; h < heads; ++h) {
+            const T* in = x + (r * heads + h) * head_dim;
+            T* out = y + (r * heads + h) * head_dim;
+#pragma omp simd
+            for (std::int64_t i = 0; i < half; ++i) {
+                const T a = in[i];
+                const T b = in[i + half];
+                out[i] = a * c[i] - direction * b * s[i];
+                out[i + half] = b * c[i] + direction * a * s[i];
+            }
+        }
+    }
+}
+
+template <class T>
+T softmax(std::int64_t valid, std::int64_t total, T scale, const T* scores, T* probabilities) {
+    T maximum = scores[0];
+#pragma omp simd reduction(max : maximum)
+    for (std::int64_t i = 0; i < valid; ++i) maximum = scores[i] > maximum ? scores[i] : maximum;
+    T sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (std::int64_t i = 0; i < valid; ++i) {
+        const T e = exponential(scale * (scores[i] - maximum));
+        probabilities[i] = e;
+        sum += e;
+    }
+    const T inverse = T(1) / sum;
+    for (std::int64_t i = 0; i < valid; ++i) probabilities[i] *= inverse;
+    for (std::int64_t i = valid; i < total; ++i) probabilities[i] = T(0);
+    return scale * maximum + static_cast<T>(__builtin_log(static_cast<double>(sum)));
+}
+
+template <class T>
+void softmax_again(std::int64_t valid, std::int64_t total, T scale, T log_sum, const T* scores,
+                   T* probabilities) {
+    for (std::int64_t i = 0; i < valid; ++i) probabilities[i] = exponential(scale * scores[i] - log_sum);
+    for (std::int64_t i = valid; i < total; ++i) probabilities[i] = T(0);
+}
+
+template <class T>
+void softmax_backward(std::int64_t n, T scale, T shift, const T* probabilities, const T* probability_gradient,
+                      T* scores_gradient) {
+    for (std::int64_t i = 0; i < n; ++i)
+        scores_gradient[i] = scale * probabilities[i] * (probability_gradient[i] - shift);
+}
+
+void raise_maximum(LogitSums* sums, float maximum) {
+    if (maximum <= sums->maximum) return;
+    sums->exponentials *= __builtin_exp(static_cast<double>(sums->maximum) - static_cast<double>(maximum));
+    sums->maximum = maximum;
+}
+
+float largest(std::int64_t n, const float* x) {
+    float maximum = x[0];
+#pragma omp simd reduction(max : maximum)
+    for (std::int64_t i = 0; i < n; ++i) maximum = x[i] > maximum ? x[i] : maximum;
+    return maximum;
+}
+
+void note_best(std::int64_t n, std::int64_t first, const float* logits, float maximum, LogitSums* sums) {
+    if (sums->best >= 0 && maximum <= sums->maximum) return;
+    for (std::int64_t i = 0; i < n; ++i)
+        if (logits[i] == maximum) {
+            sums->best = first + i;
+            return;
+        }
+}
+
+void add_logits(std::int64_t n, std::int64_t first, const float* logits, LogitSums* sums) {
+    const float maximum = largest(n, logits);
+    note_best(n, first, logits, maximum, sums);
+    raise_maximum(sums, maximum);
+    const float shift = sums->maximum;
+    float total = 0;
+#pragma omp simd reduction(+ : total)
+    for (std::int64_t i = 0; i < n; ++i) total += exponential(logits[i] - shift);
+    sums->exponentials += static_cast<double>(total);
+}
+
+void add_logit_pair(std::int64_t n, std::int64_t first, const float* reference, const float* model,
+                    LogitSums* reference_sums, LogitSums* model_sums, double* difference) {
+    add_logits(n, first, model, model_sums);
+    const float maximum = largest(n, reference);
+    note_best(n, first, reference, maximum, reference_sums);
+    const float before = reference_sums->maximum;
+    raise_maximum(reference_sums, maximum);
+    const float shift = reference_sums->maximum;
+    if (shift > before)
+        *difference *= __builtin_exp(static_cast<double>(before) - static_cast<double>(shift));
+    float total = 0;
+    float weighted = 0;
+#pragma omp simd reduction(+ : total, weighted)
+    for (std::int64_t i = 0; i < n; ++i) {
+        const float e = exponential(reference[i] - shift);
+        total += e;
+        weighted += e * (reference[i] - model[i]);
+    }
+    reference_sums->exponentials += static_cast<double>(total);
+    *difference += static_cast<double>(weighted);
+}
+
+void kl_gradient(std::int64_t n, const float* reference, float reference_log_sum, float* model,
+                 float model_log_sum, float factor) {
+    for (std::int64_t i = 0; i < n; ++i)
+        model[i] =
+            factor * (exponential(model[i] - model_log_sum) - exponential(reference[i] - reference_log_sum));
+}
+
+void to_bfloat16(std::int64_t n, const float* x, std::uint16_t* y) {
+    for (std::int64_t i = 0; i < n; ++i) {
+        const auto bits = __builtin_bit_cast(std::uint32_t, x[i]);
+        const std::uint32_t rounded = (bits + 0x7fffU + ((bits >> 16) & 1U)) >> 16;
+        const std::uint32_t quiet = (bits >> 16) | 0x40U;
+        y[i] = static_cast<std::uint16_t>((bits & 0x7fffffffU) > 0x7f800000U ? quiet : rounded);
+    }
+}
+
+void from_bfloat16(std::int64_t n, const std::uint16_t* x, float* y) {
+    for (std::int64_t i = 0; i < n; ++i)
+        y[i] = __builtin_bit_cast(float, static_cast<std::uint32_t>(x[i]) << 16);
+}
+
+template <class T>
+constexpr DenseKernels<T> dense_table() {
+    return {add_scaled<T>,        sum_of_squares<T>,
+            squared_error<T>,     unary<T>,
+            unary_backward<T>,    binary<T>,
+            binary_backward<T>,   rms_norm<T>,
+            rms_norm_backward<T>, rotary<T>,
+            softmax<T>,           softmax_again<T>,
+            softmax_backward<T>,  dot<T>};
+}
+
+}  // namespace
+
+extern const DenseKernels<float> dense_float;
+extern const DenseKernels<double> dense_double;
+extern const VocabularyKernels vocabulary;
+const DenseKernels<float> dense_float = dense_table<float>();
+const DenseKernels<double> dense_double = dense_table<double>();
+const VocabularyKernels vocabulary = {add_logits, add_logit_pair, kl_gradient, to_bfloat16, from_bfloat16};
+
+}  // namespace jlcm::JLCM_ISA

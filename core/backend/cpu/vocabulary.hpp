@@ -1,0 +1,16 @@
+#pragma once
+// Next-token predictions over a large vocabulary without ever holding all logits: Backend::score_tokens and
+// kl_backward.
+
+#include "core/backend/backend.hpp"
+
+namespace jlcm::cpu {
+
+[[nodiscard]] TokenScores score_tokens(const Tensor& features, const Tensor& head,
+                                       std::span<const std::int32_t> targets, const Tensor* reference,
+                                       const Tensor* reference_head);
+
+[[nodiscard]] double kl_backward(const Tensor& features, const Tensor& head, const Tensor& reference,
+                                 const Tensor& reference_head, double factor, Tensor& feature_gradient);
+
+}  // namespace jlcm::cpu

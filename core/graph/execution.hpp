@@ -1,0 +1,83 @@
+#pragma once
+// Running nodes of a graph forward, and backward over a recording of that run.
+
+#include "core/graph/graph.hpp"
+
+#include <functional>
+#include <map>
+
+namespace jlcm {
+
+/// Tensors bound to the parameters of a graph, by parameter id; only those that a run reads have to be there.
+/// A bfloat16 linear weight makes its products bfloat16.
+class Weights {
+  public:
+    explicit Weights(const Graph& graph) : tensors_(graph.parameters().size()) {}
+    void bind(ParameterId id, Tensor tensor) {
+        tensors_.at(static_cast<std::size_t>(id)) = std::move(tensor);
+    }
+    void release(ParameterId id) { bind(id, Tensor()); }
+    [[nodiscard]] const Tensor& operator[](ParameterId id) const {
+        return tensors_[static_cast<std::size_t>(id)];
+    }
+
+  private:
+    std::vector<Tensor> tensors_;
+};
+
+/// Called with the input of every linear node, in the type the product is made of, before the product.
+using LinearObserver = std::function<void(NodeId node, const Tensor& input)>;
+
+/// What a backward needs of a forward: all values of the range, their converted copies, what operators saved.
+struct Recording {
+    NodeRange range;
+    DType compute = DType::f32;
+    std::vector<Tensor> values;              ///< by value id
+    std::vector<Tensor> converted;           ///< by value id: the bfloat16 copy, where one was made
+    std::vector<std::vector<Tensor>> saved;  ///< by node, from range.first on
+};
+
+/// Where gradients go. `parameters`: the accumulators of those wanted, zeroed by the caller. `input`:
+/// receives the gradient of the range's input value where `want_input`.
+struct Gradients {
+    std::map<ParameterId, Tensor> parameters;
+    bool want_input = false;
+    Tensor input;
+};
+
+class Executor {
+  public:
+    /// `compute`: what products inside attention are made of (float32, bfloat16; float64 with float64
+    /// values).
+    Executor(const Graph& graph, Backend& backend, DType compute)
+        : graph_(&graph), backend_(&backend), compute_(compute) {}
+
+    /// Runs the nodes of `range` from `input` (the tensor of value `input_value`) and returns value
+    /// `output_value`. Values are freed after their last use, or all kept in `recording` where one is given.
+    [[nodiscard]] Tensor forward(NodeRange range, const Weights& weights, ValueId input_value,
+                                 const Tensor& input, ValueId output_value, Recording* recording = nullptr,
+                                 const LinearObserver& observer = {}) const;
+    /// A block, from its input to its output.
+    [[nodiscard]] Tensor forward(const Block& block, const Weights& weights, const Tensor& input,
+                                 Recording* recording = nullptr, const LinearObserver& observer = {}) const {
+        return forward(block.nodes, weights, block.input, input, block.output, recording, observer);
+    }
+
+    void backward(const Recording& recording, const Weights& weights, ValueId input_value,
+                  ValueId output_value, const Tensor& output_gradient, Gradients& gradients) const;
+    void backward(const Block& block, const Recording& recording, const Weights& weights,
+                  const Tensor& output_gradient, Gradients& gradients) const {
+        backward(recording, weights, block.input, block.output, output_gradient, gradients);
+    }
+
+    [[nodiscard]] const Graph& graph() const { return *graph_; }
+    [[nodiscard]] Backend& backend() const { return *backend_; }
+    [[nodiscard]] DType compute() const { return compute_; }
+
+  private:
+    const Graph* graph_;
+    Backend* backend_;
+    DType compute_;
+};
+
+}  // namespace jlcm

@@ -1,0 +1,101 @@
+#include "core/graph/graph.hpp"
+
+#include <algorithm>
+
+namespace jlcm {
+
+ValueId Graph::add_input(const std::string& name) {
+    values_.push_back(name);
+    return static_cast<ValueId>(values_.size()) - 1;
+}
+
+ParameterId Graph::add_parameter(Parameter parameter) {
+    ensure(!find_parameter(parameter.name) || parameter.tied_to >= 0, "parameter {} added twice",
+           parameter.name);
+    parameters_.push_back(std::move(parameter));
+    return static_cast<ParameterId>(parameters_.size()) - 1;
+}
+
+ValueId Graph::add(const std::string& name, OperatorPtr op, std::vector<ValueId> inputs,
+                   std::vector<ParameterId> parameters) {
+    values_.push_back(name);
+    const auto output = static_cast<ValueId>(values_.size()) - 1;
+    for (const ValueId input : inputs)
+        ensure(input >= 0 && input < output, "node {} reads value {}", name, input);
+    nodes_.push_back({name, std::move(op), std::move(inputs), std::move(parameters), output});
+    return output;
+}
+
+void Graph::add_block(Block block) {
+    ensure(blocks_.empty() || blocks_.back().nodes.end == block.nodes.first,
+           "block {} does not follow the last one", block.name);
+    blocks_.push_back(std::move(block));
+}
+
+void Graph::set_head(ValueId features, ParameterId head) {
+    features_ = features;
+    head_ = head;
+}
+
+std::optional<ParameterId> Graph::find_parameter(const std::string& name) const {
+    const auto found = std::ranges::find(parameters_, name, &Parameter::name);
+    if (found == parameters_.end()) return std::nullopt;
+    return static_cast<ParameterId>(found - parameters_.begin());
+}
+
+NodeRange Graph::prologue() const {
+    return {0, blocks_.empty() ? node_count() : blocks_.front().nodes.first};
+}
+
+NodeRange Graph::epilogue() const {
+    return {blocks_.empty() ? node_count() : blocks_.back().nodes.end, node_count()};
+}
+
+std::vector<Graph::LinearUse> Graph::linears(NodeRange range) const {
+    std::vector<LinearUse> uses;
+    for (NodeId id = range.first; id < range.end; ++id)
+        for (const ParameterId parameter_id : node(id).parameters)
+            if (parameter(parameter_id).linear) uses.push_back({parameter_id, id});
+    return uses;
+}
+
+std::vector<ParameterId> Graph::parameters_of(NodeRange range) const {
+    std::vector<ParameterId> found;
+    for (NodeId id = range.first; id < range.end; ++id)
+        for (const ParameterId parameter_id : node(id).parameters)
+            if (std::ranges::find(found, parameter_id) == found.end()) found.push_back(parameter_id);
+    return found;
+}
+
+std::vector<Shape> Graph::infer(const Shape& input) const {
+    std::vector<Shape> shapes(values_.size());
+    shapes.at(0) = input;
+    for (const Node& node : nodes_) {
+        std::vector<Shape> in;
+        std::vector<Shape> with;
+        for (const ValueId value : node.inputs) in.push_back(shapes[static_cast<std::size_t>(value)]);
+        for (const ParameterId id : node.parameters) with.push_back(parameter(id).shape);
+        try {
+            shapes[static_cast<std::size_t>(node.output)] = node.op->infer(in, with);
+        } catch (const Error& error) {
+            throw error.within(node.name);
+        }
+    }
+    return shapes;
+}
+
+double Graph::flops(NodeRange range, const Shape& input) const {
+    const std::vector<Shape> shapes = infer(input);
+    double total = 0;
+    for (NodeId id = range.first; id < range.end; ++id) {
+        std::vector<Shape> in;
+        std::vector<Shape> with;
+        for (const ValueId value : node(id).inputs) in.push_back(shapes[static_cast<std::size_t>(value)]);
+        for (const ParameterId parameter_id : node(id).parameters)
+            with.push_back(parameter(parameter_id).shape);
+        total += node(id).op->flops(in, with);
+    }
+    return total;
+}
+
+}  // namespace jlcm

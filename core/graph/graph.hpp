@@ -1,0 +1,103 @@
+#pragma once
+// A model as a graph of operators in topological order. It knows names, roles and shapes, but holds no
+// weights: those are bound at each execution (execution.hpp), so that one graph serves the original and the
+// compressed model.
+
+#include "core/graph/operator.hpp"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace jlcm {
+
+using ValueId = int;
+using ParameterId = int;
+using NodeId = int;
+
+/// A tensor that the checkpoint holds.
+struct Parameter {
+    std::string name;  ///< the checkpoint's name, e.g. model.layers.0.self_attn.q_proj.weight
+    std::string
+        role;  ///< "attention.query", "mlp.down", "norm", "embedding", "head", ...: what specs match on
+    Shape shape;
+    int block = -1;            ///< index of the block it belongs to; -1 outside
+    bool linear = false;       ///< the weight of a linear operator: what compression is about
+    ParameterId tied_to = -1;  ///< shares the tensor of that parameter
+};
+
+struct Node {
+    std::string name;
+    OperatorPtr op;
+    std::vector<ValueId> inputs;
+    std::vector<ParameterId> parameters;
+    ValueId output = -1;
+};
+
+/// Consecutive nodes [first, end).
+struct NodeRange {
+    NodeId first = 0;
+    NodeId end = 0;
+};
+
+/// A unit of reconstruction (a transformer block, a residual block): one value in, one value out.
+struct Block {
+    std::string name;
+    NodeRange nodes;
+    ValueId input = -1;
+    ValueId output = -1;
+};
+
+class Graph {
+  public:
+    [[nodiscard]] ValueId add_input(const std::string& name);
+    [[nodiscard]] ParameterId add_parameter(Parameter parameter);
+    /// Appends a node and returns its output value.
+    [[nodiscard]] ValueId add(const std::string& name, OperatorPtr op, std::vector<ValueId> inputs,
+                              std::vector<ParameterId> parameters = {});
+    void add_block(Block block);
+    /// Declares the last linear layer over the vocabulary (or classes): `features` [.., width] times `head`.
+    void set_head(ValueId features, ParameterId head);
+
+    [[nodiscard]] const std::vector<Node>& nodes() const { return nodes_; }
+    [[nodiscard]] const std::vector<Parameter>& parameters() const { return parameters_; }
+    [[nodiscard]] const std::vector<Block>& blocks() const { return blocks_; }
+    [[nodiscard]] const std::vector<std::string>& values() const { return values_; }
+    [[nodiscard]] NodeId node_count() const { return static_cast<NodeId>(nodes_.size()); }
+    [[nodiscard]] const Node& node(NodeId id) const { return nodes_.at(static_cast<std::size_t>(id)); }
+    [[nodiscard]] const Parameter& parameter(ParameterId id) const {
+        return parameters_.at(static_cast<std::size_t>(id));
+    }
+    [[nodiscard]] ValueId input() const { return 0; }
+    [[nodiscard]] ValueId features() const { return features_; }
+    [[nodiscard]] ParameterId head() const { return head_; }
+    [[nodiscard]] std::optional<ParameterId> find_parameter(const std::string& name) const;
+
+    /// Nodes before the first block, and after the last one.
+    [[nodiscard]] NodeRange prologue() const;
+    [[nodiscard]] NodeRange epilogue() const;
+
+    /// The linear weights of a block, in the order of the nodes, and the node each belongs to.
+    struct LinearUse {
+        ParameterId parameter;
+        NodeId node;
+    };
+    [[nodiscard]] std::vector<LinearUse> linears(NodeRange range) const;
+    /// Every parameter that the nodes of a range read, in order, once.
+    [[nodiscard]] std::vector<ParameterId> parameters_of(NodeRange range) const;
+
+    /// Shapes of all values for an input of this shape; throws an input error where an operator refuses.
+    [[nodiscard]] std::vector<Shape> infer(const Shape& input) const;
+    /// Floating-point operations of a forward over a range of nodes.
+    [[nodiscard]] double flops(NodeRange range, const Shape& input) const;
+
+  private:
+    std::vector<std::string> values_;
+    std::vector<Node> nodes_;
+    std::vector<Parameter> parameters_;
+    std::vector<Block> blocks_;
+    ValueId features_ = -1;
+    ParameterId head_ = -1;
+};
+
+}  // namespace jlcm

@@ -1,0 +1,97 @@
+#pragma once
+// What a node of the graph computes. An operator is immutable and holds no tensors: values and parameters
+// come in with each call, memory comes from the backend.
+
+#include "core/backend/backend.hpp"
+#include "core/tensor/tensor.hpp"
+
+#include <memory>
+#include <span>
+#include <string_view>
+#include <vector>
+
+namespace jlcm {
+
+/// What a forward call gets. References live for the call.
+class ForwardContext {
+  public:
+    virtual ~ForwardContext() = default;
+    [[nodiscard]] virtual Backend& backend() const = 0;
+    [[nodiscard]] virtual const Tensor& input(std::size_t i) const = 0;
+    /// The same input converted to `type`; nodes that read one value share the converted copy.
+    [[nodiscard]] virtual const Tensor& input_as(std::size_t i, DType type) const = 0;
+    [[nodiscard]] virtual const Tensor& parameter(std::size_t i) const = 0;
+    /// What products inside the operator (attention) are made of: float32, bfloat16 or float64.
+    [[nodiscard]] virtual DType compute() const = 0;
+    /// Keeps a tensor for the backward; does nothing where no backward will follow.
+    virtual void save(Tensor tensor) const = 0;
+};
+
+/// What a backward call gets: the forward's inputs, output and saved tensors, and the gradient of the output.
+class BackwardContext : public ForwardContext {
+  public:
+    [[nodiscard]] virtual const Tensor& output() const = 0;
+    [[nodiscard]] virtual const Tensor& saved(std::size_t i) const = 0;
+    [[nodiscard]] virtual const Tensor& gradient() const = 0;
+    [[nodiscard]] virtual const Tensor& gradient_as(DType type) const = 0;
+    [[nodiscard]] virtual bool wants_input(std::size_t i) const = 0;
+    /// The accumulator of a parameter's gradient, or null where nobody asked for it.
+    [[nodiscard]] virtual Tensor* parameter_gradient(std::size_t i) const = 0;
+    /// Adds to the gradient of input i, taking the tensor over where it is the first.
+    virtual void add_input_gradient(std::size_t i, Tensor gradient) const = 0;
+    /// The accumulator of input i's gradient for an operator that can add in place; undefined tensor where it
+    /// is the first.
+    [[nodiscard]] virtual Tensor& input_gradient(std::size_t i) const = 0;
+};
+
+class Operator {
+  public:
+    Operator() = default;
+    Operator(const Operator&) = delete;
+    Operator& operator=(const Operator&) = delete;
+    virtual ~Operator() = default;
+
+    /// "linear", "rms_norm", ...
+    [[nodiscard]] virtual std::string_view kind() const = 0;
+    /// The output's shape; throws an input error where the inputs do not fit.
+    [[nodiscard]] virtual Shape infer(std::span<const Shape> inputs,
+                                      std::span<const Shape> parameters) const = 0;
+    [[nodiscard]] virtual Tensor forward(const ForwardContext& context) const = 0;
+    virtual void backward(const BackwardContext& context) const = 0;
+    /// Multiply-adds of a forward, times two, for progress and plans.
+    [[nodiscard]] virtual double flops(std::span<const Shape> inputs,
+                                       std::span<const Shape> parameters) const {
+        (void)inputs;
+        (void)parameters;
+        return 0.0;
+    }
+};
+
+using OperatorPtr = std::shared_ptr<const Operator>;
+
+/// How the rotary angles of long contexts are stretched (Hugging Face `rope_scaling`).
+struct RotaryScaling {
+    enum class Kind : std::uint8_t { none, linear, llama3 };
+    Kind kind = Kind::none;
+    double factor = 1.0;
+    double low_frequency_factor = 1.0;   ///< llama3
+    double high_frequency_factor = 4.0;  ///< llama3
+    double original_context = 8192;      ///< llama3
+};
+
+/// y = x W^T + b; parameters: W [out, in], b [out] where `bias`.
+[[nodiscard]] OperatorPtr make_linear(bool bias = false);
+/// Rows of the parameter [vocabulary, width] by int32 ids.
+[[nodiscard]] OperatorPtr make_embedding();
+/// Parameter: weight [width]. Zhang & Sennrich, "Root mean square layer normalization", 2019.
+[[nodiscard]] OperatorPtr make_rms_norm(double epsilon);
+/// Rotary position embedding, rotate-half form; inputs [sequences, length, heads * head_dim]. Su et al.,
+/// "RoFormer", 2021.
+[[nodiscard]] OperatorPtr make_rotary(std::int64_t head_dim, double base, RotaryScaling scaling = {});
+/// Inputs q, k, v [sequences, length, heads * head_dim].
+[[nodiscard]] OperatorPtr make_attention(std::int64_t query_heads, std::int64_t key_heads,
+                                         std::int64_t head_dim, bool causal);
+[[nodiscard]] OperatorPtr make_unary(Unary function);
+[[nodiscard]] OperatorPtr make_binary(Binary function);
+
+}  // namespace jlcm

@@ -1,0 +1,73 @@
+#include "core/graph/operator.hpp"
+
+#include <cmath>
+
+namespace jlcm {
+namespace {
+
+class Attention final : public Operator {
+  public:
+    Attention(std::int64_t query_heads, std::int64_t key_heads, std::int64_t head_dim, bool causal)
+        : query_heads_(query_heads), key_heads_(key_heads), head_dim_(head_dim), causal_(causal) {
+        require(query_heads > 0 && key_heads > 0 && query_heads % key_heads == 0,
+                "attention: {} query heads cannot share {} key/value heads", query_heads, key_heads);
+    }
+    std::string_view kind() const override { return "attention"; }
+    Shape infer(std::span<const Shape> inputs, std::span<const Shape>) const override {
+        const Shape key_shape{inputs[0].at(0), inputs[0].at(1), key_heads_ * head_dim_};
+        require(inputs[0].size() == 3 && inputs[0][2] == query_heads_ * head_dim_ && inputs[1] == key_shape &&
+                    inputs[2] == key_shape,
+                "attention: q {}, k {}, v {} do not fit {} query and {} key/value heads of {}",
+                to_string(inputs[0]), to_string(inputs[1]), to_string(inputs[2]), query_heads_, key_heads_,
+                head_dim_);
+        return inputs[0];
+    }
+    Tensor forward(const ForwardContext& context) const override {
+        Tensor log_sums;
+        Tensor y =
+            context.backend().attention(shape(context.input(0).shape()), context.input(0), context.input(1),
+                                        context.input(2), context.compute(), log_sums);
+        context.save(log_sums);
+        return y;
+    }
+    void backward(const BackwardContext& context) const override {
+        Tensor dq;
+        Tensor dk;
+        Tensor dv;
+        context.backend().attention_backward(
+            shape(context.input(0).shape()), context.input(0), context.input(1), context.input(2),
+            context.output(), context.saved(0), context.gradient(), context.compute(), dq, dk, dv);
+        context.add_input_gradient(0, dq);
+        context.add_input_gradient(1, dk);
+        context.add_input_gradient(2, dv);
+    }
+    double flops(std::span<const Shape> inputs, std::span<const Shape>) const override {
+        const double pairs =
+            static_cast<double>(inputs[0][0] * inputs[0][1] * inputs[0][1]) * (causal_ ? 0.5 : 1.0);
+        return 4.0 * pairs * static_cast<double>(query_heads_ * head_dim_);
+    }
+
+  private:
+    AttentionShape shape(const Shape& q) const {
+        return {q[0],
+                q[1],
+                query_heads_,
+                key_heads_,
+                head_dim_,
+                causal_,
+                1.0 / std::sqrt(static_cast<double>(head_dim_))};
+    }
+    std::int64_t query_heads_;
+    std::int64_t key_heads_;
+    std::int64_t head_dim_;
+    bool causal_;
+};
+
+}  // namespace
+
+OperatorPtr make_attention(std::int64_t query_heads, std::int64_t key_heads, std::int64_t head_dim,
+                           bool causal) {
+    return std::make_shared<Attention>(query_heads, key_heads, head_dim, causal);
+}
+
+}  // namespace jlcm

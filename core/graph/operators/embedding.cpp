@@ -1,0 +1,30 @@
+#include "core/graph/operator.hpp"
+
+namespace jlcm {
+namespace {
+
+class Embedding final : public Operator {
+  public:
+    std::string_view kind() const override { return "embedding"; }
+    Shape infer(std::span<const Shape> inputs, std::span<const Shape> parameters) const override {
+        require(parameters[0].size() == 2, "embedding: a table of shape {}", to_string(parameters[0]));
+        Shape shape = inputs[0];
+        shape.push_back(parameters[0][1]);
+        return shape;
+    }
+    Tensor forward(const ForwardContext& context) const override {
+        return context.backend().embedding(context.input(0), context.parameter(0));
+    }
+    void backward(const BackwardContext& context) const override {
+        if (Tensor* slot = context.parameter_gradient(0))
+            context.backend().embedding_backward(context.input(0), context.gradient(), *slot);
+    }
+};
+
+}  // namespace
+
+OperatorPtr make_embedding() {
+    return std::make_shared<Embedding>();
+}
+
+}  // namespace jlcm

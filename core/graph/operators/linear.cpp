@@ -1,0 +1,64 @@
+#include "core/graph/operator.hpp"
+
+namespace jlcm {
+namespace {
+
+class Linear final : public Operator {
+  public:
+    explicit Linear(bool bias) : bias_(bias) {}
+    std::string_view kind() const override { return "linear"; }
+
+    Shape infer(std::span<const Shape> inputs, std::span<const Shape> parameters) const override {
+        const Shape& weight = parameters[0];
+        require(weight.size() == 2 && !inputs[0].empty() && inputs[0].back() == weight[1],
+                "linear: weight {} does not fit an input of shape {}", to_string(weight),
+                to_string(inputs[0]));
+        Shape shape = inputs[0];
+        shape.back() = weight[0];
+        return shape;
+    }
+
+    // The weight's type decides the precision: a bfloat16 weight makes a bfloat16 product of a rounded input.
+    Tensor forward(const ForwardContext& context) const override {
+        const Tensor& weight = context.parameter(0);
+        const Tensor& x = context.input_as(0, weight.dtype());
+        Shape shape = x.shape();
+        shape.back() = weight.rows();
+        Tensor y = Tensor::empty(shape, weight.dtype() == DType::f64 ? DType::f64 : DType::f32);
+        context.backend().gemm(matrix(x), Transpose::no, matrix(weight), Transpose::yes, y, false);
+        if (bias_) context.backend().add_bias(y, context.parameter(1));
+        return y;
+    }
+
+    void backward(const BackwardContext& context) const override {
+        const Tensor& weight = context.parameter(0);
+        const Tensor& gradient = context.gradient_as(weight.dtype());
+        Backend& backend = context.backend();
+        if (Tensor* slot = context.parameter_gradient(0))
+            backend.gemm(matrix(gradient), Transpose::yes, matrix(context.input_as(0, weight.dtype())),
+                         Transpose::no, *slot, true);
+        if (bias_)
+            if (Tensor* slot = context.parameter_gradient(1))
+                backend.bias_backward(context.gradient(), *slot);
+        if (!context.wants_input(0)) return;
+        Tensor& dx = context.input_gradient(0);
+        const bool add = dx.defined();
+        if (!add) dx = Tensor::empty(context.input(0).shape(), context.gradient().dtype());
+        backend.gemm(matrix(gradient), Transpose::no, matrix(weight), Transpose::no, dx, add);
+    }
+
+    double flops(std::span<const Shape> inputs, std::span<const Shape> parameters) const override {
+        return 2.0 * static_cast<double>(element_count(inputs[0])) * static_cast<double>(parameters[0][0]);
+    }
+
+  private:
+    bool bias_;
+};
+
+}  // namespace
+
+OperatorPtr make_linear(bool bias) {
+    return std::make_shared<Linear>(bias);
+}
+
+}  // namespace jlcm

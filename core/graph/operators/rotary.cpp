@@ -1,0 +1,93 @@
+#include "core/graph/operator.hpp"
+
+#include <cmath>
+#include <mutex>
+#include <numbers>
+
+namespace jlcm {
+namespace {
+
+struct Angles {
+    Tensor cosine;
+    Tensor sine;
+};
+
+class Rotary final : public Operator {
+  public:
+    Rotary(std::int64_t head_dim, double base, RotaryScaling scaling)
+        : head_dim_(head_dim), base_(base), scaling_(scaling) {
+        require(head_dim > 0 && head_dim % 2 == 0, "rotary: a head of {} has no pairs", head_dim);
+        require(base > 0 && scaling.factor > 0, "rotary: base {} and factor {} must be positive", base,
+                scaling.factor);
+    }
+    std::string_view kind() const override { return "rotary"; }
+    Shape infer(std::span<const Shape> inputs, std::span<const Shape>) const override {
+        require(inputs[0].size() == 3 && inputs[0][2] % head_dim_ == 0,
+                "rotary: heads of {} do not fit shape {}", head_dim_, to_string(inputs[0]));
+        return inputs[0];
+    }
+    Tensor forward(const ForwardContext& context) const override {
+        const Tensor& x = context.input(0);
+        const Angles angles = table(x.shape()[1], x.dtype());
+        return context.backend().rotary(x, head_dim_, angles.cosine, angles.sine, false);
+    }
+    void backward(const BackwardContext& context) const override {
+        const Tensor& gradient = context.gradient();
+        const Angles angles = table(gradient.shape()[1], gradient.dtype());
+        context.add_input_gradient(
+            0, context.backend().rotary(gradient, head_dim_, angles.cosine, angles.sine, true));
+    }
+
+  private:
+    double frequency(std::int64_t pair) const {
+        const double plain =
+            std::pow(base_, -2.0 * static_cast<double>(pair) / static_cast<double>(head_dim_));
+        if (scaling_.kind == RotaryScaling::Kind::none) return plain;
+        if (scaling_.kind == RotaryScaling::Kind::linear) return plain / scaling_.factor;
+        // llama3: long wavelengths are stretched, short ones kept, those between interpolated.
+        const double wavelength = 2.0 * std::numbers::pi / plain;
+        const double low = scaling_.original_context / scaling_.low_frequency_factor;
+        const double high = scaling_.original_context / scaling_.high_frequency_factor;
+        if (wavelength < high) return plain;
+        if (wavelength > low) return plain / scaling_.factor;
+        const double smooth = (scaling_.original_context / wavelength - scaling_.low_frequency_factor) /
+                              (scaling_.high_frequency_factor - scaling_.low_frequency_factor);
+        return (1.0 - smooth) * plain / scaling_.factor + smooth * plain;
+    }
+
+    /// Angles for positions 0..length-1, made once for the longest length asked for.
+    Angles table(std::int64_t length, DType type) const {
+        const std::lock_guard lock(mutex_);
+        Angles& kept = type == DType::f64 ? double_ : float_;
+        if (!kept.cosine.defined() || kept.cosine.rows() < length) {
+            const std::int64_t half = head_dim_ / 2;
+            Angles exact{Tensor::empty({length, half}, DType::f64),
+                         Tensor::empty({length, half}, DType::f64)};
+            for (std::int64_t pair = 0; pair < half; ++pair) {
+                const double step = frequency(pair);
+                for (std::int64_t position = 0; position < length; ++position) {
+                    const double angle = static_cast<double>(position) * step;
+                    exact.cosine.data<double>()[position * half + pair] = std::cos(angle);
+                    exact.sine.data<double>()[position * half + pair] = std::sin(angle);
+                }
+            }
+            kept = {exact.cosine.to(type), exact.sine.to(type)};
+        }
+        return kept;
+    }
+
+    std::int64_t head_dim_;
+    double base_;
+    RotaryScaling scaling_;
+    mutable std::mutex mutex_;
+    mutable Angles float_;
+    mutable Angles double_;
+};
+
+}  // namespace
+
+OperatorPtr make_rotary(std::int64_t head_dim, double base, RotaryScaling scaling) {
+    return std::make_shared<Rotary>(head_dim, base, scaling);
+}
+
+}  // namespace jlcm

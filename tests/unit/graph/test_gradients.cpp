@@ -1,0 +1,175 @@
+// Every operator's backward against central differences, in double precision.
+#include "core/graph/execution.hpp"
+#include "core/graph/llama.hpp"
+#include "tests/support/random.hpp"
+
+#include <cmath>
+
+#include <catch2/catch.hpp>
+
+namespace {
+
+using namespace jlcm;
+using test::random_tensor;
+
+/// loss = sum(upstream * output), the scalar whose gradient is checked.
+struct Problem {
+    Graph graph;
+    Weights weights;
+    Tensor input;
+    ValueId output;
+
+    Tensor run(Recording* recording = nullptr) const {
+        const Executor executor(graph, cpu_backend(), DType::f64);
+        return executor.forward({0, graph.node_count()}, weights, graph.input(), input, output, recording);
+    }
+    double loss(const Tensor& upstream) const {
+        const Tensor y = run();
+        double total = 0;
+        for (std::int64_t i = 0; i < y.size(); ++i) total += y.data<double>()[i] * upstream.data<double>()[i];
+        return total;
+    }
+};
+
+/// Compares `analytic` with central differences over (at most 40 evenly spread elements of) `variable`.
+void check_gradient(const Problem& problem, Tensor variable, const Tensor& analytic, const Tensor& upstream) {
+    REQUIRE(analytic.shape() == variable.shape());
+    const std::int64_t step = std::max<std::int64_t>(1, variable.size() / 40);
+    for (std::int64_t i = 0; i < variable.size(); i += step) {
+        double& x = variable.data<double>()[i];
+        const double kept = x;
+        const double h = 1e-5 * std::max(1.0, std::abs(kept));
+        x = kept + h;
+        const double up = problem.loss(upstream);
+        x = kept - h;
+        const double down = problem.loss(upstream);
+        x = kept;
+        const double expected = (up - down) / (2 * h);
+        INFO("element " << i << " of " << to_string(variable.shape()));
+        REQUIRE(analytic.data<double>()[i] == Approx(expected).epsilon(2e-6).margin(2e-7));
+    }
+}
+
+void check_all_gradients(const Problem& problem, bool check_input = true) {
+    Recording recording;
+    const Tensor y = problem.run(&recording);
+    const Tensor upstream = random_tensor(y.shape(), "upstream");
+    Gradients gradients;
+    gradients.want_input = check_input;
+    for (ParameterId id = 0; id < static_cast<ParameterId>(problem.graph.parameters().size()); ++id)
+        gradients.parameters[id] = Tensor::zeros(problem.weights[id].shape(), DType::f64);
+    const Executor executor(problem.graph, cpu_backend(), DType::f64);
+    executor.backward(recording, problem.weights, problem.graph.input(), problem.output, upstream, gradients);
+    if (check_input) check_gradient(problem, problem.input, gradients.input, upstream);
+    for (const auto& [id, gradient] : gradients.parameters) {
+        INFO("parameter " << problem.graph.parameter(id).name);
+        check_gradient(problem, problem.weights[id], gradient, upstream);
+    }
+}
+
+/// One operator on one input, with parameters of the given shapes.
+Problem single(const OperatorPtr& op, const Shape& input, const std::vector<Shape>& parameters,
+               int uses = 1) {
+    Graph graph;
+    const ValueId x = graph.add_input("x");
+    std::vector<ParameterId> ids;
+    for (const Shape& shape : parameters)
+        ids.push_back(graph.add_parameter({"p" + std::to_string(ids.size()), "other", shape}));
+    const ValueId y = graph.add("op", op, std::vector<ValueId>(static_cast<std::size_t>(uses), x), ids);
+    Weights weights(graph);
+    for (const ParameterId id : ids)
+        weights.bind(id, random_tensor(graph.parameter(id).shape, graph.parameter(id).name));
+    return {graph, weights, random_tensor(input, "input"), y};
+}
+
+}  // namespace
+
+TEST_CASE("linear backward matches finite differences") {
+    check_all_gradients(single(make_linear(), {2, 3, 5}, {{4, 5}}));
+    check_all_gradients(single(make_linear(true), {7, 5}, {{4, 5}, {4}}));
+    check_all_gradients(single(make_linear(), {1, 1}, {{1, 1}}));
+}
+
+TEST_CASE("rms_norm backward matches finite differences") {
+    check_all_gradients(single(make_rms_norm(1e-5), {3, 4, 6}, {{6}}));
+    check_all_gradients(single(make_rms_norm(1e-2), {1, 1}, {{1}}));
+}
+
+TEST_CASE("rotary backward matches finite differences") {
+    check_all_gradients(single(make_rotary(4, 10000.0), {2, 5, 8}, {}));
+    RotaryScaling scaling;
+    scaling.kind = RotaryScaling::Kind::llama3;
+    scaling.factor = 8;
+    scaling.original_context = 16;
+    check_all_gradients(single(make_rotary(8, 100.0, scaling), {1, 9, 8}, {}));
+}
+
+TEST_CASE("element-wise backward matches finite differences") {
+    for (const Unary function : {Unary::silu, Unary::relu, Unary::gelu, Unary::tanh, Unary::sigmoid})
+        check_all_gradients(single(make_unary(function), {3, 7}, {}));
+    for (const Binary function : {Binary::add, Binary::multiply, Binary::silu_multiply})
+        check_all_gradients(single(make_binary(function), {3, 7}, {}, 2));
+}
+
+TEST_CASE("embedding backward matches finite differences") {
+    Graph graph;
+    const ValueId ids = graph.add_input("ids");
+    const ParameterId table = graph.add_parameter({"table", "embedding", {6, 4}});
+    const ValueId y = graph.add("embedding", make_embedding(), {ids}, {table});
+    Weights weights(graph);
+    weights.bind(table, random_tensor({6, 4}, "table"));
+    check_all_gradients({graph, weights, test::random_ids({2, 5}, 6, "ids"), y}, false);
+}
+
+TEST_CASE("attention backward matches finite differences") {
+    for (const bool causal : {true, false}) {
+        for (const std::int64_t length : {1, 5, 150}) {
+            // q, k and v by three linear layers from one input: grouped-query, 4 heads over 2.
+            Graph graph;
+            const ValueId x = graph.add_input("x");
+            std::vector<ValueId> qkv;
+            Weights weights(graph);
+            for (const auto& [name, width] : {std::pair{"q", 8}, std::pair{"k", 4}, std::pair{"v", 4}}) {
+                const ParameterId id = graph.add_parameter({name, "other", {width, 3}});
+                qkv.push_back(graph.add(name, make_linear(), {x}, {id}));
+            }
+            const ValueId y = graph.add("attention", make_attention(4, 2, 2, causal), qkv);
+            Weights bound(graph);
+            for (ParameterId id = 0; id < 3; ++id)
+                bound.bind(id, random_tensor(graph.parameter(id).shape, graph.parameter(id).name));
+            check_all_gradients({graph, bound, random_tensor({2, length, 3}, "x"), y});
+        }
+    }
+}
+
+TEST_CASE("a whole Llama backward matches finite differences") {
+    LlamaConfig config;
+    config.hidden_size = 8;
+    config.intermediate_size = 12;
+    config.layers = 2;
+    config.query_heads = 4;
+    config.key_heads = 2;
+    config.head_dim = 2;
+    config.vocabulary = 11;
+    config.tied_head = true;
+    Graph graph = build_llama(config);
+    Weights weights(graph);
+    for (ParameterId id = 0; id < static_cast<ParameterId>(graph.parameters().size()); ++id)
+        weights.bind(id, random_tensor(graph.parameter(id).shape, graph.parameter(id).name, DType::f64, 0.5));
+    const ValueId features = graph.features();
+    Problem problem{graph, weights, test::random_ids({2, 6}, 11, "ids"), features};
+    problem.weights.release(graph.head());
+    Recording recording;
+    const Tensor y = problem.run(&recording);
+    const Tensor upstream = random_tensor(y.shape(), "upstream");
+    Gradients gradients;
+    for (const auto& node : graph.nodes())
+        for (const ParameterId id : node.parameters)
+            gradients.parameters.insert({id, Tensor::zeros(problem.weights[id].shape(), DType::f64)});
+    Executor(graph, cpu_backend(), DType::f64)
+        .backward(recording, problem.weights, 0, features, upstream, gradients);
+    for (const auto& [id, gradient] : gradients.parameters) {
+        INFO(graph.parameter(id).name);
+        check_gradient(problem, problem.weights[id], gradient, upstream);
+    }
+}

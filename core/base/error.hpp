@@ -47,7 +47,8 @@ void require(bool condition, fmt::format_string<Args...> format, Args&&... args)
 template <class... Args>
 void ensure(bool condition, fmt::format_string<Args...> format, Args&&... args) {
     if (!condition)
-        throw Error(ErrorKind::internal, "internal error: " + fmt::format(format, std::forward<Args>(args)...));
+        throw Error(ErrorKind::internal,
+                    "internal error: " + fmt::format(format, std::forward<Args>(args)...));
 }
 
 }  // namespace jlcm

@@ -1,5 +1,7 @@
 #include "core/base/files.hpp"
 
+#include "core/base/error.hpp"
+
 #include <cerrno>
 #include <cstring>
 #include <system_error>
@@ -10,14 +12,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "core/base/error.hpp"
-
 namespace jlcm {
 namespace {
 
 [[noreturn]] void fail_system(const std::string& what, const std::filesystem::path& path) {
     const int code = errno;
-    const ErrorKind kind = code == ENOENT || code == EISDIR || code == ENOTDIR ? ErrorKind::input : ErrorKind::system;
+    const ErrorKind kind =
+        code == ENOENT || code == EISDIR || code == ENOTDIR ? ErrorKind::input : ErrorKind::system;
     std::string advice;
     if (code == ENOSPC || code == EDQUOT) advice = "; free some space or choose another directory";
     throw Error(kind, fmt::format("{}: cannot {}: {}{}", path.string(), what, std::strerror(code), advice));
@@ -60,7 +61,8 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
 }
 
 MappedFile::~MappedFile() {
-    if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);  // NOLINT: munmap takes a mutable pointer
+    if (data_ != nullptr)
+        ::munmap(const_cast<std::byte*>(data_), size_);  // NOLINT: munmap takes a mutable pointer
 }
 
 AtomicFile::AtomicFile(std::filesystem::path path) : path_(std::move(path)) {

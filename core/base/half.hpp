@@ -7,7 +7,9 @@
 namespace jlcm {
 
 /// IEEE binary16 bits to float, exact.
-[[nodiscard]] inline float float_from_f16(std::uint16_t bits) { return static_cast<float>(std::bit_cast<_Float16>(bits)); }
+[[nodiscard]] inline float float_from_f16(std::uint16_t bits) {
+    return static_cast<float>(std::bit_cast<_Float16>(bits));
+}
 
 /// Float to IEEE binary16 bits, round to nearest even; overflow gives infinity.
 [[nodiscard]] inline std::uint16_t f16_from_float(float value) {

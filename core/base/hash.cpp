@@ -1,15 +1,17 @@
 #include "core/base/hash.hpp"
 
+#include "core/base/error.hpp"
+
 #include <array>
 
 #include <fmt/format.h>
 #include <openssl/evp.h>
 
-#include "core/base/error.hpp"
-
 namespace jlcm {
 
-void Sha256::Free::operator()(void* context) const { EVP_MD_CTX_free(static_cast<EVP_MD_CTX*>(context)); }
+void Sha256::Free::operator()(void* context) const {
+    EVP_MD_CTX_free(static_cast<EVP_MD_CTX*>(context));
+}
 
 Sha256::Sha256() : context_(EVP_MD_CTX_new()) {
     ensure(EVP_DigestInit_ex(static_cast<EVP_MD_CTX*>(context_.get()), EVP_sha256(), nullptr) == 1,
@@ -30,7 +32,11 @@ std::string Sha256::hex() {
     return text;
 }
 
-std::string sha256(std::span<const std::byte> bytes) { return Sha256().update(bytes).hex(); }
-std::string sha256(std::string_view text) { return Sha256().update(text).hex(); }
+std::string sha256(std::span<const std::byte> bytes) {
+    return Sha256().update(bytes).hex();
+}
+std::string sha256(std::string_view text) {
+    return Sha256().update(text).hex();
+}
 
 }  // namespace jlcm

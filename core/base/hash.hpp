@@ -14,7 +14,9 @@ class Sha256 {
   public:
     Sha256();
     Sha256& update(std::span<const std::byte> bytes);
-    Sha256& update(std::string_view text) { return update(std::as_bytes(std::span(text.data(), text.size()))); }
+    Sha256& update(std::string_view text) {
+        return update(std::as_bytes(std::span(text.data(), text.size())));
+    }
     /// 64 lower-case hexadecimal digits; the object is spent afterwards.
     [[nodiscard]] std::string hex();
 

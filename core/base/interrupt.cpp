@@ -1,8 +1,8 @@
 #include "core/base/interrupt.hpp"
 
-#include <csignal>
-
 #include "core/base/error.hpp"
+
+#include <csignal>
 
 namespace jlcm {
 namespace {
@@ -24,11 +24,14 @@ void catch_interrupts() {
     std::signal(SIGTERM, handle);
 }
 
-bool interrupt_requested() { return requested != 0; }
+bool interrupt_requested() {
+    return requested != 0;
+}
 
 void throw_if_interrupted() {
     if (interrupt_requested())
-        throw Error(ErrorKind::interrupted, "interrupted; the same command goes on from the last saved state");
+        throw Error(ErrorKind::interrupted,
+                    "interrupted; the same command goes on from the last saved state");
 }
 
 }  // namespace jlcm

@@ -1,5 +1,7 @@
 #include "core/base/log.hpp"
 
+#include "core/base/error.hpp"
+
 #include <chrono>
 #include <cmath>
 #include <cstdio>
@@ -10,8 +12,6 @@
 #include <fmt/chrono.h>
 #include <sys/resource.h>
 #include <unistd.h>
-
-#include "core/base/error.hpp"
 
 namespace jlcm {
 namespace {
@@ -36,7 +36,9 @@ void clear_progress_line(Sink& out) {
 
 }  // namespace
 
-void set_log_level(LogLevel level) { sink().level = level; }
+void set_log_level(LogLevel level) {
+    sink().level = level;
+}
 
 void set_log_file(const std::filesystem::path& path) {
     Sink& out = sink();
@@ -55,7 +57,8 @@ void log_line(LogLevel level, std::string_view line) {
     clear_progress_line(out);
     fmt::print(stderr, "{}{}\n", prefix, line);
     if (out.file.is_open()) {
-        out.file << fmt::format("{:%Y-%m-%d %H:%M:%S} {}{}\n", fmt::localtime(std::time(nullptr)), prefix, line)
+        out.file << fmt::format("{:%Y-%m-%d %H:%M:%S} {}{}\n", fmt::localtime(std::time(nullptr)), prefix,
+                                line)
                  << std::flush;
     }
 }
@@ -107,8 +110,10 @@ void Progress::draw(std::int64_t done, std::string_view note, bool final) {
     const double elapsed = now_seconds() - start_;
     const double rate = elapsed > 0 ? static_cast<double>(done - first_) / elapsed : 0.0;
     const double share = total_ > 0 ? 100.0 * static_cast<double>(done) / static_cast<double>(total_) : 100.0;
-    std::string line = fmt::format("{}: {}/{} {} ({:.0f} %), {:.3g} {}/s", title_, done, total_, unit_, share, rate, unit_);
-    if (!final && rate > 0) line += ", " + format_duration(static_cast<double>(total_ - done) / rate) + " left";
+    std::string line =
+        fmt::format("{}: {}/{} {} ({:.0f} %), {:.3g} {}/s", title_, done, total_, unit_, share, rate, unit_);
+    if (!final && rate > 0)
+        line += ", " + format_duration(static_cast<double>(total_ - done) / rate) + " left";
     if (!note.empty()) line += fmt::format(", {}", note);
     if (out.terminal) {
         fmt::print(stderr, "\r\033[K{}", line);

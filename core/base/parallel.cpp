@@ -1,13 +1,13 @@
 #include "core/base/parallel.hpp"
 
+#include "core/base/error.hpp"
+
 #include <algorithm>
 #include <memory>
 #include <thread>
 #include <vector>
 
 #include <sched.h>
-
-#include "core/base/error.hpp"
 
 #ifdef JLCM_STD_THREADS
 #include <atomic>
@@ -58,7 +58,8 @@ void run_chunks(std::int64_t chunks, const std::function<void(std::int64_t)>& ch
 
 struct Pool {
     explicit Pool(int threads)
-        : limit(tbb::global_control::max_allowed_parallelism, static_cast<std::size_t>(threads)), arena(threads) {}
+        : limit(tbb::global_control::max_allowed_parallelism, static_cast<std::size_t>(threads)),
+          arena(threads) {}
     tbb::global_control limit;
     tbb::task_arena arena;
 };
@@ -71,8 +72,8 @@ std::unique_ptr<Pool>& pool() {
 
 void run_chunks(std::int64_t chunks, const std::function<void(std::int64_t)>& chunk) {
     pool()->arena.execute([&] {
-        // Isolation keeps a thread that waits inside a chunk from starting another chunk on top of it, so that
-        // thread-local scratch memory is never entered twice.
+        // Isolation keeps a thread that waits inside a chunk from starting another chunk on top of it, so
+        // that thread-local scratch memory is never entered twice.
         tbb::this_task_arena::isolate([&] {
             tbb::parallel_for(std::int64_t{0}, chunks, std::int64_t{1}, chunk, tbb::simple_partitioner{});
         });
@@ -92,9 +93,12 @@ void set_thread_count(int threads) {
 #endif
 }
 
-int thread_count() { return configured_threads; }
+int thread_count() {
+    return configured_threads;
+}
 
-void parallel_for(std::int64_t n, std::int64_t grain, const std::function<void(std::int64_t, std::int64_t)>& body) {
+void parallel_for(std::int64_t n, std::int64_t grain,
+                  const std::function<void(std::int64_t, std::int64_t)>& body) {
     ensure(grain >= 1, "parallel_for with grain {}", grain);
     if (n <= 0) return;
     const std::int64_t chunks = (n + grain - 1) / grain;

@@ -1,6 +1,6 @@
 #pragma once
-// The one way to use several cores. Work is cut into chunks that depend on the problem's size alone, never on the
-// number of threads, so that results are the same bytes at any thread count.
+// The one way to use several cores. Work is cut into chunks that depend on the problem's size alone, never on
+// the number of threads, so that results are the same bytes at any thread count.
 
 #include <cstdint>
 #include <functional>
@@ -15,7 +15,8 @@ void set_thread_count(int threads);
 
 /// Calls `body(begin, end)` for the chunks [0, grain), [grain, 2 grain), ... of [0, n), several at once.
 /// Chunks must not depend on each other. An exception thrown by `body` is rethrown here. May be nested.
-void parallel_for(std::int64_t n, std::int64_t grain, const std::function<void(std::int64_t, std::int64_t)>& body);
+void parallel_for(std::int64_t n, std::int64_t grain,
+                  const std::function<void(std::int64_t, std::int64_t)>& body);
 
 /// Sums `body(begin, end)` over the same chunks, added in chunk order: the same bits at any thread count.
 [[nodiscard]] double parallel_sum(std::int64_t n, std::int64_t grain,

@@ -1,7 +1,7 @@
 #pragma once
-// Counter-based random numbers: the i-th number of a stream is a pure function of (seed, stream, i), so that draws do
-// not depend on the order or the thread in which they are made.
-// Philox4x32-10: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011, section 3.3.
+// Counter-based random numbers: the i-th number of a stream is a pure function of (seed, stream, i), so that
+// draws do not depend on the order or the thread in which they are made. Philox4x32-10: Salmon et al.,
+// "Parallel random numbers: as easy as 1, 2, 3", SC 2011, section 3.3.
 
 #include <array>
 #include <cstdint>

@@ -1,13 +1,13 @@
 #include "core/tensor/tensor.hpp"
 
+#include "core/base/half.hpp"
+#include "core/base/parallel.hpp"
+
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <functional>
 #include <numeric>
-
-#include "core/base/half.hpp"
-#include "core/base/parallel.hpp"
 
 namespace jlcm {
 namespace {
@@ -17,11 +17,16 @@ constexpr std::int64_t conversion_grain = 1 << 16;
 
 double read_element(const Tensor& tensor, std::int64_t i) {
     switch (tensor.dtype()) {
-        case DType::f32: return static_cast<double>(tensor.data<float>()[i]);
-        case DType::f64: return tensor.data<double>()[i];
-        case DType::f16: return static_cast<double>(float_from_f16(tensor.data<std::uint16_t>()[i]));
-        case DType::bf16: return static_cast<double>(float_from_bf16(tensor.data<std::uint16_t>()[i]));
-        default: break;
+        case DType::f32:
+            return static_cast<double>(tensor.data<float>()[i]);
+        case DType::f64:
+            return tensor.data<double>()[i];
+        case DType::f16:
+            return static_cast<double>(float_from_f16(tensor.data<std::uint16_t>()[i]));
+        case DType::bf16:
+            return static_cast<double>(float_from_bf16(tensor.data<std::uint16_t>()[i]));
+        default:
+            break;
     }
     ensure(false, "conversion from {}", name_of(tensor.dtype()));
     return 0;
@@ -29,11 +34,20 @@ double read_element(const Tensor& tensor, std::int64_t i) {
 
 void write_element(Tensor& tensor, std::int64_t i, double value) {
     switch (tensor.dtype()) {
-        case DType::f32: tensor.data<float>()[i] = static_cast<float>(value); return;
-        case DType::f64: tensor.data<double>()[i] = value; return;
-        case DType::f16: tensor.data<std::uint16_t>()[i] = f16_from_float(static_cast<float>(value)); return;
-        case DType::bf16: tensor.data<std::uint16_t>()[i] = bf16_from_float(static_cast<float>(value)); return;
-        default: break;
+        case DType::f32:
+            tensor.data<float>()[i] = static_cast<float>(value);
+            return;
+        case DType::f64:
+            tensor.data<double>()[i] = value;
+            return;
+        case DType::f16:
+            tensor.data<std::uint16_t>()[i] = f16_from_float(static_cast<float>(value));
+            return;
+        case DType::bf16:
+            tensor.data<std::uint16_t>()[i] = bf16_from_float(static_cast<float>(value));
+            return;
+        default:
+            break;
     }
     ensure(false, "conversion to {}", name_of(tensor.dtype()));
 }
@@ -42,29 +56,41 @@ void write_element(Tensor& tensor, std::int64_t i, double value) {
 
 std::size_t size_of(DType type) {
     switch (type) {
-        case DType::f64: return 8;
+        case DType::f64:
+            return 8;
         case DType::f32:
-        case DType::i32: return 4;
+        case DType::i32:
+            return 4;
         case DType::f16:
-        case DType::bf16: return 2;
-        case DType::u8: return 1;
+        case DType::bf16:
+            return 2;
+        case DType::u8:
+            return 1;
     }
     return 0;
 }
 
 std::string_view name_of(DType type) {
     switch (type) {
-        case DType::f32: return "float32";
-        case DType::f64: return "float64";
-        case DType::f16: return "float16";
-        case DType::bf16: return "bfloat16";
-        case DType::i32: return "int32";
-        case DType::u8: return "uint8";
+        case DType::f32:
+            return "float32";
+        case DType::f64:
+            return "float64";
+        case DType::f16:
+            return "float16";
+        case DType::bf16:
+            return "bfloat16";
+        case DType::i32:
+            return "int32";
+        case DType::u8:
+            return "uint8";
     }
     return "unknown";
 }
 
-std::string to_string(const Shape& shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
+std::string to_string(const Shape& shape) {
+    return fmt::format("[{}]", fmt::join(shape, ", "));
+}
 
 std::int64_t element_count(const Shape& shape) {
     return std::accumulate(shape.begin(), shape.end(), std::int64_t{1}, std::multiplies<>());
@@ -74,12 +100,14 @@ Tensor Tensor::empty(Shape shape, DType type) {
     Tensor tensor;
     tensor.shape_ = std::move(shape);
     tensor.type_ = type;
-    const std::size_t bytes = (std::max<std::size_t>(tensor.byte_count(), 1) + alignment - 1) / alignment * alignment;
+    const std::size_t bytes =
+        (std::max<std::size_t>(tensor.byte_count(), 1) + alignment - 1) / alignment * alignment;
     auto* memory = static_cast<std::byte*>(std::aligned_alloc(alignment, bytes));
     if (memory == nullptr)
         throw Error(ErrorKind::system, fmt::format("out of memory: a tensor of shape {} needs {} bytes",
                                                    to_string(tensor.shape_), bytes));
-    tensor.memory_ = std::shared_ptr<std::byte>(memory, [](std::byte* p) { std::free(p); });  // NOLINT: aligned_alloc
+    tensor.memory_ =
+        std::shared_ptr<std::byte>(memory, [](std::byte* p) { std::free(p); });  // NOLINT: aligned_alloc
     return tensor;
 }
 
@@ -90,8 +118,8 @@ Tensor Tensor::zeros(Shape shape, DType type) {
 }
 
 Tensor Tensor::slice(std::int64_t begin, std::int64_t end) const {
-    ensure(defined() && !shape_.empty() && begin >= 0 && begin <= end && end <= rows(), "rows {}..{} of shape {}", begin,
-           end, to_string(shape_));
+    ensure(defined() && !shape_.empty() && begin >= 0 && begin <= end && end <= rows(),
+           "rows {}..{} of shape {}", begin, end, to_string(shape_));
     Tensor view = *this;
     view.offset_ += static_cast<std::size_t>(begin * cols()) * size_of(type_);
     view.shape_.front() = end - begin;

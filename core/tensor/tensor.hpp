@@ -1,6 +1,9 @@
 #pragma once
-// Dense row-major tensors: a shape, an element type, and shared ownership of the memory. Copies of a Tensor are
-// cheap and see the same elements; clone() copies elements. A row range of a tensor is a view without a copy.
+// Dense row-major tensors: a shape, an element type, and shared ownership of the memory. Copies of a Tensor
+// are cheap and see the same elements; clone() copies elements. A row range of a tensor is a view without a
+// copy.
+
+#include "core/base/error.hpp"
 
 #include <cstdint>
 #include <memory>
@@ -8,8 +11,6 @@
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "core/base/error.hpp"
 
 namespace jlcm {
 
@@ -55,8 +56,8 @@ class Tensor {
     template <class T>
     [[nodiscard]] static Tensor from(const Shape& shape, std::span<const T> values) {
         Tensor tensor = empty(shape, DTypeOf<T>::value);
-        ensure(tensor.size() == static_cast<std::int64_t>(values.size()), "{} values for shape {}", values.size(),
-               to_string(tensor.shape()));
+        ensure(tensor.size() == static_cast<std::int64_t>(values.size()), "{} values for shape {}",
+               values.size(), to_string(tensor.shape()));
         std::copy(values.begin(), values.end(), tensor.data<T>());
         return tensor;
     }
@@ -105,9 +106,11 @@ class Tensor {
     template <class T>
     void check_type() const {
         if constexpr (std::is_same_v<T, std::uint16_t>) {
-            ensure(type_ == DType::f16 || type_ == DType::bf16, "a {} tensor read as 16-bit floats", name_of(type_));
+            ensure(type_ == DType::f16 || type_ == DType::bf16, "a {} tensor read as 16-bit floats",
+                   name_of(type_));
         } else {
-            ensure(type_ == DTypeOf<T>::value, "a {} tensor read as {}", name_of(type_), name_of(DTypeOf<T>::value));
+            ensure(type_ == DTypeOf<T>::value, "a {} tensor read as {}", name_of(type_),
+                   name_of(DTypeOf<T>::value));
         }
     }
 

@@ -1,3 +1,10 @@
+#include "core/base/error.hpp"
+#include "core/base/files.hpp"
+#include "core/base/half.hpp"
+#include "core/base/hash.hpp"
+#include "core/base/log.hpp"
+#include "core/base/rng.hpp"
+
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
@@ -5,13 +12,6 @@
 #include <vector>
 
 #include <catch2/catch.hpp>
-
-#include "core/base/error.hpp"
-#include "core/base/files.hpp"
-#include "core/base/half.hpp"
-#include "core/base/hash.hpp"
-#include "core/base/log.hpp"
-#include "core/base/rng.hpp"
 
 namespace fs = std::filesystem;
 
@@ -50,7 +50,8 @@ TEST_CASE("16-bit floats round trip and round to nearest even") {
     }
     REQUIRE(jlcm::float_from_bf16(jlcm::bf16_from_float(1.0F + 0x1p-8F)) == 1.0F);
     REQUIRE(jlcm::float_from_bf16(jlcm::bf16_from_float(1.0F + 0x3p-8F)) == 1.0F + 0x1p-6F);
-    REQUIRE(std::isnan(jlcm::float_from_bf16(jlcm::bf16_from_float(std::numeric_limits<float>::quiet_NaN()))));
+    REQUIRE(
+        std::isnan(jlcm::float_from_bf16(jlcm::bf16_from_float(std::numeric_limits<float>::quiet_NaN()))));
 }
 
 TEST_CASE("an atomic file appears only when committed") {

@@ -1,10 +1,10 @@
+#include "core/base/error.hpp"
+#include "core/base/parallel.hpp"
+
 #include <atomic>
 #include <vector>
 
 #include <catch2/catch.hpp>
-
-#include "core/base/error.hpp"
-#include "core/base/parallel.hpp"
 
 TEST_CASE("parallel_for visits every index once, at any number of threads") {
     for (const int threads : {1, 2, 4}) {
@@ -35,7 +35,9 @@ TEST_CASE("parallel_sum gives the same bits at any number of threads") {
 
 TEST_CASE("an exception inside parallel work reaches the caller") {
     jlcm::set_thread_count(2);
-    REQUIRE_THROWS_AS(jlcm::parallel_for(100, 1, [](std::int64_t begin, std::int64_t) {
-        if (begin == 57) jlcm::fail("chunk {}", begin);
-    }), jlcm::Error);
+    REQUIRE_THROWS_AS(jlcm::parallel_for(100, 1,
+                                         [](std::int64_t begin, std::int64_t) {
+                                             if (begin == 57) jlcm::fail("chunk {}", begin);
+                                         }),
+                      jlcm::Error);
 }

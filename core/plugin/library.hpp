@@ -1,0 +1,26 @@
+#pragma once
+// Plugins that were built apart from the programs, as shared objects.
+
+#include "core/spec/config.hpp"
+#include "core/spec/problems.hpp"
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+namespace jlcm {
+
+/// What a plugin must have been built with to fit: the version, a hash of all interfaces (core's headers),
+/// the compiler's ABI and sanitizers. Example: "0.1.0, interfaces 5c1f0a9e3b7d, g++ 12, C++ ABI 1017".
+[[nodiscard]] std::string_view build_id();
+
+/// Loads the shared object and registers its plugins; one that is loaded already is left alone. The library
+/// stays until the program ends. Input errors: no such file, not a plugin, built for another build id (both
+/// are named; no code of the library has run then), a symbol missing, a name that is taken.
+void load_plugin_library(const std::filesystem::path& path);
+
+/// Loads what a spec's `plugins:` names: a path or a list of paths, each a shared object or a directory of
+/// them (*.so, by name), relative to the file that has the key. Called before the spec is decoded.
+void load_plugins(const Config& spec, Problems& problems);
+
+}  // namespace jlcm

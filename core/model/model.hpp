@@ -1,0 +1,57 @@
+#pragma once
+// A checkpoint as something that runs: its graph, its weights decoded on demand, its tokenizer.
+
+#include "core/formats/checkpoint.hpp"
+#include "core/graph/execution.hpp"
+#include "core/text/tokenizer.hpp"
+
+#include <memory>
+
+namespace jlcm {
+
+/// Whoever can say what the parameters of a graph are: the original model, or a compressed one over it.
+class WeightSource {
+  public:
+    WeightSource() = default;
+    WeightSource(const WeightSource&) = delete;
+    WeightSource& operator=(const WeightSource&) = delete;
+    virtual ~WeightSource() = default;
+
+    [[nodiscard]] virtual const Graph& graph() const = 0;
+    /// The parameter's value in float32. Decoded anew at each call; the caller owns it.
+    [[nodiscard]] virtual Tensor weight(ParameterId id) const = 0;
+};
+
+/// The model of a checkpoint. "Full precision" is what its files decode to.
+class Model final : public WeightSource {
+  public:
+    /// Lowers the checkpoint's architecture to a graph; an input error names what is not supported.
+    explicit Model(Checkpoint checkpoint);
+
+    [[nodiscard]] const Graph& graph() const override { return graph_; }
+    [[nodiscard]] Tensor weight(ParameterId id) const override { return decode(stored(id)); }
+    /// The parameter as it is encoded in the source.
+    [[nodiscard]] const StoredTensor& stored(ParameterId id) const;
+    [[nodiscard]] const Checkpoint& checkpoint() const { return checkpoint_; }
+    [[nodiscard]] const Tokenizer& tokenizer() const { return *tokenizer_; }
+    /// Longest context that the model was made for, in tokens.
+    [[nodiscard]] std::int64_t max_positions() const;
+
+  private:
+    Checkpoint checkpoint_;
+    Graph graph_;
+    std::unique_ptr<Tokenizer> tokenizer_;
+};
+
+/// The graph of a checkpoint's configuration (config.json keys).
+[[nodiscard]] Graph build_graph(const nlohmann::json& config);
+
+/// Binds the parameters that `range` reads. Linear weights take the type `compute` (float32 or bfloat16),
+/// which is what their products are made of; all others stay float32.
+void bind_weights(Weights& weights, const WeightSource& source, NodeRange range, DType compute,
+                  Backend& backend);
+
+/// The head's weight in the type `compute`; not a node's parameter, hence not bound by bind_weights.
+[[nodiscard]] Tensor head_weight(const WeightSource& source, DType compute, Backend& backend);
+
+}  // namespace jlcm

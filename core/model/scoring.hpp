@@ -1,0 +1,53 @@
+#pragma once
+// Next-token prediction of a language model over windows of tokens: what perplexity, KL and agreement are
+// made of.
+
+#include "core/model/model.hpp"
+
+#include <functional>
+
+namespace jlcm {
+
+/// A model bound for repeated forwards: all weights decoded once, in the type its products are made of.
+class BoundModel {
+  public:
+    BoundModel(const WeightSource& source, DType compute, Backend& backend);
+    /// The final norm's output for ids [sequences, length]: [sequences * length, width] in the compute type.
+    [[nodiscard]] Tensor features(const Tensor& ids) const;
+    [[nodiscard]] const Tensor& head() const { return head_; }
+
+  private:
+    Executor executor_;
+    Weights weights_;
+    Tensor head_;
+};
+
+/// Sums over the scored positions of one window.
+struct WindowScore {
+    std::int64_t tokens = 0;  ///< scored
+    double nll = 0;           ///< sum, nats
+    double kl = 0;            ///< sum of KL(original || model), nats; 0 without an original
+    std::int64_t agree = 0;   ///< positions where both predict the same token
+};
+
+enum class Positions : std::uint8_t {
+    all,          ///< every predicted position of the window
+    second_half,  ///< llama.cpp's convention: targets from context / 2 + 1 on
+};
+
+struct ScoringOptions {
+    std::int64_t context = 2048;
+    Positions positions = Positions::all;
+    /// Put in front of each window, in place of its first token as llama.cpp does; -1: none.
+    std::int32_t bos = -1;
+};
+
+/// Scores windows of `tokens` one after another, without overlap and as far as they fit, at most
+/// `limit` of them (0: all). `original` may be null. `progress(done, total, score so far)` is called after
+/// each step.
+[[nodiscard]] std::vector<WindowScore> score_windows(
+    const BoundModel& model, const BoundModel* original, std::span<const std::int32_t> tokens,
+    const ScoringOptions& options, std::int64_t limit, Backend& backend,
+    const std::function<void(std::int64_t, std::int64_t, const WindowScore&)>& progress = {});
+
+}  // namespace jlcm

@@ -1,0 +1,51 @@
+#pragma once
+// Joint learning of codebooks, scales, norms and mappings of one block: || f(X~; W^) - f(X; W) ||^2.
+
+#include "core/codebook/compressed_model.hpp"
+#include "core/learn/estimator.hpp"
+#include "core/learn/optimizer.hpp"
+#include "core/plugin/choice.hpp"
+
+#include <map>
+#include <memory>
+
+namespace jlcm {
+
+struct BlockLearningOptions {
+    std::int64_t steps = 50;
+    std::int64_t batch = 4;
+    Choice<Estimator> estimator{"nearest"};
+    double codebook_rate = 0.01;
+    double scale_rate = 0.001;
+    double norm_rate = 0.0;
+    Schedule schedule = Schedule::cosine;
+    std::int64_t warmup = 0;
+
+    void fields(Fields& v);
+};
+
+/// Learns one block of `model`, which must hold a CompressedMatrix for every linear weight that is to be
+/// learned. `inputs` and `targets`: [sequences, length, width] float32, the block's inputs as the compressed
+/// model makes them and the original model's outputs. Sequences are visited in an order drawn from `seed`,
+/// anew each epoch.
+class BlockLearner final : public Trainable {
+  public:
+    BlockLearner(const Executor& executor, const Block& block, CompressedModel& model, Tensor inputs,
+                 Tensor targets, const BlockLearningOptions& options, std::uint64_t seed);
+    ~BlockLearner() override;
+
+    [[nodiscard]] std::int64_t total_steps() const override;
+    [[nodiscard]] std::int64_t steps_done() const override;
+    /// {"step", "loss" (mean squared error over that of predicting zero), "moved" (share of weights), "jumps"
+    /// (histogram)}
+    [[nodiscard]] nlohmann::json step() override;
+    [[nodiscard]] std::vector<NamedTensor> state() override;
+    void restored(std::int64_t steps) override;
+    void finish() override;
+
+  private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace jlcm

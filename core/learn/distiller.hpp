@@ -1,0 +1,45 @@
+#pragma once
+// A short pass over the whole model: KL(original || compressed) of the logits, for codebooks, scales, norms,
+// and on request the mapping. Blocks are recomputed in the backward, so that memory holds one block's
+// activations.
+
+#include "core/learn/block_learner.hpp"
+
+#include <memory>
+
+namespace jlcm {
+
+struct DistillationOptions {
+    std::int64_t steps = 60;
+    std::int64_t batch = 2;
+    double rate = 1e-3;
+    double norm_rate = 1e-3;
+    std::optional<Choice<Estimator>> estimator;
+    Schedule schedule = Schedule::cosine;
+    std::int64_t warmup = 0;
+
+    void fields(Fields& v);
+};
+
+/// `windows`: int32 [count, length], visited in order, `batch` a step, from the start again where they run
+/// out.
+class Distiller final : public Trainable {
+  public:
+    Distiller(CompressedModel& model, Tensor windows, const DistillationOptions& options, DType compute,
+              Backend& backend);
+    ~Distiller() override;
+
+    [[nodiscard]] std::int64_t total_steps() const override;
+    [[nodiscard]] std::int64_t steps_done() const override;
+    /// {"step", "loss" (mean KL a token, nats), "moved", "jumps"}
+    [[nodiscard]] nlohmann::json step() override;
+    [[nodiscard]] std::vector<NamedTensor> state() override;
+    void restored(std::int64_t steps) override;
+    void finish() override;
+
+  private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace jlcm

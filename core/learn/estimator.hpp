@@ -1,0 +1,64 @@
+#pragma once
+// Plugin kind "estimator": how the gradient of a weight moves the weight's mapping (method: docs/method.md).
+
+#include "core/backend/backend.hpp"
+#include "core/codebook/compressed_matrix.hpp"
+#include "core/learn/trainable.hpp"
+#include "core/plugin/registry.hpp"
+
+#include <memory>
+#include <vector>
+
+namespace jlcm {
+
+/// Weights that changed their codeword in a step, by how many codewords they jumped: jumps[0] counts jumps of
+/// one.
+struct JumpHistogram {
+    std::vector<std::int64_t> jumps;
+    std::int64_t weights = 0;  ///< all weights looked at
+
+    void add(const JumpHistogram& other);
+    [[nodiscard]] std::int64_t moved() const;
+};
+
+/// The mapping of one matrix under way: owns whatever the estimator keeps for each weight.
+class MappingLearner {
+  public:
+    MappingLearner() = default;
+    MappingLearner(const MappingLearner&) = delete;
+    MappingLearner& operator=(const MappingLearner&) = delete;
+    virtual ~MappingLearner() = default;
+
+    /// One step: changes `matrix.mapping`, given dL/dW^ (float32 [rows, cols], stored row order). `step`
+    /// counts from 0; `rate_factor` is the schedule's value in (0, 1]. Codebooks were already moved by the
+    /// same step.
+    virtual void step(CompressedMatrix& matrix, const Tensor& gradient, std::int64_t step, double rate_factor,
+                      JumpHistogram& jumps) = 0;
+    /// The codewords of codebooks were sorted: `former` as sort_codewords returns it. Scores by codeword
+    /// follow.
+    virtual void relabel(const CompressedMatrix& matrix, const Tensor& former) = 0;
+    [[nodiscard]] virtual std::vector<NamedTensor> state() = 0;
+};
+
+class Estimator {
+  public:
+    Estimator() = default;
+    Estimator(const Estimator&) = delete;
+    Estimator& operator=(const Estimator&) = delete;
+    virtual ~Estimator() = default;
+
+    /// State for one matrix, started at its present mapping. `target`: the original weights, stored row
+    /// order. Null where the estimator never moves a mapping.
+    [[nodiscard]] virtual std::unique_ptr<MappingLearner> start(const CompressedMatrix& matrix,
+                                                                const Tensor& target) const = 0;
+    /// Memory for each weight beyond its code, bytes.
+    [[nodiscard]] virtual double bytes_per_weight(int bits) const = 0;
+};
+
+template <>
+struct KindOf<Estimator> {
+    static constexpr std::string_view name = "estimator";
+    static constexpr std::string_view doc = "How the gradient of a weight moves its mapping to codewords.";
+};
+
+}  // namespace jlcm

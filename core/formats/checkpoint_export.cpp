@@ -1,0 +1,126 @@
+#include "core/formats/checkpoint_export.hpp"
+
+#include "core/base/error.hpp"
+#include "core/base/files.hpp"
+#include "core/formats/gguf.hpp"
+#include "core/formats/llama.hpp"
+#include "core/formats/safetensors.hpp"
+#include "core/formats/tokenizer_conversion.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <utility>
+
+namespace jlcm {
+namespace {
+
+using nlohmann::json;
+namespace fs = std::filesystem;
+
+constexpr float largest_f16 = 65504.0F;
+
+/// The value of Transformers' torch_dtype.
+const char* torch_name(Encoding encoding) {
+    switch (encoding) {
+        case Encoding::f32:
+            return "float32";
+        case Encoding::f16:
+            return "float16";
+        case Encoding::bf16:
+            return "bfloat16";
+        default:
+            break;
+    }
+    fail("a model can be exported as F32, F16 or BF16, not as {}", name_of(encoding));
+}
+
+/// llama.cpp, llama.h, enum llama_ftype.
+std::uint32_t gguf_file_type(Encoding encoding) {
+    switch (encoding) {
+        case Encoding::f32:
+            return 0;
+        case Encoding::f16:
+            return 1;
+        case Encoding::bf16:
+            return 32;
+        default:
+            break;
+    }
+    fail("a model can be exported as F32, F16 or BF16, not as {}", name_of(encoding));
+}
+
+void write_tensor(TensorFileWriter& file, const TensorInfo& info, const Tensor& values) {
+    ensure(values.shape() == info.shape, "tensor '{}' of shape {} where {} is exported", info.name,
+           to_string(values.shape()), to_string(info.shape));
+    const auto span = values.values<float>();
+    if (info.encoding == Encoding::f16)
+        require(std::all_of(span.begin(), span.end(),
+                            [](float value) { return std::fabs(value) <= largest_f16; }),
+                "tensor '{}' has values beyond the range of F16: export it as F32 or BF16", info.name);
+    file.write_values(span);
+}
+
+Tensor reorder_rows(const Tensor& values, const std::vector<std::int64_t>& order) {
+    const auto bytes = permute_rows({{"", values.shape(), Encoding::f32}, values.bytes()}, order);
+    return decode({{"", values.shape(), Encoding::f32}, bytes});
+}
+
+}  // namespace
+
+WeightValues stored_values(const Checkpoint& checkpoint) {
+    return [&checkpoint](const TensorInfo& info) { return decode(checkpoint.tensor(info.name)); };
+}
+
+void write_huggingface_checkpoint(const fs::path& directory, const Checkpoint& model,
+                                  const WeightValues& values, Encoding encoding) {
+    json config = model.config;
+    config["torch_dtype"] = torch_name(encoding);
+    const auto tokenizer = huggingface_tokenizer(model);
+
+    std::vector<TensorInfo> tensors = llama_tensors(config);
+    for (auto& tensor : tensors) tensor.encoding = encoding;
+    auto file = begin_safetensors(directory / "model.safetensors", {{"format", "pt"}}, tensors);
+    for (const auto& tensor : tensors) write_tensor(file, tensor, values(tensor));
+    file.commit();
+
+    for (const auto& [name, content] : tokenizer) write_file(directory / name, content);
+    if (model.extra.contains("generation_config"))
+        write_file(directory / "generation_config.json", model.extra.at("generation_config").dump(2) + "\n");
+    write_file(directory / "config.json", config.dump(2) + "\n");
+}
+
+void write_gguf_checkpoint(const fs::path& path, const Checkpoint& model, const WeightValues& values,
+                           Encoding encoding) {
+    const json& config = model.config;
+    GgufMetadata metadata = gguf_metadata_from_llama(config);
+    metadata.emplace_back("general.file_type",
+                          GgufValue{GgufType::u32, GgufType::u32, gguf_file_type(encoding)});
+    for (const auto* key : {"name", "license"})
+        if (model.extra.contains(key) && model.extra.at(key).is_string())
+            metadata.emplace_back(std::string("general.") + key,
+                                  GgufValue{GgufType::string, GgufType::u32, model.extra.at(key)});
+    for (auto& entry : gguf_tokenizer(model)) metadata.push_back(std::move(entry));
+
+    const auto wanted = llama_tensors(config);
+    const auto factors = rotary_frequency_factors(config);
+    std::vector<TensorInfo> tensors;
+    if (!factors.empty())
+        tensors.push_back(
+            {std::string(rotary_factors_name), {static_cast<std::int64_t>(factors.size())}, Encoding::f32});
+    for (const auto& one : wanted)
+        tensors.push_back({gguf_name(one.name), one.shape, one.shape.size() == 1 ? Encoding::f32 : encoding});
+
+    auto file = begin_gguf(path, metadata, tensors);
+    if (!factors.empty()) file.write_values(factors);
+    const auto head_dim = config.at("head_dim").get<std::int64_t>();
+    for (std::size_t i = 0; i < wanted.size(); ++i) {
+        Tensor tensor = values(wanted[i]);
+        if (has_rotary_rows(wanted[i].name))
+            tensor = reorder_rows(tensor, rotary_rows_in_huggingface(tensor.rows(), head_dim));
+        write_tensor(file, tensors[i + (factors.empty() ? 0 : 1)], tensor);
+    }
+    file.commit();
+}
+
+}  // namespace jlcm

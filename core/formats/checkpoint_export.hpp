@@ -1,0 +1,32 @@
+#pragma once
+// Writing language models so that other programs can read them.
+
+#include "core/formats/checkpoint.hpp"
+#include "core/tensor/encoding.hpp"
+#include "core/tensor/tensor.hpp"
+
+#include <filesystem>
+#include <functional>
+
+namespace jlcm {
+
+/// The float32 values of a tensor of the model (Hugging Face name), of exactly the shape asked for. Called
+/// once a tensor, in file order, so that only one needs to be in memory.
+using WeightValues = std::function<Tensor(const TensorInfo&)>;
+
+/// The values that the checkpoint itself holds. `checkpoint` must outlive the result.
+[[nodiscard]] WeightValues stored_values(const Checkpoint& checkpoint);
+
+/// A Hugging Face folder: config.json, model.safetensors, the tokenizer's files. Of `model` the
+/// configuration, the tokenizer and `extra` are used, not the tensors. `encoding`: F32, F16 or BF16; input
+/// error where a value is beyond its range. config.json is written last, so that a folder that has it is
+/// whole.
+void write_huggingface_checkpoint(const std::filesystem::path& directory, const Checkpoint& model,
+                                  const WeightValues& values, Encoding encoding);
+
+/// A GGUF file of architecture llama, the rows of query and key projections interleaved again.
+/// One-dimensional tensors are always F32, as llama.cpp wants them; otherwise as above.
+void write_gguf_checkpoint(const std::filesystem::path& path, const Checkpoint& model,
+                           const WeightValues& values, Encoding encoding);
+
+}  // namespace jlcm

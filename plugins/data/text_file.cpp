@@ -1,0 +1,64 @@
+#include "core/base/error.hpp"
+#include "core/base/files.hpp"
+#include "core/base/hash.hpp"
+#include "core/text/text_source.hpp"
+
+namespace jlcm {
+namespace {
+
+struct TextFileOptions {
+    std::string path;
+    std::string separator;
+    SplitOptions part;
+    void fields(Fields& v) {
+        v("path", path,
+          Doc{"A UTF-8 text file; looked for in the current directory and then where named datasets are."},
+          Required{});
+        v("separator", separator,
+          Doc{"What stands between documents, e.g. \"\\n\" for one a line. Empty: the file is one text."});
+        v("part", part, Doc{"The documents to take."});
+    }
+    void validate(Problems& problems) const {
+        if (separator.empty() && part.split != Split::all)
+            problems.field("part", "a file that is one text has no documents to split, give a separator");
+    }
+};
+
+class TextFile final : public Dataset {
+  public:
+    using Options = TextFileOptions;
+    explicit TextFile(Options options) : options_(std::move(options)) {}
+
+    [[nodiscard]] bool is_available(const Directories& directories) const override {
+        return std::filesystem::is_regular_file(place(directories));
+    }
+
+    [[nodiscard]] TextData load(const Directories& directories) const override {
+        const std::string text = read_file(place(directories));
+        const std::string name = std::filesystem::path(options_.path).filename().string();
+        TextData data{.name = name_with_split(name, options_.part),
+                      .documents = {text},
+                      .sha256 = sha256(text),
+                      .source = options_.path};
+        if (!options_.separator.empty())
+            data.documents = split_documents(cut_documents(text, options_.separator), options_.part);
+        require(!data.documents.empty() && !data.documents.front().empty(), "{}: \"{}\" holds no text",
+                options_.path, data.name);
+        return data;
+    }
+
+  private:
+    [[nodiscard]] std::filesystem::path place(const Directories& directories) const {
+        const std::filesystem::path here = options_.path;
+        std::error_code ignored;
+        if (here.is_absolute() || std::filesystem::exists(here, ignored)) return here;
+        const auto found = find_data_file(options_.path, directories);
+        return found.empty() ? here : found;
+    }
+    TextFileOptions options_;
+};
+
+const Registrar<Dataset, TextFile> registrar{"text_file", "Any text file."};
+
+}  // namespace
+}  // namespace jlcm

@@ -1,0 +1,131 @@
+#include "core/base/error.hpp"
+#include "core/formats/json.hpp"
+#include "core/formats/llama.hpp"
+
+#include <cmath>
+#include <vector>
+
+#include <catch2/catch.hpp>
+
+using nlohmann::json;
+
+namespace {
+
+json small_config() {
+    return {{"model_type", "llama"},  {"hidden_size", 24},        {"intermediate_size", 40},
+            {"num_hidden_layers", 2}, {"num_attention_heads", 4}, {"vocab_size", 50}};
+}
+
+json with(json config, const char* key, json value) {
+    config[key] = std::move(value);
+    return config;
+}
+
+}  // namespace
+
+TEST_CASE("a llama configuration is completed with Hugging Face's defaults") {
+    const json config = jlcm::complete_llama_config(small_config());
+    REQUIRE(config["num_key_value_heads"] == 4);
+    REQUIRE(config["head_dim"] == 6);
+    REQUIRE(config["rms_norm_eps"] == 1e-6);
+    REQUIRE(config["rope_theta"] == 10000.0);
+    REQUIRE(config["rope_scaling"].is_null());
+    REQUIRE(config["max_position_embeddings"] == 2048);
+    REQUIRE(config["tie_word_embeddings"] == false);
+    REQUIRE(jlcm::complete_llama_config(config) == config);
+    const json parameters{{"rope_theta", 5e5}, {"rope_type", "linear"}, {"factor", 2.0}};
+    const json newer = jlcm::complete_llama_config(with(small_config(), "rope_parameters", parameters));
+    REQUIRE(newer["rope_theta"] == 5e5);
+    REQUIRE(newer["rope_scaling"] == json{{"rope_type", "linear"}, {"factor", 2.0}});
+}
+
+TEST_CASE("what a llama configuration can't say is refused by name") {
+    const auto refusal = [](const char* key, json value) {
+        try {
+            (void)jlcm::complete_llama_config(with(small_config(), key, std::move(value)));
+        } catch (const jlcm::Error& error) {
+            return std::string(error.what());
+        }
+        return std::string();
+    };
+    REQUIRE_THAT(refusal("model_type", "gpt_neox"), Catch::Contains("gpt_neox"));
+    REQUIRE_THAT(refusal("model_type", 3), Catch::Contains("model_type"));
+    REQUIRE_THAT(refusal("hidden_act", "gelu"), Catch::Contains("gelu"));
+    REQUIRE_THAT(refusal("hidden_size", -1), Catch::Contains("'hidden_size' is -1"));
+    REQUIRE_THAT(refusal("hidden_size", 1e300), Catch::Contains("hidden_size"));
+    REQUIRE_THAT(refusal("hidden_size", "24"), Catch::Contains("hidden_size"));
+    REQUIRE_THAT(refusal("hidden_size", nullptr), Catch::Contains("lacks 'hidden_size'"));
+    REQUIRE_THAT(refusal("hidden_size", 25), Catch::Contains("not a multiple"));
+    REQUIRE_THAT(refusal("num_hidden_layers", 1000000000), Catch::Contains("num_hidden_layers"));
+    REQUIRE_THAT(refusal("num_key_value_heads", 3), Catch::Contains("share"));
+    REQUIRE_THAT(refusal("head_dim", 5), Catch::Contains("even"));
+    REQUIRE_THAT(refusal("rms_norm_eps", 0), Catch::Contains("rms_norm_eps"));
+    REQUIRE_THAT(refusal("rope_scaling", {{"rope_type", "yarn"}, {"factor", 4.0}}),
+                 Catch::Contains("'yarn'"));
+    REQUIRE_THAT(refusal("rope_scaling", {{"type", "linear"}}), Catch::Contains("factor"));
+    REQUIRE_THAT(refusal("rope_scaling", 3), Catch::Contains("rope_scaling"));
+    REQUIRE_THAT(refusal("quantization_config", json::object()), Catch::Contains("quantization_config"));
+    REQUIRE_THAT(refusal("sliding_window", 4096), Catch::Contains("sliding_window"));
+    REQUIRE_THAT(refusal("tie_word_embeddings", "yes"), Catch::Contains("tie_word_embeddings"));
+    REQUIRE_THROWS_AS(jlcm::complete_llama_config(json::array()), jlcm::Error);
+}
+
+TEST_CASE("every tensor of a llama model has one name in each format") {
+    json config = small_config();
+    config["attention_bias"] = true;
+    config["mlp_bias"] = true;
+    const auto tensors = jlcm::llama_tensors(jlcm::complete_llama_config(config));
+    REQUIRE(tensors.size() == 3 + 2 * (2 + 7 * 2));
+    for (const auto& tensor : tensors) {
+        CAPTURE(tensor.name);
+        REQUIRE_FALSE(jlcm::gguf_name(tensor.name).empty());
+        REQUIRE(jlcm::huggingface_name(jlcm::gguf_name(tensor.name)) == tensor.name);
+    }
+    REQUIRE(jlcm::huggingface_name("blk.7.ffn_down.weight") == "model.layers.7.mlp.down_proj.weight");
+    for (const auto* unknown : {"", "blk.", "blk..attn_q.weight", "blk.x.attn_q.weight", "blk.1.attn_q",
+                                "blk.1.attn_q.scale", "blk.1.ffn_gate_exps.weight", "rope_freqs.weight"})
+        REQUIRE(jlcm::huggingface_name(unknown).empty());
+}
+
+TEST_CASE("rotary rows: GGUF has side by side what Hugging Face has half a head apart") {
+    // One head of 6: Hugging Face's rows a0 a1 a2 b0 b1 b2 are a0 b0 a1 b1 a2 b2 in GGUF.
+    REQUIRE(jlcm::rotary_rows_in_gguf(6, 6) == std::vector<std::int64_t>{0, 2, 4, 1, 3, 5});
+    REQUIRE(jlcm::rotary_rows_in_huggingface(6, 6) == std::vector<std::int64_t>{0, 3, 1, 4, 2, 5});
+    const auto there = jlcm::rotary_rows_in_gguf(3 * 64, 64);
+    const auto back = jlcm::rotary_rows_in_huggingface(3 * 64, 64);
+    for (std::size_t i = 0; i < there.size(); ++i)
+        REQUIRE(there[static_cast<std::size_t>(back[i])] == static_cast<std::int64_t>(i));
+    REQUIRE_THROWS_AS(jlcm::rotary_rows_in_gguf(10, 6), jlcm::Error);
+}
+
+TEST_CASE("llama3 scaling divides low rotary frequencies and keeps high ones") {
+    // Llama 3.1 8B: factors of rope_freqs.weight, by the rule of Transformers evaluated in Python.
+    json config = small_config();
+    config["head_dim"] = 128;
+    config["rope_theta"] = 500000.0;
+    REQUIRE(jlcm::rotary_frequency_factors(jlcm::complete_llama_config(config)).empty());
+    config["rope_scaling"] = {{"rope_type", "llama3"},
+                              {"factor", 8.0},
+                              {"low_freq_factor", 1.0},
+                              {"high_freq_factor", 4.0},
+                              {"original_max_position_embeddings", 8192}};
+    const auto factors = jlcm::rotary_frequency_factors(jlcm::complete_llama_config(config));
+    REQUIRE(factors.size() == 64);
+    REQUIRE(factors[0] == 1.0F);
+    REQUIRE(factors[28] == 1.0F);
+    REQUIRE(factors[29] == Approx(1.207483871).epsilon(1e-6));
+    REQUIRE(factors[32] == Approx(2.694529688).epsilon(1e-6));
+    REQUIRE(factors[35] == 8.0F);
+    REQUIRE(factors[63] == 8.0F);
+}
+
+TEST_CASE("JSON from files is strict") {
+    REQUIRE(jlcm::parse_json(R"({"a": [1, {"b": null}]})")["a"][0] == 1);
+    REQUIRE_THROWS_WITH(jlcm::parse_json(R"({"a": 1, "a": 2})"), Catch::Contains("'a' appears twice"));
+    REQUIRE_THROWS_WITH(jlcm::parse_json(R"({"a": {"a": 1}, "b": {"a": 1, "a": 2}})"),
+                        Catch::Contains("twice"));
+    REQUIRE_THROWS_AS(jlcm::parse_json(""), jlcm::Error);
+    REQUIRE_THROWS_AS(jlcm::parse_json("{} x"), jlcm::Error);
+    REQUIRE_THROWS_AS(jlcm::parse_json("\"\xff\""), jlcm::Error);
+    REQUIRE_THROWS_WITH(jlcm::parse_json(std::string(100000, '[')), Catch::Contains("deeper than 64"));
+}

@@ -422,8 +422,10 @@ json llama_config_from_gguf(const Gguf& gguf) {
              {"tokenizer.ggml.bos_token_id", "bos_token_id"},
              {"tokenizer.ggml.eos_token_id", "eos_token_id"},
              {"tokenizer.ggml.padding_token_id", "pad_token_id"}})
-        if (const auto found = gguf.metadata.find(from); found != gguf.metadata.end())
+        if (const auto found = gguf.metadata.find(from); found != gguf.metadata.end()) {
+            require(found->second.value.is_number_integer(), "metadata '{}' is not a whole number", from);
             config[to] = found->second.value;
+        }
 
     const json head_dim = complete_llama_config(config).at("head_dim");
     for (const auto* key : {"attention.value_length", "rope.dimension_count"})

@@ -76,7 +76,7 @@ void add_special_ids(GgufMetadata& metadata, const json& config) {
         if (!has(config, from)) continue;
         const json& id = config.at(from).is_array() && !config.at(from).empty() ? config.at(from).front()
                                                                                 : config.at(from);
-        if (id.is_number_unsigned()) metadata.emplace_back(to, scalar(GgufType::u32, id));
+        if (id.is_number_integer() && id >= 0) metadata.emplace_back(to, scalar(GgufType::u32, id));
     }
 }
 

@@ -26,10 +26,33 @@ struct Refused {
     std::string reason;
 };
 
+/// Whether the quoted scalar at `at` ends before the text does. yaml-cpp takes the end of the text for a
+/// quote.
+bool is_closed(std::string_view text, std::size_t at) {
+    if (at < text.size() && text[at] == '&') {  // an anchor stands before it
+        at = std::min(text.find_first_of(" \t\r\n", at), text.size());
+        at = std::min(text.find_first_not_of(" \t\r\n", at), text.size());
+    }
+    if (at >= text.size() || (text[at] != '"' && text[at] != '\'')) return true;  // a block scalar
+    const char quote = text[at];
+    for (++at; at < text.size(); ++at) {
+        const bool escapes_next = quote == '"'
+                                      ? text[at] == '\\'
+                                      : text[at] == quote && at + 1 < text.size() && text[at + 1] == quote;
+        if (escapes_next) {
+            ++at;
+        } else if (text[at] == quote) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /// Builds the tree from yaml-cpp's events.
 class Builder : public YAML::EventHandler {
   public:
-    Builder(const Origin& where, Problems& problems) : where_(where), problems_(problems) {}
+    Builder(std::string_view text, const Origin& where, Problems& problems)
+        : text_(text), where_(where), problems_(problems) {}
 
     void OnDocumentStart(const YAML::Mark& mark) override {
         if (documents_++ > 0) throw Refused{origin(mark), "a second document begins, expected one"};
@@ -40,6 +63,8 @@ class Builder : public YAML::EventHandler {
                   const std::string& value) override {
         refuse_tag(mark, tag);
         const bool is_plain = tag != "!";
+        if (!is_plain && !is_closed(text_, static_cast<std::size_t>(std::max(mark.pos, 0))))
+            throw Refused{origin(mark), "the text's quote is never closed"};
         if (is_plain && (value == "~" || value == "null")) return OnNull(mark, anchor);
         add(node(mark, is_plain ? Config::literal(value) : Config::string(value)), anchor);
     }
@@ -155,6 +180,7 @@ class Builder : public YAML::EventHandler {
         return true;
     }
 
+    std::string_view text_;
     Origin where_;
     Problems& problems_;
     Config root_;
@@ -276,7 +302,9 @@ class Writer {
 }  // namespace
 
 std::optional<Config> parse_config(std::string_view yaml, const Origin& where, Problems& problems) {
-    Builder builder(where, problems);
+    constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
+    if (yaml.starts_with(byte_order_mark)) yaml.remove_prefix(byte_order_mark.size());
+    Builder builder(yaml, where, problems);
     try {
         if (yaml.size() > most_bytes) throw Refused{where, fmt::format("longer than {} bytes", most_bytes)};
         if (yaml.find('\0') != std::string_view::npos)

@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# examples/plugin is built as a project of its own against this build tree, loaded and described; libraries that do not
+# fit are refused by name.
+set -euo pipefail
+
+build=$(dirname "$JLCM_BIN")
+reference=$JLCM_BIN/jlcm-reference
+fail() {
+    echo "FAILED: $*" >&2
+    exit 1
+}
+# expect_error TEXT COMMAND...: the command exits with 2 and says TEXT.
+expect_error() {
+    local text=$1 output status=0
+    shift
+    output=$("$@" 2>&1 >/dev/null) || status=$?
+    [[ $status == 2 ]] || fail "$* exits with $status: $output"
+    [[ $output == *"$text"* ]] || fail "$* says \"$output\" without \"$text\""
+}
+
+rm -rf plugin wrong.so text.so
+cmake -S "$JLCM_SOURCE/examples/plugin" -B plugin -Djlcm_DIR="$build" >configure.log || fail "$(cat configure.log)"
+cmake --build plugin >build.log || fail "$(cat build.log)"
+plugin=plugin/neighbour.so
+
+"$reference" --plugin $plugin --list estimator | grep -q '^  neighbour  ' || fail "the plugin is not listed"
+"$reference" --plugin $plugin --plugin $plugin --describe estimator.neighbour >description.txt
+grep -q 'threshold  (number above 0, default 50)' description.txt || fail "its options are not described"
+! "$reference" --list | grep -q neighbour || fail "the plugin is there without being loaded"
+
+# Another build id: as many bytes, so that the library stays whole.
+id=$("$reference" --version)
+id=${id#jlcm }
+other=9${id:1}
+sed "s|jlcm plugin ABI: $id|jlcm plugin ABI: $other|" $plugin >wrong.so
+expect_error "was built for jlcm $other, but this is jlcm $id; rebuild the plugin" "$reference" --plugin wrong.so
+echo "no library" >text.so
+expect_error "text.so: not a jlcm plugin" "$reference" --plugin text.so
+head -c 4000 $plugin >cut.so
+expect_error "cut.so: " "$reference" --plugin cut.so
+expect_error "there is no such plugin library" "$reference" --plugin missing.so
+cp $plugin copy.so
+expect_error "plugin estimator.neighbour is registered twice" "$reference" --plugin $plugin --plugin copy.so
+echo "the example plugin is loaded, libraries that do not fit are refused"

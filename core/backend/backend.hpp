@@ -56,6 +56,30 @@ struct TokenScores {
         agree;  ///< 1 where both have the same most likely token; empty without a reference
 };
 
+/// A matrix as codes into tables of values: element (r, c) is tables[table_of_row[r] * segments + c /
+/// segment][code]. Views: the owner keeps the memory.
+struct CodedMatrix {
+    std::int64_t rows = 0;
+    std::int64_t cols = 0;
+    std::int64_t segment = 0;                    ///< columns that share a table; `cols` for whole rows
+    int codewords = 0;                           ///< values of a table, ascending; at most 256
+    std::uint8_t* codes = nullptr;               ///< [rows, cols]
+    const float* tables = nullptr;               ///< [tables, codewords]
+    const std::int32_t* table_of_row = nullptr;  ///< [rows]
+
+    [[nodiscard]] std::int64_t segments() const { return (cols + segment - 1) / segment; }
+};
+
+/// One step of Adam with all that depends on the step's number folded in.
+struct AdamStep {
+    float rate = 0;  ///< learning rate
+    float beta1 = 0;
+    float beta2 = 0;
+    float correction1 = 1;  ///< 1 / (1 - beta1^t)
+    float correction2 = 1;  ///< 1 / (1 - beta2^t)
+    float epsilon = 0;
+};
+
 class Backend {
   public:
     Backend() = default;
@@ -146,6 +170,26 @@ class Backend {
     /// loss = sum (a - b)^2; gradient = 2 factor (a - b). Rows are summed in a fixed order.
     [[nodiscard]] virtual double squared_error(const Tensor& a, const Tensor& b, double factor,
                                                Tensor& gradient) = 0;
+    /// The values of a coded matrix, into `out` [rows, cols] of float32 or bfloat16.
+    virtual void decode_codes(const CodedMatrix& matrix, Tensor& out) = 0;
+    /// sums[t, k] = sum of `gradient` over the elements that read value k of table t: dL/d tables.
+    [[nodiscard]] virtual Tensor table_gradient(const CodedMatrix& matrix, const Tensor& gradient,
+                                                std::int64_t tables) = 0;
+    /// Adam on one latent number a weight, in units of its table's spacing (mean distance of neighbours),
+    /// then the code of the nearest value. Latents stay within half a spacing of the table's ends. jumps[j]
+    /// counts codes that moved by j + 1.
+    virtual void nearest_step(const CodedMatrix& matrix, const Tensor& gradient, const AdamStep& adam,
+                              Tensor& latent, Tensor& first_moment, Tensor& second_moment,
+                              std::vector<std::int64_t>& jumps) = 0;
+    /// Adam on K scores a weight with the gradient g c_k of the straight-through estimator and one second
+    /// moment a weight, then the code with the largest score. scores, first_moment [rows, cols, K];
+    /// second_moment [rows, cols].
+    virtual void straight_through_step(const CodedMatrix& matrix, const Tensor& gradient,
+                                       const AdamStep& adam, Tensor& scores, Tensor& first_moment,
+                                       Tensor& second_moment, std::vector<std::int64_t>& jumps) = 0;
+    /// value[i] -= rates[i / (size / rates)] * Adam direction, element-wise.
+    virtual void adam(Tensor& value, const Tensor& gradient, const AdamStep& adam,
+                      std::span<const double> rates, Tensor& first_moment, Tensor& second_moment) = 0;
 };
 
 /// The CPU backend; one instance for the process.

@@ -29,14 +29,15 @@ class MappingLearner {
     MappingLearner& operator=(const MappingLearner&) = delete;
     virtual ~MappingLearner() = default;
 
-    /// One step: changes `matrix.mapping`, given dL/dW^ (float32 [rows, cols], stored row order). `step`
-    /// counts from 0; `rate_factor` is the schedule's value in (0, 1]. Codebooks were already moved by the
-    /// same step.
-    virtual void step(CompressedMatrix& matrix, const Tensor& gradient, std::int64_t step, double rate_factor,
-                      JumpHistogram& jumps) = 0;
-    /// The codewords of codebooks were sorted: `former` as sort_codewords returns it. Scores by codeword
-    /// follow.
-    virtual void relabel(const CompressedMatrix& matrix, const Tensor& former) = 0;
+    /// One step: changes `matrix.codes`, given dL/dW^ (float32 [rows, cols], stored row order). `step` counts
+    /// from 0; `rate_factor` is the schedule's value in (0, 1]. The tables were already moved by the same
+    /// step.
+    virtual void step(const CodedMatrix& matrix, const Tensor& gradient, std::int64_t step,
+                      double rate_factor, JumpHistogram& jumps, Backend& backend) = 0;
+    /// Codewords were sorted: `former` as sort_codewords returns it, `row_groups` the row group of each
+    /// stored row. Whatever is kept by codeword follows.
+    virtual void relabel(const Layout& layout, const std::vector<std::int32_t>& row_groups,
+                         const Tensor& former) = 0;
     [[nodiscard]] virtual std::vector<NamedTensor> state() = 0;
 };
 

@@ -1,11 +1,12 @@
 #pragma once
 // Adam and learning-rate schedules. Kingma & Ba, "Adam: a method for stochastic optimization", 2015.
 
+#include "core/backend/backend.hpp"
 #include "core/learn/trainable.hpp"
 #include "core/spec/fields.hpp"
 
-#include <string_view>
-
+#include <span>
+#include <string>
 namespace jlcm {
 
 enum class Schedule : std::uint8_t { constant, linear, cosine };
@@ -24,17 +25,20 @@ inline EnumNames<Schedule> enum_names(Schedule) {
 struct AdamConstants {
     double beta1 = 0.9;
     double beta2 = 0.95;
-    double epsilon = 1e-12;  ///< gradients of a mean squared error are small
+    double epsilon = 1e-15;  ///< gradients of a mean squared error are small
 };
+
+/// The constants of step `step` (from 0) at this rate.
+[[nodiscard]] AdamStep adam_step(std::int64_t step, double rate);
 
 /// Adam for one small tensor (codebooks, scales, norms), element-wise.
 class Adam {
   public:
     Adam(const Shape& shape, std::string name);
-    /// value[i] -= rate[i / (size / rates)] * step of Adam; `rates` has one rate for each equal part of the
-    /// tensor.
-    void step(Tensor& value, const Tensor& gradient, std::int64_t step, std::span<const double> rates);
-    void append_state(std::vector<NamedTensor>& state);
+    /// value[i] -= rates[i / (size / rates)] * direction of Adam: one rate for each equal part of the tensor.
+    void step(Tensor& value, const Tensor& gradient, std::int64_t step, std::span<const double> rates,
+              Backend& backend);
+    void append_state(std::vector<NamedTensor>& state) const;
 
   private:
     std::string name_;

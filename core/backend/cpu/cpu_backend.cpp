@@ -2,6 +2,7 @@
 #include "core/backend/cpu/attention.hpp"
 #include "core/backend/cpu/dense_kernels.hpp"
 #include "core/backend/cpu/gemm.hpp"
+#include "core/backend/cpu/learning.hpp"
 #include "core/backend/cpu/vocabulary.hpp"
 #include "core/base/parallel.hpp"
 
@@ -334,6 +335,25 @@ class CpuBackend final : public Backend {
                                                         static_cast<T>(factor), gradient.data<T>() + begin);
             });
         });
+    }
+
+    void decode_codes(const CodedMatrix& matrix, Tensor& out) override { cpu::decode_codes(matrix, out); }
+    Tensor table_gradient(const CodedMatrix& matrix, const Tensor& gradient, std::int64_t tables) override {
+        return cpu::table_gradient(matrix, gradient, tables);
+    }
+    void nearest_step(const CodedMatrix& matrix, const Tensor& gradient, const AdamStep& adam, Tensor& latent,
+                      Tensor& first_moment, Tensor& second_moment,
+                      std::vector<std::int64_t>& jumps) override {
+        cpu::nearest_step(matrix, gradient, adam, latent, first_moment, second_moment, jumps);
+    }
+    void straight_through_step(const CodedMatrix& matrix, const Tensor& gradient, const AdamStep& adam,
+                               Tensor& scores, Tensor& first_moment, Tensor& second_moment,
+                               std::vector<std::int64_t>& jumps) override {
+        cpu::straight_through_step(matrix, gradient, adam, scores, first_moment, second_moment, jumps);
+    }
+    void adam(Tensor& value, const Tensor& gradient, const AdamStep& adam, std::span<const double> rates,
+              Tensor& first_moment, Tensor& second_moment) override {
+        cpu::adam(value, gradient, adam, rates, first_moment, second_moment);
     }
 
   private:

@@ -1,0 +1,167 @@
+#include "core/learn/block_learner.hpp"
+
+#include "core/base/rng.hpp"
+#include "core/learn/learned_matrix.hpp"
+#include "core/learn/learned_norm.hpp"
+#include "core/learn/learning_record.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace jlcm {
+
+void BlockLearningOptions::fields(Fields& v) {
+    v("steps", steps,
+      Doc{"Steps of learning a block. With steps x batch up to the number of calibration sequences each is "
+          "seen once, "
+          "which generalises better than several passes over fewer."},
+      at_least(0));
+    v("batch", batch, Doc{"Calibration sequences of a step."}, at_least(1));
+    v("estimator", estimator, Doc{"How gradients move the mapping."});
+    v("codebook_rate", codebook_rate,
+      Doc{"Adam step of the codewords, in units of their codebook's spacing."}, Range{0.0, 1.0});
+    v("scale_rate", scale_rate, Doc{"Adam step of the scales, relative to each."}, Range{0.0, 1.0});
+    v("norm_rate", norm_rate,
+      Doc{"Adam step of the block's norms, relative to their root mean square; 0 leaves them."},
+      Range{0.0, 1.0});
+    v("schedule", schedule, Doc{"How all rates fall over the steps."});
+    v("warmup", warmup, Doc{"Steps over which the rates rise first."}, at_least(0));
+}
+
+struct BlockLearner::Impl {
+    Impl(const Executor& block_executor, const Block& learned_block, CompressedModel& compressed,
+         Tensor block_inputs, Tensor block_targets, const BlockLearningOptions& given,
+         std::uint64_t random_seed)
+        : executor(block_executor),
+          block(learned_block),
+          model(&compressed),
+          inputs(std::move(block_inputs)),
+          targets(std::move(block_targets)),
+          options(given),
+          seed(random_seed),
+          weights(compressed.graph()) {
+        ensure(inputs.shape() == targets.shape() && inputs.shape().size() == 3,
+               "inputs {} and targets {} of a block", to_string(inputs.shape()), to_string(targets.shape()));
+        const auto estimator = options.estimator.make();
+        const Graph& graph = compressed.graph();
+        bind_weights(weights, compressed, block.nodes, executor.compute(), executor.backend());
+        for (const auto& use : graph.linears(block.nodes)) {
+            const auto found = compressed.matrices().find(use.parameter);
+            if (found == compressed.matrices().end()) continue;
+            matrices.try_emplace(use.parameter, graph.parameter(use.parameter).name, found->second,
+                                 compressed.base().weight(use.parameter), estimator.get(),
+                                 executor.backend());
+        }
+        if (options.norm_rate > 0) norms = learned_norms(compressed, block.nodes);
+        for (const auto& [id, norm] : norms) weights.bind(id, norm.value());
+        target_energy = executor.backend().sum_of_squares(targets) / static_cast<double>(targets.rows());
+    }
+
+    /// The sequences of a step: the next `batch` of an endless chain of permutations.
+    std::vector<std::int64_t> sequences_of(std::int64_t step) const {
+        const std::int64_t count = inputs.rows();
+        std::vector<std::int64_t> chosen;
+        std::int64_t epoch = -1;
+        std::vector<std::int64_t> order;
+        for (std::int64_t i = step * options.batch; i < (step + 1) * options.batch; ++i) {
+            if (i / count != epoch) {
+                epoch = i / count;
+                order = Rng(seed, fmt::format("{} epoch {}", block.name, epoch)).permutation(count);
+            }
+            chosen.push_back(order[static_cast<std::size_t>(i % count)]);
+        }
+        return chosen;
+    }
+
+    static Tensor gather(const Tensor& all, const std::vector<std::int64_t>& rows) {
+        Shape shape = all.shape();
+        shape[0] = static_cast<std::int64_t>(rows.size());
+        Tensor chosen = Tensor::empty(shape);
+        for (std::size_t i = 0; i < rows.size(); ++i)
+            std::copy_n(all.data<float>() + rows[i] * all.cols(), all.cols(),
+                        chosen.data<float>() + static_cast<std::int64_t>(i) * all.cols());
+        return chosen;
+    }
+
+    nlohmann::json step() {
+        Backend& backend = executor.backend();
+        const auto chosen = sequences_of(done);
+        const Tensor x = gather(inputs, chosen);
+        const Tensor y = gather(targets, chosen);
+        const DType compute = executor.compute() == DType::bf16 ? DType::bf16 : DType::f32;
+        for (const auto& [id, matrix] : matrices) weights.bind(id, matrix.weight(compute));
+
+        Recording recording;
+        const Tensor output = executor.forward(block, weights, x, &recording);
+        Tensor slope;
+        const double energy = target_energy * static_cast<double>(chosen.size());
+        const double loss = backend.squared_error(output, y, 1.0 / std::max(energy, 1e-30), slope);
+        ensure(std::isfinite(loss), "{}: the loss is {} in step {}", block.name, loss, done);
+
+        Gradients gradients;
+        for (const auto& [id, matrix] : matrices)
+            gradients.parameters.emplace(id, Tensor::zeros(model->graph().parameter(id).shape));
+        for (const auto& [id, norm] : norms)
+            gradients.parameters.emplace(id, Tensor::zeros(norm.value().shape()));
+        executor.backward(block, recording, weights, slope, gradients);
+
+        const LearningRates rates{options.codebook_rate, options.scale_rate,
+                                  schedule_factor(options.schedule, done, options.steps, options.warmup)};
+        JumpHistogram jumps;
+        for (auto& [id, matrix] : matrices) matrix.step(gradients.parameters.at(id), done, rates, jumps);
+        for (auto& [id, norm] : norms)
+            norm.step(gradients.parameters.at(id), done, options.norm_rate * rates.factor, backend);
+        const nlohmann::json record = learning_record(done, loss / std::max(energy, 1e-30), jumps);
+        ++done;
+        return record;
+    }
+
+    Executor executor;
+    Block block;
+    CompressedModel* model;
+    Tensor inputs;
+    Tensor targets;
+    BlockLearningOptions options;
+    std::uint64_t seed;
+    Weights weights;
+    std::map<ParameterId, LearnedMatrix> matrices;
+    std::map<ParameterId, LearnedNorm> norms;
+    double target_energy = 1;  ///< mean over sequences of the sum of squares
+    std::int64_t done = 0;
+};
+
+BlockLearner::BlockLearner(const Executor& executor, const Block& block, CompressedModel& model,
+                           Tensor inputs, Tensor targets, const BlockLearningOptions& options,
+                           std::uint64_t seed)
+    : impl_(std::make_unique<Impl>(executor, block, model, std::move(inputs), std::move(targets), options,
+                                   seed)) {}
+BlockLearner::~BlockLearner() = default;
+
+std::int64_t BlockLearner::total_steps() const {
+    return impl_->options.steps;
+}
+std::int64_t BlockLearner::steps_done() const {
+    return impl_->done;
+}
+nlohmann::json BlockLearner::step() {
+    return impl_->step();
+}
+
+std::vector<NamedTensor> BlockLearner::state() {
+    std::vector<NamedTensor> state;
+    for (const auto& [id, matrix] : impl_->matrices) matrix.append_state(state);
+    for (const auto& [id, norm] : impl_->norms) norm.append_state(state);
+    return state;
+}
+
+void BlockLearner::restored(std::int64_t steps) {
+    impl_->done = steps;
+    for (auto& [id, matrix] : impl_->matrices) matrix.restored();
+}
+
+void BlockLearner::finish() {
+    for (const auto& [id, matrix] : impl_->matrices) impl_->model->matrices().at(id) = matrix.result();
+    for (const auto& [id, norm] : impl_->norms) impl_->model->dense()[id] = norm.value().clone();
+}
+
+}  // namespace jlcm

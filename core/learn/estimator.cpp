@@ -1,0 +1,18 @@
+#include "core/learn/estimator.hpp"
+
+#include <algorithm>
+#include <numeric>
+
+namespace jlcm {
+
+void JumpHistogram::add(const JumpHistogram& other) {
+    jumps.resize(std::max(jumps.size(), other.jumps.size()));
+    for (std::size_t i = 0; i < other.jumps.size(); ++i) jumps[i] += other.jumps[i];
+    weights += other.weights;
+}
+
+std::int64_t JumpHistogram::moved() const {
+    return std::accumulate(jumps.begin(), jumps.end(), std::int64_t{0});
+}
+
+}  // namespace jlcm

@@ -1,0 +1,128 @@
+#include "core/learn/learned_matrix.hpp"
+
+#include "core/learn/coded_matrix.hpp"
+
+#include <algorithm>
+
+namespace jlcm {
+namespace {
+
+void check(const std::string& name, const CompressedMatrix& matrix) {
+    require(matrix.layout.dimension == 1 && matrix.layout.residual == 1,
+            "{}: joint learning takes codewords of dimension 1 and one codebook a group; this has dimension "
+            "{} and {}",
+            name, matrix.layout.dimension, matrix.layout.residual);
+    require(matrix.outliers.empty(), "{}: joint learning of a matrix with outliers is not supported", name);
+}
+
+Tensor spacing_of(const Tensor& codebooks) {
+    const std::int64_t words = codebooks.shape().at(2);
+    Tensor spacing = Tensor::empty({codebooks.rows()});
+    for (std::int64_t i = 0; i < codebooks.rows(); ++i) {
+        const float* book = codebooks.data<float>() + i * words;
+        spacing.data<float>()[i] =
+            words > 1 ? (book[words - 1] - book[0]) / static_cast<float>(words - 1) : 0.0F;
+    }
+    return spacing;
+}
+
+}  // namespace
+
+LearnedMatrix::LearnedMatrix(std::string name, const CompressedMatrix& matrix, const Tensor& target,
+                             const Estimator* estimator, Backend& backend)
+    : name_(std::move(name)),
+      matrix_(matrix.clone()),
+      backend_(&backend),
+      table_of_row_(matrix.layout.row_group_of_rows()),
+      spacing_(spacing_of(matrix_.codebooks)),
+      codebook_adam_(matrix_.codebooks.shape(), name_ + ".codebooks") {
+    check(name_, matrix_);
+    if (matrix_.scales.defined())
+        scale_adam_ = std::make_unique<Adam>(matrix_.scales.shape(), name_ + ".scales");
+    if (estimator != nullptr)
+        mapping_ = estimator->start(matrix_, to_stored_order(target, matrix_.row_order));
+    update_tables();
+}
+
+CodedMatrix LearnedMatrix::view() const {
+    return coded_matrix(matrix_, tables_, table_of_row_);
+}
+
+void LearnedMatrix::update_tables() {
+    tables_ = group_tables(matrix_);
+}
+
+Tensor LearnedMatrix::weight(DType type) const {
+    Tensor weight = Tensor::empty({matrix_.layout.rows, matrix_.layout.cols}, type);
+    backend_->decode_codes(view(), weight);
+    return to_model_order(weight, matrix_.row_order);
+}
+
+void LearnedMatrix::step(const Tensor& gradient, std::int64_t step, const LearningRates& rates,
+                         JumpHistogram& jumps) {
+    const Tensor stored_gradient = to_stored_order(gradient, matrix_.row_order);
+    const std::int64_t groups = matrix_.layout.groups();
+    const std::int64_t words = matrix_.layout.codewords();
+    const Tensor sums = backend_->table_gradient(view(), stored_gradient, groups);
+
+    // A table is scale * codeword + offset, so its gradient gives both factors' by the product rule.
+    Tensor codebook_gradient = Tensor::zeros(matrix_.codebooks.shape());
+    Tensor scale_gradient = matrix_.scales.defined() ? Tensor::zeros(matrix_.scales.shape()) : Tensor();
+    for (std::int64_t g = 0; g < groups; ++g) {
+        const std::int64_t book = matrix_.layout.shared_codebook ? 0 : g;
+        const float scale = matrix_.scales.defined() ? matrix_.scales.data<float>()[g] : 1.0F;
+        for (std::int64_t k = 0; k < words; ++k) {
+            const float slope = sums.data<float>()[g * words + k];
+            codebook_gradient.data<float>()[book * words + k] += scale * slope;
+            if (matrix_.scales.defined())
+                scale_gradient.data<float>()[g] += slope * matrix_.codebooks.data<float>()[book * words + k];
+        }
+    }
+    if (rates.codebook > 0) {
+        std::vector<double> book_rates;
+        for (const float gap : spacing_.values<float>())
+            book_rates.push_back(rates.codebook * rates.factor * static_cast<double>(gap));
+        codebook_adam_.step(matrix_.codebooks, codebook_gradient, step, book_rates, *backend_);
+    }
+    if (scale_adam_ != nullptr && rates.scale > 0) {
+        std::vector<double> scale_rates;
+        for (const float scale : matrix_.scales.values<float>())
+            scale_rates.push_back(rates.scale * rates.factor * static_cast<double>(std::abs(scale)));
+        scale_adam_->step(matrix_.scales, scale_gradient, step, scale_rates, *backend_);
+    }
+    sort();
+    update_tables();
+    jumps.weights += matrix_.mapping.size();
+    if (mapping_ != nullptr) mapping_->step(view(), stored_gradient, step, rates.factor, jumps, *backend_);
+}
+
+void LearnedMatrix::sort() {
+    const Tensor former = sort_codewords(matrix_);
+    if (former.defined() && mapping_ != nullptr) mapping_->relabel(matrix_.layout, table_of_row_, former);
+}
+
+void LearnedMatrix::append_state(std::vector<NamedTensor>& state) const {
+    state.push_back({name_ + ".codebooks", matrix_.codebooks});
+    state.push_back({name_ + ".mapping", matrix_.mapping});
+    state.push_back({name_ + ".spacing", spacing_});
+    codebook_adam_.append_state(state);
+    if (scale_adam_ != nullptr) {
+        state.push_back({name_ + ".scales", matrix_.scales});
+        scale_adam_->append_state(state);
+    }
+    if (mapping_ == nullptr) return;
+    for (const NamedTensor& entry : mapping_->state())
+        state.push_back({name_ + "." + entry.name, entry.tensor});
+}
+
+void LearnedMatrix::restored() {
+    update_tables();
+}
+
+CompressedMatrix LearnedMatrix::result() const {
+    CompressedMatrix result = matrix_.clone();
+    result.round_to_storage(name_);
+    return result;
+}
+
+}  // namespace jlcm

@@ -1,0 +1,29 @@
+#pragma once
+// Norm weights under way: small dense parameters moved by Adam.
+
+#include "core/codebook/compressed_model.hpp"
+#include "core/learn/optimizer.hpp"
+
+#include <map>
+
+namespace jlcm {
+
+class LearnedNorm {
+  public:
+    LearnedNorm(const std::string& name, Tensor start);
+    [[nodiscard]] const Tensor& value() const { return value_; }
+    /// `rate` is relative to the root mean square of the start.
+    void step(const Tensor& gradient, std::int64_t step, double rate, Backend& backend);
+    void append_state(std::vector<NamedTensor>& state) const;
+
+  private:
+    std::string name_;
+    Tensor value_;
+    Tensor size_;  ///< [1]: root mean square at the start
+    Adam adam_;
+};
+
+/// One for every norm weight (role "norm...") that the nodes of `range` read.
+[[nodiscard]] std::map<ParameterId, LearnedNorm> learned_norms(const CompressedModel& model, NodeRange range);
+
+}  // namespace jlcm

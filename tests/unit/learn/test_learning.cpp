@@ -1,0 +1,241 @@
+#include "core/base/parallel.hpp"
+#include "core/codebook/kmeans.hpp"
+#include "core/learn/block_learner.hpp"
+#include "core/learn/coded_matrix.hpp"
+#include "core/learn/distiller.hpp"
+#include "tests/support/tiny_llama.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include <catch2/catch.hpp>
+
+namespace {
+
+using namespace jlcm;
+using test::random_tensor;
+
+/// K-means a row, 2 bits, for every linear weight.
+void compress(CompressedModel& model) {
+    for (ParameterId id = 0; id < static_cast<ParameterId>(model.graph().parameters().size()); ++id) {
+        if (!model.graph().parameter(id).linear) continue;
+        const Tensor weight = model.base().weight(id);
+        CompressedMatrix matrix = CompressedMatrix::zeros(Layout::per_row(weight.rows(), weight.cols(), 2));
+        KMeans1d kmeans;
+        for (std::int64_t r = 0; r < weight.rows(); ++r) {
+            const std::span<const float> row(weight.data<float>() + r * weight.cols(),
+                                             static_cast<std::size_t>(weight.cols()));
+            const std::span<float> book(matrix.codebooks.data<float>() + r * 4, 4);
+            kmeans.exact(row, {}, book);
+            assign_nearest(row, book,
+                           std::span(matrix.mapping.data<std::uint8_t>() + r * weight.cols(), row.size()));
+        }
+        model.matrices().emplace(id, std::move(matrix));
+    }
+}
+
+struct BlockProblem {
+    Model base = test::tiny_llama();
+    CompressedModel model{base};
+    Executor executor{base.graph(), cpu_backend(), DType::f32};
+    Tensor inputs = random_tensor({12, 10, 16}, "inputs", DType::f32);
+    Tensor targets;
+
+    BlockProblem() {
+        compress(model);
+        Weights weights(base.graph());
+        bind_weights(weights, base, block().nodes, DType::f32, cpu_backend());
+        targets = executor.forward(block(), weights, inputs);
+    }
+    const Block& block() const { return base.graph().blocks()[1]; }
+    std::unique_ptr<BlockLearner> learner(const std::string& estimator, std::int64_t steps) {
+        BlockLearningOptions options;
+        options.steps = steps;
+        options.batch = 4;
+        options.norm_rate = 1e-3;
+        options.estimator = Choice<Estimator>::parse(estimator);
+        return std::make_unique<BlockLearner>(executor, block(), model, inputs, targets, options, 1);
+    }
+};
+
+bool identical(const Tensor& a, const Tensor& b) {
+    return a.byte_count() == b.byte_count() &&
+           std::memcmp(a.bytes().data(), b.bytes().data(), a.byte_count()) == 0;
+}
+
+}  // namespace
+
+TEST_CASE("the gradient of the tables is the sum over the weights that read them") {
+    Layout layout;
+    layout.rows = 6;
+    layout.cols = 10;
+    layout.bits = 2;
+    layout.column_group = 4;
+    layout.row_groups = 2;
+    layout.runs = {{0, 1}, {2, 0}, {5, 1}};
+    CompressedMatrix matrix = CompressedMatrix::zeros(layout);
+    for (std::int64_t i = 0; i < 60; ++i)
+        matrix.mapping.data<std::uint8_t>()[i] = static_cast<std::uint8_t>(i * 7 % 4);
+    const Tensor gradient = random_tensor({6, 10}, "g", DType::f32);
+    const Tensor tables = group_tables(matrix);
+    const auto groups = layout.row_group_of_rows();
+    const Tensor sums =
+        cpu_backend().table_gradient(coded_matrix(matrix, tables, groups), gradient, layout.groups());
+    std::vector<double> expected(static_cast<std::size_t>(sums.size()));
+    for (std::int64_t r = 0; r < 6; ++r)
+        for (std::int64_t c = 0; c < 10; ++c)
+            expected[static_cast<std::size_t>((groups[static_cast<std::size_t>(r)] * 3 + c / 4) * 4 +
+                                              (r * 10 + c) * 7 % 4)] +=
+                static_cast<double>(gradient.data<float>()[r * 10 + c]);
+    for (std::int64_t i = 0; i < sums.size(); ++i)
+        REQUIRE(sums.data<float>()[i] == Approx(expected[static_cast<std::size_t>(i)]).margin(1e-5));
+}
+
+TEST_CASE("the nearest step is Adam on the latent and the nearest codeword") {
+    CompressedMatrix matrix = CompressedMatrix::zeros(Layout::per_row(3, 700, 2));
+    for (std::int64_t r = 0; r < 3; ++r)
+        for (int k = 0; k < 4; ++k)
+            matrix.codebooks.data<float>()[r * 4 + k] = static_cast<float>(r + 1) * static_cast<float>(k * k);
+    const Tensor tables = group_tables(matrix);
+    const auto groups = matrix.layout.row_group_of_rows();
+    const CodedMatrix coded = coded_matrix(matrix, tables, groups);
+    Tensor latent = random_tensor({3, 700}, "latent", DType::f32, 4.0);
+    Tensor first = Tensor::zeros({3, 700});
+    Tensor second = Tensor::zeros({3, 700});
+    for (std::int64_t step = 0; step < 3; ++step) {
+        const Tensor gradient = random_tensor({3, 700}, "g" + std::to_string(step), DType::f32);
+        const Tensor before = latent.clone();
+        const Tensor codes_before = matrix.mapping.clone();
+        const Tensor m = first.clone();
+        const Tensor v = second.clone();
+        std::vector<std::int64_t> jumps;
+        cpu_backend().nearest_step(coded, gradient, adam_step(step, 0.3), latent, first, second, jumps);
+        std::vector<std::int64_t> expected_jumps(3);
+        for (std::int64_t i = 0; i < 2100; ++i) {
+            const float* book = tables.data<float>() + i / 700 * 4;
+            const double gap = static_cast<double>(book[3] - book[0]) / 3;
+            const double g = static_cast<double>(gradient.data<float>()[i]);
+            const double mi = 0.9 * static_cast<double>(m.data<float>()[i]) + 0.1 * g;
+            const double vi = 0.95 * static_cast<double>(v.data<float>()[i]) + 0.05 * g * g;
+            const double t = static_cast<double>(step + 1);
+            const double moved =
+                static_cast<double>(before.data<float>()[i]) -
+                0.3 * gap * (mi / (1 - std::pow(0.9, t))) / std::sqrt(vi / (1 - std::pow(0.95, t)));
+            const double clamped = std::clamp(moved, static_cast<double>(book[0]) - gap / 2,
+                                              static_cast<double>(book[3]) + gap / 2);
+            REQUIRE(latent.data<float>()[i] == Approx(clamped).margin(2e-5));
+            int best = 0;
+            for (int k = 1; k < 4; ++k)
+                if (std::abs(book[k] - latent.data<float>()[i]) <
+                    std::abs(book[best] - latent.data<float>()[i]))
+                    best = k;
+            REQUIRE(int{matrix.mapping.data<std::uint8_t>()[i]} == best);
+            const int jump = std::abs(best - int{codes_before.data<std::uint8_t>()[i]});
+            if (jump > 0) ++expected_jumps[static_cast<std::size_t>(jump - 1)];
+        }
+        REQUIRE(jumps == expected_jumps);
+    }
+}
+
+TEST_CASE("the straight-through step moves every score by g c_k under one second moment") {
+    CompressedMatrix matrix = CompressedMatrix::zeros(Layout::per_row(1, 1, 2));
+    const std::vector<float> book = {-3.0F, -1.0F, 1.0F, 3.0F};
+    std::copy(book.begin(), book.end(), matrix.codebooks.data<float>());
+    matrix.mapping.data<std::uint8_t>()[0] = 1;
+    const Tensor tables = group_tables(matrix);
+    const auto groups = matrix.layout.row_group_of_rows();
+    Tensor scores = Tensor::zeros({1, 1, 4});
+    scores.data<float>()[1] = 0.1F;
+    Tensor first = Tensor::zeros({1, 1, 4});
+    Tensor second = Tensor::zeros({1, 1});
+    std::vector<std::int64_t> jumps;
+    // A negative gradient wants a larger weight: the largest codeword gains most, and the first jump lands
+    // there.
+    const Tensor gradient = Tensor::from<float>({1, 1}, std::vector<float>{-2.0F});
+    cpu_backend().straight_through_step(coded_matrix(matrix, tables, groups), gradient, adam_step(0, 0.2),
+                                        scores, first, second, jumps);
+    const double root = 2.0 * std::sqrt((9.0 + 1.0 + 1.0 + 9.0) / 4.0);
+    for (std::size_t k = 0; k < 4; ++k)
+        REQUIRE(scores.data<float>()[k] ==
+                Approx((k == 1 ? 0.1 : 0.0) + 0.2 * 2.0 * static_cast<double>(book[k]) / root).margin(1e-6));
+    REQUIRE(int{matrix.mapping.data<std::uint8_t>()[0]} == 3);
+    REQUIRE(jumps == std::vector<std::int64_t>{0, 1, 0});
+}
+
+TEST_CASE("learning a block lowers its loss with every estimator") {
+    for (const std::string estimator :
+         {"frozen", "{type: naive_ste, rate: 0.01}", "{type: nearest, rate: 0.05}"}) {
+        BlockProblem problem;
+        const auto learner = problem.learner(estimator, 60);
+        double first = 0;
+        double last = 0;
+        for (int i = 0; i < 60; ++i) {
+            const auto record = learner->step();
+            if (i < 3) first += record.at("loss").get<double>();
+            if (i >= 57) last += record.at("loss").get<double>();
+        }
+        INFO(estimator << ": " << first << " to " << last);
+        REQUIRE(last < 0.8 * first);
+        learner->finish();
+        for (const auto& [id, matrix] : problem.model.matrices()) matrix.validate("result");
+    }
+}
+
+TEST_CASE("a learner restored from its state goes on to the same bits, at any number of threads") {
+    for (const std::string estimator : {"{type: naive_ste, rate: 0.05}", "{type: nearest, rate: 0.05}"}) {
+        BlockProblem one;
+        set_thread_count(1);
+        const auto undisturbed = one.learner(estimator, 20);
+        for (int i = 0; i < 20; ++i) (void)undisturbed->step();
+        undisturbed->finish();
+
+        set_thread_count(2);
+        BlockProblem two;
+        const auto killed = two.learner(estimator, 20);
+        for (int i = 0; i < 9; ++i) (void)killed->step();
+        std::vector<NamedTensor> saved;
+        for (const auto& entry : killed->state()) saved.push_back({entry.name, entry.tensor.clone()});
+        const auto resumed = two.learner(estimator, 20);
+        const auto state = resumed->state();
+        REQUIRE(state.size() == saved.size());
+        for (std::size_t i = 0; i < state.size(); ++i) {
+            REQUIRE(state[i].name == saved[i].name);
+            Tensor into = state[i].tensor;
+            std::memcpy(into.bytes().data(), saved[i].tensor.bytes().data(), into.byte_count());
+        }
+        resumed->restored(9);
+        for (int i = 9; i < 20; ++i) (void)resumed->step();
+        resumed->finish();
+        for (const auto& use : one.base.graph().linears(one.block().nodes))
+            REQUIRE(one.model.matrices().at(use.parameter).identical(two.model.matrices().at(use.parameter)));
+        for (const auto& [id, norm] : one.model.dense()) REQUIRE(identical(norm, two.model.dense().at(id)));
+    }
+}
+
+TEST_CASE("distillation lowers the divergence from the original model") {
+    const Model base = test::tiny_llama();
+    CompressedModel model(base);
+    compress(model);
+    DistillationOptions options;
+    options.steps = 40;
+    options.batch = 4;
+    options.rate = 0.02;
+    options.norm_rate = 0.01;
+    for (const bool mapping : {false, true}) {
+        if (mapping) options.estimator = Choice<Estimator>::parse("{type: nearest, rate: 0.02}");
+        Distiller distiller(model, test::random_ids({8, 12}, 32, "windows"), options, DType::f32,
+                            cpu_backend());
+        double first = 0;
+        double last = 0;
+        for (int i = 0; i < 40; ++i) {
+            const double loss = distiller.step().at("loss").get<double>();
+            if (i < 2) first += loss;
+            if (i >= 38) last += loss;
+        }
+        INFO(first << " to " << last);
+        REQUIRE(last < first);
+        distiller.finish();
+        for (const auto& [id, matrix] : model.matrices()) matrix.validate("result");
+    }
+}

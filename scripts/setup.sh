@@ -12,7 +12,7 @@ packages=(
 )
 for argument; do
     case $argument in
-        --lint) packages+=(clang-16 clang-format-16 clang-tidy-16) ;;
+        --lint) packages+=(clang-16 clang-format-16 clang-tidy-16 git) ;;
         --bench) packages+=(libopenblas-dev) ;;
         *) die "unknown argument '$argument'" "Usage: scripts/setup.sh [--lint] [--bench]" ;;
     esac

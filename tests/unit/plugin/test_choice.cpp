@@ -212,7 +212,7 @@ TEST_CASE("another type drops the options of the old one") {
     CHECK(dropped.config.find("shape")->find("side")->origin.str() == "default");
 }
 
-TEST_CASE("--set reaches into plugins and lists") {
+TEST_CASE("overrides by --set reach into plugins and lists") {
     const auto with = [](const std::string& yaml, const std::vector<std::string>& sets) {
         Config config = given(yaml);
         Problems problems;

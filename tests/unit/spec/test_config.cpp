@@ -184,7 +184,7 @@ TEST_CASE("a spec that is no map, or no file") {
     CHECK_THAT(read(folder.name("none.yaml")), Catch::Contains("none.yaml"));
 }
 
-TEST_CASE("--set is checked") {
+TEST_CASE("overrides by --set are checked") {
     const auto set = [](const std::string& assignment) {
         Problems problems;
         Config root = *parse_config("a: {b: [1, 2]}\n", {"t.yaml", 1, 1}, problems);

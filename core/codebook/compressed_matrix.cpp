@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::int64_t grain_weights = 1 << 16;  // weights a parallel chunk handles
 constexpr std::int64_t largest_side = std::int64_t{1} << 31;
+constexpr std::int64_t most_weights = std::int64_t{1} << 48;  // so that no product below overflows
 
 std::int64_t row_grain(std::int64_t cols) {
     return std::max<std::int64_t>(1, grain_weights / std::max<std::int64_t>(1, cols));
@@ -53,7 +54,8 @@ void check_outliers(const std::string& name, const Outliers& outliers, const Lay
                 outliers.column.size() == outliers.value.size(),
             "{}: outliers: row starts, columns and values do not fit together", name);
     for (std::size_t row = 0; row + 1 < start.size(); ++row) {
-        require(start[row] <= start[row + 1], "{}: outliers: row starts must ascend (row {})", name, row);
+        require(start[row] <= start[row + 1] && start[row + 1] <= start.back(),
+                "{}: outliers: row starts must ascend (row {})", name, row);
         for (auto i = static_cast<std::size_t>(start[row]); i < static_cast<std::size_t>(start[row + 1]);
              ++i) {
             const bool ascending =
@@ -143,8 +145,9 @@ std::vector<std::int32_t> Layout::row_group_of_rows() const {
 }
 
 void Layout::validate(const std::string& name) const {
-    require(rows >= 1 && cols >= 1 && rows < largest_side && cols < largest_side, "{}: a matrix of {} x {}",
-            name, rows, cols);
+    require(
+        rows >= 1 && cols >= 1 && rows < largest_side && cols < largest_side && rows * cols < most_weights,
+        "{}: a matrix of {} x {}", name, rows, cols);
     require(bits >= 1 && bits <= 8, "{}: {} bits a code; 1 to 8 are possible", name, bits);
     require(dimension >= 1 && cols % dimension == 0, "{}: codeword dimension {} does not divide {} columns",
             name, dimension, cols);

@@ -1,0 +1,75 @@
+// jlcm-inspect: where every byte of a compressed model went.
+
+#include "core/base/error.hpp"
+#include "core/codebook/artifact.hpp"
+
+#include <iostream>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+namespace {
+
+using namespace jlcm;
+
+void print_kinds(const ArtifactFootprint& footprint) {
+    fmt::print("{:<14}{:>14}{:>9}\n", "bytes of", "bytes", "share");
+    const auto total = static_cast<double>(footprint.bytes.total());
+    const auto line = [&](const char* what, std::uint64_t bytes) {
+        fmt::print("{:<14}{:>14}{:>8.2f}%\n", what, bytes, 100.0 * static_cast<double>(bytes) / total);
+    };
+    const Footprint& b = footprint.bytes;
+    line("mapping", b.mapping);
+    line("codebooks", b.codebooks);
+    line("scales", b.scales);
+    line("runs", b.runs);
+    line("permutation", b.permutation);
+    line("outliers", b.outliers);
+    line("padding", b.padding);
+    line("uncompressed", b.uncompressed);
+    line("tokenizer", b.tokenizer);
+    line("metadata", b.metadata);
+    line("file", b.total());
+}
+
+void print_tensors(const ArtifactFootprint& footprint) {
+    std::size_t width = 6;
+    for (const auto& tensor : footprint.tensors) width = std::max(width, tensor.name.size());
+    fmt::print("{:<{}}  {:<10}{:>12}{:>12}{:>10}\n", "tensor", width, "kind", "weights", "bytes", "bits");
+    for (const auto& tensor : footprint.tensors)
+        fmt::print("{:<{}}  {:<10}{:>12}{:>12}{:>10.4f}\n", tensor.name, width, tensor.kind, tensor.weights,
+                   tensor.bytes.total(), tensor.bits_per_weight());
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    CLI::App app{"Where every byte of a compressed model went, by kind and by tensor."};
+    std::string path;
+    bool as_json = false;
+    app.add_option("artifact", path, "A compressed model (safetensors), as jlcm-run writes it")->required();
+    app.add_flag("--json", as_json, "Print one JSON object instead of tables");
+    CLI11_PARSE(app, argc, argv);
+    try {
+        const ArtifactFootprint footprint = artifact_footprint(path);
+        if (as_json) {
+            std::cout << footprint.to_json().dump(2) << '\n';
+            return 0;
+        }
+        print_tensors(footprint);
+        fmt::print("\n");
+        print_kinds(footprint);
+        fmt::print(
+            "\n{:.4f} bits per compressed weight ({} weights), {:.4f} bits per weight of the file ({} "
+            "weights)\n",
+            footprint.linear_bits_per_weight(), footprint.compressed_weights,
+            footprint.file_bits_per_weight(), footprint.weights);
+    } catch (const Error& error) {
+        fmt::print(stderr, "jlcm-inspect: {}\n", error.what());
+        return error.exit_code();
+    } catch (const std::exception& error) {
+        fmt::print(stderr, "jlcm-inspect: {}\n", error.what());
+        return 3;
+    }
+    return 0;
+}

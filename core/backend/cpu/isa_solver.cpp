@@ -1,0 +1,277 @@
+#include "core/backend/cpu/solver_kernels.hpp"
+
+namespace jlcm::JLCM_ISA {
+namespace {
+
+#if defined(__AVX512F__)
+constexpr int vector_bytes = 64;
+constexpr int lane_vectors = 3;  // vectors of rows and columns of one register tile: 24 accumulators of 32
+constexpr int tile_columns = 8;
+#elif defined(__AVX2__)
+constexpr int vector_bytes = 32;
+constexpr int lane_vectors = 3;  // 12 accumulators of 16
+constexpr int tile_columns = 4;
+#else
+constexpr int vector_bytes = 16;
+constexpr int lane_vectors = 3;
+constexpr int tile_columns = 4;
+#endif
+
+constexpr std::int64_t width = vector_bytes / 4;
+constexpr std::int64_t lanes = solver_lanes;
+constexpr int group = 8;  // columns whose gradients are held while they are decided one after the other
+
+using Vector = float __attribute__((vector_size(vector_bytes), aligned(4), may_alias));
+using Register = float __attribute__((vector_size(vector_bytes)));
+
+static_assert(lanes % (lane_vectors * width) == 0);
+
+/// out[c][l] = sum over j of rows c of H times tile[j][l], for tile_columns rows of H and lane_vectors
+/// vectors.
+[[gnu::always_inline]] inline void product_tile(std::int64_t cols, const float* hessian, std::int64_t stride,
+                                                const float* tile, float* out) {
+    Register sum[tile_columns][lane_vectors];
+    for (int c = 0; c < tile_columns; ++c)
+        for (int v = 0; v < lane_vectors; ++v) sum[c][v] = Register{};
+    for (std::int64_t j = 0; j < cols; ++j) {
+        Register x[lane_vectors];
+        for (int v = 0; v < lane_vectors; ++v)
+            x[v] = *reinterpret_cast<const Vector*>(tile + j * lanes + v * width);
+        for (int c = 0; c < tile_columns; ++c) {
+            const float h = hessian[c * stride + j];
+            for (int v = 0; v < lane_vectors; ++v) sum[c][v] += h * x[v];
+        }
+    }
+    for (int c = 0; c < tile_columns; ++c)
+        for (int v = 0; v < lane_vectors; ++v)
+            *reinterpret_cast<Vector*>(out + c * lanes + v * width) = sum[c][v];
+}
+
+/// The same for `group` rows of H and all lanes.
+[[gnu::always_inline]] inline void product_group(std::int64_t cols, const float* hessian, const float* tile,
+                                                 float* out) {
+    for (int c = 0; c < group; c += tile_columns)
+        for (std::int64_t l = 0; l < lanes; l += lane_vectors * width)
+            product_tile(cols, hessian + c * cols, cols, tile + l, out + c * lanes + l);
+}
+
+void multiply(std::int64_t cols, const float* hessian, const float* tile, float* product) {
+    for (std::int64_t j = 0; j < cols; j += group)
+        product_group(cols, hessian + j * cols, tile, product + j * lanes);
+}
+
+/// The codeword nearest to each target: the number of thresholds below it. Few codewords are compared one by
+/// one.
+[[gnu::always_inline]] inline void nearest(int k, const float* codewords, const float* thresholds,
+                                           const float* target, float* value, std::int32_t* code) {
+    if (k <= 16) {
+        for (std::int64_t l = 0; l < lanes; ++l) value[l] = codewords[l];
+        for (std::int64_t l = 0; l < lanes; ++l) code[l] = 0;
+        for (int t = 0; t + 1 < k; ++t) {
+            const float* threshold = thresholds + t * lanes;
+            const float* codeword = codewords + (t + 1) * lanes;
+            for (std::int64_t l = 0; l < lanes; ++l) {
+                const bool above = target[l] > threshold[l];
+                value[l] = above ? codeword[l] : value[l];
+                code[l] += above ? 1 : 0;
+            }
+        }
+        return;
+    }
+    for (std::int64_t l = 0; l < lanes; ++l) code[l] = 0;
+    for (int step = k / 2; step >= 1; step /= 2) {
+        for (std::int64_t l = 0; l < lanes; ++l) {
+            const std::int32_t next = code[l] + step;
+            code[l] = target[l] > thresholds[(next - 1) * lanes + l] ? next : code[l];
+        }
+    }
+    for (std::int64_t l = 0; l < lanes; ++l) value[l] = codewords[code[l] * lanes + l];
+}
+
+void descend(std::int64_t cols, const float* hessian, const float* inverse_diagonal, int k,
+             const float* codewords, const float* thresholds, float* value, float* residual,
+             std::uint8_t* codes, double* gain) {
+    alignas(64) float gradient[group * lanes];
+    alignas(64) float target[lanes];
+    alignas(64) float chosen[lanes];
+    alignas(64) float change[lanes];
+    alignas(64) float group_gain[lanes];
+    alignas(64) std::int32_t code[lanes];
+    for (std::int64_t l = 0; l < lanes; ++l) gain[l] = 0;
+    for (std::int64_t begin = 0; begin < cols; begin += group) {
+        product_group(cols, hessian + begin * cols, residual, gradient);
+        for (std::int64_t l = 0; l < lanes; ++l) group_gain[l] = 0;
+        for (int c = 0; c < group; ++c) {
+            const std::int64_t j = begin + c;
+            const float inverse = inverse_diagonal[j];
+            const float* row = hessian + j * cols + begin;
+            float* present = value + j * lanes;
+            float* rest = residual + j * lanes;
+            const float* slope = gradient + c * lanes;
+            for (std::int64_t l = 0; l < lanes; ++l) target[l] = present[l] - slope[l] * inverse;
+            nearest(k, codewords, thresholds, target, chosen, code);
+            for (std::int64_t l = 0; l < lanes; ++l) {
+                change[l] = chosen[l] - present[l];
+                group_gain[l] += change[l] * (2.0F * slope[l] + change[l] * row[c]);
+                present[l] = chosen[l];
+                rest[l] += change[l];
+            }
+            for (std::int64_t l = 0; l < lanes; ++l)
+                codes[j * lanes + l] = static_cast<std::uint8_t>(code[l]);
+            for (int later = c + 1; later < group; ++later) {
+                const float h = row[later];
+                float* g = gradient + later * lanes;
+                for (std::int64_t l = 0; l < lanes; ++l) g[l] += h * change[l];
+            }
+        }
+        for (std::int64_t l = 0; l < lanes; ++l) gain[l] += static_cast<double>(group_gain[l]);
+    }
+}
+
+void sum_by_code(std::int64_t cols, int k, const float* product, const std::uint8_t* codes, float* sums) {
+    for (std::int64_t i = 0; i < k * lanes; ++i) sums[i] = 0;
+    if (k <= 16) {
+        for (std::int64_t j = 0; j < cols; ++j) {
+            const float* p = product + j * lanes;
+            const std::uint8_t* code = codes + j * lanes;
+            for (int c = 0; c < k; ++c) {
+                float* sum = sums + c * lanes;
+                for (std::int64_t l = 0; l < lanes; ++l) sum[l] += code[l] == c ? p[l] : 0.0F;
+            }
+        }
+        return;
+    }
+    for (std::int64_t j = 0; j < cols; ++j)
+        for (std::int64_t l = 0; l < lanes; ++l)
+            sums[codes[j * lanes + l] * lanes + l] += product[j * lanes + l];
+}
+
+// ---- P^T H P
+// H is cut into chunks of 64 columns i and blocks of 128 rows j. Per row of codes, the rows j of a block are
+// listed by code; the sum of H's rows over a list is K times cheaper than a product with an indicator matrix.
+// By symmetry only j >= i is visited: pairs within a chunk's own 64 x 64 square count half, all others stand
+// for (i, j) and (j, i).
+
+constexpr std::int64_t chunk = solver_columns;
+constexpr std::int64_t block = 2 * chunk;
+
+struct GramScratch {
+    float* packed;  // [block, chunk]
+    float* sums;    // [rows, k, chunk]
+    std::uint16_t*
+        columns;  // [rows, cols]: within each chunk, its columns sorted by code, relative to the block
+    std::uint16_t* begins;  // [rows, chunks, k + 1]
+};
+
+GramScratch carve(void* memory, std::int64_t cols, std::int64_t rows, int k) {
+    auto* at = static_cast<char*>(memory);
+    const auto take = [&at](std::int64_t bytes) {
+        char* part = at;
+        at += (bytes + 63) / 64 * 64;
+        return part;
+    };
+    GramScratch scratch{};
+    scratch.packed = reinterpret_cast<float*>(take(block * chunk * 4));
+    scratch.sums = reinterpret_cast<float*>(take(rows * k * chunk * 4));
+    scratch.columns = reinterpret_cast<std::uint16_t*>(take(rows * cols * 2));
+    scratch.begins = reinterpret_cast<std::uint16_t*>(take(rows * (cols / chunk) * (k + 1) * 2));
+    return scratch;
+}
+
+/// sum[0..chunk) += factor * the rows of `packed` that `list` names.
+[[gnu::always_inline]] inline void add_rows(const float* packed, const std::uint16_t* list,
+                                            std::int64_t count, float factor, float* sum) {
+    constexpr std::int64_t vectors = chunk / width;
+    constexpr std::int64_t at_once =
+        vectors < 8 ? vectors : 8;  // accumulators: enough to hide an addition's latency
+    for (std::int64_t first = 0; first < vectors; first += at_once) {
+        Register a[at_once];
+        Register b[at_once];
+        for (int v = 0; v < at_once; ++v) a[v] = b[v] = Register{};
+        std::int64_t i = 0;
+        for (; i + 2 <= count; i += 2) {
+            const float* x = packed + list[i] * chunk + first * width;
+            const float* y = packed + list[i + 1] * chunk + first * width;
+            for (int v = 0; v < at_once; ++v) a[v] += *reinterpret_cast<const Vector*>(x + v * width);
+            for (int v = 0; v < at_once; ++v) b[v] += *reinterpret_cast<const Vector*>(y + v * width);
+        }
+        if (i < count) {
+            const float* x = packed + list[i] * chunk + first * width;
+            for (int v = 0; v < at_once; ++v) a[v] += *reinterpret_cast<const Vector*>(x + v * width);
+        }
+        for (int v = 0; v < at_once; ++v) {
+            auto* s = reinterpret_cast<Vector*>(sum + (first + v) * width);
+            *s = *s + factor * (a[v] + b[v]);
+        }
+    }
+}
+
+void list_columns(std::int64_t cols, std::int64_t rows, int k, const std::uint8_t* codes,
+                  const GramScratch& scratch) {
+    const std::int64_t chunks = cols / chunk;
+    for (std::int64_t row = 0; row < rows; ++row) {
+        for (std::int64_t c = 0; c < chunks; ++c) {
+            const std::uint8_t* code = codes + (row / lanes * cols + c * chunk) * lanes + row % lanes;
+            std::uint16_t* begin = scratch.begins + (row * chunks + c) * (k + 1);
+            std::uint16_t* list = scratch.columns + row * cols + c * chunk;
+            std::uint16_t next[257] = {};
+            for (std::int64_t i = 0; i < chunk; ++i) ++next[code[i * lanes] + 1];
+            for (int q = 0; q < k; ++q) next[q + 1] = static_cast<std::uint16_t>(next[q + 1] + next[q]);
+            for (int q = 0; q <= k; ++q) begin[q] = next[q];
+            const std::int64_t offset = c % (block / chunk) * chunk;
+            for (std::int64_t i = 0; i < chunk; ++i)
+                list[next[code[i * lanes]]++] = static_cast<std::uint16_t>(offset + i);
+        }
+    }
+}
+
+void code_gram(std::int64_t cols, std::int64_t tiles, int k, const float* hessian, const std::uint8_t* codes,
+               double* a, void* memory) {
+    const std::int64_t rows = tiles * lanes;
+    const GramScratch scratch = carve(memory, cols, rows, k);
+    const std::int64_t chunks = cols / chunk;
+    list_columns(cols, rows, k, codes, scratch);
+    for (std::int64_t i = 0; i < rows * k * k; ++i) a[i] = 0;
+    for (std::int64_t ic = 0; ic < chunks; ++ic) {
+        for (std::int64_t i = 0; i < rows * k * chunk; ++i) scratch.sums[i] = 0;
+        for (std::int64_t jb = ic * chunk / block * block; jb < cols; jb += block) {
+            const std::int64_t height = cols - jb < block ? cols - jb : block;
+            for (std::int64_t j = 0; j < height; ++j)
+                for (std::int64_t i = 0; i < chunk; ++i)
+                    scratch.packed[j * chunk + i] = hessian[(jb + j) * cols + ic * chunk + i];
+            for (std::int64_t row = 0; row < rows; ++row) {
+                for (std::int64_t jc = jb / chunk; jc * chunk < jb + height; ++jc) {
+                    if (jc < ic) continue;
+                    const float factor = jc == ic ? 0.5F : 1.0F;
+                    const std::uint16_t* begin = scratch.begins + (row * chunks + jc) * (k + 1);
+                    const std::uint16_t* list = scratch.columns + row * cols + jc * chunk;
+                    for (int q = 0; q < k; ++q)
+                        if (begin[q + 1] > begin[q])
+                            add_rows(scratch.packed, list + begin[q], begin[q + 1] - begin[q], factor,
+                                     scratch.sums + (row * k + q) * chunk);
+                }
+            }
+        }
+        for (std::int64_t row = 0; row < rows; ++row) {
+            const std::uint8_t* code = codes + (row / lanes * cols + ic * chunk) * lanes + row % lanes;
+            const float* sums = scratch.sums + row * k * chunk;
+            double* result = a + row * k * k;
+            for (std::int64_t i = 0; i < chunk; ++i)
+                for (int q = 0; q < k; ++q)
+                    result[code[i * lanes] * k + q] += static_cast<double>(sums[q * chunk + i]);
+        }
+    }
+    for (std::int64_t row = 0; row < rows; ++row) {
+        double* result = a + row * k * k;
+        for (int p = 0; p < k; ++p)
+            for (int q = 0; q <= p; ++q)
+                result[p * k + q] = result[q * k + p] = result[p * k + q] + result[q * k + p];
+    }
+}
+
+}  // namespace
+
+extern const SolverKernels solver;
+const SolverKernels solver{multiply, descend, sum_by_code, code_gram};
+
+}  // namespace jlcm::JLCM_ISA

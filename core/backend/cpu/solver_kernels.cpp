@@ -1,0 +1,29 @@
+#include "core/backend/cpu/solver_kernels.hpp"
+
+namespace jlcm {
+
+#define JLCM_DECLARE(level)            \
+    namespace level {                  \
+    extern const SolverKernels solver; \
+    }
+JLCM_DECLARE(isa_v2)
+JLCM_DECLARE(isa_v3)
+JLCM_DECLARE(isa_v4)
+#undef JLCM_DECLARE
+
+const SolverKernels& solver_kernels() {
+    return select_isa(isa_v2::solver, isa_v3::solver, isa_v4::solver);
+}
+
+std::int64_t gram_scratch_bytes(std::int64_t cols, std::int64_t tiles, int k) {
+    const std::int64_t rows = tiles * solver_lanes;
+    constexpr std::int64_t slack = 1024;  // alignment of the parts
+    const std::int64_t block = solver_columns;
+    return 128 * block * 4                        // a packed block of H
+           + rows * k * block * 4                 // sums of one chunk
+           + rows * cols * 2                      // columns by code
+           + rows * (cols / block) * (k + 1) * 2  // where each code begins
+           + slack;
+}
+
+}  // namespace jlcm

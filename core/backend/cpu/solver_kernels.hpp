@@ -1,0 +1,45 @@
+#pragma once
+// Kernels of layer-wise solvers: what they do to a tile of weight rows against the layer's second moments H.
+//
+// A tile holds `solver_lanes` rows, transposed: element (column j, row l) lies at j * solver_lanes + l, so
+// that rows are lanes of a vector register. H is symmetric, row-major, its side `cols` a multiple of
+// `solver_columns` (padded with zeros).
+
+#include "core/backend/cpu/isa.hpp"
+
+#include <cstdint>
+
+namespace jlcm {
+
+constexpr std::int64_t solver_lanes = 48;
+constexpr std::int64_t solver_columns = 64;  ///< columns are padded to a multiple of this
+
+struct SolverKernels {
+    /// product = H tile
+    void (*multiply)(std::int64_t cols, const float* hessian, const float* tile, float* product);
+
+    /// One cycle of coordinate descent over the columns of a tile. `value` holds the present reconstruction,
+    /// `residual` value minus target; each weight in turn takes the codeword that minimises the row's
+    /// residual^T H residual, the others being fixed. `codewords` [K, lanes] ascending in K, `thresholds`
+    /// [K - 1, lanes] between them, `inverse_diagonal` 1 / H_jj (0: the column does not matter).
+    /// `gain` [lanes] receives the change of the objective (at most 0).
+    void (*descend)(std::int64_t cols, const float* hessian, const float* inverse_diagonal, int k,
+                    const float* codewords, const float* thresholds, float* value, float* residual,
+                    std::uint8_t* codes, double* gain);
+
+    /// sums [K, lanes] = sum over columns with code k of `product`.
+    void (*sum_by_code)(std::int64_t cols, int k, const float* product, const std::uint8_t* codes,
+                        float* sums);
+
+    /// a [tiles * lanes, K, K] = P^T H P for every row of `tiles` tiles of codes [tiles, cols, lanes], P the
+    /// indicator matrix of the row's codes. `scratch`: gram_scratch_bytes().
+    void (*code_gram)(std::int64_t cols, std::int64_t tiles, int k, const float* hessian,
+                      const std::uint8_t* codes, double* a, void* scratch);
+};
+
+/// Bytes that code_gram needs, at an address that 64 divides.
+[[nodiscard]] std::int64_t gram_scratch_bytes(std::int64_t cols, std::int64_t tiles, int k);
+
+[[nodiscard]] const SolverKernels& solver_kernels();
+
+}  // namespace jlcm

@@ -1,0 +1,538 @@
+#include "core/codebook/artifact.hpp"
+
+#include "core/base/error.hpp"
+#include "core/base/files.hpp"
+#include "core/base/half.hpp"
+#include "core/codebook/packing.hpp"
+#include "core/formats/json.hpp"
+#include "core/formats/safetensors.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <functional>
+#include <set>
+#include <span>
+
+namespace jlcm {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::string_view format_name = "jlcm";
+constexpr std::string_view format_version = "1";
+constexpr std::int64_t alignment = 64;
+constexpr std::int64_t short_row_limit = 65536;
+constexpr const char* tokenizer_tensor = "tokenizer";
+
+std::int64_t padded(std::int64_t bytes) {
+    return (bytes + alignment - 1) / alignment * alignment;
+}
+
+bool is_plain(Encoding encoding) {
+    return encoding == Encoding::f32 || encoding == Encoding::f16 || encoding == Encoding::bf16;
+}
+
+json to_json(const Layout& layout) {
+    json j{{"rows", layout.rows},
+           {"cols", layout.cols},
+           {"bits", layout.bits},
+           {"row_groups", layout.row_groups}};
+    if (layout.dimension != 1) j["dimension"] = layout.dimension;
+    if (layout.residual != 1) j["residual"] = layout.residual;
+    if (layout.column_group != 0) j["column_group"] = layout.column_group;
+    if (layout.shared_codebook) j["shared_codebook"] = true;
+    return j;
+}
+
+Layout layout_from(const json& j) {
+    static const std::set<std::string> known{"rows",      "cols",     "bits",         "row_groups",
+                                             "dimension", "residual", "column_group", "shared_codebook"};
+    require(j.is_object(), "the layout is not an object");
+    for (const auto& [key, value] : j.items()) {
+        require(known.contains(key), "the layout has an unknown key '{}'", key);
+        require(key == "shared_codebook" ? value.is_boolean() : value.is_number_unsigned(),
+                "layout: {} is {}", key, value.dump());
+    }
+    constexpr std::uint64_t limit = std::uint64_t{1} << 31;
+    const auto number = [&](const char* key, std::int64_t otherwise) -> std::int64_t {
+        if (!j.contains(key)) {
+            require(otherwise >= 0, "the layout lacks '{}'", key);
+            return otherwise;
+        }
+        const auto value = j.at(key).get<std::uint64_t>();
+        require(value < limit, "layout: {} is {}", key, value);
+        return static_cast<std::int64_t>(value);
+    };
+    Layout layout;
+    layout.rows = number("rows", -1);
+    layout.cols = number("cols", -1);
+    layout.bits = static_cast<int>(number("bits", -1));
+    layout.row_groups = number("row_groups", -1);
+    layout.dimension = static_cast<int>(number("dimension", 1));
+    layout.residual = static_cast<int>(number("residual", 1));
+    layout.column_group = number("column_group", 0);
+    layout.shared_codebook = j.value("shared_codebook", false);
+    return layout;
+}
+
+std::vector<std::byte> bytes_of(const std::vector<std::uint8_t>& values) {
+    const auto bytes = std::as_bytes(std::span(values));
+    return {bytes.begin(), bytes.end()};
+}
+
+template <class T>
+std::vector<std::byte> raw(std::span<const T> values) {
+    const auto bytes = std::as_bytes(values);
+    return {bytes.begin(), bytes.end()};
+}
+
+std::vector<std::byte> halves(const std::string& name, std::span<const float> values) {
+    std::vector<std::uint16_t> bits(values.size());
+    for (std::size_t i = 0; i < values.size(); ++i) {
+        bits[i] = f16_from_float(values[i]);
+        ensure(float_from_f16(bits[i]) == values[i], "{}: {} is no float16; call round_to_storage first",
+               name, values[i]);
+    }
+    return raw<std::uint16_t>(bits);
+}
+
+std::vector<std::byte> packed_mapping(const CompressedMatrix& matrix) {
+    const Layout& layout = matrix.layout;
+    const auto lines = PackedLines::of(layout.rows, layout.codes_per_row(), layout.bits);
+    const std::int64_t stage_bytes = lines.bytes(layout.bits);
+    const std::int64_t stage_codes = layout.rows * layout.codes_per_row();
+    std::vector<std::uint8_t> packed(static_cast<std::size_t>(padded(stage_bytes * layout.residual)), 0);
+    for (int stage = 0; stage < layout.residual; ++stage)
+        pack_codes(matrix.mapping.values<std::uint8_t>().subspan(
+                       static_cast<std::size_t>(stage * stage_codes), static_cast<std::size_t>(stage_codes)),
+                   lines, layout.bits,
+                   std::span(packed).subspan(static_cast<std::size_t>(stage * stage_bytes),
+                                             static_cast<std::size_t>(stage_bytes)));
+    return bytes_of(packed);
+}
+
+/// A tensor of the file and how to make its bytes when its turn comes.
+struct Part {
+    TensorInfo info;
+    int order;  ///< mappings first, then by falling width, so that everything is aligned
+    std::function<std::vector<std::byte>()> bytes;
+};
+
+Part part(std::string name, Shape shape, Encoding encoding, int order,
+          std::function<std::vector<std::byte>()> bytes) {
+    return {TensorInfo{std::move(name), std::move(shape), encoding}, order, std::move(bytes)};
+}
+
+enum Order { mapping_order, padded_order, four_bytes_order, two_bytes_order, one_byte_order };
+
+void add_matrix(std::vector<Part>& parts, const std::string& name, const CompressedMatrix& matrix) {
+    const Layout& layout = matrix.layout;
+    const auto lines = PackedLines::of(layout.rows, layout.codes_per_row(), layout.bits);
+    parts.push_back(part(name + ".mapping", {padded(lines.bytes(layout.bits) * layout.residual)},
+                         Encoding::u8, mapping_order, [&matrix] { return packed_mapping(matrix); }));
+    const auto add_halves = [&](const char* what, Shape shape, std::span<const float> values) {
+        parts.push_back(part(name + what, std::move(shape), Encoding::f16, two_bytes_order,
+                             [values, full = name + what] { return halves(full, values); }));
+    };
+    const auto add_integers = [&](const char* what, Shape shape, std::span<const std::int32_t> values) {
+        parts.push_back(part(name + what, std::move(shape), Encoding::i32, four_bytes_order,
+                             [values] { return raw(values); }));
+    };
+    add_halves(".codebooks", matrix.codebooks.shape(), matrix.codebooks.values<float>());
+    if (matrix.scales.defined()) add_halves(".scales", matrix.scales.shape(), matrix.scales.values<float>());
+    if (matrix.offsets.defined())
+        add_halves(".offsets", matrix.offsets.shape(), matrix.offsets.values<float>());
+    if (!layout.runs.empty()) {
+        const auto& runs = layout.runs;
+        parts.push_back(part(name + ".runs", {static_cast<std::int64_t>(runs.size()), 2}, Encoding::i32,
+                             four_bytes_order, [&runs] {
+                                 std::vector<std::int32_t> table;
+                                 for (const auto& run : runs) {
+                                     table.push_back(static_cast<std::int32_t>(run.start));
+                                     table.push_back(static_cast<std::int32_t>(run.group));
+                                 }
+                                 return raw<std::int32_t>(table);
+                             }));
+    }
+    if (!matrix.row_order.empty()) {
+        const auto& order = matrix.row_order;
+        if (layout.rows <= short_row_limit) {
+            parts.push_back(
+                part(name + ".row_order", {layout.rows, 2}, Encoding::u8, one_byte_order, [&order] {
+                    std::vector<std::uint8_t> table;
+                    for (const auto row : order) {
+                        table.push_back(static_cast<std::uint8_t>(row));
+                        table.push_back(static_cast<std::uint8_t>(row >> 8));
+                    }
+                    return bytes_of(table);
+                }));
+        } else {
+            add_integers(".row_order", {layout.rows}, order);
+        }
+    }
+    if (!matrix.outliers.empty()) {
+        const auto count = static_cast<std::int64_t>(matrix.outliers.column.size());
+        add_integers(".outlier_row_start", {layout.rows + 1}, matrix.outliers.row_start);
+        add_integers(".outlier_column", {count}, matrix.outliers.column);
+        add_halves(".outlier_value", {count}, matrix.outliers.value);
+    }
+}
+
+void add_stored(std::vector<Part>& parts, const std::string& name, const StoredTensor& tensor) {
+    const auto bytes = tensor.bytes;
+    if (is_plain(tensor.encoding)) {
+        parts.push_back(part(name, tensor.shape, tensor.encoding,
+                             tensor.encoding == Encoding::f32 ? four_bytes_order : two_bytes_order,
+                             [bytes] { return std::vector<std::byte>(bytes.begin(), bytes.end()); }));
+        return;
+    }
+    const std::int64_t size = padded(static_cast<std::int64_t>(bytes.size()));
+    parts.push_back(part(name, {size}, Encoding::u8, padded_order, [bytes, size] {
+        std::vector<std::byte> copy(bytes.begin(), bytes.end());
+        copy.resize(static_cast<std::size_t>(size));
+        return copy;
+    }));
+}
+
+/// The parts of a file by name, each of which has to be taken once.
+class Parts {
+  public:
+    explicit Parts(const Safetensors& file) {
+        for (const auto& tensor : file.tensors) by_name_.emplace(tensor.name, &tensor);
+    }
+    const StoredTensor* find(const std::string& name) {
+        const auto found = by_name_.find(name);
+        if (found == by_name_.end()) return nullptr;
+        const StoredTensor* tensor = found->second;
+        by_name_.erase(found);
+        return tensor;
+    }
+    const StoredTensor& take(const std::string& name, Encoding encoding, const Shape& shape) {
+        const StoredTensor* tensor = find(name);
+        require(tensor != nullptr, "the tensor '{}' is missing", name);
+        check(*tensor, encoding, shape);
+        return *tensor;
+    }
+    static void check(const StoredTensor& tensor, Encoding encoding, const Shape& shape) {
+        require(tensor.encoding == encoding && tensor.shape == shape,
+                "the tensor '{}' is {} {}; expected {} {}", tensor.name, name_of(tensor.encoding),
+                to_string(tensor.shape), name_of(encoding), to_string(shape));
+    }
+    void expect_empty() const {
+        require(by_name_.empty(), "the tensor '{}' belongs to nothing",
+                by_name_.empty() ? "" : by_name_.begin()->first);
+    }
+
+  private:
+    std::map<std::string, const StoredTensor*> by_name_;
+};
+
+std::vector<float> floats_of(const StoredTensor& tensor) {
+    std::vector<float> values(tensor.bytes.size() / 2);
+    for (std::size_t i = 0; i < values.size(); ++i) {
+        std::uint16_t bits = 0;
+        std::memcpy(&bits, tensor.bytes.data() + 2 * i, 2);
+        values[i] = float_from_f16(bits);
+    }
+    return values;
+}
+
+std::vector<std::int32_t> integers_of(const StoredTensor& tensor) {
+    std::vector<std::int32_t> values(tensor.bytes.size() / 4);
+    if (!values.empty()) std::memcpy(values.data(), tensor.bytes.data(), tensor.bytes.size());
+    return values;
+}
+
+Tensor tensor_of(const StoredTensor& stored) {
+    const auto values = floats_of(stored);
+    return Tensor::from<float>(stored.shape, values);
+}
+
+std::span<const std::uint8_t> octets(std::span<const std::byte> bytes) {
+    return {reinterpret_cast<const std::uint8_t*>(bytes.data()),
+            bytes.size()};  // NOLINT: bytes as unsigned char
+}
+
+void require_zeros(const std::string& name, std::span<const std::byte> padding) {
+    require(std::all_of(padding.begin(), padding.end(), [](std::byte b) { return b == std::byte{0}; }),
+            "the padding of '{}' is not zero", name);
+}
+
+/// Runs have to be known before the layout can be checked, and the layout before anything is allocated.
+void read_runs(Parts& parts, const std::string& name, Layout& layout) {
+    const StoredTensor* runs = parts.find(name + ".runs");
+    if (runs == nullptr) return;
+    Parts::check(*runs, Encoding::i32, {runs->rows(), 2});
+    const auto table = integers_of(*runs);
+    for (std::size_t i = 0; i + 1 < table.size(); i += 2) layout.runs.push_back({table[i], table[i + 1]});
+    require(!layout.runs.empty(), "'{}.runs' is empty", name);
+}
+
+CompressedMatrix read_matrix(Parts& parts, const std::string& name, const json& description) {
+    CompressedMatrix matrix;
+    matrix.layout = layout_from(description);
+    Layout& layout = matrix.layout;
+    read_runs(parts, name, layout);
+    layout.validate(name);
+    const auto lines = PackedLines::of(layout.rows, layout.codes_per_row(), layout.bits);
+    const std::int64_t stage_bytes = lines.bytes(layout.bits);
+    const std::int64_t stage_codes = layout.rows * layout.codes_per_row();
+    const auto& mapping =
+        parts.take(name + ".mapping", Encoding::u8, {padded(stage_bytes * layout.residual)});
+    const auto& codebooks =
+        parts.take(name + ".codebooks", Encoding::f16,
+                   {layout.codebooks(), layout.residual, layout.codewords(), layout.dimension});
+    matrix.codebooks = tensor_of(codebooks);
+    matrix.mapping = Tensor::empty({layout.residual, layout.rows, layout.codes_per_row()}, DType::u8);
+    for (int stage = 0; stage < layout.residual; ++stage)
+        unpack_codes(
+            octets(mapping.bytes)
+                .subspan(static_cast<std::size_t>(stage * stage_bytes),
+                         static_cast<std::size_t>(stage_bytes)),
+            lines, layout.bits,
+            matrix.mapping.values<std::uint8_t>().subspan(static_cast<std::size_t>(stage * stage_codes),
+                                                          static_cast<std::size_t>(stage_codes)));
+    require_zeros(mapping.name,
+                  mapping.bytes.subspan(static_cast<std::size_t>(stage_bytes * layout.residual)));
+    for (auto [suffix, target] :
+         {std::pair{".scales", &matrix.scales}, std::pair{".offsets", &matrix.offsets}}) {
+        const StoredTensor* found = parts.find(name + suffix);
+        if (found == nullptr) continue;
+        Parts::check(*found, Encoding::f16, {layout.groups()});
+        *target = tensor_of(*found);
+    }
+    if (const StoredTensor* order = parts.find(name + ".row_order")) {
+        if (layout.rows <= short_row_limit) {
+            Parts::check(*order, Encoding::u8, {layout.rows, 2});
+            const auto table = octets(order->bytes);
+            for (std::size_t i = 0; i + 1 < table.size(); i += 2)
+                matrix.row_order.push_back(table[i] | table[i + 1] << 8);
+        } else {
+            Parts::check(*order, Encoding::i32, {layout.rows});
+            matrix.row_order = integers_of(*order);
+        }
+    }
+    if (const StoredTensor* start = parts.find(name + ".outlier_row_start")) {
+        Parts::check(*start, Encoding::i32, {layout.rows + 1});
+        matrix.outliers.row_start = integers_of(*start);
+        const Shape shape{matrix.outliers.row_start.back()};
+        matrix.outliers.column = integers_of(parts.take(name + ".outlier_column", Encoding::i32, shape));
+        matrix.outliers.value = floats_of(parts.take(name + ".outlier_value", Encoding::f16, shape));
+    }
+    matrix.validate(name);
+    return matrix;
+}
+
+const std::string& metadata_entry(const Safetensors& file, const std::string& key) {
+    const auto found = file.metadata.find(key);
+    require(found != file.metadata.end(), "the metadata lacks '{}'", key);
+    return found->second;
+}
+
+json json_entry(const Safetensors& file, const std::string& key) {
+    try {
+        return parse_json(metadata_entry(file, key));
+    } catch (const Error& error) {
+        throw error.within("metadata '" + key + "'");
+    }
+}
+
+json object_entry(const Safetensors& file, const std::string& key) {
+    json value = json_entry(file, key);
+    require(value.is_object(), "metadata '{}' is not an object", key);
+    return value;
+}
+
+StoredTensor read_encoded(Parts& parts, const std::string& name, const json& description) {
+    require(description.is_object() && description.size() == 2 && description.contains("encoding") &&
+                description.contains("shape") && description["encoding"].is_string() &&
+                description["shape"].is_array(),
+            "the encoding of '{}' is not described", name);
+    StoredTensor tensor;
+    tensor.name = name;
+    tensor.encoding = parse_encoding(description["encoding"].get<std::string>());
+    require(!is_plain(tensor.encoding), "'{}' is described as {}, which needs no description", name,
+            name_of(tensor.encoding));
+    for (const auto& side : description["shape"]) {
+        require(side.is_number_unsigned() && side.get<std::uint64_t>() < std::uint64_t{1} << 31,
+                "the shape of '{}' is not valid", name);
+        tensor.shape.push_back(side.get<std::int64_t>());
+    }
+    const std::uint64_t bytes = encoded_bytes(tensor.encoding, tensor.shape);
+    require(bytes < std::uint64_t{1} << 62, "'{}' is too large", name);
+    const auto& stored = parts.take(name, Encoding::u8, {padded(static_cast<std::int64_t>(bytes))});
+    require_zeros(name, stored.bytes.subspan(bytes));
+    tensor.bytes = stored.bytes.first(bytes);
+    return tensor;
+}
+
+Artifact parse_artifact(const Safetensors& file) {
+    const auto format = file.metadata.find("format");
+    require(format != file.metadata.end() && format->second == format_name,
+            "a safetensors file, but no compressed model (metadata 'format' is not '{}')", format_name);
+    require(metadata_entry(file, "version") == format_version,
+            "format version {}; this program reads version {}", metadata_entry(file, "version"),
+            format_version);
+    Artifact artifact;
+    Parts parts(file);
+    artifact.config = json_entry(file, "config");
+    artifact.extra = json_entry(file, "extra");
+    artifact.provenance = json_entry(file, "provenance");
+    artifact.tokenizer.format = metadata_entry(file, "tokenizer_format");
+    const json layouts = object_entry(file, "layouts");
+    const json encodings = object_entry(file, "encodings");
+    for (const auto& [name, description] : layouts.items()) {
+        try {
+            artifact.matrices.emplace(name, read_matrix(parts, name, description));
+        } catch (const Error& error) {
+            throw error.within("compressed matrix '" + name + "'");
+        }
+    }
+    for (const auto& [name, description] : encodings.items()) {
+        require(!artifact.matrices.contains(name), "'{}' is there twice", name);
+        artifact.tensors.emplace(name, read_encoded(parts, name, description));
+    }
+    if (!artifact.tokenizer.format.empty()) {
+        const StoredTensor* tokenizer = parts.find(tokenizer_tensor);
+        require(tokenizer != nullptr && tokenizer->encoding == Encoding::u8, "the tokenizer is missing");
+        const auto data = octets(tokenizer->bytes);
+        artifact.tokenizer.data.assign(data.begin(), data.end());
+    }
+    for (const auto& tensor : file.tensors) {
+        if (!is_plain(tensor.encoding) || parts.find(tensor.name) == nullptr) continue;
+        require(!artifact.matrices.contains(tensor.name), "'{}' is there twice", tensor.name);
+        artifact.tensors.emplace(tensor.name, tensor);
+    }
+    parts.expect_empty();
+    return artifact;
+}
+
+/// Runs `body(parsed file, its mapping)`; errors get the path.
+template <class Body>
+auto with_file(const std::filesystem::path& path, Body body) {
+    auto mapped = std::make_shared<MappedFile>(path);
+    try {
+        return body(parse_safetensors(mapped->bytes()), mapped);
+    } catch (const Error& error) {
+        throw error.within(path.string());
+    }
+}
+
+TensorFootprint footprint_of(const std::string& name, const CompressedMatrix& matrix) {
+    const Layout& layout = matrix.layout;
+    const auto lines = PackedLines::of(layout.rows, layout.codes_per_row(), layout.bits);
+    const auto stored = static_cast<std::uint64_t>(padded(lines.bytes(layout.bits) * layout.residual));
+    TensorFootprint result;
+    result.name = name;
+    result.compressed = true;
+    result.weights = layout.rows * layout.cols;
+    result.kind = fmt::format("{} bits", layout.bits);
+    if (layout.dimension > 1) result.kind += fmt::format(" / {}", layout.dimension);
+    if (layout.residual > 1) result.kind += fmt::format(" x {}", layout.residual);
+    // Whole bytes that hold codes; unused bits beyond them are padding.
+    result.bytes.mapping = static_cast<std::uint64_t>(
+        (layout.rows * layout.codes_per_row() * layout.bits * layout.residual + 7) / 8);
+    result.bytes.padding = stored - result.bytes.mapping;
+    result.bytes.codebooks = static_cast<std::uint64_t>(matrix.codebooks.size()) * 2;
+    for (const Tensor* tensor : {&matrix.scales, &matrix.offsets}) {
+        if (tensor->defined()) result.bytes.scales += static_cast<std::uint64_t>(tensor->size()) * 2;
+    }
+    result.bytes.runs = layout.runs.size() * 8;
+    result.bytes.permutation = matrix.row_order.size() * (layout.rows <= short_row_limit ? 2 : 4);
+    result.bytes.outliers = matrix.outliers.empty()
+                                ? 0
+                                : matrix.outliers.row_start.size() * 4 + matrix.outliers.column.size() * 6;
+    return result;
+}
+
+TensorFootprint footprint_of(const StoredTensor& tensor) {
+    TensorFootprint result;
+    result.name = tensor.name;
+    result.kind = name_of(tensor.encoding);
+    result.weights = element_count(tensor.shape);
+    result.bytes.uncompressed =
+        is_plain(tensor.encoding)
+            ? tensor.bytes.size()
+            : static_cast<std::uint64_t>(padded(static_cast<std::int64_t>(tensor.bytes.size())));
+    return result;
+}
+
+}  // namespace
+
+Tensor Artifact::weights(const std::string& name) const {
+    if (const auto matrix = matrices.find(name); matrix != matrices.end()) return decode(matrix->second);
+    const auto tensor = tensors.find(name);
+    require(tensor != tensors.end(), "the artifact has no tensor '{}'", name);
+    return decode(tensor->second);
+}
+
+void write_artifact(const std::filesystem::path& path, const Artifact& artifact) {
+    std::vector<Part> parts;
+    json layouts = json::object();
+    json encodings = json::object();
+    for (const auto& [name, matrix] : artifact.matrices) {
+        matrix.validate(name);
+        layouts[name] = to_json(matrix.layout);
+        add_matrix(parts, name, matrix);
+    }
+    for (const auto& [name, tensor] : artifact.tensors) {
+        if (!is_plain(tensor.encoding))
+            encodings[name] = {{"encoding", name_of(tensor.encoding)}, {"shape", tensor.shape}};
+        add_stored(parts, name, tensor);
+    }
+    if (!artifact.tokenizer.format.empty()) {
+        const auto& data = artifact.tokenizer.data;
+        parts.push_back(part(tokenizer_tensor, {static_cast<std::int64_t>(data.size())}, Encoding::u8,
+                             one_byte_order, [&data] { return raw<char>(data); }));
+    }
+    std::stable_sort(parts.begin(), parts.end(),
+                     [](const Part& a, const Part& b) { return a.order < b.order; });
+    std::vector<TensorInfo> infos;
+    for (const auto& one : parts) infos.push_back(one.info);
+    const std::map<std::string, std::string> metadata{{"format", std::string(format_name)},
+                                                      {"version", std::string(format_version)},
+                                                      {"layouts", layouts.dump()},
+                                                      {"encodings", encodings.dump()},
+                                                      {"config", artifact.config.dump()},
+                                                      {"extra", artifact.extra.dump()},
+                                                      {"provenance", artifact.provenance.dump()},
+                                                      {"tokenizer_format", artifact.tokenizer.format}};
+    auto writer = begin_safetensors(path, metadata, std::move(infos));
+    for (const auto& one : parts) writer.write(one.bytes());
+    writer.commit();
+}
+
+Artifact read_artifact(const std::filesystem::path& path) {
+    return with_file(path, [](const Safetensors& file, const std::shared_ptr<MappedFile>& mapped) {
+        Artifact artifact = parse_artifact(file);
+        artifact.owners.push_back(mapped);
+        return artifact;
+    });
+}
+
+ArtifactFootprint artifact_footprint(const std::filesystem::path& path) {
+    return with_file(path, [](const Safetensors& file, const std::shared_ptr<MappedFile>& mapped) {
+        const Artifact artifact = parse_artifact(file);
+        ArtifactFootprint result;
+        std::map<std::string, TensorFootprint> tensors;
+        for (const auto& [name, matrix] : artifact.matrices)
+            tensors.emplace(name, footprint_of(name, matrix));
+        for (const auto& [name, tensor] : artifact.tensors) tensors.emplace(name, footprint_of(tensor));
+        for (auto& [name, tensor] : tensors) {
+            result.bytes += tensor.bytes;
+            result.weights += tensor.weights;
+            if (tensor.compressed) result.compressed_weights += tensor.weights;
+            result.tensors.push_back(std::move(tensor));
+        }
+        std::uint64_t data = 0;
+        for (const auto& tensor : file.tensors) data += tensor.bytes.size();
+        result.bytes.tokenizer = artifact.tokenizer.data.size();
+        result.bytes.metadata = mapped->bytes().size() - data;
+        ensure(result.bytes.total() == mapped->bytes().size(), "{} of {} bytes accounted for",
+               result.bytes.total(), mapped->bytes().size());
+        return result;
+    });
+}
+
+}  // namespace jlcm

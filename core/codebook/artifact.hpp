@@ -1,0 +1,60 @@
+#pragma once
+// The compressed model as one file that is complete by itself: a valid safetensors file (any reader of that
+// format opens it), version 1.
+//
+// A compressed matrix NAME is made of the tensors
+//     NAME.mapping     U8    [bytes]   the residual stages' packed codes one after the other
+//     (core/codebook/packing.hpp),
+//                                      then zeros up to a multiple of 64 bytes
+//     NAME.codebooks   F16   [codebooks, residual, K, dimension]
+//     NAME.scales      F16   [groups]              only where there are any, as the rest
+//     NAME.offsets     F16   [groups]
+//     NAME.runs        I32   [runs, 2]             start and group
+//     NAME.row_order   U8    [rows, 2]             16-bit little-endian; I32 [rows] above 65536 rows
+//     NAME.outlier_row_start I32 [rows + 1], NAME.outlier_column I32 [n], NAME.outlier_value F16 [n]
+// and its layout is in the metadata. Other tensors keep the encoding they came in: F32, F16, BF16 as they
+// are, any other (Q8_0, ...) as U8 bytes, zero-padded to a multiple of 64, with encoding and shape in the
+// metadata. The tokenizer's source is the U8 tensor `tokenizer`. Mappings lie at multiples of 64 bytes from
+// the start of the tensors' bytes. Metadata keys: format "jlcm", version, layouts, encodings, config,
+// tokenizer_format, extra, provenance.
+
+#include "core/codebook/compressed_matrix.hpp"
+#include "core/codebook/footprint.hpp"
+#include "core/formats/checkpoint.hpp"
+#include "core/tensor/encoding.hpp"
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+namespace jlcm {
+
+/// A compressed model. Copies are cheap; `owners` keeps what the stored tensors view.
+struct Artifact {
+    std::map<std::string, CompressedMatrix> matrices;
+    std::map<std::string, StoredTensor> tensors;           ///< not compressed
+    nlohmann::json config;                                 ///< Checkpoint::config
+    nlohmann::json extra = nlohmann::json::object();       ///< Checkpoint::extra
+    nlohmann::json provenance = nlohmann::json::object();  ///< how it was made: spec, hashes, versions, seed
+    TokenizerSource tokenizer;
+    std::vector<std::shared_ptr<const void>> owners;
+
+    /// The decoded matrix or tensor of that name, float32; an input error where there is none.
+    [[nodiscard]] Tensor weights(const std::string& name) const;
+};
+
+/// Writes atomically; the same artifact gives the same bytes. Matrices must be valid and rounded to storage.
+void write_artifact(const std::filesystem::path& path, const Artifact& artifact);
+
+/// Reads what write_artifact wrote, to the same bits. Input errors name the file and what is wrong: another
+/// format or a later version, missing, surplus or misshapen tensors, values out of range, damaged sizes.
+[[nodiscard]] Artifact read_artifact(const std::filesystem::path& path);
+
+/// Where every byte of the file went. Errors as for read_artifact.
+[[nodiscard]] ArtifactFootprint artifact_footprint(const std::filesystem::path& path);
+
+}  // namespace jlcm

@@ -1,0 +1,155 @@
+#include "core/codebook/codebook_init.hpp"
+
+#include "core/base/half.hpp"
+#include "core/base/parallel.hpp"
+#include "core/codebook/kmeans.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace jlcm {
+namespace {
+
+/// The rows and columns of one group, and where its tables are.
+struct Stretch {
+    std::int64_t row;
+    std::int64_t begin;
+    std::int64_t end;
+};
+
+/// The stretches of each group, in row order.
+std::vector<std::vector<Stretch>> stretches_of_groups(const Layout& layout) {
+    std::vector<std::vector<Stretch>> result(static_cast<std::size_t>(layout.groups()));
+    const auto row_groups = layout.row_group_of_rows();
+    const std::int64_t column_groups = layout.column_groups();
+    const std::int64_t width = layout.column_group == 0 ? layout.cols : layout.column_group;
+    for (std::int64_t row = 0; row < layout.rows; ++row) {
+        for (std::int64_t g = 0; g < column_groups; ++g) {
+            const std::int64_t group = row_groups[static_cast<std::size_t>(row)] * column_groups + g;
+            result[static_cast<std::size_t>(group)].push_back(
+                {row, g * width, std::min(layout.cols, (g + 1) * width)});
+        }
+    }
+    return result;
+}
+
+void require_scalar(const LayerProblem& problem, const Layout& layout) {
+    require(layout.dimension == 1 && layout.residual == 1,
+            "{}: codewords of dimension {} in {} stages; scalar ones are expected", problem.name,
+            layout.dimension, layout.residual);
+    require(problem.weights.rows() == layout.rows && problem.weights.cols() == layout.cols,
+            "{}: weights {} for a layout of {} x {}", problem.name, to_string(problem.weights.shape()),
+            layout.rows, layout.cols);
+}
+
+constexpr std::int64_t group_grain_weights = 1 << 15;
+
+}  // namespace
+
+CompressedMatrix fill_codebooks(const LayerProblem& problem, const GroupedRows& grouped,
+                                std::span<const float> column_weights, const CodewordFinder& find) {
+    problem.validate();
+    const Layout& layout = grouped.layout;
+    layout.validate(problem.name);
+    require_scalar(problem, layout);
+    CompressedMatrix matrix = CompressedMatrix::zeros(layout);
+    matrix.row_order = grouped.row_order;
+    const auto k = static_cast<std::size_t>(layout.codewords());
+    const Tensor stored = to_stored_order(problem.weights, matrix.row_order);
+    const float* w = stored.data<float>();
+    const auto groups = stretches_of_groups(layout);
+    const auto count = static_cast<std::int64_t>(groups.size());
+
+    if (layout.shared_codebook) {
+        matrix.scales = Tensor::empty({count});
+        for (std::int64_t g = 0; g < count; ++g) {
+            double squares = 0;
+            std::int64_t n = 0;
+            for (const auto& s : groups[static_cast<std::size_t>(g)]) {
+                for (std::int64_t j = s.begin; j < s.end; ++j)
+                    squares += static_cast<double>(w[s.row * layout.cols + j]) *
+                               static_cast<double>(w[s.row * layout.cols + j]);
+                n += s.end - s.begin;
+            }
+            const auto scale =
+                static_cast<float>(std::sqrt(squares / static_cast<double>(std::max<std::int64_t>(1, n))));
+            matrix.scales.data<float>()[g] = float_from_f16(f16_from_float(scale));
+        }
+    }
+    const auto gather = [&](std::int64_t g, std::vector<float>& values, std::vector<float>& weights) {
+        const float scale = matrix.scales.defined() ? matrix.scales.data<float>()[g] : 1.0F;
+        if (scale == 0) return;
+        for (const auto& s : groups[static_cast<std::size_t>(g)]) {
+            for (std::int64_t j = s.begin; j < s.end; ++j)
+                values.push_back(w[s.row * layout.cols + j] / scale);
+            if (column_weights.empty()) continue;
+            for (std::int64_t j = s.begin; j < s.end; ++j)
+                weights.push_back(column_weights[static_cast<std::size_t>(j)] * scale * scale);
+        }
+    };
+    if (layout.shared_codebook) {
+        std::vector<float> values;
+        std::vector<float> weights;
+        for (std::int64_t g = 0; g < count; ++g) gather(g, values, weights);
+        find(values, weights, matrix.codebooks.values<float>());
+    } else {
+        const std::int64_t grain =
+            std::max<std::int64_t>(1, group_grain_weights * count / (layout.rows * layout.cols));
+        parallel_for(count, grain, [&](std::int64_t begin, std::int64_t end) {
+            std::vector<float> values;
+            std::vector<float> weights;
+            for (std::int64_t g = begin; g < end; ++g) {
+                values.clear();
+                weights.clear();
+                gather(g, values, weights);
+                find(values, weights,
+                     matrix.codebooks.values<float>().subspan(static_cast<std::size_t>(g) * k, k));
+            }
+        });
+    }
+    matrix.round_to_storage(problem.name);
+    map_to_nearest(matrix, problem.weights);
+    return matrix;
+}
+
+void even_grid(std::span<const float> values, std::span<float> codewords) {
+    if (values.empty()) return;
+    const auto [low, high] = std::minmax_element(values.begin(), values.end());
+    const float step = (*high - *low) / static_cast<float>(codewords.size() - 1);
+    for (std::size_t k = 0; k < codewords.size(); ++k) codewords[k] = *low + static_cast<float>(k) * step;
+}
+
+void map_to_nearest(CompressedMatrix& matrix, const Tensor& weights) {
+    const Layout& layout = matrix.layout;
+    ensure(layout.dimension == 1 && layout.residual == 1,
+           "the nearest codeword is defined for scalar codewords here");
+    const Tensor stored = to_stored_order(weights, matrix.row_order);
+    const auto row_groups = layout.row_group_of_rows();
+    const auto k = static_cast<std::size_t>(layout.codewords());
+    const std::int64_t column_groups = layout.column_groups();
+    const std::int64_t width = layout.column_group == 0 ? layout.cols : layout.column_group;
+    const auto values = stored.values<float>();
+    auto codes = matrix.mapping.values<std::uint8_t>();
+    const std::int64_t grain = std::max<std::int64_t>(1, group_grain_weights / layout.cols);
+    parallel_for(layout.rows, grain, [&](std::int64_t begin, std::int64_t end) {
+        std::vector<float> codewords(k);
+        for (std::int64_t row = begin; row < end; ++row) {
+            for (std::int64_t g = 0; g < column_groups; ++g) {
+                const auto group =
+                    static_cast<std::size_t>(row_groups[static_cast<std::size_t>(row)] * column_groups + g);
+                const auto book = layout.shared_codebook ? 0 : group;
+                const float scale = matrix.scales.defined() ? matrix.scales.data<float>()[group] : 1.0F;
+                const float offset = matrix.offsets.defined() ? matrix.offsets.data<float>()[group] : 0.0F;
+                const auto codebook = matrix.codebooks.values<float>().subspan(book * k, k);
+                std::transform(codebook.begin(), codebook.end(), codewords.begin(),
+                               [&](float c) { return c * scale + offset; });
+                const auto first = static_cast<std::size_t>(row * layout.cols + g * width);
+                const auto size =
+                    static_cast<std::size_t>(std::min(layout.cols, (g + 1) * width) - g * width);
+                assign_nearest(values.subspan(first, size), codewords, codes.subspan(first, size));
+            }
+        }
+    });
+}
+
+}  // namespace jlcm

@@ -1,0 +1,542 @@
+#include "core/codebook/lnq.hpp"
+
+#include "core/backend/cpu/solver_kernels.hpp"
+#include "core/base/half.hpp"
+#include "core/base/parallel.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+namespace jlcm {
+namespace {
+
+constexpr std::int64_t lanes = solver_lanes;
+constexpr std::int64_t tiles_a_task = 2;  // rows that share a packed block of H in the codebook step
+
+float stored(double value) {
+    return float_from_f16(f16_from_float(static_cast<float>(value)));
+}
+
+/// H damped, exactly symmetric, float32, padded with zeros.
+struct SecondMoments {
+    std::int64_t cols = 0;  ///< padded
+    Tensor matrix;
+    Tensor inverse_diagonal;
+};
+
+SecondMoments prepare(const LayerProblem& problem, double damping, std::vector<std::string>& notes) {
+    const std::int64_t n = problem.weights.cols();
+    const auto moments = problem.input_second_moments();
+    const double total = std::accumulate(moments.begin(), moments.end(), 0.0);
+    const auto silent = std::count(moments.begin(), moments.end(), 0.0F);
+    if (silent > 0) notes.push_back(fmt::format("{} of {} inputs are always zero", silent, n));
+    if (problem.samples > 0 && problem.samples < n)
+        notes.push_back(fmt::format("{} calibration inputs for {} columns: second moments are singular",
+                                    problem.samples, n));
+    const double mean = total / static_cast<double>(n);
+    if (total == 0) notes.emplace_back("all second moments are zero: weights count equally");
+    const double ridge = total == 0 ? 1.0 : damping * mean;
+
+    SecondMoments result;
+    result.cols = (n + solver_columns - 1) / solver_columns * solver_columns;
+    result.matrix = Tensor::zeros({result.cols, result.cols});
+    result.inverse_diagonal = Tensor::zeros({result.cols});
+    float* out = result.matrix.data<float>();
+    const auto symmetrise = [&](const auto* in) {
+        constexpr std::int64_t side = 64;
+        parallel_for(n, side, [&](std::int64_t begin, std::int64_t end) {
+            for (std::int64_t first = 0; first < n; first += side) {
+                const std::int64_t last = std::min(n, first + side);
+                for (std::int64_t i = begin; i < end; ++i)
+                    for (std::int64_t j = first; j < last; ++j)
+                        out[i * result.cols + j] = static_cast<float>(
+                            (static_cast<double>(in[i * n + j]) + static_cast<double>(in[j * n + i])) / 2);
+            }
+        });
+    };
+    if (problem.hessian.dtype() == DType::f32) {
+        symmetrise(problem.hessian.data<float>());
+    } else {
+        symmetrise(problem.hessian.data<double>());
+    }
+    for (std::int64_t j = 0; j < n; ++j) {
+        float& diagonal = out[j * result.cols + j];
+        diagonal = static_cast<float>(static_cast<double>(diagonal) + ridge);
+        result.inverse_diagonal.data<float>()[j] = diagonal > 0 ? 1.0F / diagonal : 0.0F;
+    }
+    return result;
+}
+
+/// Sums over the rows of a group: what its codebook and scale are solved from.
+struct GroupSums {
+    std::vector<double> a;  ///< [K, K]: P^T H P
+    std::vector<double> b;  ///< [K]: P^T H w
+    double energy = 0;      ///< w^T H w
+    std::int64_t rows = 0;
+
+    void add(const double* more_a, const float* more_b, std::int64_t stride, double more_energy,
+             std::size_t k) {
+        a.resize(k * k, 0.0);
+        b.resize(k, 0.0);
+        for (std::size_t i = 0; i < k * k; ++i) a[i] += more_a[i];
+        for (std::size_t i = 0; i < k; ++i)
+            b[i] += static_cast<double>(more_b[static_cast<std::int64_t>(i) * stride]);
+        energy += more_energy;
+        ++rows;
+    }
+    void add(const GroupSums& other) {
+        if (a.empty()) {
+            *this = other;
+            return;
+        }
+        for (std::size_t i = 0; i < a.size(); ++i) a[i] += other.a[i];
+        for (std::size_t i = 0; i < b.size(); ++i) b[i] += other.b[i];
+        energy += other.energy;
+        rows += other.rows;
+    }
+    /// p^T A p for p = scale * codebook.
+    [[nodiscard]] double curvature(std::span<const float> codebook) const {
+        double total = 0;
+        for (std::size_t i = 0; i < codebook.size(); ++i) {
+            double row = 0;
+            for (std::size_t j = 0; j < codebook.size(); ++j)
+                row += a[i * codebook.size() + j] * static_cast<double>(codebook[j]);
+            total += row * static_cast<double>(codebook[i]);
+        }
+        return total;
+    }
+    [[nodiscard]] double overlap(std::span<const float> codebook) const {
+        double total = 0;
+        for (std::size_t i = 0; i < codebook.size(); ++i) total += b[i] * static_cast<double>(codebook[i]);
+        return total;
+    }
+    [[nodiscard]] double objective(std::span<const float> codebook, double scale) const {
+        return scale * scale * curvature(codebook) - 2 * scale * overlap(codebook) + energy;
+    }
+};
+
+/// Solves (A + ridge) x = y for a symmetric matrix by Cholesky; false where it is not positive definite.
+bool solve_positive(std::vector<double> a, std::size_t n, double ridge, std::vector<double>& x) {
+    constexpr double smallest_pivot = 1e-7;  // of the diagonal: A carries float32 rounding
+    for (std::size_t i = 0; i < n; ++i) {
+        const double diagonal = a[i * n + i] + ridge;
+        for (std::size_t j = 0; j <= i; ++j) {
+            double sum = a[i * n + j] + (i == j ? ridge : 0.0);
+            for (std::size_t k = 0; k < j; ++k) sum -= a[i * n + k] * a[j * n + k];
+            if (i == j) {
+                if (!(sum > smallest_pivot * diagonal)) return false;
+                a[i * n + i] = std::sqrt(sum);
+            } else {
+                a[i * n + j] = sum / a[j * n + j];
+            }
+        }
+    }
+    for (std::size_t i = 0; i < n; ++i) {
+        for (std::size_t k = 0; k < i; ++k) x[i] -= a[i * n + k] * x[k];
+        x[i] /= a[i * n + i];
+    }
+    for (std::size_t i = n; i-- > 0;) {
+        for (std::size_t k = i + 1; k < n; ++k) x[i] -= a[k * n + i] * x[k];
+        x[i] /= a[i * n + i];
+    }
+    return true;
+}
+
+/// An unused codeword moves into the middle of the widest gap between others, where the mapping can find it.
+void place_unused(std::vector<double>& codebook, const std::vector<bool>& used) {
+    std::vector<double> placed;
+    for (std::size_t i = 0; i < codebook.size(); ++i) {
+        if (used[i]) placed.push_back(codebook[i]);
+    }
+    if (placed.size() < 2) return;
+    std::sort(placed.begin(), placed.end());
+    for (std::size_t i = 0; i < codebook.size(); ++i) {
+        if (used[i]) continue;
+        std::size_t widest = 1;
+        for (std::size_t g = 2; g < placed.size(); ++g) {
+            if (placed[g] - placed[g - 1] > placed[widest] - placed[widest - 1]) widest = g;
+        }
+        codebook[i] = (placed[widest] + placed[widest - 1]) / 2;
+        placed.insert(placed.begin() + static_cast<std::ptrdiff_t>(widest), codebook[i]);
+    }
+}
+
+/// The codebook that minimises the quadratic form, from the present one: directions that the data do not
+/// determine stay as they are. False where no solution was found. `codebook` is in units of the
+/// reconstruction.
+bool minimise(const GroupSums& sums, std::vector<double>& codebook) {
+    const std::size_t k = codebook.size();
+    std::vector<std::size_t> used;
+    std::vector<bool> is_used(k, false);
+    double trace = 0;
+    for (std::size_t i = 0; i < k; ++i) {
+        if (!(sums.a[i * k + i] > 0)) continue;
+        is_used[i] = true;
+        used.push_back(i);
+        trace += sums.a[i * k + i];
+    }
+    if (used.empty()) return false;
+    const std::size_t n = used.size();
+    std::vector<double> a(n * n);
+    std::vector<double> gradient(n);
+    for (std::size_t i = 0; i < n; ++i) {
+        gradient[i] = sums.b[used[i]];
+        for (std::size_t j = 0; j < n; ++j) {
+            a[i * n + j] = sums.a[used[i] * k + used[j]];
+            gradient[i] -= a[i * n + j] * codebook[used[j]];
+        }
+    }
+    const double mean = trace / static_cast<double>(n);
+    for (const double ridge : {0.0, 1e-6, 1e-4, 1e-2, 1.0}) {
+        std::vector<double> step = gradient;
+        if (!solve_positive(a, n, ridge * mean, step)) continue;
+        for (std::size_t i = 0; i < n; ++i) codebook[used[i]] += step[i];
+        place_unused(codebook, is_used);
+        return true;
+    }
+    return false;
+}
+
+class Lnq {
+  public:
+    Lnq(const LayerProblem& problem, CompressedMatrix& matrix, const LnqParameters& parameters)
+        : matrix_(matrix),
+          parameters_(parameters),
+          kernels_(solver_kernels()),
+          rows_(matrix.layout.rows),
+          cols_(matrix.layout.cols),
+          k_(matrix.layout.codewords()),
+          tiles_((rows_ + lanes - 1) / lanes),
+          groups_(matrix.layout.row_group_of_rows()),
+          group_rows_(static_cast<std::size_t>(matrix.layout.row_groups), 0) {
+        moments_ = prepare(problem, parameters.damping, log_.notes);
+        padded_ = moments_.cols;
+        for (const auto group : groups_) ++group_rows_[static_cast<std::size_t>(group)];
+        weights_ = to_stored_order(problem.weights, matrix.row_order);
+        load_tiles();
+    }
+
+    SolverLog run() {
+        Outcome step = codebook_step();
+        log_.objective.push_back(step.before);
+        for (int round = 0; round < parameters_.rounds; ++round) {
+            for (int cycle = 0; cycle < parameters_.cycles; ++cycle) mapping_step();
+            step = codebook_step();
+            log_.objective.push_back(step.after);
+        }
+        if (parameters_.rounds == 0) log_.objective.push_back(step.after);
+        store_mapping();
+        if (stuck_codebooks_ > 0)
+            log_.notes.push_back(
+                fmt::format("{} codebook steps had no stable solution and were left out", stuck_codebooks_));
+        return log_;
+    }
+
+  private:
+    /// The objective around a codebook step.
+    struct Outcome {
+        double before = 0;
+        double after = 0;
+        bool solved = true;
+    };
+
+    [[nodiscard]] float* tile(Tensor& tensor, std::int64_t t) const {
+        return tensor.data<float>() + t * padded_ * lanes;
+    }
+    [[nodiscard]] std::uint8_t* tile_codes(std::int64_t t) {
+        return codes_.data<std::uint8_t>() + t * padded_ * lanes;
+    }
+    [[nodiscard]] std::int64_t tile_rows(std::int64_t t) const { return std::min(lanes, rows_ - t * lanes); }
+    [[nodiscard]] std::size_t group(std::int64_t row) const {
+        return static_cast<std::size_t>(groups_[static_cast<std::size_t>(row)]);
+    }
+    [[nodiscard]] float scale(std::size_t g) const {
+        return matrix_.scales.defined() ? matrix_.scales.data<float>()[g] : 1.0F;
+    }
+    [[nodiscard]] float offset(std::size_t g) const {
+        return matrix_.offsets.defined() ? matrix_.offsets.data<float>()[g] : 0.0F;
+    }
+    [[nodiscard]] std::size_t book(std::size_t g) const { return matrix_.layout.shared_codebook ? 0 : g; }
+    [[nodiscard]] std::span<float> codebook(std::size_t b) {
+        return matrix_.codebooks.values<float>().subspan(b * static_cast<std::size_t>(k_),
+                                                         static_cast<std::size_t>(k_));
+    }
+
+    /// Targets (less the offset), H times targets, codes: transposed tiles.
+    void load_tiles() {
+        target_ = Tensor::empty({tiles_, padded_, lanes});
+        moment_target_ = Tensor::empty({tiles_, padded_, lanes});
+        codes_ = Tensor::zeros({tiles_, padded_, lanes}, DType::u8);
+        energy_.assign(static_cast<std::size_t>(tiles_ * lanes), 0.0);
+        parallel_for(tiles_, 1, [&](std::int64_t t, std::int64_t) {
+            float* w = tile(target_, t);
+            float* hw = tile(moment_target_, t);
+            std::uint8_t* codes = tile_codes(t);
+            std::fill(w, w + padded_ * lanes, 0.0F);
+            for (std::int64_t l = 0; l < tile_rows(t); ++l) {
+                const std::int64_t row = t * lanes + l;
+                const float shift = offset(group(row));
+                const float* from = weights_.data<float>() + row * cols_;
+                const std::uint8_t* code = matrix_.mapping.data<std::uint8_t>() + row * cols_;
+                for (std::int64_t j = 0; j < cols_; ++j) {
+                    w[j * lanes + l] = from[j] - shift;
+                    codes[j * lanes + l] = code[j];
+                }
+            }
+            kernels_.multiply(padded_, moments_.matrix.data<float>(), w, hw);
+            double* energy = energy_.data() + t * lanes;
+            for (std::int64_t j = 0; j < padded_; ++j)
+                for (std::int64_t l = 0; l < lanes; ++l)
+                    energy[l] +=
+                        static_cast<double>(w[j * lanes + l]) * static_cast<double>(hw[j * lanes + l]);
+        });
+        weights_ = Tensor();
+    }
+
+    void store_mapping() {
+        parallel_for(tiles_, 1, [&](std::int64_t t, std::int64_t) {
+            const std::uint8_t* codes = tile_codes(t);
+            for (std::int64_t l = 0; l < tile_rows(t); ++l) {
+                std::uint8_t* code = matrix_.mapping.data<std::uint8_t>() + (t * lanes + l) * cols_;
+                for (std::int64_t j = 0; j < cols_; ++j) code[j] = codes[j * lanes + l];
+            }
+        });
+    }
+
+    /// Sums of the rows of one task, in row order, one entry for each stretch of rows of one group.
+    std::vector<std::pair<std::size_t, GroupSums>> sum_rows(std::int64_t first_tile, std::int64_t last_tile) {
+        const std::int64_t tiles = last_tile - first_tile;
+        const auto k = static_cast<std::size_t>(k_);
+        std::vector<double> a(static_cast<std::size_t>(tiles * lanes) * k * k);
+        std::vector<float> b(k * static_cast<std::size_t>(lanes));
+        Tensor scratch = Tensor::empty({gram_scratch_bytes(padded_, tiles, k_)}, DType::u8);
+        // The padding's codes take part, but H is zero there.
+        kernels_.code_gram(padded_, tiles, k_, moments_.matrix.data<float>(), tile_codes(first_tile),
+                           a.data(), scratch.data<std::uint8_t>());
+        std::vector<std::pair<std::size_t, GroupSums>> result;
+        for (std::int64_t t = first_tile; t < last_tile; ++t) {
+            kernels_.sum_by_code(padded_, k_, tile(moment_target_, t), tile_codes(t), b.data());
+            for (std::int64_t l = 0; l < tile_rows(t); ++l) {
+                const std::int64_t row = t * lanes + l;
+                if (result.empty() || result.back().first != group(row))
+                    result.emplace_back(group(row), GroupSums{});
+                result.back().second.add(
+                    a.data() + static_cast<std::size_t>((t - first_tile) * lanes + l) * k * k, b.data() + l,
+                    lanes, energy_[static_cast<std::size_t>(row)], k);
+            }
+        }
+        return result;
+    }
+
+    /// Codebooks (and scales) in closed form.
+    Outcome codebook_step() {
+        const std::int64_t tasks = (tiles_ + tiles_a_task - 1) / tiles_a_task;
+        const auto books = static_cast<std::size_t>(matrix_.layout.codebooks());
+        labels_.assign(books * static_cast<std::size_t>(k_), 0);
+        moved_.assign(books, 0);
+        std::vector<Outcome> outcomes(group_rows_.size());
+        std::vector<std::vector<std::pair<std::size_t, GroupSums>>> open(static_cast<std::size_t>(tasks));
+        parallel_for(tasks, 1, [&](std::int64_t task, std::int64_t) {
+            auto sums = sum_rows(task * tiles_a_task, std::min(tiles_, (task + 1) * tiles_a_task));
+            for (auto& [g, sum] : sums) {
+                if (!matrix_.layout.shared_codebook && sum.rows == group_rows_[g]) {
+                    outcomes[g] = solve_group(g, sum);
+                } else {
+                    open[static_cast<std::size_t>(task)].emplace_back(g, std::move(sum));
+                }
+            }
+        });
+        std::vector<GroupSums> totals(group_rows_.size());
+        for (const auto& task : open)
+            for (const auto& [g, sum] : task) totals[g].add(sum);
+        if (matrix_.layout.shared_codebook) {
+            outcomes.assign(1, solve_shared(totals));
+        } else {
+            parallel_for(static_cast<std::int64_t>(totals.size()), 1, [&](std::int64_t g, std::int64_t) {
+                const auto i = static_cast<std::size_t>(g);
+                if (totals[i].rows > 0) outcomes[i] = solve_group(i, totals[i]);
+            });
+        }
+        Outcome total;
+        for (const auto& outcome : outcomes) {
+            total.before += outcome.before;
+            total.after += outcome.after;
+            stuck_codebooks_ += outcome.solved ? 0 : 1;
+        }
+        relabel();
+        return total;
+    }
+
+    /// Rounds to what is stored and sorts; the labels' moves are noted for relabel(). Returns the rounded
+    /// codebook.
+    void accept(std::size_t b, const std::vector<float>& candidate) {
+        auto present = codebook(b);
+        std::uint8_t* label = labels_.data() + b * static_cast<std::size_t>(k_);
+        std::vector<std::uint8_t> order(candidate.size());
+        std::iota(order.begin(), order.end(), std::uint8_t{0});
+        std::stable_sort(order.begin(), order.end(),
+                         [&](std::uint8_t x, std::uint8_t y) { return candidate[x] < candidate[y]; });
+        for (std::size_t i = 0; i < order.size(); ++i) {
+            present[i] = candidate[order[i]];
+            label[order[i]] = static_cast<std::uint8_t>(i);
+            if (order[i] != i) moved_[b] = 1;
+        }
+    }
+
+    static std::vector<float> rounded(const std::vector<double>& values, double unit) {
+        std::vector<float> result(values.size());
+        std::transform(values.begin(), values.end(), result.begin(),
+                       [unit](double v) { return stored(v / unit); });
+        return result;
+    }
+
+    Outcome solve_group(std::size_t g, const GroupSums& sums) {
+        const auto present = codebook(book(g));
+        const auto s = static_cast<double>(scale(g));
+        Outcome outcome;
+        outcome.before = outcome.after = sums.objective(present, s);
+        std::vector<double> solution(present.size());
+        std::transform(present.begin(), present.end(), solution.begin(),
+                       [s](float c) { return s * static_cast<double>(c); });
+        if (s == 0 || !minimise(sums, solution)) {
+            outcome.solved = s == 0;
+            return outcome;
+        }
+        const auto candidate = rounded(solution, s);
+        const double objective = sums.objective(candidate, s);
+        if (!(objective <= outcome.before)) return outcome;
+        outcome.after = objective;
+        accept(book(g), candidate);
+        return outcome;
+    }
+
+    /// One codebook and a scale for each group: the codebook for the present scales, normalised to a root
+    /// mean square of one, then the scales for that codebook.
+    Outcome solve_shared(const std::vector<GroupSums>& groups) {
+        const auto present = codebook(0);
+        GroupSums total;
+        Outcome outcome;
+        for (std::size_t g = 0; g < groups.size(); ++g) {
+            const auto s = static_cast<double>(scale(g));
+            GroupSums scaled = groups[g];
+            for (double& v : scaled.a) v *= s * s;
+            for (double& v : scaled.b) v *= s;
+            total.add(scaled);
+            outcome.before += groups[g].objective(present, s);
+        }
+        outcome.after = outcome.before;
+        std::vector<double> solution(present.begin(), present.end());
+        if (!minimise(total, solution)) {
+            outcome.solved = false;
+            return outcome;
+        }
+        double unit = 1;
+        if (matrix_.scales.defined()) {
+            unit = std::sqrt(std::inner_product(solution.begin(), solution.end(), solution.begin(), 0.0) /
+                             static_cast<double>(k_));
+            if (!(unit > 0)) return outcome;
+        }
+        const auto candidate = rounded(solution, unit);
+        std::vector<float> scales(groups.size(), 1.0F);
+        double objective = 0;
+        for (std::size_t g = 0; g < groups.size(); ++g) {
+            if (matrix_.scales.defined()) {
+                const double curvature = groups[g].curvature(candidate);
+                const double best = curvature > 0 ? groups[g].overlap(candidate) / curvature : 0.0;
+                scales[g] = stored(best > 0 ? best : static_cast<double>(scale(g)) * unit);
+            }
+            objective += groups[g].objective(candidate, static_cast<double>(scales[g]));
+        }
+        if (!(objective <= outcome.before)) return outcome;
+        outcome.after = objective;
+        if (matrix_.scales.defined()) std::copy(scales.begin(), scales.end(), matrix_.scales.data<float>());
+        accept(0, candidate);
+        return outcome;
+    }
+
+    void relabel() {
+        if (std::none_of(moved_.begin(), moved_.end(), [](char m) { return m != 0; })) return;
+        parallel_for(tiles_, 1, [&](std::int64_t t, std::int64_t) {
+            std::uint8_t* codes = tile_codes(t);
+            for (std::int64_t l = 0; l < tile_rows(t); ++l) {
+                const std::size_t b = book(group(t * lanes + l));
+                if (moved_[b] == 0) continue;
+                const std::uint8_t* label = labels_.data() + b * static_cast<std::size_t>(k_);
+                for (std::int64_t j = 0; j < cols_; ++j) codes[j * lanes + l] = label[codes[j * lanes + l]];
+            }
+        });
+    }
+
+    /// One cycle of coordinate descent in all rows.
+    void mapping_step() {
+        parallel_for(tiles_, 1, [&](std::int64_t t, std::int64_t) {
+            const std::int64_t size = padded_ * lanes;
+            Tensor scratch = Tensor::empty({2 * size + 2 * k_ * lanes});
+            float* value = scratch.data<float>();
+            float* residual = value + size;
+            float* codewords = residual + size;
+            float* thresholds = codewords + k_ * lanes;
+            for (std::int64_t l = 0; l < lanes; ++l) {
+                const bool real = l < tile_rows(t);
+                const std::size_t g = real ? group(t * lanes + l) : 0;
+                const auto c = codebook(book(g));
+                for (int i = 0; i < k_; ++i)
+                    codewords[i * lanes + l] = real ? scale(g) * c[static_cast<std::size_t>(i)] : 0.0F;
+            }
+            for (std::int64_t i = 0; i < (k_ - 1) * lanes; ++i)
+                thresholds[i] = 0.5F * codewords[i] + 0.5F * codewords[i + lanes];
+            const float* target = tile(target_, t);
+            std::uint8_t* codes = tile_codes(t);
+            for (std::int64_t j = 0; j < padded_; ++j) {
+                for (std::int64_t l = 0; l < lanes; ++l) {
+                    const std::int64_t i = j * lanes + l;
+                    value[i] = codewords[codes[i] * lanes + l];
+                    residual[i] = value[i] - target[i];
+                }
+            }
+            double gain[lanes];
+            kernels_.descend(padded_, moments_.matrix.data<float>(), moments_.inverse_diagonal.data<float>(),
+                             k_, codewords, thresholds, value, residual, codes, gain);
+        });
+    }
+
+    CompressedMatrix& matrix_;
+    const LnqParameters& parameters_;
+    const SolverKernels& kernels_;
+    std::int64_t rows_;
+    std::int64_t cols_;
+    int k_;
+    std::int64_t tiles_;
+    std::int64_t padded_ = 0;
+    std::vector<std::int32_t> groups_;  ///< of stored rows
+    std::vector<std::int64_t> group_rows_;
+    SecondMoments moments_;
+    Tensor weights_;                         ///< stored order; only while tiles are made
+    Tensor target_, moment_target_, codes_;  ///< [tiles, padded columns, lanes]
+    std::vector<double> energy_;             ///< w^T H w of each row
+    std::vector<std::uint8_t> labels_;       ///< new label of each codeword
+    std::vector<char> moved_;                ///< codebooks whose labels changed
+    std::int64_t stuck_codebooks_ = 0;
+    SolverLog log_;
+};
+
+}  // namespace
+
+SolverLog solve_lnq(const LayerProblem& problem, CompressedMatrix& matrix, const LnqParameters& parameters) {
+    const Layout& layout = matrix.layout;
+    problem.validate();
+    require(problem.hessian.defined(), "{}: lnq needs the second moments of the layer's inputs",
+            problem.name);
+    require(problem.weights.rows() == layout.rows && problem.weights.cols() == layout.cols,
+            "{}: weights {} for a layout of {} x {}", problem.name, to_string(problem.weights.shape()),
+            layout.rows, layout.cols);
+    require(
+        layout.dimension == 1 && layout.residual == 1 && layout.column_group == 0 && matrix.outliers.empty(),
+        "{}: lnq solves scalar codewords in one stage over whole rows, without outliers", problem.name);
+    matrix.validate(problem.name);
+    matrix.round_to_storage(problem.name);
+    return Lnq(problem, matrix, parameters).run();
+}
+
+}  // namespace jlcm

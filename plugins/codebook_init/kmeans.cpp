@@ -1,0 +1,77 @@
+#include "core/codebook/kmeans.hpp"
+
+#include "core/codebook/codebook_init.hpp"
+
+namespace jlcm {
+namespace {
+
+enum class Weighting { none, input_second_moment };
+
+EnumNames<Weighting> enum_names(Weighting /*type*/) {
+    return {{Weighting::none, "none", "every weight counts the same"},
+            {Weighting::input_second_moment, "input_second_moment",
+             "a weight counts as much as the sum of squares of the input that it multiplies"}};
+}
+
+enum class Algorithm { exact, lloyd };
+
+EnumNames<Algorithm> enum_names(Algorithm /*type*/) {
+    return {{Algorithm::exact, "exact", "the optimum, by dynamic programming"},
+            {Algorithm::lloyd, "lloyd",
+             "a local optimum, from quantiles; faster for large groups and many codewords"}};
+}
+
+struct KMeansOptions {
+    Weighting weights = Weighting::input_second_moment;
+    Algorithm algorithm = Algorithm::exact;
+    int iterations = 100;
+
+    void fields(Fields& v) {
+        v("weights", weights,
+          Doc{"What a weight's error counts. Without calibration inputs only `none` is possible; with them "
+              "the other is far better.",
+              "SqueezeLLM, arXiv 2306.07629, with the layer objective's diagonal"});
+        v("algorithm", algorithm, Doc{"How the clusters are found."});
+        v("iterations", iterations, Doc{"Of Lloyd's algorithm, at most."}, Range{.low = 1, .high = 100000});
+    }
+};
+
+class KMeans : public CodebookInit {
+  public:
+    using Options = KMeansOptions;
+    explicit KMeans(const Options& options) : options_(options) {}
+
+    [[nodiscard]] bool needs_hessian() const override {
+        return options_.weights == Weighting::input_second_moment;
+    }
+
+    [[nodiscard]] CompressedMatrix initialise(const LayerProblem& problem,
+                                              const GroupedRows& grouped) const override {
+        std::vector<float> moments;
+        if (needs_hessian()) {
+            require(problem.hessian.defined(),
+                    "{}: k-means weighted by input second moments needs calibration inputs", problem.name);
+            moments = problem.input_second_moments();
+        }
+        return fill_codebooks(problem, grouped, moments,
+                              [this](std::span<const float> values, std::span<const float> weights,
+                                     std::span<float> codewords) {
+                                  static thread_local KMeans1d kmeans;
+                                  if (options_.algorithm == Algorithm::exact) {
+                                      kmeans.exact(values, weights, codewords);
+                                  } else {
+                                      kmeans.lloyd(values, weights, options_.iterations, codewords);
+                                  }
+                              });
+    }
+
+  private:
+    Options options_;
+};
+
+const Registrar<CodebookInit, KMeans> registrar{
+    "kmeans", "One-dimensional k-means of each group's weights.",
+    "Deep Compression, arXiv 1510.00149; exact: arXiv 1701.07204"};
+
+}  // namespace
+}  // namespace jlcm

@@ -2,9 +2,9 @@
 
 #include "core/base/half.hpp"
 #include "core/base/parallel.hpp"
+#include "core/tensor/memory.hpp"
 
 #include <algorithm>
-#include <cstdlib>
 #include <cstring>
 #include <functional>
 #include <numeric>
@@ -12,7 +12,6 @@
 namespace jlcm {
 namespace {
 
-constexpr std::size_t alignment = 64;
 constexpr std::int64_t conversion_grain = 1 << 16;
 
 double read_element(const Tensor& tensor, std::int64_t i) {
@@ -100,14 +99,7 @@ Tensor Tensor::empty(Shape shape, DType type) {
     Tensor tensor;
     tensor.shape_ = std::move(shape);
     tensor.type_ = type;
-    const std::size_t bytes =
-        (std::max<std::size_t>(tensor.byte_count(), 1) + alignment - 1) / alignment * alignment;
-    auto* memory = static_cast<std::byte*>(std::aligned_alloc(alignment, bytes));
-    if (memory == nullptr)
-        throw Error(ErrorKind::system, fmt::format("out of memory: a tensor of shape {} needs {} bytes",
-                                                   to_string(tensor.shape_), bytes));
-    tensor.memory_ =
-        std::shared_ptr<std::byte>(memory, [](std::byte* p) { std::free(p); });  // NOLINT: aligned_alloc
+    tensor.memory_ = allocate_tensor_memory(tensor.byte_count());
     return tensor;
 }
 

@@ -1,0 +1,18 @@
+#pragma once
+// Memory of tensors. Activations of the same sizes come and go with every step; giving their pages back to
+// the system each time costs more than the work on them, so large blocks are kept for the next tensor of that
+// size.
+
+#include <cstddef>
+#include <memory>
+
+namespace jlcm {
+
+/// A block of at least `bytes`, aligned to 64 bytes, not initialised. Thread-safe. Throws a system error
+/// where there is no memory.
+[[nodiscard]] std::shared_ptr<std::byte> allocate_tensor_memory(std::size_t bytes);
+
+/// Gives all kept blocks back to the system.
+void release_kept_memory();
+
+}  // namespace jlcm

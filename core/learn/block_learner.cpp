@@ -111,7 +111,7 @@ struct BlockLearner::Impl {
         for (auto& [id, matrix] : matrices) matrix.step(gradients.parameters.at(id), done, rates, jumps);
         for (auto& [id, norm] : norms)
             norm.step(gradients.parameters.at(id), done, options.norm_rate * rates.factor, backend);
-        const nlohmann::json record = learning_record(done, loss / std::max(energy, 1e-30), jumps);
+        nlohmann::json record = learning_record(done, loss / std::max(energy, 1e-30), jumps);
         ++done;
         return record;
     }

@@ -139,7 +139,7 @@ struct Distiller::Impl {
                              rates, options.norm_rate * factor, jumps);
             block_inputs[i] = Tensor();
         }
-        const nlohmann::json record = learning_record(done, loss, jumps);
+        nlohmann::json record = learning_record(done, loss, jumps);
         ++done;
         return record;
     }

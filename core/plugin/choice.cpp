@@ -76,7 +76,9 @@ Config ChoiceSlot::brief() const {
 }
 
 TypeDoc ChoiceSlot::type() const {
-    return {.kind = TypeDoc::Kind::plugin, .plugin_kind = variable_.kind()};
+    TypeDoc type = TypeDoc::of(TypeDoc::Kind::plugin);
+    type.plugin_kind = variable_.kind();
+    return type;
 }
 
 }  // namespace jlcm

@@ -79,7 +79,7 @@ class ChoiceSlot : public Slot {
 
 template <class Interface>
 struct SlotOf<Choice<Interface>> {
-    using type = ChoiceSlot;
+    using Type = ChoiceSlot;
 };
 
 }  // namespace jlcm

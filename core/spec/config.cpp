@@ -50,7 +50,7 @@ class Reader {
     Config read(const fs::path& file, std::vector<fs::path>& chain) {
         const auto parsed = parse_config(read_file(file), {file.string(), 1, 1}, problems_);
         if (!parsed) problems_.throw_if_any();
-        Config root = *parsed;
+        Config root = parsed.value_or(Config::map());
         if (root.kind != Config::Kind::map) {
             problems_.add(root.origin, fmt::format("a spec is a map of keys, got {}", root.describe()));
             problems_.throw_if_any();

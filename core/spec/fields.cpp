@@ -73,6 +73,12 @@ std::string Range::str() const {
     return text;
 }
 
+TypeDoc TypeDoc::of(Kind kind) {
+    TypeDoc type;
+    type.kind = kind;
+    return type;
+}
+
 std::string TypeDoc::str() const {
     std::string text;
     switch (kind) {
@@ -121,8 +127,8 @@ void Fields::decode(const Config& map, Problems& problems, std::string_view skip
     for (const auto& entry : map.entries) {
         if (entry.key == skip || std::find(names.begin(), names.end(), entry.key) != names.end()) continue;
         if (entry.key == "type") {  // perhaps a bare name that was put over a map: Config's merged()
-            problems.here(entry.value, "{} names no plugin here, expected a map of {}", entry.value.describe(),
-                          fmt::join(names, ", "));
+            problems.here(entry.value, "{} names no plugin here, expected a map of {}",
+                          entry.value.describe(), fmt::join(names, ", "));
             continue;
         }
         problems.add_at_path(entry.origin,

@@ -94,11 +94,12 @@ struct TypeDoc {
     };
     Kind kind = Kind::any;
     bool is_optional = false;
-    std::vector<Name> names = {};       ///< of an enumeration
-    std::vector<TypeDoc> element = {};  ///< of a list: one
-    std::vector<FieldDoc> fields = {};  ///< of a section (an options struct)
-    std::string plugin_kind = {};       ///< of a plugin: "estimator"
+    std::vector<Name> names;       ///< of an enumeration
+    std::vector<TypeDoc> element;  ///< of a list: one
+    std::vector<FieldDoc> fields;  ///< of a section (an options struct)
+    std::string plugin_kind;       ///< of a plugin: "estimator"
 
+    [[nodiscard]] static TypeDoc of(Kind kind);
     /// "number", "list of estimator", "integer or none".
     [[nodiscard]] std::string str() const;
 };
@@ -139,7 +140,7 @@ struct SlotOf;
 
 template <class T>
 [[nodiscard]] std::unique_ptr<Slot> make_slot(T& variable) {
-    return std::make_unique<typename SlotOf<T>::type>(variable);
+    return std::make_unique<typename SlotOf<T>::Type>(variable);
 }
 
 /// What an options struct's `fields` fills: its variables, by name, in declared order.
@@ -215,7 +216,7 @@ class BoolSlot : public Slot {
     explicit BoolSlot(bool& variable) : variable_(variable) {}
     void decode(const Config& given, const Range& range, Problems& problems) override;
     [[nodiscard]] Config encode() const override { return Config::literal(variable_ ? "true" : "false"); }
-    [[nodiscard]] TypeDoc type() const override { return {.kind = TypeDoc::Kind::boolean}; }
+    [[nodiscard]] TypeDoc type() const override { return TypeDoc::of(TypeDoc::Kind::boolean); }
 
   private:
     bool& variable_;
@@ -227,7 +228,7 @@ class NumberSlot : public Slot {
     /// Finite values only.
     void decode(const Config& given, const Range& range, Problems& problems) override;
     [[nodiscard]] Config encode() const override;
-    [[nodiscard]] TypeDoc type() const override { return {.kind = TypeDoc::Kind::number}; }
+    [[nodiscard]] TypeDoc type() const override { return TypeDoc::of(TypeDoc::Kind::number); }
 
   private:
     double& variable_;
@@ -238,7 +239,7 @@ class TextSlot : public Slot {
     explicit TextSlot(std::string& variable) : variable_(variable) {}
     void decode(const Config& given, const Range& range, Problems& problems) override;
     [[nodiscard]] Config encode() const override { return Config::string(variable_); }
-    [[nodiscard]] TypeDoc type() const override { return {.kind = TypeDoc::Kind::text}; }
+    [[nodiscard]] TypeDoc type() const override { return TypeDoc::of(TypeDoc::Kind::text); }
 
   private:
     std::string& variable_;
@@ -250,7 +251,7 @@ class AnySlot : public Slot {
     explicit AnySlot(Config& variable) : variable_(variable) {}
     void decode(const Config& given, const Range& range, Problems& problems) override;
     [[nodiscard]] Config encode() const override { return variable_; }
-    [[nodiscard]] TypeDoc type() const override { return {.kind = TypeDoc::Kind::any}; }
+    [[nodiscard]] TypeDoc type() const override { return TypeDoc::of(TypeDoc::Kind::any); }
 
   private:
     Config& variable_;
@@ -275,7 +276,7 @@ class IntegerSlot : public Slot {
             variable_ = static_cast<T>(*value);
     }
     [[nodiscard]] Config encode() const override { return Config::literal(std::to_string(variable_)); }
-    [[nodiscard]] TypeDoc type() const override { return {.kind = TypeDoc::Kind::integer}; }
+    [[nodiscard]] TypeDoc type() const override { return TypeDoc::of(TypeDoc::Kind::integer); }
 
   private:
     T& variable_;
@@ -301,7 +302,7 @@ class EnumSlot : public Slot {
         return {};
     }
     [[nodiscard]] TypeDoc type() const override {
-        TypeDoc type{.kind = TypeDoc::Kind::enumeration};
+        TypeDoc type = TypeDoc::of(TypeDoc::Kind::enumeration);
         for (const auto& each : enum_names(E{}))
             type.names.push_back({std::string(each.name), std::string(each.doc)});
         return type;
@@ -370,7 +371,9 @@ class VectorSlot : public Slot {
     }
     [[nodiscard]] TypeDoc type() const override {
         T value{};
-        return {.kind = TypeDoc::Kind::list, .element = {make_slot(value)->type()}};
+        TypeDoc type = TypeDoc::of(TypeDoc::Kind::list);
+        type.element.push_back(make_slot(value)->type());
+        return type;
     }
 
   private:
@@ -401,7 +404,9 @@ class StructSlot : public Slot {
     [[nodiscard]] Config encode() const override { return encode_options(variable_); }
     [[nodiscard]] Config brief() const override { return {}; }
     [[nodiscard]] TypeDoc type() const override {
-        return {.kind = TypeDoc::Kind::section, .fields = document_options<T>()};
+        TypeDoc type = TypeDoc::of(TypeDoc::Kind::section);
+        type.fields = document_options<T>();
+        return type;
     }
 
   private:
@@ -410,40 +415,40 @@ class StructSlot : public Slot {
 
 template <>
 struct SlotOf<bool> {
-    using type = BoolSlot;
+    using Type = BoolSlot;
 };
 template <>
 struct SlotOf<double> {
-    using type = NumberSlot;
+    using Type = NumberSlot;
 };
 template <>
 struct SlotOf<std::string> {
-    using type = TextSlot;
+    using Type = TextSlot;
 };
 template <>
 struct SlotOf<Config> {
-    using type = AnySlot;
+    using Type = AnySlot;
 };
 template <std::integral T>
 struct SlotOf<T> {
-    using type = IntegerSlot<T>;
+    using Type = IntegerSlot<T>;
 };
 template <class E>
     requires std::is_enum_v<E>
 struct SlotOf<E> {
-    using type = EnumSlot<E>;
+    using Type = EnumSlot<E>;
 };
 template <class T>
 struct SlotOf<std::optional<T>> {
-    using type = OptionalSlot<T>;
+    using Type = OptionalSlot<T>;
 };
 template <class T>
 struct SlotOf<std::vector<T>> {
-    using type = VectorSlot<T>;
+    using Type = VectorSlot<T>;
 };
 template <OptionsStruct T>
 struct SlotOf<T> {
-    using type = StructSlot<T>;
+    using Type = StructSlot<T>;
 };
 
 }  // namespace jlcm

@@ -104,14 +104,14 @@ class Builder : public YAML::EventHandler {
   private:
     struct Open {
         Config config;
-        YAML::anchor_t anchor;
-        std::size_t values;
+        YAML::anchor_t anchor = 0;
+        std::size_t values = 0;
         bool awaits_value = false;  ///< of a map: its last key has no value yet
         bool drops_value = false;   ///< the key was refused
     };
     struct Anchored {
         Config config;
-        std::size_t values;
+        std::size_t values = 0;
     };
 
     void refuse_tag(const YAML::Mark& mark, const std::string& tag) const {

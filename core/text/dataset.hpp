@@ -70,7 +70,7 @@ class DatasetSlot : public ChoiceSlot {
 
 template <>
 struct SlotOf<DatasetChoice> {
-    using type = DatasetSlot;
+    using Type = DatasetSlot;
 };
 
 }  // namespace jlcm

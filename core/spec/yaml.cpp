@@ -151,10 +151,12 @@ class Builder : public YAML::EventHandler {
         if (parent.config.kind == Config::Kind::list) {
             parent.config.items.push_back(std::move(config));
         } else if (parent.awaits_value) {
-            auto& entry = parent.config.entries.back();
-            if (config.kind == Config::Kind::null)
-                config.origin = entry.origin;  // yaml-cpp's mark is the next token
-            if (!parent.drops_value) entry.value = std::move(config);
+            if (!parent.drops_value) {
+                auto& entry = parent.config.entries.back();
+                // yaml-cpp's mark of an empty value is the next token's.
+                if (config.kind == Config::Kind::null) config.origin = entry.origin;
+                entry.value = std::move(config);
+            }
             parent.awaits_value = false;
         } else {
             parent.awaits_value = true;

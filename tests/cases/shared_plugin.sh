@@ -18,9 +18,10 @@ expect_error() {
     [[ $output == *"$text"* ]] || fail "$* says \"$output\" without \"$text\""
 }
 
-rm -rf plugin wrong.so text.so
+rm -rf plugin ./*.so
 cmake -S "$JLCM_SOURCE/examples/plugin" -B plugin -Djlcm_DIR="$build" >configure.log || fail "$(cat configure.log)"
 cmake --build plugin >build.log || fail "$(cat build.log)"
+ctest --test-dir plugin --output-on-failure >test.log || fail "$(cat test.log)"
 plugin=plugin/neighbour.so
 
 "$reference" --plugin $plugin --list estimator | grep -q '^  neighbour  ' || fail "the plugin is not listed"

@@ -37,24 +37,21 @@ class NeighbourLearner : public MappingLearner {
   public:
     explicit NeighbourLearner(const NeighbourOptions& options) : options_(options) {}
 
-    void step(CompressedMatrix& matrix, const Tensor& gradient, std::int64_t step, double /*rate_factor*/,
-              JumpHistogram& jumps) override {
-        const Layout& layout = matrix.layout;
+    void step(const CodedMatrix& matrix, const Tensor& gradient, std::int64_t step, double /*rate_factor*/,
+              JumpHistogram& jumps, Backend& /*backend*/) override {
         if (jumps.jumps.empty()) jumps.jumps.resize(1);
-        jumps.weights += layout.rows * layout.cols;
+        jumps.weights += matrix.rows * matrix.cols;
         if (step % options_.period != 0) return;
-        const auto row_groups = layout.row_group_of_rows();
         const auto sum = [&](auto use) {
-            return parallel_sum(layout.rows, row_grain, [&](std::int64_t begin, std::int64_t end) {
+            return parallel_sum(matrix.rows, row_grain, [&](std::int64_t begin, std::int64_t end) {
                 double total = 0.0;
                 for (std::int64_t row = begin; row < end; ++row)
-                    total +=
-                        sum_of_row(matrix, gradient, row, row_groups[static_cast<std::size_t>(row)], use);
+                    total += sum_of_row(matrix, gradient, row, use);
                 return total;
             });
         };
         const auto gain_of = [](std::uint8_t& /*code*/, int /*direction*/, double gain) { return gain; };
-        const double mean = sum(gain_of) / static_cast<double>(layout.rows * layout.cols);
+        const double mean = sum(gain_of) / static_cast<double>(matrix.rows * matrix.cols);
         const auto move = [least = options_.threshold * mean](std::uint8_t& code, int direction,
                                                               double gain) {
             if (gain <= least) return 0.0;
@@ -63,7 +60,8 @@ class NeighbourLearner : public MappingLearner {
         };
         jumps.jumps[0] += static_cast<std::int64_t>(sum(move));
     }
-    void relabel(const CompressedMatrix& /*matrix*/, const Tensor& /*former*/) override {}
+    void relabel(const Layout& /*layout*/, const std::vector<std::int32_t>& /*row_groups*/,
+                 const Tensor& /*former*/) override {}
     [[nodiscard]] std::vector<NamedTensor> state() override { return {}; }
 
   private:
@@ -72,24 +70,18 @@ class NeighbourLearner : public MappingLearner {
     /// Sums use(code, direction, gain) over the weights of a stored row that have a neighbour in that
     /// direction.
     template <class Use>
-    static double sum_of_row(CompressedMatrix& matrix, const Tensor& gradient, std::int64_t row,
-                             std::int64_t row_group, Use use) {
-        const Layout& layout = matrix.layout;
-        const std::int64_t width = layout.column_group == 0 ? layout.cols : layout.column_group;
-        std::uint8_t* codes = matrix.mapping.data<std::uint8_t>() + row * layout.cols;
-        const float* slopes = gradient.data<float>() + row * layout.cols;
+    static double sum_of_row(const CodedMatrix& matrix, const Tensor& gradient, std::int64_t row, Use use) {
+        std::uint8_t* codes = matrix.codes + row * matrix.cols;
+        const float* slopes = gradient.data<float>() + row * matrix.cols;
         double total = 0.0;
-        for (std::int64_t column = 0; column < layout.cols; ++column) {
-            const std::int64_t group = row_group * layout.column_groups() + column / width;
-            const float scale = matrix.scales.defined() ? matrix.scales.data<float>()[group] : 1.0F;
-            const float* codebook =
-                matrix.codebooks.data<float>() + (layout.shared_codebook ? 0 : group) * layout.codewords();
-            const double slope = static_cast<double>(slopes[column]) * scale;
-            const int direction = slope > 0.0 ? -1 : 1;
+        for (std::int64_t column = 0; column < matrix.cols; ++column) {
+            const std::int64_t table = matrix.table_of_row[row] * matrix.segments() + column / matrix.segment;
+            const float* codewords = matrix.tables + table * matrix.codewords;
+            const int direction = slopes[column] > 0.0F ? -1 : 1;
             const int next = codes[column] + direction;
-            if (next < 0 || next >= layout.codewords()) continue;
-            const double gap = std::abs(codebook[next] - codebook[codes[column]]);
-            total += use(codes[column], direction, std::abs(slope) * gap);
+            if (next < 0 || next >= matrix.codewords) continue;
+            const double gap = std::abs(codewords[next] - codewords[codes[column]]);
+            total += use(codes[column], direction, std::abs(slopes[column]) * gap);
         }
         return total;
     }

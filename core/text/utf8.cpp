@@ -54,15 +54,6 @@ std::string valid_utf8(std::string_view bytes) {
     return text;
 }
 
-std::string utf8_from(char32_t code_point) {
-    const auto value = static_cast<std::uint32_t>(code_point);
-    const auto tail = [&](unsigned shift) { return static_cast<char>(0x80U | ((value >> shift) & 0x3FU)); };
-    if (value < 0x80) return {static_cast<char>(value)};
-    if (value < 0x800) return {static_cast<char>(0xC0U | (value >> 6U)), tail(0)};
-    if (value < 0x10000) return {static_cast<char>(0xE0U | (value >> 12U)), tail(6), tail(0)};
-    return {static_cast<char>(0xF0U | (value >> 18U)), tail(12), tail(6), tail(0)};
-}
-
 char32_t first_code_point(std::string_view text) {
     const std::size_t length = utf8_length(text[0]);
     const auto lead = static_cast<std::uint32_t>(static_cast<unsigned char>(text[0]));

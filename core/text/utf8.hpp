@@ -20,9 +20,6 @@ namespace jlcm {
     return byte < 0xF0 ? 3 : 4;
 }
 
-/// The UTF-8 form of a code point.
-[[nodiscard]] std::string utf8_from(char32_t code_point);
-
 /// The code point at the start of valid, non-empty UTF-8.
 [[nodiscard]] char32_t first_code_point(std::string_view text);
 

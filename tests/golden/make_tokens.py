@@ -9,6 +9,7 @@ they are. tokens_small.json holds a toy vocabulary, made here, with the parts of
 """
 
 import argparse
+import io
 import json
 import pathlib
 
@@ -164,6 +165,39 @@ def small(texts):
 
 
 
+def small_pieces(texts):
+    """A toy SentencePiece model as GGUF metadata would hold it, and its ids and decoded texts."""
+    corpus = ["the cat and the hat; they will see 1234 things, the end of the day 中文 café"] * 4
+    file = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(corpus), model_writer=file, model_type="bpe", vocab_size=340, byte_fallback=True,
+        normalization_rule_name="identity", remove_extra_whitespaces=False, user_defined_symbols=["<user>"],
+        hard_vocab_limit=False, minloglevel=2)
+    pieces = sentencepiece.SentencePieceProcessor(model_proto=file.getvalue())
+    ids = range(pieces.get_piece_size())
+
+    def kind(i):
+        if pieces.is_unknown(i):
+            return 2
+        if pieces.is_control(i):
+            return 3
+        if pieces.id_to_piece(i) == "<user>":
+            return 4
+        return 6 if pieces.is_byte(i) else 1
+
+    metadata = {
+        "tokenizer.ggml.model": "llama",
+        "tokenizer.ggml.tokens": [pieces.id_to_piece(i) for i in ids],
+        "tokenizer.ggml.scores": [pieces.get_score(i) for i in ids],
+        "tokenizer.ggml.token_type": [kind(i) for i in ids],
+        "tokenizer.ggml.bos_token_id": pieces.bos_id(),
+        "tokenizer.ggml.eos_token_id": pieces.eos_id(),
+        "tokenizer.ggml.unknown_token_id": pieces.unk_id(),
+    }
+    encoded = [pieces.encode(text) for text in texts]
+    return {"metadata": metadata, "ids": encoded, "decoded": [pieces.decode(one) for one in encoded]}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--gguf", required=True, help="the default model")
@@ -184,12 +218,13 @@ def main():
 
     texts = ["", "the cat", " the  cat sat ", "they'll  WON'T\r\n\r\n  1234567 things", "中文 é🙂🙂 the day\t\n x",
              "a <left>b <both> c<right>  d<left <both>  <left> e", "  \n \n", "things thingstoo cat<unk> cat ▁ the",
-             "<unk> the<unk>the", "tttt 1t2 tt", "<0x41> t"]
+             "<unk> the<unk>the", "tttt 1t2 tt", "<0x41> t", "the <user>cat<user> <s> end</s>"]
     families = small(texts)
     body = ",\n".join(
         '{"model": ' + json.dumps(family["model"]) + ',\n "variants": [\n  '
         + ",\n  ".join(json.dumps(one) for one in family["variants"]) + "]}" for family in families)
-    (HERE / "tokens_small.json").write_text('{"texts": ' + json.dumps(texts) + ',\n"families": [\n' + body + "]}\n")
+    (HERE / "tokens_small.json").write_text('{"texts": ' + json.dumps(texts) + ',\n"families": [\n' + body
+                                            + '],\n"pieces": ' + json.dumps(small_pieces(texts)) + "}\n")
 
 
 if __name__ == "__main__":

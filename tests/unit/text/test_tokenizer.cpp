@@ -5,6 +5,8 @@
 #include "core/text/tokenizer.hpp"
 #include "tests/support/assets.hpp"
 
+#include <map>
+
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
@@ -40,6 +42,20 @@ Json toy_definition() {
     return {{"model", {{"type", "BPE"}, {"vocab", vocabulary}, {"merges", {"a b"}}}},
             {"pre_tokenizer", {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"use_regex", true}}},
             {"decoder", {{"type", "ByteLevel"}}}};
+}
+
+/// A byte-level model of tokenizer.json as GGUF metadata.
+Json gguf_from(const Json& model, const std::string& pre) {
+    std::vector<std::string> tokens(model.at("vocab").size());
+    for (const auto& [token, id] : model.at("vocab").items()) tokens.at(id.get<std::size_t>()) = token;
+    Json merges = Json::array();
+    for (const Json& merge : model.at("merges"))
+        merges.push_back(merge.is_array() ? merge[0].get<std::string>() + " " + merge[1].get<std::string>()
+                                          : merge.get<std::string>());
+    return {{"tokenizer.ggml.model", "gpt2"},
+            {"tokenizer.ggml.pre", pre},
+            {"tokenizer.ggml.tokens", tokens},
+            {"tokenizer.ggml.merges", merges}};
 }
 
 std::string refusal(const std::string& format, const std::string& data) {
@@ -108,6 +124,50 @@ TEST_CASE("stories260k's tokenizers give the ids of Hugging Face tokenizers and 
     CHECK(model->eos() == 2);
 }
 
+TEST_CASE("SentencePiece models in GGUF metadata give the ids and texts of SentencePiece") {
+    const Json file = golden("tokens_small.json");
+    const auto texts = file.at("texts").get<std::vector<std::string>>();
+    const Json& pieces = file.at("pieces");
+    const auto tokenizer = make_tokenizer({"gguf", pieces.at("metadata").dump()});
+    CHECK(tokenizer->bos() == 1);
+    CHECK(tokenizer->eos() == 2);
+    for (std::size_t i = 0; i < texts.size(); ++i) {
+        INFO(texts[i]);
+        const auto ids = pieces.at("ids").at(i).get<Ids>();
+        CHECK(tokenizer->encode(texts[i]) == ids);
+        CHECK(tokenizer->decode(ids) == pieces.at("decoded").at(i).get<std::string>());
+    }
+}
+
+TEST_CASE("GGUF's named pre-tokenizers split as tokenizer.json's") {
+    const Json file = golden("tokens_small.json");
+    const auto texts = file.at("texts").get<std::vector<std::string>>();
+    const Json& family = file.at("families").at(0);
+    std::map<std::string, Json> variants;
+    for (const Json& variant : family.at("variants"))
+        variants[variant.at("name").get<std::string>()] = variant;
+    for (const auto& [pre, name] :
+         {std::pair("gpt-2", "byte level"), std::pair("smaug-bpe", "llama 3 pattern")}) {
+        const auto tokenizer = make_tokenizer({"gguf", gguf_from(family.at("model"), pre).dump()});
+        for (std::size_t i = 0; i < texts.size(); ++i) {
+            INFO(pre << ": " << texts[i]);
+            CHECK(tokenizer->encode(texts[i]) == variants.at(name).at("ids").at(i).get<Ids>());
+        }
+    }
+    // Digits one by one never merge.
+    Json toy = toy_definition().at("model");
+    toy["vocab"]["12"] = 95;
+    toy["merges"].push_back("1 2");
+    const auto count = [&](const char* pre) {
+        return make_tokenizer({"gguf", gguf_from(toy, pre).dump()})->encode("ab1234ab").size();
+    };
+    for (const char* pre : {"gpt-2", "llama-bpe", "default"}) CHECK(count(pre) == 5);
+    for (const char* pre : {"qwen2", "smollm"}) CHECK(count(pre) == 6);
+
+    const std::string message = refusal("gguf", gguf_from(family.at("model"), "no-such-bpe").dump());
+    CHECK_THAT(message, Catch::Contains("no-such-bpe") && Catch::Contains("llama-bpe"));
+}
+
 TEST_CASE("hard texts neither fail nor take long") {
     const auto tokenizer = make_tokenizer({"tokenizer.json", toy_definition().dump()});
     CHECK(tokenizer->encode("").empty());
@@ -164,6 +224,18 @@ TEST_CASE("damaged tokenizers are input errors") {
     CHECK_THAT(refusal("tokenizer.json", ""), Catch::Contains("damaged"));
     CHECK_THAT(refusal("tokenizer.json", "[]"), Catch::Contains("damaged"));
     CHECK_THAT(refusal("gguf", "{}"), Catch::Contains("tokenizer.ggml.model"));
+    CHECK_THAT(refusal("gguf", R"({"tokenizer.ggml.model": "bert"})"), Catch::Contains("bert"));
+    CHECK_THAT(refusal("gguf", R"({"tokenizer.ggml.model": "llama", "tokenizer.ggml.tokens": ["a"],
+                                   "tokenizer.ggml.scores": []})"),
+               Catch::Contains("0 scores"));
+    CHECK_THAT(refusal("gguf", R"({"tokenizer.ggml.model": "llama", "tokenizer.ggml.tokens": ["a", "a"],
+                                   "tokenizer.ggml.scores": [0, 0]})"),
+               Catch::Contains("SentencePiece"));
+    CHECK_THAT(refusal("gguf", R"({"tokenizer.ggml.model": "gpt2", "tokenizer.ggml.pre": "gpt-2",
+                                   "tokenizer.ggml.tokens": ["a"], "tokenizer.ggml.merges": [],
+                                   "tokenizer.ggml.bos_token_id": 7})"),
+               Catch::Contains("outside"));
+    CHECK_THAT(refusal("", ""), Catch::Contains("no tokenizer"));
     CHECK_THAT(refusal("sentencepiece", "no model"), Catch::Contains("SentencePiece"));
     CHECK_THAT(refusal("sentencepiece", ""), Catch::Contains("SentencePiece"));
     CHECK_THAT(refusal("vocab.bin", "x"), Catch::Contains("vocab.bin"));

@@ -4,6 +4,20 @@
 
 using namespace jlcm;
 
+namespace {
+
+/// The UTF-8 form of a code point.
+std::string utf8_from(char32_t code_point) {
+    const auto value = static_cast<std::uint32_t>(code_point);
+    const auto tail = [&](unsigned shift) { return static_cast<char>(0x80U | ((value >> shift) & 0x3FU)); };
+    if (value < 0x80) return {static_cast<char>(value)};
+    if (value < 0x800) return {static_cast<char>(0xC0U | (value >> 6U)), tail(0)};
+    if (value < 0x10000) return {static_cast<char>(0xE0U | (value >> 12U)), tail(6), tail(0)};
+    return {static_cast<char>(0xF0U | (value >> 18U)), tail(12), tail(6), tail(0)};
+}
+
+}  // namespace
+
 TEST_CASE("valid UTF-8 comes back as it is") {
     for (const std::string text : {"", "plain", "\xC2\x80", "\xDF\xBF", "\xE0\xA0\x80", "\xED\x9F\xBF",
                                    "\xEE\x80\x80", "\xEF\xBF\xBF", "\xF0\x90\x80\x80", "\xF4\x8F\xBF\xBF"})

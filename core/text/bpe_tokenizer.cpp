@@ -80,16 +80,16 @@ BpeTokenizer::BpeTokenizer(BpeDefinition definition, std::string hash)
         const std::string own(1, static_cast<char>(byte));
         byte_ids_[byte] = find(definition_.byte_level ? own : fmt::format("<0x{:02X}>", byte));
     }
-    for (const auto& [left, right] : definition_.merges) {
+    for (const auto& merge : definition_.merges) {
         const auto part = [&](const std::string& token) {
             const auto surface = surface_of(token);
             const auto id = surface ? find(*surface) : std::nullopt;
             require(id.has_value(),
-                    "the tokenizer's merge \"{} {}\" needs the token \"{}\", which it doesn't have", left,
-                    right, token);
+                    "the tokenizer's merge \"{} {}\" needs the token \"{}\", which it doesn't have",
+                    merge.first, merge.second, token);
             return *id;
         };
-        merges_.add(part(left), part(right), part(left + right));
+        merges_.add(part(merge.first), part(merge.second), part(merge.first + merge.second));
     }
     // From here on `tokens` serves decoding alone: what each token stands for in a normalised text.
     for (const AddedToken& token : definition_.added_normalized)

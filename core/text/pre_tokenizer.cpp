@@ -66,7 +66,8 @@ bool starts_with(std::string_view text, std::string_view prefix) {
 }  // namespace
 
 NormalizeStep prepend_step(std::string prefix) {
-    return [prefix = std::move(prefix)](std::string text) { return text.empty() ? text : prefix + text; };
+    return
+        [prefix = std::move(prefix)](const std::string& text) { return text.empty() ? text : prefix + text; };
 }
 
 NormalizeStep replace_step(const std::string& pattern, std::string content) {
@@ -135,7 +136,7 @@ DecodeStep decode_fuse_step() {
     return [](std::vector<std::string>& tokens) {
         std::string whole;
         for (const std::string& token : tokens) whole += token;
-        tokens.assign(1, std::move(whole));
+        tokens.assign(1, whole);
     };
 }
 
@@ -152,7 +153,7 @@ DecodeStep decode_strip_step(std::string content, std::size_t start, std::size_t
     };
 }
 
-DecodeStep decode_metaspace_step(std::string replacement, PrependScheme scheme) {
+DecodeStep decode_metaspace_step(const std::string& replacement, PrependScheme scheme) {
     return [regex = Regex(Regex::quoted(replacement)), scheme](std::vector<std::string>& tokens) {
         for (std::size_t i = 0; i < tokens.size(); ++i)
             tokens[i] = replace_all(regex, tokens[i], i == 0 && scheme != PrependScheme::never ? "" : " ");

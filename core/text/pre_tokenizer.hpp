@@ -52,6 +52,6 @@ extern const char* const gpt2_pattern;
 [[nodiscard]] DecodeStep decode_fuse_step();
 /// Drops up to `start` and `stop` copies of `content`, one character, at a token's ends.
 [[nodiscard]] DecodeStep decode_strip_step(std::string content, std::size_t start, std::size_t stop);
-[[nodiscard]] DecodeStep decode_metaspace_step(std::string replacement, PrependScheme scheme);
+[[nodiscard]] DecodeStep decode_metaspace_step(const std::string& replacement, PrependScheme scheme);
 
 }  // namespace jlcm

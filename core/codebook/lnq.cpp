@@ -60,6 +60,12 @@ SecondMoments prepare(const LayerProblem& problem, double damping, std::vector<s
     } else {
         symmetrise(problem.hessian.data<double>());
     }
+    // Values that vanish beside the diagonal would be denormal in products, which is slow.
+    const auto vanishing = static_cast<float>(mean * 1e-15);
+    parallel_for(n, 64, [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t i = begin * result.cols; i < end * result.cols; ++i)
+            out[i] = std::abs(out[i]) > vanishing ? out[i] : 0.0F;
+    });
     for (std::int64_t j = 0; j < n; ++j) {
         float& diagonal = out[j * result.cols + j];
         diagonal = static_cast<float>(static_cast<double>(diagonal) + ridge);

@@ -156,11 +156,11 @@ constexpr std::int64_t chunk = solver_columns;
 constexpr std::int64_t block = 2 * chunk;
 
 struct GramScratch {
-    float* packed;  // [block, chunk]
-    float* sums;    // [rows, k, chunk]
-    std::uint16_t*
-        columns;  // [rows, cols]: within each chunk, its columns sorted by code, relative to the block
-    std::uint16_t* begins;  // [rows, chunks, k + 1]
+    float* packed;           // [block, chunk]
+    float* sums;             // [rows, k, chunk]
+    std::uint16_t* columns;  // [rows, cols]: each block's columns sorted by code, relative to the block
+    std::uint16_t* begins;  // [rows, blocks, 2 k + 1]: where a code's columns of the block's first and second
+                            // chunk begin
 };
 
 GramScratch carve(void* memory, std::int64_t cols, std::int64_t rows, int k) {
@@ -174,7 +174,8 @@ GramScratch carve(void* memory, std::int64_t cols, std::int64_t rows, int k) {
     scratch.packed = reinterpret_cast<float*>(take(block * chunk * 4));
     scratch.sums = reinterpret_cast<float*>(take(rows * k * chunk * 4));
     scratch.columns = reinterpret_cast<std::uint16_t*>(take(rows * cols * 2));
-    scratch.begins = reinterpret_cast<std::uint16_t*>(take(rows * (cols / chunk) * (k + 1) * 2));
+    scratch.begins =
+        reinterpret_cast<std::uint16_t*>(take(rows * ((cols + block - 1) / block) * (2 * k + 1) * 2));
     return scratch;
 }
 
@@ -208,57 +209,88 @@ GramScratch carve(void* memory, std::int64_t cols, std::int64_t rows, int k) {
 
 void list_columns(std::int64_t cols, std::int64_t rows, int k, const std::uint8_t* codes,
                   const GramScratch& scratch) {
-    const std::int64_t chunks = cols / chunk;
+    const std::int64_t blocks = (cols + block - 1) / block;
     for (std::int64_t row = 0; row < rows; ++row) {
-        for (std::int64_t c = 0; c < chunks; ++c) {
-            const std::uint8_t* code = codes + (row / lanes * cols + c * chunk) * lanes + row % lanes;
-            std::uint16_t* begin = scratch.begins + (row * chunks + c) * (k + 1);
-            std::uint16_t* list = scratch.columns + row * cols + c * chunk;
-            std::uint16_t next[257] = {};
-            for (std::int64_t i = 0; i < chunk; ++i) ++next[code[i * lanes] + 1];
-            for (int q = 0; q < k; ++q) next[q + 1] = static_cast<std::uint16_t>(next[q + 1] + next[q]);
-            for (int q = 0; q <= k; ++q) begin[q] = next[q];
-            const std::int64_t offset = c % (block / chunk) * chunk;
-            for (std::int64_t i = 0; i < chunk; ++i)
-                list[next[code[i * lanes]]++] = static_cast<std::uint16_t>(offset + i);
+        for (std::int64_t b = 0; b < blocks; ++b) {
+            const std::int64_t size = cols - b * block < block ? cols - b * block : block;
+            const std::uint8_t* code = codes + (row / lanes * cols + b * block) * lanes + row % lanes;
+            std::uint16_t* begin = scratch.begins + (row * blocks + b) * (2 * k + 1);
+            std::uint16_t* list = scratch.columns + row * cols + b * block;
+            std::uint16_t next[513] = {};
+            for (std::int64_t i = 0; i < size; ++i) ++next[2 * code[i * lanes] + i / chunk + 1];
+            for (int q = 0; q < 2 * k; ++q) next[q + 1] = static_cast<std::uint16_t>(next[q + 1] + next[q]);
+            for (int q = 0; q <= 2 * k; ++q) begin[q] = next[q];
+            for (std::int64_t i = 0; i < size; ++i)
+                list[next[2 * code[i * lanes] + i / chunk]++] = static_cast<std::uint16_t>(i);
         }
     }
+}
+
+/// result[p] += sum of x over the columns that list names, for four x at once.
+[[gnu::always_inline]] inline void sum_listed(const float* x, std::int64_t stride, int count,
+                                              const std::uint16_t* list, std::int64_t first, std::int64_t n,
+                                              double* result) {
+    float even[4] = {};
+    float odd[4] = {};
+    std::int64_t i = 0;
+    for (; i + 2 <= n; i += 2) {
+        const float* a = x + (list[i] - first);
+        const float* b = x + (list[i + 1] - first);
+        for (int q = 0; q < count; ++q) even[q] += a[q * stride];
+        for (int q = 0; q < count; ++q) odd[q] += b[q * stride];
+    }
+    if (i < n)
+        for (int q = 0; q < count; ++q) even[q] += x[list[i] - first + q * stride];
+    for (int q = 0; q < count; ++q) result[q] += static_cast<double>(even[q] + odd[q]);
 }
 
 void code_gram(std::int64_t cols, std::int64_t tiles, int k, const float* hessian, const std::uint8_t* codes,
                double* a, void* memory) {
     const std::int64_t rows = tiles * lanes;
     const GramScratch scratch = carve(memory, cols, rows, k);
-    const std::int64_t chunks = cols / chunk;
+    const std::int64_t blocks = (cols + block - 1) / block;
     list_columns(cols, rows, k, codes, scratch);
     for (std::int64_t i = 0; i < rows * k * k; ++i) a[i] = 0;
-    for (std::int64_t ic = 0; ic < chunks; ++ic) {
+    for (std::int64_t ic = 0; ic < cols / chunk; ++ic) {
+        const std::int64_t own = ic * chunk / block;       // the block that holds this chunk
+        const std::int64_t second = ic % (block / chunk);  // whether it is the second one there
         for (std::int64_t i = 0; i < rows * k * chunk; ++i) scratch.sums[i] = 0;
-        for (std::int64_t jb = ic * chunk / block * block; jb < cols; jb += block) {
-            const std::int64_t height = cols - jb < block ? cols - jb : block;
+        for (std::int64_t b = own; b < blocks; ++b) {
+            const std::int64_t height = cols - b * block < block ? cols - b * block : block;
             for (std::int64_t j = 0; j < height; ++j)
                 for (std::int64_t i = 0; i < chunk; ++i)
-                    scratch.packed[j * chunk + i] = hessian[(jb + j) * cols + ic * chunk + i];
+                    scratch.packed[j * chunk + i] = hessian[(b * block + j) * cols + ic * chunk + i];
             for (std::int64_t row = 0; row < rows; ++row) {
-                for (std::int64_t jc = jb / chunk; jc * chunk < jb + height; ++jc) {
-                    if (jc < ic) continue;
-                    const float factor = jc == ic ? 0.5F : 1.0F;
-                    const std::uint16_t* begin = scratch.begins + (row * chunks + jc) * (k + 1);
-                    const std::uint16_t* list = scratch.columns + row * cols + jc * chunk;
-                    for (int q = 0; q < k; ++q)
-                        if (begin[q + 1] > begin[q])
-                            add_rows(scratch.packed, list + begin[q], begin[q + 1] - begin[q], factor,
-                                     scratch.sums + (row * k + q) * chunk);
+                const std::uint16_t* begin = scratch.begins + (row * blocks + b) * (2 * k + 1);
+                const std::uint16_t* list = scratch.columns + row * cols + b * block;
+                for (int q = 0; q < k; ++q) {
+                    float* sum = scratch.sums + (row * k + q) * chunk;
+                    std::int64_t from = begin[2 * q];
+                    if (b == own) {
+                        const std::int64_t at = begin[2 * q + second];
+                        from = begin[2 * q + second + 1];
+                        if (from > at) add_rows(scratch.packed, list + at, from - at, 0.5F, sum);
+                    }
+                    const std::int64_t to = begin[2 * q + 2];
+                    if (to > from) add_rows(scratch.packed, list + from, to - from, 1.0F, sum);
                 }
             }
         }
         for (std::int64_t row = 0; row < rows; ++row) {
-            const std::uint8_t* code = codes + (row / lanes * cols + ic * chunk) * lanes + row % lanes;
+            const std::uint16_t* begin = scratch.begins + (row * blocks + own) * (2 * k + 1);
+            const std::uint16_t* list = scratch.columns + row * cols + own * block;
             const float* sums = scratch.sums + row * k * chunk;
-            double* result = a + row * k * k;
-            for (std::int64_t i = 0; i < chunk; ++i)
-                for (int q = 0; q < k; ++q)
-                    result[code[i * lanes] * k + q] += static_cast<double>(sums[q * chunk + i]);
+            for (int p = 0; p < k; ++p) {
+                const std::int64_t at = begin[2 * p + second];
+                const std::int64_t n = begin[2 * p + second + 1] - at;
+                double* result = a + (row * k + p) * k;
+                if (n == 0) continue;
+                int q = 0;
+                for (; q + 4 <= k; q += 4)
+                    sum_listed(sums + q * chunk, chunk, 4, list + at, second * chunk, n, result + q);
+                if (q < k)
+                    sum_listed(sums + q * chunk, chunk, k - q, list + at, second * chunk, n, result + q);
+            }
         }
     }
     for (std::int64_t row = 0; row < rows; ++row) {

@@ -128,11 +128,10 @@ void print_kernels(std::int64_t cols, int k) {
     };
     fmt::print("kernels, one thread, {} columns:\n", cols);
     time("multiply", 1, [&] { kernels.multiply(cols, h.data<float>(), x.data<float>(), y.data<float>()); });
-    double gain[solver_lanes];
     time("descend", 1, [&] {
         kernels.descend(cols, h.data<float>(), inverse.data<float>(), k, codewords.data<float>(),
-                        codewords.data<float>(), y.data<float>(), x.data<float>(), codes.data<std::uint8_t>(),
-                        gain);
+                        codewords.data<float>(), y.data<float>(), x.data<float>(),
+                        codes.data<std::uint8_t>());
     });
     Tensor scratch = Tensor::empty({gram_scratch_bytes(cols, 2, k)}, DType::u8);
     std::vector<double> a(static_cast<std::size_t>(2 * solver_lanes * k * k));

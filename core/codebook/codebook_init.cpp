@@ -123,6 +123,7 @@ void map_to_nearest(CompressedMatrix& matrix, const Tensor& weights) {
     const Layout& layout = matrix.layout;
     ensure(layout.dimension == 1 && layout.residual == 1,
            "the nearest codeword is defined for scalar codewords here");
+    require_positive_scales("nearest codeword", matrix);
     const Tensor stored = to_stored_order(weights, matrix.row_order);
     const auto row_groups = layout.row_group_of_rows();
     const auto k = static_cast<std::size_t>(layout.codewords());

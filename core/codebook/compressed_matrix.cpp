@@ -350,6 +350,14 @@ Tensor sort_codewords(CompressedMatrix& matrix) {
     return former;
 }
 
+void require_positive_scales(const std::string& name, const CompressedMatrix& matrix) {
+    if (!matrix.scales.defined()) return;
+    const auto scales = matrix.scales.values<float>();
+    const auto negative = std::find_if(scales.begin(), scales.end(), [](float s) { return s < 0; });
+    require(negative == scales.end(), "{}: the scale of group {} is negative", name,
+            negative - scales.begin());
+}
+
 Tensor codeword_usage(const CompressedMatrix& matrix) {
     const Layout& layout = matrix.layout;
     const std::int64_t k = layout.codewords();

@@ -107,6 +107,10 @@ struct CompressedMatrix {
 /// scores per codeword can relabel them, or an undefined tensor where nothing had to move.
 Tensor sort_codewords(CompressedMatrix& matrix);
 
+/// Throws an input error that begins with `name` where a scale is negative: a group's codewords would
+/// descend.
+void require_positive_scales(const std::string& name, const CompressedMatrix& matrix);
+
 /// How often each codeword is used: int32 [codebooks, residual, K].
 [[nodiscard]] Tensor codeword_usage(const CompressedMatrix& matrix);
 

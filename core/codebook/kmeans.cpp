@@ -1,7 +1,7 @@
 #include "core/codebook/kmeans.hpp"
 
+#include "core/backend/cpu/kmeans_kernels.hpp"
 #include "core/base/error.hpp"
-#include "core/codebook/kmeans_kernel.hpp"
 
 #include <algorithm>
 #include <bit>
@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::int64_t reciprocal_limit = 1
                                           << 16;  // above this the table of 1 / d is slower than the division
-constexpr std::int64_t pad = kmeans_kernel::padding;
+constexpr std::int64_t pad = kmeans_padding;
 
 /// Order-preserving bits of a float; -0 counts as 0.
 std::uint32_t key_of(float value) {
@@ -131,12 +131,13 @@ bool KMeans1d::prepare(std::span<const float> values, std::span<const float> wei
 void KMeans1d::solve_exact(std::span<std::int64_t> ends) {
     const auto n = static_cast<std::size_t>(n_);
     const auto k = static_cast<std::int64_t>(ends.size());
-    const kmeans_kernel::Input input{n_,
-                                     sum_.data(),
-                                     weight_.data(),
-                                     use_reciprocals_ ? inverse_.data() + pad : nullptr,
-                                     reversed_inverse_.data(),
-                                     static_cast<std::int64_t>(reversed_inverse_.size()) - pad};
+    const KMeansKernels& kernels = kmeans_kernels();
+    const KMeansSums input{n_,
+                           sum_.data(),
+                           weight_.data(),
+                           use_reciprocals_ ? inverse_.data() + pad : nullptr,
+                           reversed_inverse_.data(),
+                           static_cast<std::int64_t>(reversed_inverse_.size()) - pad};
     ends.back() = n_;
     if (k == 1) return;
     gain_.assign(n + 1 + pad, 0.0);
@@ -144,11 +145,11 @@ void KMeans1d::solve_exact(std::span<std::int64_t> ends) {
     for (std::size_t i = 1; i <= n; ++i) gain_[i] = sum_[i] * sum_[i] / weight_[i];
     boundary_.resize(static_cast<std::size_t>(std::max<std::int64_t>(0, k - 2)) * (n + 1));
     for (std::int64_t layer = 2; layer < k; ++layer) {
-        kmeans_kernel::layer(input, layer, gain_.data(), next_gain_.data(),
-                             boundary_.data() + static_cast<std::size_t>(layer - 2) * (n + 1));
+        kernels.layer(input, layer, gain_.data(), next_gain_.data(),
+                      boundary_.data() + static_cast<std::size_t>(layer - 2) * (n + 1));
         gain_.swap(next_gain_);
     }
-    std::int64_t end = kmeans_kernel::last_boundary(input, k, gain_.data());
+    std::int64_t end = kernels.last_boundary(input, k, gain_.data());
     for (std::int64_t layer = k - 1; layer >= 1; --layer) {
         ends[static_cast<std::size_t>(layer - 1)] = end;
         if (layer >= 2)
@@ -238,8 +239,8 @@ void assign_nearest(std::span<const float> values, std::span<const float> codewo
     for (int k = 0; k < count; ++k)
         thresholds[k] =
             std::midpoint(codewords[static_cast<std::size_t>(k)], codewords[static_cast<std::size_t>(k) + 1]);
-    kmeans_kernel::count_below(values.data(), static_cast<std::int64_t>(values.size()), thresholds, count,
-                               codes.data());
+    kmeans_kernels().count_below(values.data(), static_cast<std::int64_t>(values.size()), thresholds, count,
+                                 codes.data());
 }
 
 }  // namespace jlcm

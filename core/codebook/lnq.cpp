@@ -501,9 +501,8 @@ class Lnq {
                     residual[i] = value[i] - target[i];
                 }
             }
-            double gain[lanes];
             kernels_.descend(padded_, moments_.matrix.data<float>(), moments_.inverse_diagonal.data<float>(),
-                             k_, codewords, thresholds, value, residual, codes, gain);
+                             k_, codewords, thresholds, value, residual, codes);
         });
     }
 
@@ -541,6 +540,7 @@ SolverLog solve_lnq(const LayerProblem& problem, CompressedMatrix& matrix, const
         layout.dimension == 1 && layout.residual == 1 && layout.column_group == 0 && matrix.outliers.empty(),
         "{}: lnq solves scalar codewords in one stage over whole rows, without outliers", problem.name);
     matrix.validate(problem.name);
+    require_positive_scales(problem.name, matrix);
     matrix.round_to_storage(problem.name);
     return Lnq(problem, matrix, parameters).run();
 }

@@ -90,17 +90,14 @@ void multiply(std::int64_t cols, const float* hessian, const float* tile, float*
 
 void descend(std::int64_t cols, const float* hessian, const float* inverse_diagonal, int k,
              const float* codewords, const float* thresholds, float* value, float* residual,
-             std::uint8_t* codes, double* gain) {
+             std::uint8_t* codes) {
     alignas(64) float gradient[group * lanes];
     alignas(64) float target[lanes];
     alignas(64) float chosen[lanes];
     alignas(64) float change[lanes];
-    alignas(64) float group_gain[lanes];
     alignas(64) std::int32_t code[lanes];
-    for (std::int64_t l = 0; l < lanes; ++l) gain[l] = 0;
     for (std::int64_t begin = 0; begin < cols; begin += group) {
         product_group(cols, hessian + begin * cols, residual, gradient);
-        for (std::int64_t l = 0; l < lanes; ++l) group_gain[l] = 0;
         for (int c = 0; c < group; ++c) {
             const std::int64_t j = begin + c;
             const float inverse = inverse_diagonal[j];
@@ -112,7 +109,6 @@ void descend(std::int64_t cols, const float* hessian, const float* inverse_diago
             nearest(k, codewords, thresholds, target, chosen, code);
             for (std::int64_t l = 0; l < lanes; ++l) {
                 change[l] = chosen[l] - present[l];
-                group_gain[l] += change[l] * (2.0F * slope[l] + change[l] * row[c]);
                 present[l] = chosen[l];
                 rest[l] += change[l];
             }
@@ -124,7 +120,6 @@ void descend(std::int64_t cols, const float* hessian, const float* inverse_diago
                 for (std::int64_t l = 0; l < lanes; ++l) g[l] += h * change[l];
             }
         }
-        for (std::int64_t l = 0; l < lanes; ++l) gain[l] += static_cast<double>(group_gain[l]);
     }
 }
 

@@ -22,10 +22,9 @@ struct SolverKernels {
     /// `residual` value minus target; each weight in turn takes the codeword that minimises the row's
     /// residual^T H residual, the others being fixed. `codewords` [K, lanes] ascending in K, `thresholds`
     /// [K - 1, lanes] between them, `inverse_diagonal` 1 / H_jj (0: the column does not matter).
-    /// `gain` [lanes] receives the change of the objective (at most 0).
     void (*descend)(std::int64_t cols, const float* hessian, const float* inverse_diagonal, int k,
                     const float* codewords, const float* thresholds, float* value, float* residual,
-                    std::uint8_t* codes, double* gain);
+                    std::uint8_t* codes);
 
     /// sums [K, lanes] = sum over columns with code k of `product`.
     void (*sum_by_code)(std::int64_t cols, int k, const float* product, const std::uint8_t* codes,

@@ -1,11 +1,6 @@
-#include "core/codebook/kmeans_kernel.hpp"
+#include "core/backend/cpu/kmeans_kernels.hpp"
 
-// No standard headers' functions here: the same source is compiled for several instruction sets, and an
-// inline function of a header must not end up as the one copy that every caller gets.
-
-#define JLCM_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-
-namespace jlcm::kmeans_kernel {
+namespace jlcm::JLCM_ISA {
 namespace {
 
 constexpr std::int64_t lanes = 8;
@@ -21,8 +16,9 @@ constexpr double minus_infinity = -__builtin_huge_val();
 
 /// The best j in [low, high] (leftmost) for one i; `value` is its gain. Looks up to `lanes` further, below i.
 template <bool unweighted>
-[[gnu::always_inline]] inline std::int64_t best_of_range(const Input& in, const double* gain, std::int64_t i,
-                                                         std::int64_t low, std::int64_t high, double* value) {
+[[gnu::always_inline]] inline std::int64_t best_of_range(const KMeansSums& in, const double* gain,
+                                                         std::int64_t i, std::int64_t low, std::int64_t high,
+                                                         double* value) {
     const Doubles sum_i = in.sum[i] - Doubles{};
     const Doubles weight_i = in.weight[i] - Doubles{};
     const double* inverse = in.reversed_inverse + (in.size - i);
@@ -56,7 +52,7 @@ template <bool unweighted>
 
 /// The seven i between two known ones, in lanes, over the j that monotonicity leaves.
 template <bool unweighted>
-[[gnu::always_inline]] inline void fill_between(const Input& in, const double* gain, std::int64_t first,
+[[gnu::always_inline]] inline void fill_between(const KMeansSums& in, const double* gain, std::int64_t first,
                                                 std::int64_t count, std::int64_t low, std::int64_t high,
                                                 double* next, std::int32_t* boundary) {
     const Doubles sum_i = LOAD(in.sum + first);
@@ -85,7 +81,7 @@ template <bool unweighted>
 
 /// Points at multiples of 8 by bisection, lanes over j; then the rest, lanes over i.
 template <bool unweighted>
-[[gnu::always_inline]] inline void layer_body(const Input& in, std::int64_t k, const double* gain,
+[[gnu::always_inline]] inline void layer_body(const KMeansSums& in, std::int64_t k, const double* gain,
                                               double* next, std::int32_t* boundary) {
     const std::int64_t last = in.n - k;  // points i = k + p, p = 0..last
     boundary[k] = static_cast<std::int32_t>(best_of_range<unweighted>(in, gain, k, k - 1, k - 1, next + k));
@@ -110,10 +106,8 @@ template <bool unweighted>
     }
 }
 
-}  // namespace
-
-JLCM_CLONES void layer(const Input& input, std::int64_t k, const double* gain, double* next,
-                       std::int32_t* boundary) {
+void layer(const KMeansSums& input, std::int64_t k, const double* gain, double* next,
+           std::int32_t* boundary) {
     if (input.inverse != nullptr) {
         layer_body<true>(input, k, gain, next, boundary);
     } else {
@@ -121,15 +115,15 @@ JLCM_CLONES void layer(const Input& input, std::int64_t k, const double* gain, d
     }
 }
 
-JLCM_CLONES std::int64_t last_boundary(const Input& input, std::int64_t k, const double* gain) {
+std::int64_t last_boundary(const KMeansSums& input, std::int64_t k, const double* gain) {
     double value = 0;
     if (input.inverse != nullptr)
         return best_of_range<true>(input, gain, input.n, k - 1, input.n - 1, &value);
     return best_of_range<false>(input, gain, input.n, k - 1, input.n - 1, &value);
 }
 
-JLCM_CLONES void count_below(const float* values, std::int64_t n, const float* thresholds, int count,
-                             std::uint8_t* codes) {
+void count_below(const float* values, std::int64_t n, const float* thresholds, int count,
+                 std::uint8_t* codes) {
     if (count > 31) {
         for (std::int64_t i = 0; i < n; ++i) {
             int low = 0;
@@ -160,4 +154,9 @@ JLCM_CLONES void count_below(const float* values, std::int64_t n, const float* t
     }
 }
 
-}  // namespace jlcm::kmeans_kernel
+}  // namespace
+
+extern const KMeansKernels kmeans;
+const KMeansKernels kmeans{layer, last_boundary, count_below};
+
+}  // namespace jlcm::JLCM_ISA

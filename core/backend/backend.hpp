@@ -50,8 +50,9 @@ enum class Binary : std::uint8_t { add, multiply, silu_multiply };  ///< silu_mu
 
 /// Per-token figures of a prediction against its target, and against another model's prediction.
 struct TokenScores {
-    std::vector<float> nll;  ///< -log p(target), nats; 0 where the target is negative
-    std::vector<float> kl;   ///< KL(reference || model), nats; empty without a reference
+    std::vector<float> nll;            ///< -log p(target), nats; 0 where the target is negative
+    std::vector<float> reference_nll;  ///< the reference's -log p(target); empty without a reference
+    std::vector<float> kl;             ///< KL(reference || model), nats; empty without a reference
     std::vector<std::uint8_t>
         agree;  ///< 1 where both have the same most likely token; empty without a reference
 };

@@ -10,7 +10,42 @@ namespace {
 /// Tokens of one forward: enough for products to be efficient, few enough for memory.
 constexpr std::int64_t tokens_per_step = 2048;
 
+/// The token that each position of ids [windows, context] predicts, -1 where it is not scored: a position
+/// predicts the next token of its window, the last one nothing.
+std::vector<std::int32_t> scored_targets(const Tensor& ids, const ScoringOptions& options) {
+    const std::int64_t context = options.context;
+    const std::int64_t first_scored = options.positions == Positions::all ? 1 : context / 2 + 1;
+    std::vector<std::int32_t> targets(static_cast<std::size_t>(ids.size()), -1);
+    for (std::int64_t w = 0; w < ids.rows(); ++w)
+        for (std::int64_t i = first_scored; i < context; ++i)
+            targets[static_cast<std::size_t>(w * context + i - 1)] =
+                ids.data<std::int32_t>()[w * context + i];
+    return targets;
+}
+
+/// Adds the scored tokens of consecutive windows to `windows`, one after another.
+void add_scores(const TokenScores& scores, const std::vector<std::int32_t>& targets, std::int64_t context,
+                std::span<WindowScore> windows) {
+    for (std::size_t at = 0; at < targets.size(); ++at) {
+        if (targets[at] < 0) continue;
+        WindowScore& window = windows[at / static_cast<std::size_t>(context)];
+        ++window.tokens;
+        window.nll += static_cast<double>(scores.nll[at]);
+        if (scores.kl.empty()) continue;
+        window.kl += static_cast<double>(scores.kl[at]);
+        window.agree += scores.agree[at];
+    }
+}
+
 }  // namespace
+
+WindowScore& WindowScore::operator+=(const WindowScore& other) {
+    tokens += other.tokens;
+    nll += other.nll;
+    kl += other.kl;
+    agree += other.agree;
+    return *this;
+}
 
 BoundModel::BoundModel(const WeightSource& source, DType compute, Backend& backend)
     : executor_(source.graph(), backend, compute),
@@ -26,19 +61,19 @@ Tensor BoundModel::features(const Tensor& ids) const {
     return executor_.backend().convert(x.reshape({ids.size(), x.shape().back()}), head_.dtype());
 }
 
-std::vector<WindowScore> score_windows(
-    const BoundModel& model, const BoundModel* original, std::span<const std::int32_t> tokens,
-    const ScoringOptions& options, std::int64_t limit, Backend& backend,
-    const std::function<void(std::int64_t, std::int64_t, const WindowScore&)>& progress) {
+std::vector<std::vector<WindowScore>> score_windows(const std::vector<const BoundModel*>& models,
+                                                    std::span<const std::int32_t> tokens,
+                                                    const ScoringOptions& options, std::int64_t limit,
+                                                    const ScoringProgress& progress) {
     const std::int64_t context = options.context;
     require(context >= 2, "a context of {} tokens predicts nothing; it must be at least 2", context);
     const auto available = static_cast<std::int64_t>(tokens.size()) / context;
     const std::int64_t windows = limit > 0 ? std::min(limit, available) : available;
     require(windows > 0, "the text has {} tokens, fewer than one window of {}", tokens.size(), context);
-    const std::int64_t first_scored = options.positions == Positions::all ? 1 : context / 2 + 1;
 
-    std::vector<WindowScore> scores(static_cast<std::size_t>(windows));
-    WindowScore total;
+    std::vector<std::vector<WindowScore>> scores(models.size(),
+                                                 std::vector<WindowScore>(static_cast<std::size_t>(windows)));
+    WindowScore last_total;
     const std::int64_t batch = std::max<std::int64_t>(1, tokens_per_step / context);
     for (std::int64_t begin = 0; begin < windows; begin += batch) {
         throw_if_interrupted();
@@ -46,36 +81,28 @@ std::vector<WindowScore> score_windows(
         Tensor ids = Tensor::from<std::int32_t>({count, context},
                                                 tokens.subspan(static_cast<std::size_t>(begin * context),
                                                                static_cast<std::size_t>(count * context)));
-        // A position predicts the next token of its window; the last one predicts nothing.
-        std::vector<std::int32_t> targets(static_cast<std::size_t>(count * context), -1);
-        for (std::int64_t w = 0; w < count; ++w) {
-            for (std::int64_t i = first_scored; i < context; ++i)
-                targets[static_cast<std::size_t>(w * context + i - 1)] =
-                    ids.data<std::int32_t>()[w * context + i];
-            if (options.bos >= 0) ids.data<std::int32_t>()[w * context] = options.bos;
-        }
-        const Tensor features = model.features(ids);
-        const Tensor reference = original != nullptr ? original->features(ids) : Tensor();
-        const TokenScores token_scores =
-            backend.score_tokens(features, model.head(), targets, original != nullptr ? &reference : nullptr,
-                                 original != nullptr ? &original->head() : nullptr);
-        for (std::int64_t w = 0; w < count; ++w) {
-            WindowScore& score = scores[static_cast<std::size_t>(begin + w)];
-            for (std::int64_t i = 0; i < context; ++i) {
-                const auto at = static_cast<std::size_t>(w * context + i);
-                if (targets[at] < 0) continue;
-                ++score.tokens;
-                score.nll += static_cast<double>(token_scores.nll[at]);
-                if (original == nullptr) continue;
-                score.kl += static_cast<double>(token_scores.kl[at]);
-                score.agree += token_scores.agree[at];
+        const std::vector<std::int32_t> targets = scored_targets(ids, options);
+        if (options.bos >= 0)
+            for (std::int64_t w = 0; w < count; ++w) ids.data<std::int32_t>()[w * context] = options.bos;
+
+        const BoundModel& original = *models.front();
+        const Tensor reference = original.features(ids);
+        const auto first = static_cast<std::size_t>(begin);
+        if (models.size() == 1)
+            add_scores(original.backend().score_tokens(reference, original.head(), targets, nullptr, nullptr),
+                       targets, context, std::span(scores[0]).subspan(first));
+        for (std::size_t m = 1; m < models.size(); ++m) {
+            const TokenScores each = original.backend().score_tokens(
+                models[m]->features(ids), models[m]->head(), targets, &reference, &original.head());
+            add_scores(each, targets, context, std::span(scores[m]).subspan(first));
+            if (m == 1) {
+                const TokenScores own{.nll = each.reference_nll, .reference_nll = {}, .kl = {}, .agree = {}};
+                add_scores(own, targets, context, std::span(scores[0]).subspan(first));
             }
-            total.tokens += score.tokens;
-            total.nll += score.nll;
-            total.kl += score.kl;
-            total.agree += score.agree;
         }
-        if (progress) progress(begin + count, windows, total);
+        for (std::int64_t w = begin; w < begin + count; ++w)
+            last_total += scores.back()[static_cast<std::size_t>(w)];
+        if (progress) progress(begin + count, windows, last_total);
     }
     return scores;
 }

@@ -5,6 +5,8 @@
 #include "core/model/model.hpp"
 
 #include <functional>
+#include <span>
+#include <vector>
 
 namespace jlcm {
 
@@ -15,6 +17,7 @@ class BoundModel {
     /// The final norm's output for ids [sequences, length]: [sequences * length, width] in the compute type.
     [[nodiscard]] Tensor features(const Tensor& ids) const;
     [[nodiscard]] const Tensor& head() const { return head_; }
+    [[nodiscard]] Backend& backend() const { return executor_.backend(); }
 
   private:
     Executor executor_;
@@ -28,6 +31,8 @@ struct WindowScore {
     double nll = 0;           ///< sum, nats
     double kl = 0;            ///< sum of KL(original || model), nats; 0 without an original
     std::int64_t agree = 0;   ///< positions where both predict the same token
+
+    WindowScore& operator+=(const WindowScore& other);
 };
 
 enum class Positions : std::uint8_t {
@@ -42,12 +47,14 @@ struct ScoringOptions {
     std::int32_t bos = -1;
 };
 
-/// Scores windows of `tokens` one after another, without overlap and as far as they fit, at most
-/// `limit` of them (0: all). `original` may be null. `progress(done, total, score so far)` is called after
-/// each step.
-[[nodiscard]] std::vector<WindowScore> score_windows(
-    const BoundModel& model, const BoundModel* original, std::span<const std::int32_t> tokens,
-    const ScoringOptions& options, std::int64_t limit, Backend& backend,
-    const std::function<void(std::int64_t, std::int64_t, const WindowScore&)>& progress = {});
+/// Called after each step with the scores of the last model so far.
+using ScoringProgress = std::function<void(std::int64_t done, std::int64_t windows, const WindowScore&)>;
+
+/// Scores windows of `tokens` one after another, without overlap and as far as they fit, at most `limit` of
+/// them (0: all), for each of `models` (at least one). The first is the original, which KL and agreement of
+/// the others refer to. Returns [model][window].
+[[nodiscard]] std::vector<std::vector<WindowScore>> score_windows(
+    const std::vector<const BoundModel*>& models, std::span<const std::int32_t> tokens,
+    const ScoringOptions& options, std::int64_t limit, const ScoringProgress& progress = {});
 
 }  // namespace jlcm

@@ -51,6 +51,7 @@ TokenScores score_tokens(const Tensor& features, const Tensor& head, std::span<c
     TokenScores scores;
     scores.nll.resize(targets.size());
     if (reference != nullptr) {
+        scores.reference_nll.resize(targets.size());
         scores.kl.resize(targets.size());
         scores.agree.resize(targets.size());
     }
@@ -61,6 +62,7 @@ TokenScores score_tokens(const Tensor& features, const Tensor& head, std::span<c
         std::vector<LogitSums> reference_sums(reference != nullptr ? rows : 0);
         std::vector<double> difference(reference_sums.size(), 0.0);
         std::vector<float> target_logit(rows, 0.0F);
+        std::vector<float> reference_target_logit(reference_sums.size(), 0.0F);
         const Tensor tile = features.slice(begin, end);
         const Tensor reference_tile = reference != nullptr ? reference->slice(begin, end) : Tensor();
         for (std::int64_t first = 0; first < vocabulary; first += vocabulary_tile) {
@@ -82,7 +84,11 @@ TokenScores score_tokens(const Tensor& features, const Tensor& head, std::span<c
                     kernels.add_logits(count, first, line, &sums[r]);
                 }
                 const std::int64_t target = targets[static_cast<std::size_t>(begin) + r];
-                if (target >= first && target < first + count) target_logit[r] = line[target - first];
+                if (target < first || target >= first + count) continue;
+                target_logit[r] = line[target - first];
+                if (reference != nullptr)
+                    reference_target_logit[r] =
+                        reference_logits[static_cast<std::int64_t>(r) * count + target - first];
             }
         }
         for (std::size_t r = 0; r < rows; ++r) {
@@ -93,6 +99,9 @@ TokenScores score_tokens(const Tensor& features, const Tensor& head, std::span<c
                 scores.nll[token] =
                     static_cast<float>(log_sum(sums[r]) - static_cast<double>(target_logit[r]));
             if (reference == nullptr) continue;
+            if (targets[token] >= 0)
+                scores.reference_nll[token] = static_cast<float>(
+                    log_sum(reference_sums[r]) - static_cast<double>(reference_target_logit[r]));
             // sum p_t (t - s) - log_sum(t) + log_sum(s)
             const double gap = difference[r] / reference_sums[r].exponentials;
             scores.kl[token] =

@@ -1,0 +1,153 @@
+// jlcm-eval: figures of any model or artifact, with their protocol.
+
+#include "core/base/error.hpp"
+#include "core/base/files.hpp"
+#include "core/base/interrupt.hpp"
+#include "core/base/log.hpp"
+#include "core/base/parallel.hpp"
+#include "core/experiment/artifact_model.hpp"
+#include "core/experiment/program.hpp"
+#include "core/experiment/result.hpp"
+#include "core/experiment/run.hpp"
+#include "core/plugin/library.hpp"
+#include "core/report/run_table.hpp"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+namespace {
+
+using namespace jlcm;
+
+constexpr const char* examples = R"(Examples:
+  jlcm-eval smollm2-135m-instruct --dataset wikitext-2-raw-test --windows 20
+  jlcm-eval runs/X/artifact.safetensors --original smollm2-135m-instruct --dataset wikitext-2-raw-test --windows 20
+  jlcm-eval model.gguf --dataset my.txt --context 512 --positions second_half --json figures.json
+
+MODEL is a GGUF file, a Hugging Face folder, an artifact (*.safetensors) or the name of a known model. With
+--original, KL divergence and top-1 agreement to that model are measured in the same pass.
+jlcm-run --describe evaluation.perplexity tells all options that --set takes.)";
+
+struct Arguments {
+    std::string model;
+    std::string original;
+    std::string task = "perplexity";
+    std::string dataset;
+    std::vector<std::string> sets;
+    std::vector<std::string> data_path;
+    std::vector<std::string> libraries;
+    std::string context;
+    std::string windows;
+    std::string positions;
+    bool bos = false;
+    Compute compute = Compute::automatic;
+    std::string json_file;
+    int threads = 0;
+};
+
+/// The evaluation that the arguments describe.
+Choice<Evaluation> choice_of(const Arguments& given) {
+    Problems problems;
+    Config config = Config::map();
+    config.origin = {"arguments", 0, 0};
+    const auto set = [&](const std::string& key, const std::string& value) {
+        if (!value.empty()) apply_set(config, key + "=" + value, problems);
+    };
+    set("type", given.task);
+    set("dataset", given.dataset);
+    set("context", given.context);
+    set("windows", given.windows);
+    set("positions", given.positions);
+    set("bos", given.bos ? "true" : "");
+    for (const std::string& assignment : given.sets) apply_set(config, assignment, problems);
+    Choice<Evaluation> choice;
+    choice.decode(config, problems);
+    problems.throw_if_any();
+    return choice;
+}
+
+nlohmann::json evaluate(const Arguments& given) {
+    const auto choice = choice_of(given);
+    Backend& backend = cpu_backend();
+    const DType compute = compute_type(given.compute, backend);
+    const OpenedModel model = open_model(given.model);
+    std::optional<OpenedModel> original;
+    if (!given.original.empty()) original.emplace(open_model(given.original));
+    require(!original || original->tokenizer->vocabulary_size() == model.tokenizer->vocabulary_size(),
+            "{} and {} have different vocabularies and cannot be compared", given.original, given.model);
+
+    std::vector<std::string> names;
+    std::vector<BoundModel> bound;
+    bound.reserve(2);
+    if (original) {
+        names.emplace_back("original");
+        bound.emplace_back(*original->weights, compute, backend);
+    }
+    names.emplace_back("compressed");
+    bound.emplace_back(*model.weights, compute, backend);
+    EvaluatedModels models{{}, *model.tokenizer, model.max_positions};
+    for (const BoundModel& each : bound) models.models.push_back(&each);
+    const auto result = choice.make()->evaluate(models, data_directories(given.data_path));
+
+    auto record = evaluation_record(choice.name(), result, names);
+    record["compute"] = name_of(compute);
+    record["model"] = {{"source", given.model}, {"description", model.description}, {"sha256", model.sha256}};
+    if (original)
+        record["original_model"] = {
+            {"source", given.original}, {"description", original->description}, {"sha256", original->sha256}};
+    return record;
+}
+
+int run(int argc, char** argv) {
+    CLI::App app{"Evaluates a model or a compressed artifact."};
+    app.footer(examples);
+    Arguments given;
+    app.add_option("model", given.model, "What is evaluated")->required()->type_name("MODEL");
+    app.add_option("--original", given.original, "Compare with this model")->type_name("MODEL");
+    app.add_option("--task", given.task, "The evaluation")->capture_default_str()->type_name("NAME");
+    app.add_option("--dataset", given.dataset, "The text: a dataset's name, YAML, or a .txt file")
+        ->type_name("DATASET");
+    app.add_option("--context", given.context, "Tokens of a window")->type_name("N");
+    app.add_option("--windows", given.windows, "How many windows; all where it is not given")->type_name("N");
+    app.add_option("--positions", given.positions, "all or second_half")->type_name("WHICH");
+    app.add_flag("--bos", given.bos, "Begin each window with the beginning-of-text token");
+    app.add_option("--set", given.sets, "Any option of the task: key=value; may be repeated")
+        ->type_name("KEY=VALUE")
+        ->allow_extra_args(false);
+    app.add_option("--compute", given.compute, "auto, float32 or bfloat16")
+        ->transform(CLI::CheckedTransformer(std::map<std::string, Compute>{
+            {"auto", Compute::automatic}, {"float32", Compute::float32}, {"bfloat16", Compute::bfloat16}}));
+    app.add_option("--data", given.data_path, "A directory with texts, before JLCM_DATA and the cache")
+        ->type_name("DIR")
+        ->allow_extra_args(false);
+    app.add_option("--plugin", given.libraries, "Load this shared plugin first (this runs its code)")
+        ->type_name("FILE.so")
+        ->allow_extra_args(false);
+    app.add_option("--json", given.json_file, "Also write the record, as in result.json, to this file")
+        ->type_name("FILE");
+    app.add_option("--threads", given.threads, "Threads; all cores where it is not given")
+        ->check(CLI::Range(1, 4096))
+        ->type_name("N");
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        return app.exit(error) == 0 ? 0 : static_cast<int>(ErrorKind::input);
+    }
+    if (given.threads > 0) set_thread_count(given.threads);
+    for (const auto& library : given.libraries) load_plugin_library(library);
+    const auto record = evaluate(given);
+    if (!given.json_file.empty()) write_file(given.json_file, record.dump(2) + '\n');
+    fmt::print("{}", evaluation_table(record));
+    return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    catch_interrupts();
+    return run_program("jlcm-eval", [&] { return run(argc, argv); });
+}

@@ -1,0 +1,115 @@
+// jlcm-run: a model to codebooks, as a spec says, from loading to the table of results.
+
+#include "core/base/error.hpp"
+#include "core/base/interrupt.hpp"
+#include "core/base/log.hpp"
+#include "core/base/parallel.hpp"
+#include "core/experiment/dry_run.hpp"
+#include "core/experiment/program.hpp"
+#include "core/experiment/run.hpp"
+#include "core/plugin/catalog.hpp"
+#include "core/plugin/load.hpp"
+#include "core/report/run_table.hpp"
+
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+namespace {
+
+using namespace jlcm;
+
+constexpr const char* examples = R"(Examples:
+  jlcm-run configs/llama_2bit.yaml
+  jlcm-run configs/llama_2bit.yaml --set compress.bits=3 --set compress.learn.steps=200
+  jlcm-run configs/llama_2bit.yaml --print-config
+  jlcm-run configs/llama_2bit.yaml --dry-run
+  jlcm-run --list estimator
+  jlcm-run --describe solver.lnq
+
+A run has a directory NAME-HASH under --out: spec.yaml (all values), log.txt, metrics.jsonl (one line a step),
+result.json, artifact.safetensors (the compressed model). A run that was stopped, by Ctrl-C or otherwise, goes on
+with the same command and ends in the same bytes; a finished one only shows its table.
+
+Exit codes: 0 done, 1 internal error, 2 bad input, 3 the machine refused (disk, memory), 130 interrupted.)";
+
+struct Arguments {
+    std::string spec;
+    std::vector<std::string> sets;
+    std::string out = "runs";
+    bool print_config = false;
+    bool dry_run = false;
+    std::string kind;
+    std::string what;
+    int threads = 0;
+    std::string log_level = "info";
+};
+
+int run(int argc, char** argv) {
+    CLI::App app{"Compresses a model with codebooks and mappings, as a spec (YAML) says."};
+    app.footer(examples);
+    Arguments given;
+    app.add_option("spec", given.spec, "The spec, e.g. configs/llama_2bit.yaml")->type_name("SPEC");
+    app.add_option("--set", given.sets, "Set a value of the spec: a.b=value; may be repeated")
+        ->type_name("KEY=VALUE")
+        ->allow_extra_args(false);
+    app.add_option("--out", given.out, "Where run directories are made")
+        ->type_name("DIR")
+        ->capture_default_str();
+    app.add_flag("--print-config", given.print_config,
+                 "Print the resolved spec with where each value came from, and stop");
+    app.add_flag("--dry-run", given.dry_run,
+                 "Print what would be done: weights, groups, bytes, memory and time, and stop");
+    auto* list = app.add_option("--list", given.kind, "List all plugins, or those of one kind, and stop");
+    list->expected(0, 1)->type_name("KIND");
+    app.add_option("--describe", given.what,
+                   "Describe a plugin (estimator.nearest), a kind or a section (run), and stop")
+        ->type_name("WHAT");
+    app.add_option("--threads", given.threads, "Threads; all cores where it is not given")
+        ->check(CLI::Range(1, 4096))
+        ->type_name("N");
+    app.add_option("--log-level", given.log_level, "How much is said: debug, info or warning")
+        ->check(CLI::IsMember({"debug", "info", "warning"}))
+        ->capture_default_str();
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        return app.exit(error) == 0 ? 0 : static_cast<int>(ErrorKind::input);
+    }
+
+    set_log_level(given.log_level == "debug"  ? LogLevel::debug
+                  : given.log_level == "info" ? LogLevel::info
+                                              : LogLevel::warning);
+    if (given.threads > 0) set_thread_count(given.threads);
+    if (list->count() > 0) {
+        fmt::print("{}", list_plugins(given.kind));
+        return 0;
+    }
+    if (!given.what.empty()) {
+        fmt::print("{}", describe(given.what));
+        return 0;
+    }
+    require(!given.spec.empty(), "no spec given; jlcm-run --help shows examples");
+    const auto spec = load_spec<RunSpec>(given.spec, given.sets);
+    if (given.print_config) {
+        fmt::print("{}", to_yaml_with_origins(spec.config));
+        return 0;
+    }
+    if (given.dry_run) {
+        fmt::print("{}", dry_run(spec));
+        return 0;
+    }
+    const RunOutcome outcome = run_experiment(spec, given.out);
+    if (outcome.was_finished) log_info("this run is finished already");
+    fmt::print("{}\n{}\n", run_table(outcome.result), outcome.directory.string());
+    return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    catch_interrupts();
+    return run_program("jlcm-run", [&] { return run(argc, argv); });
+}

@@ -1,0 +1,69 @@
+#include "core/experiment/artifact_model.hpp"
+
+#include "core/base/files.hpp"
+#include "core/base/hash.hpp"
+#include "core/experiment/model_loader.hpp"
+
+namespace jlcm {
+namespace {
+
+/// A float32 tensor as a stored one; the bytes stay the tensor's.
+StoredTensor stored(const std::string& name, const Tensor& tensor) {
+    StoredTensor result;
+    result.name = name;
+    result.shape = tensor.shape();
+    result.encoding = Encoding::f32;
+    result.bytes = tensor.bytes();
+    return result;
+}
+
+}  // namespace
+
+ArtifactModel::ArtifactModel(Artifact artifact)
+    : artifact_(std::move(artifact)), graph_(build_graph(artifact_.config)) {}
+
+Artifact make_artifact(const CompressedModel& model, nlohmann::json provenance) {
+    const Checkpoint& source = model.base().checkpoint();
+    Artifact artifact;
+    artifact.tensors = source.tensors;
+    artifact.config = source.config;
+    artifact.extra = source.extra;
+    artifact.provenance = std::move(provenance);
+    artifact.tokenizer = source.tokenizer;
+    artifact.owners = source.owners;
+    for (const auto& [id, matrix] : model.matrices()) {
+        const std::string& name = model.graph().parameter(id).name;
+        artifact.matrices[name] = matrix;
+        artifact.tensors.erase(name);
+    }
+    for (const auto& [id, tensor] : model.dense()) {
+        const std::string& name = model.graph().parameter(id).name;
+        const auto owner = std::make_shared<const Tensor>(tensor);
+        artifact.tensors[name] = stored(name, *owner);
+        artifact.owners.push_back(owner);
+    }
+    return artifact;
+}
+
+bool is_artifact(const std::filesystem::path& path) {
+    return path.extension() == ".safetensors" && std::filesystem::is_regular_file(path);
+}
+
+OpenedModel open_model(const std::string& source) {
+    if (is_artifact(source)) {
+        auto model = std::make_unique<ArtifactModel>(read_artifact(source));
+        auto tokenizer = make_tokenizer(model->artifact().tokenizer);
+        const std::int64_t positions = model->artifact().config.at("max_position_embeddings");
+        std::string hash = sha256(MappedFile(source).bytes());
+        return {std::move(model), std::move(tokenizer), positions, "artifact", std::move(hash)};
+    }
+    auto model = std::make_unique<Model>(read_checkpoint(find_model(source)));
+    const Checkpoint& checkpoint = model->checkpoint();
+    auto tokenizer = make_tokenizer(checkpoint.tokenizer);
+    const std::int64_t positions = model->max_positions();
+    std::string description = checkpoint.description;
+    std::string hash = checkpoint.sha256;
+    return {std::move(model), std::move(tokenizer), positions, std::move(description), std::move(hash)};
+}
+
+}  // namespace jlcm

@@ -1,0 +1,48 @@
+#pragma once
+// Models as programs open them: a source checkpoint or a compressed artifact, ready to run.
+
+#include "core/codebook/artifact.hpp"
+#include "core/codebook/compressed_model.hpp"
+#include "core/model/model.hpp"
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+
+namespace jlcm {
+
+/// An artifact's weights behind its graph.
+class ArtifactModel final : public WeightSource {
+  public:
+    explicit ArtifactModel(Artifact artifact);
+    [[nodiscard]] const Graph& graph() const override { return graph_; }
+    [[nodiscard]] Tensor weight(ParameterId id) const override {
+        return artifact_.weights(graph_.parameter(id).name);
+    }
+    [[nodiscard]] const Artifact& artifact() const { return artifact_; }
+
+  private:
+    Artifact artifact_;
+    Graph graph_;
+};
+
+/// `model` with everything that makes it complete by itself.
+[[nodiscard]] Artifact make_artifact(const CompressedModel& model, nlohmann::json provenance);
+
+/// Whether the path is that of an artifact: a file *.safetensors.
+[[nodiscard]] bool is_artifact(const std::filesystem::path& path);
+
+/// A model or an artifact, opened to be run.
+struct OpenedModel {
+    std::unique_ptr<WeightSource> weights;
+    std::unique_ptr<Tokenizer> tokenizer;
+    std::int64_t max_positions = 0;
+    std::string description;  ///< e.g. "GGUF v3, Q4_1, F32, Q8_0", or "artifact"
+    std::string sha256;       ///< of its files
+};
+
+/// `source` as find_model takes it, or an artifact's path.
+[[nodiscard]] OpenedModel open_model(const std::string& source);
+
+}  // namespace jlcm

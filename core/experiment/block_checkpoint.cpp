@@ -1,0 +1,51 @@
+#include "core/experiment/block_checkpoint.hpp"
+
+#include "core/experiment/matrix_state.hpp"
+
+namespace jlcm {
+namespace {
+
+constexpr const char* dense_suffix = ".dense";
+constexpr const char* solver_prefix = "solver/";
+
+}  // namespace
+
+void save_block(const RunContext& run, std::size_t index, const CompressedModel& model,
+                const CompressedModel* solver_only, std::size_t metrics_begin) {
+    SavedState state{
+        .words = {{"metrics", run.metrics.since(metrics_begin)}, {"stages", run.stages.to_json().dump()}},
+        .tensors = {}};
+    const Graph& graph = model.graph();
+    for (const ParameterId id : graph.parameters_of(graph.blocks()[index].nodes)) {
+        const std::string& name = graph.parameter(id).name;
+        if (const auto found = model.matrices().find(id); found != model.matrices().end())
+            append_matrix(state, name, found->second);
+        if (const auto found = model.dense().find(id); found != model.dense().end())
+            state.tensors.push_back({name + dense_suffix, found->second});
+        if (solver_only == nullptr) continue;
+        if (const auto found = solver_only->matrices().find(id); found != solver_only->matrices().end())
+            append_matrix(state, solver_prefix + name, found->second);
+    }
+    save_state(run.files.block(index), state);
+}
+
+bool load_block(const RunContext& run, std::size_t index, const std::vector<ParameterId>& compressed,
+                CompressedModel& model, CompressedModel* solver_only) {
+    const auto state = load_state(run.files.block(index));
+    if (!state) return false;
+    const Graph& graph = model.graph();
+    for (const ParameterId id : compressed) {
+        const std::string& name = graph.parameter(id).name;
+        model.matrices()[id] = restore_matrix(*state, name);
+        if (solver_only != nullptr)
+            solver_only->matrices()[id] = restore_matrix(*state, solver_prefix + name);
+    }
+    for (const ParameterId id : graph.parameters_of(graph.blocks()[index].nodes))
+        if (Tensor dense = state->find(graph.parameter(id).name + dense_suffix); dense.defined())
+            model.dense()[id] = std::move(dense);
+    run.metrics.append(state->words.at("metrics"));
+    run.stages.restore(nlohmann::json::parse(state->words.at("stages")));
+    return true;
+}
+
+}  // namespace jlcm

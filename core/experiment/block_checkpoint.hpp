@@ -1,0 +1,20 @@
+#pragma once
+// A finished block on disk.
+
+#include "core/codebook/compressed_model.hpp"
+#include "core/experiment/run_context.hpp"
+
+namespace jlcm {
+
+/// Saves what block `index` of `model` (and of `solver_only`, may be null) was compressed to, with the run's
+/// stages so far and its metrics from `metrics_begin` on.
+void save_block(const RunContext& run, std::size_t index, const CompressedModel& model,
+                const CompressedModel* solver_only, std::size_t metrics_begin);
+
+/// Takes the block, its metrics and the stages from its checkpoint, to the same bits; false where there is
+/// none that can be used.
+[[nodiscard]] bool load_block(const RunContext& run, std::size_t index,
+                              const std::vector<ParameterId>& compressed, CompressedModel& model,
+                              CompressedModel* solver_only);
+
+}  // namespace jlcm

@@ -1,0 +1,173 @@
+#include "core/experiment/block_pass.hpp"
+
+#include "core/base/log.hpp"
+#include "core/base/rng.hpp"
+#include "core/experiment/block_checkpoint.hpp"
+#include "core/experiment/calibration.hpp"
+#include "core/experiment/training.hpp"
+
+namespace jlcm {
+namespace {
+
+class BlockPass {
+  public:
+    BlockPass(const RunContext& run, const std::map<ParameterId, MatrixPlan>& plan, CompressedModel& model,
+              CompressedModel* solver_only)
+        : run_(run),
+          plan_(plan),
+          model_(model),
+          solver_only_(solver_only),
+          executor_(model.graph(), run.backend, run.compute),
+          codebook_init_(run.spec.compress.codebook_init.make()),
+          solver_(run.spec.compress.solver.make()) {}
+
+    void compress(const Tensor& windows) {
+        const auto& blocks = model_.graph().blocks();
+        std::size_t done = 0;
+        while (done < blocks.size() &&
+               load_block(run_, done, compressed_parameters(blocks[done]), model_, solver_only_))
+            ++done;
+        if (done == blocks.size()) return;
+        begin(windows);
+        for (std::size_t b = 0; b < done; ++b) pass_on(blocks[b]);
+        Progress progress("compressing", static_cast<std::int64_t>(blocks.size()), "blocks");
+        for (std::size_t b = done; b < blocks.size(); ++b) {
+            progress.update(static_cast<std::int64_t>(b), fmt::format("block {}", b));
+            compress_block(b);
+        }
+    }
+
+  private:
+    [[nodiscard]] bool learns() const { return run_.spec.compress.learn.has_value(); }
+    [[nodiscard]] bool solver_sees(Inputs inputs) const { return run_.spec.compress.solver_inputs == inputs; }
+    [[nodiscard]] bool learner_sees(Inputs inputs) const {
+        return learns() && run_.spec.compress.learn->inputs == inputs;
+    }
+    /// The activations that some stage reads.
+    [[nodiscard]] bool needs_original() const { return learns() || solver_sees(Inputs::original); }
+    [[nodiscard]] bool needs_compressed() const {
+        return learner_sees(Inputs::compressed) || solver_sees(Inputs::compressed);
+    }
+    [[nodiscard]] std::int64_t solver_sequences() const {
+        const CalibrationOptions& options = run_.spec.calibration;
+        return options.solver_sequences.value_or(options.sequences);
+    }
+
+    /// The weights of a block that are to be compressed.
+    [[nodiscard]] std::vector<ParameterId> compressed_parameters(const Block& block) const {
+        std::vector<ParameterId> parameters;
+        for (const auto& use : model_.graph().linears(block.nodes))
+            if (plan_.contains(use.parameter)) parameters.push_back(use.parameter);
+        return parameters;
+    }
+
+    [[nodiscard]] Weights bound(const WeightSource& source, const Block& block) const {
+        Weights weights(model_.graph());
+        bind_weights(weights, source, block.nodes, run_.compute, run_.backend);
+        return weights;
+    }
+
+    void begin(const Tensor& windows) {
+        const Stages::Timer timer(run_.stages, "calibrate");
+        const Tensor first = first_activations(executor_, run_.model, windows);
+        if (needs_original()) original_ = first;
+        if (needs_compressed()) compressed_ = needs_original() ? first.clone() : first;
+    }
+
+    /// Activations through a block that is compressed already.
+    void pass_on(const Block& block) {
+        const Stages::Timer timer(run_.stages, "calibrate");
+        if (original_.defined()) advance(executor_, block, bound(run_.model, block), original_);
+        if (compressed_.defined()) advance(executor_, block, bound(model_, block), compressed_);
+    }
+
+    void compress_block(std::size_t index) {
+        const Block& block = model_.graph().blocks()[index];
+        const std::size_t metrics_begin = run_.metrics.position();
+        const bool is_last = index + 1 == model_.graph().blocks().size();
+        Tensor inputs = compressed_;
+        if (learner_sees(Inputs::original)) inputs = original_.clone();
+
+        SecondMoments moments(executor_);
+        calibrate(block, moments);
+        solve(index, block, moments);
+        if (learns()) learn(index, block, inputs);
+        inputs = Tensor();
+        if (compressed_.defined() && !is_last) {
+            const Stages::Timer timer(run_.stages, "calibrate");
+            advance(executor_, block, bound(model_, block), compressed_);
+        }
+        save_block(run_, index, model_, solver_only_, metrics_begin);
+        std::filesystem::remove(run_.files.learning(index));
+    }
+
+    /// Second moments of the inputs of the block's layers, and the original model's outputs of the block,
+    /// which take the place of its inputs.
+    void calibrate(const Block& block, SecondMoments& moments) {
+        const Stages::Timer timer(run_.stages, "calibrate");
+        const Weights weights = bound(run_.model, block);
+        const LinearObserver observer = moments.observer();
+        if (solver_sees(Inputs::compressed)) {
+            Tensor observed = compressed_.slice(0, solver_sequences()).clone();
+            advance(executor_, block, weights, observed, observer, solver_sequences());
+            if (original_.defined()) advance(executor_, block, weights, original_);
+        } else {
+            advance(executor_, block, weights, original_, observer, solver_sequences());
+        }
+    }
+
+    void solve(std::size_t index, const Block& block, const SecondMoments& moments) {
+        const Stages::Timer timer(run_.stages, "solve");
+        for (const auto& use : model_.graph().linears(block.nodes)) {
+            const auto found = plan_.find(use.parameter);
+            if (found == plan_.end()) continue;
+            const std::string& name = model_.graph().parameter(use.parameter).name;
+            const LayerProblem problem{.name = name,
+                                       .weights = run_.model.weight(use.parameter),
+                                       .hessian = moments.matrix(use.node),
+                                       .samples = moments.samples(use.node)};
+            const MatrixPlan& plan = found->second;
+            CompressedMatrix matrix =
+                codebook_init_->initialise(problem, plan.grouping.make()->group(problem, plan.bits));
+            const SolverLog log = solver_->solve(problem, matrix);
+            matrix.round_to_storage(name);
+            for (const std::string& note : log.notes) log_warning("{}: {}", name, note);
+            run_.metrics.write(
+                {{"stage", "solve"}, {"block", index}, {"weight", name}, {"objective", log.objective}});
+            if (solver_only_ != nullptr) solver_only_->matrices()[use.parameter] = matrix.clone();
+            model_.matrices()[use.parameter] = std::move(matrix);
+        }
+    }
+
+    void learn(std::size_t index, const Block& block, const Tensor& inputs) {
+        const Stages::Timer timer(run_.stages, "learn");
+        const std::uint64_t seed = Rng(run_.spec.seed, "block learning").bits(index);
+        BlockLearner learner(executor_, block, model_, inputs, original_, *run_.spec.compress.learn, seed);
+        train(learner, run_.metrics,
+              {.title = fmt::format("block {} of {}", index + 1, model_.graph().blocks().size()),
+               .labels = {{"stage", "learn"}, {"block", index}},
+               .state_file = run_.files.learning(index),
+               .checkpoint_minutes = run_.spec.checkpoint_minutes});
+    }
+
+    const RunContext& run_;
+    const std::map<ParameterId, MatrixPlan>& plan_;
+    CompressedModel& model_;
+    CompressedModel* solver_only_;
+    Executor executor_;
+    std::unique_ptr<CodebookInit> codebook_init_;
+    std::unique_ptr<Solver> solver_;
+    /// Inputs of the block that comes next, [sequences, length, width]: the original model's, and the
+    /// compressed one's. Undefined where nothing reads them.
+    Tensor original_;
+    Tensor compressed_;
+};
+
+}  // namespace
+
+void compress_blocks(const RunContext& run, const std::map<ParameterId, MatrixPlan>& plan,
+                     const Tensor& windows, CompressedModel& model, CompressedModel* solver_only) {
+    BlockPass(run, plan, model, solver_only).compress(windows);
+}
+
+}  // namespace jlcm

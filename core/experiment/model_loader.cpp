@@ -1,0 +1,30 @@
+#include "core/experiment/model_loader.hpp"
+
+#include "core/base/cache.hpp"
+#include "core/text/dataset.hpp"
+
+#include <cstdlib>
+
+namespace jlcm {
+
+namespace fs = std::filesystem;
+
+fs::path find_model(const std::string& source) {
+    std::error_code ignored;
+    if (fs::exists(source, ignored)) return source;
+    std::vector<fs::path> places{cache_directory() / "models"};
+    if (const char* assets = std::getenv("JLCM_ASSETS")) places.push_back(fs::path(assets) / "lm");
+    for (const fs::path& data : data_directories()) places.push_back((data / ".." / "lm").lexically_normal());
+    std::string listed;
+    for (const fs::path& place : places) {
+        for (const fs::path& path : {place / source, place / (source + ".gguf")})
+            if (fs::exists(path, ignored)) return path;
+        listed += fmt::format("\n  {}", place.string());
+    }
+    fail(
+        "the model {} is no file or folder, and none of that name is in these directories:{}\n"
+        "Give a path, or put it there; scripts/fetch_model.sh fetches smollm2-135m-instruct",
+        source, listed);
+}
+
+}  // namespace jlcm

@@ -1,0 +1,34 @@
+#pragma once
+// Plugin kind "model": files of a model as a checkpoint; and where named models are found.
+
+#include "core/formats/checkpoint.hpp"
+#include "core/plugin/registry.hpp"
+
+#include <filesystem>
+#include <string>
+
+namespace jlcm {
+
+class ModelLoader {
+  public:
+    ModelLoader() = default;
+    ModelLoader(const ModelLoader&) = delete;
+    ModelLoader& operator=(const ModelLoader&) = delete;
+    virtual ~ModelLoader() = default;
+
+    /// Input errors name the path and what is wrong with it.
+    [[nodiscard]] virtual Checkpoint load(const std::filesystem::path& path) const = 0;
+};
+
+template <>
+struct KindOf<ModelLoader> {
+    static constexpr std::string_view name = "model";
+    static constexpr std::string_view doc = "Reads the model that is to be compressed.";
+};
+
+/// `source` as a path where it is one; else a model of that name (a folder, or NAME.gguf) in the cache's
+/// models/, in JLCM_ASSETS/lm, or in lm/ beside a directory of JLCM_DATA. An input error says where was
+/// looked.
+[[nodiscard]] std::filesystem::path find_model(const std::string& source);
+
+}  // namespace jlcm

@@ -1,0 +1,31 @@
+#pragma once
+// Pieces of result.json (docs/result.md).
+
+#include "core/experiment/evaluation.hpp"
+#include "core/experiment/run_context.hpp"
+
+#include <filesystem>
+#include <map>
+
+#include <nlohmann/json.hpp>
+
+namespace jlcm {
+
+/// Version of result.json; grows with every change that a reader has to know.
+inline constexpr int result_version = 1;
+
+/// One record of `evaluations`. `models` name the figures: "original", "compressed", "solver_only".
+[[nodiscard]] nlohmann::json evaluation_record(const std::string& name, const EvaluationResult& result,
+                                               const std::vector<std::string>& models);
+
+/// `footprint` of a packed model, with ratios to its source.
+[[nodiscard]] nlohmann::json footprint_record(const std::filesystem::path& artifact, const Model& source,
+                                              const std::filesystem::path& source_path,
+                                              const std::vector<ParameterId>& compressed);
+
+[[nodiscard]] nlohmann::json model_record(const Model& model, const std::string& source);
+
+/// What can change a result's bytes besides its spec: versions, CPU, backend; and the number of threads.
+[[nodiscard]] nlohmann::json environment_record(const Backend& backend);
+
+}  // namespace jlcm

@@ -1,0 +1,224 @@
+#include "core/experiment/run.hpp"
+
+#include "core/base/files.hpp"
+#include "core/base/hash.hpp"
+#include "core/base/log.hpp"
+#include "core/experiment/artifact_model.hpp"
+#include "core/experiment/block_pass.hpp"
+#include "core/experiment/calibration.hpp"
+#include "core/experiment/result.hpp"
+#include "core/experiment/saved_state.hpp"
+#include "core/experiment/training.hpp"
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+
+namespace jlcm {
+namespace {
+
+using nlohmann::json;
+
+/// Everything that a run reads, and who it is.
+struct Sources {
+    std::filesystem::path model_path;
+    std::unique_ptr<Model> model;
+    CalibrationTexts texts;
+    Directories directories;
+    std::map<ParameterId, MatrixPlan> plan;
+    json identity;     ///< what its results depend on
+    std::string hash;  ///< of that
+
+    [[nodiscard]] std::vector<ParameterId> compressed() const {
+        std::vector<ParameterId> ids;
+        for (const auto& [id, matrix] : plan) ids.push_back(id);
+        return ids;
+    }
+};
+
+Sources read_sources(const Resolved<RunSpec>& spec, DType compute) {
+    const RunSpec& options = spec.value;
+    const Directories directories = data_directories(options.data_path);
+    CalibrationTexts texts = load_calibration_texts(options.calibration, directories);
+    auto evaluated = json::array();
+    for (const auto& choice : options.evaluate) evaluated.push_back(choice.make()->data(directories));
+    const auto path = find_model(options.model.source);
+    auto model = std::make_unique<Model>(options.model.loader.make()->load(path));
+    const std::int64_t longest =
+        std::max(options.calibration.length,
+                 options.compress.distill ? options.compress.distill->length.value_or(0) : std::int64_t{0});
+    require(longest <= model->max_positions(), "windows of {} tokens are beyond the model's {}", longest,
+            model->max_positions());
+    auto plan = plan_compression(model->graph(), options.compress);
+    json identity{{"spec", to_yaml(identity_of(spec.config))},
+                  {"compute", name_of(compute)},
+                  {"model_sha256", model->checkpoint().sha256},
+                  {"calibration", texts.describe()},
+                  {"evaluation", evaluated},
+                  {"result_version", result_version}};
+    std::string hash = sha256(identity.dump());
+    return {path,           std::move(model), std::move(texts),
+            directories,    std::move(plan),  std::move(identity),
+            std::move(hash)};
+}
+
+std::optional<json> finished_result(const RunFiles& files) {
+    std::error_code ignored;
+    if (!std::filesystem::exists(files.result(), ignored)) return std::nullopt;
+    try {
+        json result = json::parse(read_file(files.result()));
+        if (std::filesystem::file_size(files.artifact()) == result.at("footprint").at("file_bytes"))
+            return result;
+    } catch (const std::exception&) {
+        log_warning("{} is damaged or its artifact is gone: the run is done again", files.result().string());
+    }
+    return std::nullopt;
+}
+
+/// Learns the whole model on the original's predictions.
+void distill(const RunContext& run, const Tensor& windows, CompressedModel& model) {
+    const Stages::Timer timer(run.stages, "distill");
+    Distiller distiller(model, windows, *run.spec.compress.distill, run.compute, run.backend);
+    train(distiller, run.metrics,
+          {.title = "distilling",
+           .labels = {{"stage", "distill"}},
+           .state_file = run.files.distillation(),
+           .checkpoint_minutes = run.spec.checkpoint_minutes});
+}
+
+std::string file_hash(const std::filesystem::path& path) {
+    return sha256(MappedFile(path).bytes());
+}
+
+/// Whether an earlier process packed the artifact; its metrics and stages are taken up then.
+bool was_packed(const RunContext& run) {
+    const auto state = load_state(run.files.packed());
+    if (!state || !std::filesystem::exists(run.files.artifact()) ||
+        file_hash(run.files.artifact()) != state->words.at("artifact_sha256"))
+        return false;
+    run.metrics.append(state->words.at("metrics"));
+    run.stages.restore(json::parse(state->words.at("stages")));
+    return true;
+}
+
+void pack(const RunContext& run, const Sources& sources, const CompressedModel& model,
+          std::size_t metrics_begin) {
+    {
+        const Stages::Timer timer(run.stages, "pack");
+        write_artifact(run.files.artifact(),
+                       make_artifact(model, {{"identity", sources.identity}, {"sha256", sources.hash}}));
+    }
+    save_state(run.files.packed(), {.words = {{"artifact_sha256", file_hash(run.files.artifact())},
+                                              {"metrics", run.metrics.since(metrics_begin)},
+                                              {"stages", run.stages.to_json().dump()}},
+                                    .tensors = {}});
+}
+
+/// Compresses into the artifact's file; `solver_only` (may be null) receives the solver's matrices.
+void compress(const RunContext& run, const Sources& sources, CompressedModel* solver_only) {
+    CompressedModel model(*sources.model);
+    CalibrationWindows windows;
+    {
+        const Stages::Timer timer(run.stages, "load");
+        windows = draw_windows(run.spec, sources.texts, sources.model->tokenizer());
+        log_info("{} windows of {} tokens, {} distinct tokens in all", windows.calibration.rows(),
+                 windows.calibration.cols(), windows.distinct_tokens);
+    }
+    compress_blocks(run, sources.plan, windows.calibration, model, solver_only);
+    if (was_packed(run)) return;
+    const std::size_t metrics_begin = run.metrics.position();
+    if (run.spec.compress.distill) distill(run, windows.distillation, model);
+    pack(run, sources, model, metrics_begin);
+}
+
+/// Evaluates the packed model as it is read back.
+json evaluate(const RunContext& run, const Sources& sources, const CompressedModel* solver_only) {
+    const Stages::Timer timer(run.stages, "evaluate");
+    if (run.spec.evaluate.empty()) return json::array();
+    const ArtifactModel packed(read_artifact(run.files.artifact()));
+    std::vector<std::string> names{"original"};
+    std::vector<BoundModel> bound;
+    bound.reserve(3);
+    bound.emplace_back(*sources.model, run.compute, run.backend);
+    if (solver_only != nullptr) {
+        names.emplace_back("solver_only");
+        bound.emplace_back(*solver_only, run.compute, run.backend);
+    }
+    names.emplace_back("compressed");
+    bound.emplace_back(packed, run.compute, run.backend);
+    EvaluatedModels models{{}, sources.model->tokenizer(), sources.model->max_positions()};
+    for (const BoundModel& each : bound) models.models.push_back(&each);
+    auto records = json::array();
+    for (const auto& choice : run.spec.evaluate)
+        records.push_back(
+            evaluation_record(choice.name(), choice.make()->evaluate(models, sources.directories), names));
+    return records;
+}
+
+json make_result(const RunContext& run, const Sources& sources, const json& evaluations) {
+    const CompressOptions& compress = run.spec.compress;
+    return {{"version", result_version},
+            {"name", run.spec.name},
+            {"hash", sources.hash},
+            {"identity", sources.identity},
+            {"seed", run.spec.seed},
+            {"compute", name_of(run.compute)},
+            {"model", model_record(*sources.model, run.spec.model.source)},
+            {"method",
+             {{"solver", compress.solver.name()},
+              {"solver_inputs", compress.solver_inputs == Inputs::original ? "original" : "compressed"},
+              {"learned", compress.learn.has_value()},
+              {"distilled", compress.distill.has_value()}}},
+            {"footprint", footprint_record(run.files.artifact(), *sources.model, sources.model_path,
+                                           sources.compressed())},
+            {"artifact_sha256", file_hash(run.files.artifact())},
+            {"evaluations", evaluations},
+            {"stages", run.stages.to_json()},
+            {"environment", environment_record(run.backend)}};
+}
+
+}  // namespace
+
+DType compute_type(Compute compute, const Backend& backend) {
+    if (compute == Compute::automatic) return backend.has_bfloat16() ? DType::bf16 : DType::f32;
+    require(compute == Compute::float32 || backend.has_bfloat16(),
+            "compute: bfloat16, but this machine ({}) has no unit for it; use auto or float32",
+            backend.describe());
+    return compute == Compute::float32 ? DType::f32 : DType::bf16;
+}
+
+RunOutcome run_experiment(const Resolved<RunSpec>& spec, const std::filesystem::path& out) {
+    Backend& backend = cpu_backend();
+    const DType compute = compute_type(spec.value.compute, backend);
+    Stages stages;
+    std::optional<Sources> sources;
+    {
+        const Stages::Timer timer(stages, "load");
+        sources.emplace(read_sources(spec, compute));
+    }
+    const RunFiles files{out / fmt::format("{}-{}", spec.value.name, sources->hash.substr(0, 12))};
+    if (auto result = finished_result(files)) return {files.directory, std::move(*result), true};
+
+    std::filesystem::create_directories(files.checkpoints());
+    const RunLock lock(files.lock());
+    set_log_file(files.log());
+    write_file(files.spec(), to_yaml(spec.config));
+    Metrics metrics(files.metrics());
+    const RunContext run{spec.value, *sources->model, backend, compute, files, metrics, stages};
+    log_info("{}: {} ({})", files.directory.string(), spec.value.model.source,
+             sources->model->checkpoint().description);
+
+    const CompressOptions& options = spec.value.compress;
+    const bool compares = options.compare_with_solver && (options.learn || options.distill);
+    std::optional<CompressedModel> solver_only;
+    if (compares) solver_only.emplace(*sources->model);
+    compress(run, *sources, compares ? &*solver_only : nullptr);
+    const json evaluations = evaluate(run, *sources, compares ? &*solver_only : nullptr);
+    json result = make_result(run, *sources, evaluations);
+    write_file(files.result(), result.dump(2) + '\n');
+    std::filesystem::remove_all(files.checkpoints());
+    set_log_file({});
+    return {files.directory, std::move(result), false};
+}
+
+}  // namespace jlcm

@@ -1,0 +1,29 @@
+#pragma once
+// A run from its spec to its result: load, compress block by block, distill, pack, evaluate what was packed.
+
+#include "core/experiment/run_spec.hpp"
+#include "core/spec/resolve.hpp"
+
+#include <filesystem>
+
+#include <nlohmann/json.hpp>
+
+namespace jlcm {
+
+struct RunOutcome {
+    std::filesystem::path directory;
+    nlohmann::json result;      ///< result.json (docs/result.md)
+    bool was_finished = false;  ///< an earlier run had done it all
+};
+
+/// Runs the spec in the directory NAME-HASH of `out`, HASH being that of the resolved spec, the model's
+/// content and the texts'. A run that was stopped goes on where it was saved and ends in the same bytes; a
+/// finished one is recognised. Errors: everything that a user can get wrong, as input errors; `interrupted`
+/// with the state saved.
+[[nodiscard]] RunOutcome run_experiment(const Resolved<RunSpec>& spec, const std::filesystem::path& out);
+
+/// The type that `compute` means on this machine; an input error where it has no bfloat16 unit and that was
+/// asked for.
+[[nodiscard]] DType compute_type(Compute compute, const Backend& backend);
+
+}  // namespace jlcm

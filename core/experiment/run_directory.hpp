@@ -1,0 +1,66 @@
+#pragma once
+// The directory of a run: what is in it, who may work in it, and its metrics file.
+
+#include <cstddef>
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include <nlohmann/json.hpp>
+
+namespace jlcm {
+
+/// metrics.jsonl: one JSON object a line. Made anew by every process that works on a run: what was saved with
+/// the states that it takes up is put back, so that a resumed run ends in the same file.
+class Metrics {
+  public:
+    explicit Metrics(const std::filesystem::path& path);
+
+    void write(const nlohmann::json& record) { append(record.dump() + '\n'); }
+    /// Lines that were written before.
+    void append(const std::string& lines);
+    [[nodiscard]] std::size_t position() const { return text_.size(); }
+    /// The lines from a position on.
+    [[nodiscard]] std::string since(std::size_t position) const { return text_.substr(position); }
+
+  private:
+    std::filesystem::path path_;
+    std::ofstream file_;
+    std::string text_;
+};
+
+/// Held by the one process that works in a run's directory; the system frees it when that process ends,
+/// however it ends.
+class RunLock {
+  public:
+    /// An input error where another process holds it.
+    explicit RunLock(const std::filesystem::path& path);
+    RunLock(const RunLock&) = delete;
+    RunLock& operator=(const RunLock&) = delete;
+    ~RunLock();
+
+  private:
+    int descriptor_ = -1;
+};
+
+/// The files of a run.
+struct RunFiles {
+    std::filesystem::path directory;
+
+    [[nodiscard]] std::filesystem::path spec() const { return directory / "spec.yaml"; }
+    [[nodiscard]] std::filesystem::path log() const { return directory / "log.txt"; }
+    [[nodiscard]] std::filesystem::path lock() const { return directory / "lock"; }
+    [[nodiscard]] std::filesystem::path metrics() const { return directory / "metrics.jsonl"; }
+    [[nodiscard]] std::filesystem::path result() const { return directory / "result.json"; }
+    [[nodiscard]] std::filesystem::path artifact() const { return directory / "artifact.safetensors"; }
+    [[nodiscard]] std::filesystem::path checkpoints() const { return directory / "checkpoints"; }
+    /// A finished block.
+    [[nodiscard]] std::filesystem::path block(std::size_t index) const;
+    /// A block under way, and the distillation.
+    [[nodiscard]] std::filesystem::path learning(std::size_t index) const;
+    [[nodiscard]] std::filesystem::path distillation() const { return checkpoints() / "distillation"; }
+    /// Says that the artifact is done.
+    [[nodiscard]] std::filesystem::path packed() const { return checkpoints() / "packed"; }
+};
+
+}  // namespace jlcm

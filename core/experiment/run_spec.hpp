@@ -1,0 +1,119 @@
+#pragma once
+// What jlcm-run takes. Every key is documented where it is declared (run_spec.cpp).
+
+#include "core/codebook/codebook_init.hpp"
+#include "core/codebook/grouping.hpp"
+#include "core/codebook/solver.hpp"
+#include "core/experiment/evaluation.hpp"
+#include "core/experiment/model_loader.hpp"
+#include "core/learn/block_learner.hpp"
+#include "core/learn/distiller.hpp"
+#include "core/plugin/choice.hpp"
+#include "core/text/dataset.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace jlcm {
+
+enum class Compute : std::uint8_t { automatic, float32, bfloat16 };
+inline EnumNames<Compute> enum_names(Compute /*tag*/) {
+    return {{Compute::automatic, "auto", "bfloat16 where the CPU multiplies it in hardware, else float32"},
+            {Compute::float32, "float32"},
+            {Compute::bfloat16, "bfloat16", "products of bfloat16 inputs, summed in float32"}};
+}
+
+/// Whose activations a stage looks at.
+enum class Inputs : std::uint8_t { original, compressed };
+inline EnumNames<Inputs> enum_names(Inputs /*tag*/) {
+    return {{Inputs::original, "original", "what the original model feeds the block"},
+            {Inputs::compressed, "compressed", "what the blocks compressed so far feed it"}};
+}
+
+enum class Objective : std::uint8_t { block };
+inline EnumNames<Objective> enum_names(Objective /*tag*/) {
+    return {{Objective::block, "block", "squared error of the block's output"}};
+}
+
+struct ModelOptions {
+    Choice<ModelLoader> loader{"auto"};
+    std::string source;
+    void fields(Fields& v);
+};
+
+struct CalibrationOptions {
+    std::vector<DatasetChoice> dataset;
+    std::vector<double> shares;
+    std::int64_t sequences = 200;
+    std::int64_t length = 256;
+    std::optional<std::int64_t> solver_sequences;
+    void fields(Fields& v);
+    void validate(Problems& problems) const;
+};
+
+/// Which weights an override is for: those that fit every condition given.
+struct Match {
+    std::vector<std::string> role;
+    std::vector<std::string> name;
+    std::vector<std::int64_t> blocks;
+    std::int64_t first_blocks = 0;
+    std::int64_t last_blocks = 0;
+    void fields(Fields& v);
+    void validate(Problems& problems) const;
+};
+
+struct Override {
+    Match match;
+    std::optional<int> bits;
+    std::optional<Choice<Grouping>> grouping;
+    bool exclude = false;
+    void fields(Fields& v);
+    void validate(Problems& problems) const;
+};
+
+struct LearnOptions : BlockLearningOptions {
+    Objective objective = Objective::block;
+    Inputs inputs = Inputs::compressed;
+    void fields(Fields& v);
+};
+
+struct DistillOptions : DistillationOptions {
+    std::optional<std::int64_t> length;
+    void fields(Fields& v);
+};
+
+struct CompressOptions {
+    int bits = 2;
+    Choice<Grouping> grouping{"per_row"};
+    Choice<CodebookInit> codebook_init{"kmeans"};
+    Choice<Solver> solver{"lnq"};
+    Inputs solver_inputs = Inputs::original;
+    bool compare_with_solver = true;
+    std::optional<LearnOptions> learn;
+    std::optional<DistillOptions> distill;
+    std::vector<Override> overrides;
+    void fields(Fields& v);
+};
+
+struct RunSpec {
+    std::int64_t version = 1;
+    std::string name = "run";
+    std::uint64_t seed = 0;
+    Compute compute = Compute::automatic;
+    double checkpoint_minutes = 2;
+    std::vector<std::string> data_path;
+    std::vector<std::string> plugins;
+    ModelOptions model;
+    CalibrationOptions calibration;
+    CompressOptions compress;
+    std::vector<Choice<Evaluation>> evaluate;
+    void fields(Fields& v);
+    void validate(Problems& problems) const;
+};
+
+/// The resolved spec without what does not change a result (name, places, how often state is saved).
+[[nodiscard]] Config identity_of(Config resolved);
+
+}  // namespace jlcm

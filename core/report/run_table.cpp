@@ -1,0 +1,117 @@
+#include "core/report/run_table.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace jlcm {
+namespace {
+
+using nlohmann::json;
+using Row = std::vector<std::string>;
+
+std::string number(const json& record, const char* key, const char* format) {
+    if (!record.contains(key) || record.at(key).is_null()) return "-";
+    return fmt::format(fmt::runtime(format), record.at(key).get<double>());
+}
+
+std::string with_error(const json& model) {
+    const std::string value = number(model, "value", "{:.2f}");
+    const std::string error = number(model, "stderr", "{:.2f}");
+    return error == "-" ? value : value + " ± " + error;
+}
+
+/// Characters that a terminal shows, for UTF-8 text.
+std::size_t width_of(const std::string& text) {
+    return static_cast<std::size_t>(
+        std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
+}
+
+std::string protocol_line(const json& record) {
+    const json& protocol = record.at("protocol");
+    return fmt::format("{}: {} windows, {} tokens scored{}; text SHA-256 {}",
+                       record.at("title").get<std::string>(), protocol.at("windows").get<std::int64_t>(),
+                       protocol.at("tokens_scored").get<std::int64_t>(),
+                       protocol.at("bos").get<bool>() ? ", BOS" : ", no BOS",
+                       protocol.at("text_sha256").get<std::string>().substr(0, 12));
+}
+
+Row figures(const json& model) {
+    return {with_error(model), number(model, "kl", "{:.4f}"), number(model, "agreement", "{:.4f}")};
+}
+
+}  // namespace
+
+std::string markdown_table(const Row& header, const std::vector<Row>& rows) {
+    std::vector<std::size_t> widths;
+    for (const auto& cell : header) widths.push_back(width_of(cell));
+    for (const Row& row : rows)
+        for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], width_of(row[i]));
+    const auto line = [&](const Row& row) {
+        std::string text;
+        for (std::size_t i = 0; i < row.size(); ++i) {
+            const std::string space(widths[i] - width_of(row[i]), ' ');
+            text += i == 0 ? "| " + row[i] + space : " | " + space + row[i];
+        }
+        return text + " |\n";
+    };
+    std::string text = line(header);
+    for (std::size_t i = 0; i < widths.size(); ++i)
+        text += i == 0 ? "|" + std::string(widths[i] + 2, '-') : "|" + std::string(widths[i] + 1, '-') + ":";
+    text += "|\n";
+    for (const Row& row : rows) text += line(row);
+    return text;
+}
+
+std::string run_table(const json& result) {
+    const json& footprint = result.at("footprint");
+    const json& method = result.at("method");
+    const std::string bits = number(footprint, "linear_bits_per_weight", "{:.3f}");
+    const std::string bytes = std::to_string(footprint.at("file_bytes").get<std::int64_t>());
+    const std::string original_bits = number(footprint, "source_linear_bits_per_weight", "{:.3f}");
+    const std::string original_bytes = std::to_string(footprint.at("source_bytes").get<std::int64_t>());
+    const std::string solver = method.at("solver").get<std::string>();
+    const bool on_learned_inputs =
+        method.at("solver_inputs") == "compressed" && method.at("learned").get<bool>();
+
+    std::string text =
+        fmt::format("{}: {} ({}); its full precision is {}\n", result.at("name").get<std::string>(),
+                    result.at("model").at("name").get<std::string>(),
+                    result.at("model").at("description").get<std::string>(),
+                    result.at("model").at("full_precision").get<std::string>());
+    if (result.at("evaluations").empty())
+        text += fmt::format("\n{} bits per linear weight, {} bytes\n", bits, bytes);
+    for (const json& record : result.at("evaluations")) {
+        text += "\n" + protocol_line(record) + "\n";
+        std::vector<Row> rows;
+        const auto add = [&](const std::string& name, const std::string& row_bits,
+                             const std::string& row_bytes, const char* model) {
+            Row row{name, row_bits, row_bytes};
+            std::ranges::move(figures(record.at("models").at(model)), std::back_inserter(row));
+            rows.push_back(std::move(row));
+        };
+        add("original", original_bits, original_bytes, "original");
+        if (record.at("models").contains("solver_only"))
+            add(fmt::format("{} alone{}", solver, on_learned_inputs ? " (on learned blocks' inputs)" : ""),
+                bits, bytes, "solver_only");
+        add("this run", bits, bytes, "compressed");
+        text += markdown_table({"model", "bits per linear weight", "file bytes",
+                                record.at("metric").get<std::string>(), "KL", "agreement"},
+                               rows);
+    }
+    return text;
+}
+
+std::string evaluation_table(const json& record) {
+    std::string text = protocol_line(record) + "\n";
+    std::vector<Row> rows;
+    for (const char* model : {"original", "compressed"}) {
+        if (!record.at("models").contains(model)) continue;
+        Row row{model};
+        std::ranges::move(figures(record.at("models").at(model)), std::back_inserter(row));
+        rows.push_back(std::move(row));
+    }
+    return text + markdown_table({"model", record.at("metric").get<std::string>(), "KL", "agreement"}, rows);
+}
+
+}  // namespace jlcm

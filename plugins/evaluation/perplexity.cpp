@@ -1,0 +1,128 @@
+#include "core/base/log.hpp"
+#include "core/experiment/evaluation.hpp"
+#include "core/text/tokens.hpp"
+
+#include <cmath>
+
+namespace jlcm {
+
+inline EnumNames<Positions> enum_names(Positions /*tag*/) {
+    return {{Positions::all, "all", "every position of a window but its first"},
+            {Positions::second_half, "second_half", "targets behind the middle, as llama.cpp does"}};
+}
+
+namespace {
+
+struct PerplexityOptions {
+    DatasetChoice dataset;
+    std::int64_t context = 2048;
+    std::int64_t windows = 0;
+    Positions positions = Positions::all;
+    bool bos = false;
+
+    void fields(Fields& v) {
+        v("dataset", dataset, Doc{"The text. Its documents are taken one after the other, as one text."},
+          Required{});
+        v("context", context,
+          Doc{"Tokens of a window; windows do not overlap. Longer contexts give lower figures: never compare "
+              "across them."},
+          Range{2, 1 << 20});
+        v("windows", windows,
+          Doc{"How many windows, from the start of the text; 0: all. 20 windows of 2048 tell methods apart, "
+              "the standard error says how well."},
+          at_least(0));
+        v("positions", positions, Doc{"Which positions of a window are scored."});
+        v("bos", bos,
+          Doc{"Put the tokenizer's beginning-of-text token in place of each window's first token."});
+    }
+};
+
+/// exp of the mean negative log-likelihood. Standard error by the delta method over windows (each window is
+/// one draw: tokens of one window are not independent).
+Figures figures(const std::vector<WindowScore>& windows, bool has_reference) {
+    WindowScore total;
+    for (const WindowScore& window : windows) total += window;
+    const auto tokens = static_cast<double>(total.tokens);
+    const double mean = total.nll / tokens;
+    Figures result{.value = std::exp(mean), .standard_error = {}, .kl = {}, .agreement = {}};
+    if (const auto n = static_cast<double>(windows.size()); n > 1) {
+        double squares = 0;
+        for (const WindowScore& window : windows) {
+            const double difference = window.nll / static_cast<double>(window.tokens) - mean;
+            squares += difference * difference;
+        }
+        result.standard_error = result.value * std::sqrt(squares / (n - 1) / n);
+    }
+    if (has_reference) {
+        result.kl = total.kl / tokens;
+        result.agreement = static_cast<double>(total.agree) / tokens;
+    }
+    return result;
+}
+
+class Perplexity final : public Evaluation {
+  public:
+    using Options = PerplexityOptions;
+    explicit Perplexity(const Options& options) : options_(options), dataset_(options.dataset.make()) {}
+
+    [[nodiscard]] nlohmann::json data(const Directories& directories) const override {
+        const TextData text = dataset_->load(directories);
+        return {{"text", text.name}, {"text_sha256", text.sha256}};
+    }
+
+    [[nodiscard]] EvaluationResult evaluate(const EvaluatedModels& models,
+                                            const Directories& directories) const override {
+        require(options_.context <= models.max_positions,
+                "perplexity: a context of {} tokens is beyond the model's {}", options_.context,
+                models.max_positions);
+        const TextData text = dataset_->load(directories);
+        const TokenizedText tokens = tokenize(text, models.tokenizer);
+        const auto bos = models.tokenizer.bos();
+        require(!options_.bos || bos.has_value(),
+                "perplexity: the model's tokenizer names no beginning-of-text token; set bos: false");
+        const ScoringOptions scoring{
+            .context = options_.context, .positions = options_.positions, .bos = options_.bos ? *bos : -1};
+        std::optional<Progress> progress;
+        const auto scores = score_windows(
+            models.models, tokens.ids, scoring, options_.windows,
+            [&](std::int64_t done, std::int64_t windows, const WindowScore& sum) {
+                if (!progress) progress.emplace("perplexity", windows, "windows");
+                progress->update(done,
+                                 fmt::format("{:.2f}", std::exp(sum.nll / static_cast<double>(sum.tokens))));
+            });
+
+        EvaluationResult result{
+            .title = fmt::format("perplexity, {}, context {}{}", text.name, options_.context,
+                                 options_.positions == Positions::all ? "" : ", second half"),
+            .metric = "perplexity",
+            .protocol = {},
+            .models = {}};
+        for (std::size_t m = 0; m < scores.size(); ++m) result.models.push_back(figures(scores[m], m > 0));
+        std::int64_t scored = 0;
+        for (const WindowScore& window : scores.front()) scored += window.tokens;
+        result.protocol = {{"text", text.name},
+                           {"text_sha256", text.sha256},
+                           {"text_source", text.source},
+                           {"tokens_sha256", token_hash(tokens.ids)},
+                           {"tokens_of_text", tokens.ids.size()},
+                           {"tokenizer_sha256", models.tokenizer.hash()},
+                           {"context", options_.context},
+                           {"stride", options_.context},
+                           {"positions", options_.positions == Positions::all ? "all" : "second_half"},
+                           {"bos", options_.bos},
+                           {"windows", scores.front().size()},
+                           {"tokens_scored", scored},
+                           {"standard_error", "delta method over windows"}};
+        return result;
+    }
+
+  private:
+    PerplexityOptions options_;
+    std::unique_ptr<Dataset> dataset_;
+};
+
+const Registrar<Evaluation, Perplexity> registrar{
+    "perplexity", "Perplexity of a text, with KL divergence and top-1 agreement to the original."};
+
+}  // namespace
+}  // namespace jlcm

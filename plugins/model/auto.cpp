@@ -1,0 +1,17 @@
+#include "core/experiment/model_loader.hpp"
+
+namespace jlcm {
+namespace {
+
+class AnyLoader final : public ModelLoader {
+  public:
+    using Options = NoOptions;
+    [[nodiscard]] Checkpoint load(const std::filesystem::path& path) const override {
+        return read_checkpoint(path);
+    }
+};
+
+const Registrar<ModelLoader, AnyLoader> registrar{"auto", "A folder as Hugging Face's, a file as GGUF."};
+
+}  // namespace
+}  // namespace jlcm

@@ -1,0 +1,18 @@
+#include "core/experiment/model_loader.hpp"
+
+namespace jlcm {
+namespace {
+
+class GgufLoader final : public ModelLoader {
+  public:
+    using Options = NoOptions;
+    [[nodiscard]] Checkpoint load(const std::filesystem::path& path) const override {
+        return read_gguf_checkpoint(path);
+    }
+};
+
+const Registrar<ModelLoader, GgufLoader> registrar{"gguf", "A GGUF file of the llama architecture.",
+                                                   "ggml, docs/gguf.md"};
+
+}  // namespace
+}  // namespace jlcm

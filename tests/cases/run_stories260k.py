@@ -51,13 +51,12 @@ again = json.loads(Path("eval.json").read_text())
 for key in ("original", "compressed", "stderr", "kl", "agreement", "protocol"):
     assert again[key] == evaluation[key], (key, again[key], evaluation[key])
 
-# Exports decode to the same model: codewords are float16 values.
-call("jlcm-export", artifact, "--format", "hf", "--type", "f16", "hf")
-call("jlcm-eval", "hf", *task, "--json", "hf.json")
-assert json.loads(Path("hf.json").read_text())["compressed"] == evaluation["compressed"]
-call("jlcm-export", artifact, "--format", "hf", "--type", "f32", "hf32")
-call("jlcm-eval", "hf32", *task, "--json", "hf32.json")
-assert json.loads(Path("hf32.json").read_text())["compressed"] == evaluation["compressed"]
+# The export in float32 is the same model, that in float16 nearly (embedding and norms are rounded).
+for kind, tolerance in (("f32", 0), ("f16", 1e-3)):
+    call("jlcm-export", artifact, "--format", "hf", "--type", kind, kind)
+    call("jlcm-eval", kind, *task, "--json", f"{kind}.json")
+    exported = json.loads(Path(f"{kind}.json").read_text())["compressed"]
+    assert abs(exported / evaluation["compressed"] - 1) <= tolerance, (kind, exported, evaluation["compressed"])
 
 # Any safetensors reader opens the artifact.
 try:

@@ -9,6 +9,7 @@ namespace {
 
 struct NearestOptions {
     double rate = 0.02;
+    double margin = 0.1;
     void fields(Fields& v) {
         v("rate", rate,
           Doc{"Adam step of a weight's latent number, in units of its codebook's spacing. Higher moves more "
@@ -16,6 +17,14 @@ struct NearestOptions {
               "above 0.05 short runs do not recover.",
               "docs/method.md"},
           Range{0.0, 1.0});
+        v("margin", margin,
+          Doc{"How far inside its codeword's cell a latent number starts at least, in units of the spacing. "
+              "A solver "
+              "maps many weights to a codeword that is not their nearest; without a margin the first step "
+              "would "
+              "undo that.",
+              "docs/method.md"},
+          Range{0.0, 0.5});
     }
 };
 
@@ -45,21 +54,24 @@ class NearestLearner final : public MappingLearner {
     double rate_;
 };
 
-/// The original weight, moved into the cell of the codeword that it is mapped to.
-float start_in_cell(float weight, const float* table, int codewords, int code) {
-    const float low = code > 0 ? 0.5F * (table[code - 1] + table[code]) : weight;
-    const float high = code + 1 < codewords ? 0.5F * (table[code] + table[code + 1]) : weight;
-    // A hair inside: on the border itself the next look-up could round to the neighbour.
-    const float inset = 1e-3F * (table[codewords - 1] - table[0]);
-    if (code > 0 && weight < low + inset) return std::min(low + inset, table[code]);
-    if (code + 1 < codewords && weight > high - inset) return std::max(high - inset, table[code]);
+/// The original weight, moved into the cell of the codeword that it is mapped to, `inset` away from its
+/// borders or, in a narrow cell, to the codeword.
+float start_in_cell(float weight, const float* table, int codewords, int code, float inset) {
+    if (code > 0) {
+        const float low = 0.5F * (table[code - 1] + table[code]) + inset;
+        if (weight < low) return std::min(low, table[code]);
+    }
+    if (code + 1 < codewords) {
+        const float high = 0.5F * (table[code] + table[code + 1]) - inset;
+        if (weight > high) return std::max(high, table[code]);
+    }
     return weight;
 }
 
 class Nearest final : public Estimator {
   public:
     using Options = NearestOptions;
-    explicit Nearest(const Options& options) : rate_(options.rate) {}
+    explicit Nearest(const Options& options) : options_(options) {}
 
     std::unique_ptr<MappingLearner> start(const CompressedMatrix& matrix,
                                           const Tensor& target) const override {
@@ -68,19 +80,22 @@ class Nearest final : public Estimator {
         const CodedMatrix coded = coded_matrix(matrix, tables, row_groups);
         Tensor latent = Tensor::empty({coded.rows, coded.cols});
         for (std::int64_t i = 0; i < latent.size(); ++i) {
-            const std::int64_t table =
+            const std::int64_t group =
                 row_groups[static_cast<std::size_t>(i / coded.cols)] * coded.segments() +
                 i % coded.cols / coded.segment;
+            const float* table = coded.tables + group * coded.codewords;
+            const float spacing =
+                (table[coded.codewords - 1] - table[0]) / static_cast<float>(coded.codewords - 1);
             latent.data<float>()[i] =
-                start_in_cell(target.data<float>()[i], coded.tables + table * coded.codewords,
-                              coded.codewords, coded.codes[i]);
+                start_in_cell(target.data<float>()[i], table, coded.codewords, coded.codes[i],
+                              static_cast<float>(options_.margin) * spacing);
         }
-        return std::make_unique<NearestLearner>(std::move(latent), rate_);
+        return std::make_unique<NearestLearner>(std::move(latent), options_.rate);
     }
     double bytes_per_weight(int) const override { return 3 * sizeof(float); }
 
   private:
-    double rate_;
+    Options options_;
 };
 
 const Registrar<Estimator, Nearest> registrar{"nearest",

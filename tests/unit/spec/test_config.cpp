@@ -90,7 +90,8 @@ TEST_CASE("what is no spec is refused with its place") {
     CHECK(parsed("a: \"open\nb: 3\n") == "t.yaml:1:4: the text's quote is never closed");
     CHECK(parsed("a: &x 'it''s\n") == "t.yaml:1:4: the text's quote is never closed");
     CHECK(parsed("ü: \"ö\\\"\nb: 3\n").find("the text's quote is never closed") != std::string::npos);
-    CHECK(parsed("a: &x 'it''s'\nb: |\n  don't\nc: \"\\\"\"") == "{a: \"it's\", b: \"don't\\n\", c: \"\\\"\"}");
+    CHECK(parsed("a: &x 'it''s'\nb: |\n  don't\nc: \"\\\"\"") ==
+          "{a: \"it's\", b: \"don't\\n\", c: \"\\\"\"}");
     CHECK_THAT(parsed("\ta: 1\n"), Catch::Contains("cannot be read as YAML"));
     CHECK(parsed("a: !!int 3\n").find("t.yaml:1:4: the tag") == 0);
     CHECK(parsed("a: 1\n---\nb: 2\n").find("a second document begins") != std::string::npos);

@@ -2,16 +2,19 @@
 
 import random
 import shutil
+import signal
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent / "support"))
-from programs import STORIES, call, interrupt, kill, need_assets, run_directory
+from programs import STORIES, call, need_assets, run_directory, stopped
 
 need_assets()
-# Saves after every step, so that kills find every kind of state.
+# Saves after every step, so that kills find every kind of state: blocks under way, blocks done, distillation.
 ARGUMENTS = [STORIES, "--set", "checkpoint_minutes=0", "--set", "evaluate.0.windows=4"]
-KILLS = 12
+ARGUMENTS += ["--set", "calibration.sequences=32", "--set", "compress.learn.steps=8", "--set", "compress.distill.steps=6"]
+LINES = 35 + 5 * 8 + 6  # of the whole run's metrics
+KILLS = 8
 
 
 def fresh(out):
@@ -34,29 +37,26 @@ check("threads", "two threads")
 
 rng = random.Random(1)
 arguments = fresh("killed")
-for _ in range(KILLS):
-    kill("jlcm-run", *arguments, after=rng.uniform(0.05, 1.5))
+for lines in sorted(rng.randint(0, LINES) for _ in range(KILLS)):
+    stopped("killed", "jlcm-run", *arguments, lines=lines, with_signal=signal.SIGKILL)
 call("jlcm-run", *arguments)
 check("killed", f"{KILLS} kills")
 
 arguments = fresh("interrupted")
-code = interrupt("jlcm-run", *arguments, after=1.0)
-assert code in (0, 130), code
+for lines in (20, LINES - 3):
+    code = stopped("interrupted", "jlcm-run", *arguments, lines=lines, with_signal=signal.SIGINT)
+    assert code == 130, code
 call("jlcm-run", *arguments)
 check("interrupted", "Ctrl-C")
 
 # A checkpoint that was damaged is noticed and not used.
 arguments = fresh("damaged")
-while True:
-    kill("jlcm-run", *arguments, after=0.7)
-    checkpoints = sorted((run_directory("damaged") / "checkpoints").glob("block-*"))
-    if checkpoints or (run_directory("damaged") / "result.json").exists():
-        break
-if checkpoints:
-    data = bytearray(checkpoints[0].read_bytes())
-    data[-100] ^= 1
-    checkpoints[0].write_bytes(data)
-    _, said = call("jlcm-run", *arguments)
-    assert "damaged" in said, said
-    check("damaged", "a damaged checkpoint")
-print(f"same bytes after {KILLS} kills, an interrupt and damage, with 1 and 2 threads")
+stopped("damaged", "jlcm-run", *arguments, lines=50, with_signal=signal.SIGKILL)
+checkpoint = run_directory("damaged") / "checkpoints/block-001"
+data = bytearray(checkpoint.read_bytes())
+data[-100] ^= 1
+checkpoint.write_bytes(data)
+_, said = call("jlcm-run", *arguments)
+assert "block-001 is damaged" in said, said
+check("damaged", "a damaged checkpoint")
+print(f"same bytes after {KILLS} kills, two interrupts and damage, with 1 and 2 threads")

@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -36,23 +35,19 @@ def call(program, *arguments, code=0):
     return done.stdout, done.stderr
 
 
-def stopped(program, *arguments, after, with_signal):
-    """Runs and sends a signal after some seconds; returns the exit code (it may have ended before)."""
+def stopped(out, program, *arguments, lines, with_signal):
+    """Runs, and sends a signal once the metrics of the one run under `out` have so many lines; returns the exit code
+    (0 where the run ended before)."""
     process = subprocess.Popen(
-        command(program, *arguments), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment()
+        command(program, *arguments), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment()
     )
-    time.sleep(after)
-    process.send_signal(with_signal)
-    process.communicate()
-    return process.returncode
-
-
-def kill(program, *arguments, after):
-    return stopped(program, *arguments, after=after, with_signal=signal.SIGKILL)
-
-
-def interrupt(program, *arguments, after):
-    return stopped(program, *arguments, after=after, with_signal=signal.SIGINT)
+    while process.poll() is None:
+        metrics = list(Path(out).glob("*/metrics.jsonl"))
+        if metrics and metrics[0].read_bytes().count(b"\n") >= lines:
+            process.send_signal(with_signal)
+            break
+        time.sleep(0.002)
+    return process.wait()
 
 
 def run_directory(out):

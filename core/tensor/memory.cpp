@@ -2,6 +2,7 @@
 
 #include "core/base/error.hpp"
 
+#include <cstdint>
 #include <cstdlib>
 #include <map>
 #include <mutex>
@@ -25,15 +26,18 @@ std::size_t round_up(std::size_t bytes, std::size_t to) {
     return (bytes + to - 1) / to * to;
 }
 
+/// Blocks by size. Where keeping another one would pass the limit, blocks of the size that was asked for
+/// least recently go first: the sizes of a stage that is over.
 class Pool {
   public:
     std::byte* take(std::size_t bytes) {
         {
             const std::lock_guard lock(mutex_);
-            const auto found = free_.find(bytes);
-            if (found != free_.end() && !found->second.empty()) {
-                std::byte* block = found->second.back();
-                found->second.pop_back();
+            SizeClass& same = classes_[bytes];
+            same.last_use = ++clock_;
+            if (!same.blocks.empty()) {
+                std::byte* block = same.blocks.back();
+                same.blocks.pop_back();
                 kept_ -= bytes;
                 return block;
             }
@@ -47,38 +51,51 @@ class Pool {
     }
 
     void give(std::byte* block, std::size_t bytes) {
-        {
-            const std::lock_guard lock(mutex_);
-            if (bytes >= kept_from && kept_ + bytes <= kept_at_most) {
-                free_[bytes].push_back(block);
-                kept_ += bytes;
-                return;
-            }
+        if (bytes < kept_from || bytes > kept_at_most) {
+            std::free(block);  // NOLINT: aligned_alloc
+            return;
         }
-        std::free(block);  // NOLINT: aligned_alloc
+        const std::lock_guard lock(mutex_);
+        classes_[bytes].blocks.push_back(block);
+        kept_ += bytes;
+        while (kept_ > kept_at_most) evict();
     }
 
     void release() {
         const std::lock_guard lock(mutex_);
-        for (auto& [bytes, blocks] : free_)
-            for (std::byte* block : blocks) std::free(block);  // NOLINT: aligned_alloc
-        free_.clear();
-        kept_ = 0;
+        while (kept_ > 0) evict();
     }
 
   private:
+    struct SizeClass {
+        std::vector<std::byte*> blocks;
+        std::uint64_t last_use = 0;
+    };
+
+    void evict() {
+        auto oldest = classes_.end();
+        for (auto it = classes_.begin(); it != classes_.end(); ++it)
+            if (!it->second.blocks.empty() &&
+                (oldest == classes_.end() || it->second.last_use < oldest->second.last_use))
+                oldest = it;
+        std::free(oldest->second.blocks.back());  // NOLINT: aligned_alloc
+        oldest->second.blocks.pop_back();
+        kept_ -= oldest->first;
+    }
+
     static std::byte* allocate(std::size_t bytes) {
         const bool huge = bytes >= 2 * huge_page;
-        auto* block = static_cast<std::byte*>(std::aligned_alloc(
-            huge ? huge_page : small_alignment, round_up(bytes, huge ? huge_page : small_alignment)));
+        const std::size_t alignment = huge ? huge_page : small_alignment;
+        auto* block = static_cast<std::byte*>(std::aligned_alloc(alignment, round_up(bytes, alignment)));
         if (huge && block != nullptr)
             ::madvise(block, bytes, MADV_HUGEPAGE);  // advice: a refusal changes nothing
         return block;
     }
 
     std::mutex mutex_;
-    std::map<std::size_t, std::vector<std::byte*>> free_;
+    std::map<std::size_t, SizeClass> classes_;
     std::size_t kept_ = 0;
+    std::uint64_t clock_ = 0;
 };
 
 Pool& pool() {

@@ -3,6 +3,7 @@
 #include "core/base/log.hpp"
 #include "core/codebook/packing.hpp"
 #include "core/experiment/compression_plan.hpp"
+#include "core/experiment/embedding.hpp"
 #include "core/experiment/run.hpp"
 
 #include <algorithm>
@@ -100,7 +101,10 @@ std::string dry_run(const Resolved<RunSpec>& resolved) {
     Bytes bytes;
     std::int64_t compressed_weights = 0;
     std::int64_t kept_bytes = 0;
-    const auto plan = plan_compression(graph, spec.compress);
+    auto plan = plan_compression(graph, spec.compress);
+    if (const auto& embedding = spec.compress.embedding)
+        for (const ParameterId id : embedding_parameters(graph))
+            plan.emplace(id, MatrixPlan{embedding->bits, embedding->grouping});
     for (ParameterId id = 0; id < static_cast<ParameterId>(graph.parameters().size()); ++id) {
         const Parameter& parameter = graph.parameter(id);
         const auto found = plan.find(id);

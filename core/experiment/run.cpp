@@ -6,6 +6,7 @@
 #include "core/experiment/artifact_model.hpp"
 #include "core/experiment/block_pass.hpp"
 #include "core/experiment/calibration.hpp"
+#include "core/experiment/embedding.hpp"
 #include "core/experiment/result.hpp"
 #include "core/experiment/saved_state.hpp"
 #include "core/experiment/training.hpp"
@@ -29,8 +30,10 @@ struct Sources {
     json identity;     ///< what its results depend on
     std::string hash;  ///< of that
 
-    [[nodiscard]] std::vector<ParameterId> compressed() const {
+    /// Every parameter that ends in the artifact as codebooks and mapping.
+    [[nodiscard]] std::vector<ParameterId> compressed(const CompressOptions& options) const {
         std::vector<ParameterId> ids;
+        if (options.embedding) ids = embedding_parameters(model->graph());
         for (const auto& [id, matrix] : plan) ids.push_back(id);
         return ids;
     }
@@ -128,6 +131,7 @@ void compress(const RunContext& run, const Sources& sources, CompressedModel* so
     if (was_packed(run)) return;
     const std::size_t metrics_begin = run.metrics.position();
     if (run.spec.compress.distill) distill(run, windows.distillation, model);
+    if (run.spec.compress.embedding) compress_embedding(*run.spec.compress.embedding, model);
     pack(run, sources, model, metrics_begin);
 }
 
@@ -170,7 +174,7 @@ json make_result(const RunContext& run, const Sources& sources, const json& eval
               {"learned", compress.learn.has_value()},
               {"distilled", compress.distill.has_value()}}},
             {"footprint", footprint_record(run.files.artifact(), *sources.model, sources.model_path,
-                                           sources.compressed())},
+                                           sources.compressed(compress))},
             {"artifact_sha256", file_hash(run.files.artifact())},
             {"evaluations", evaluations},
             {"stages", run.stages.to_json()},
@@ -213,6 +217,7 @@ RunOutcome run_experiment(const Resolved<RunSpec>& spec, const std::filesystem::
     std::optional<CompressedModel> solver_only;
     if (compares) solver_only.emplace(*sources->model);
     compress(run, *sources, compares ? &*solver_only : nullptr);
+    if (compares && options.embedding) compress_embedding(*options.embedding, *solver_only);
     const json evaluations = evaluate(run, *sources, compares ? &*solver_only : nullptr);
     json result = make_result(run, *sources, evaluations);
     write_file(files.result(), result.dump(2) + '\n');

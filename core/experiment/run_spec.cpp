@@ -91,6 +91,16 @@ void DistillOptions::fields(Fields& v) {
       Range{2, 1 << 20});
 }
 
+void EmbeddingOptions::fields(Fields& v) {
+    v("bits", bits,
+      Doc{"Bits of one code. Rows are as short as the model is wide: a codebook a row is dear above 4 bits."},
+      Range{1, 8});
+    v("grouping", grouping, Doc{"Which rows (tokens) share a codebook."});
+    v("codebook_init", codebook_init,
+      Doc{"The codebooks and the mapping. There are no calibration inputs: {type: kmeans, weights: none}."},
+      Required{});
+}
+
 void CompressOptions::fields(Fields& v) {
     v("bits", bits, Doc{"Bits of one code: a codebook has 2^bits codewords."}, Range{1, 8});
     v("grouping", grouping, Doc{"Which neurons share a codebook.", "method section 3"});
@@ -105,6 +115,10 @@ void CompressOptions::fields(Fields& v) {
           "share of the evaluation."});
     v("learn", learn, Doc{"Joint learning of codebooks and mappings, block by block. None: not done."});
     v("distill", distill, Doc{"A pass over the whole model after that. None: not done."});
+    v("embedding", embedding,
+      Doc{"Compress the embedding, and the head where it is not tied to it, after everything else. None: "
+          "they "
+          "keep their source's encoding."});
     v("overrides", overrides, Doc{"Exceptions by role, depth or name; later ones win."});
 }
 
@@ -135,6 +149,10 @@ void RunSpec::validate(Problems& problems) const {
     if (name.empty() || name.size() > 100 || !fits || name.front() == '.')
         problems.field("name", "\"{}\" cannot begin a directory's name; use letters, digits, '_', '-', '.'",
                        name);
+    if (compress.embedding && compress.embedding->codebook_init.make()->needs_hessian())
+        problems.field("compress",
+                       "embedding.codebook_init wants calibration inputs, which the embedding does "
+                       "not have; use {{type: kmeans, weights: none}}");
     if (compress.learn && compress.learn->batch > calibration.sequences)
         problems.field("compress", "learn.batch is {}, of {} calibration sequences", compress.learn->batch,
                        calibration.sequences);

@@ -84,6 +84,14 @@ struct DistillOptions : DistillationOptions {
     void fields(Fields& v);
 };
 
+/// The embedding table, and the head where it has weights of its own.
+struct EmbeddingOptions {
+    int bits = 4;
+    Choice<Grouping> grouping{"per_row"};
+    Choice<CodebookInit> codebook_init;
+    void fields(Fields& v);
+};
+
 struct CompressOptions {
     int bits = 2;
     Choice<Grouping> grouping{"per_row"};
@@ -93,6 +101,7 @@ struct CompressOptions {
     bool compare_with_solver = true;
     std::optional<LearnOptions> learn;
     std::optional<DistillOptions> distill;
+    std::optional<EmbeddingOptions> embedding;
     std::vector<Override> overrides;
     void fields(Fields& v);
 };

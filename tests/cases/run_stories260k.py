@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent / "support"))
-from programs import ASSETS, STORIES, call, need_assets, result, run_directory
+from programs import SOURCE, STORIES, call, need_assets, result, run_directory
 
 need_assets()
 shutil.rmtree("out", ignore_errors=True)
@@ -17,8 +17,23 @@ assert str(directory) in printed and "this run" in printed and "lnq alone" in pr
 record = result("out")
 
 # The result.
-for key in ("version", "hash", "identity", "seed", "model", "footprint", "evaluations", "stages", "environment"):
-    assert key in record, key
+schema = json.loads((SOURCE / "docs/result.schema.json").read_text())
+
+
+def check_required(part, value, path="result"):
+    """What the schema requires is there, at every level. (Python's jsonschema would check the rest.)"""
+    part = schema["$defs"][part["$ref"].split("/")[-1]] if "$ref" in part else part
+    for key in part.get("required", []):
+        assert key in value, f"{path} lacks {key}"
+    for key, inner in part.get("properties", {}).items():
+        if key in value:
+            check_required(inner, value[key], f"{path}.{key}")
+    if "items" in part:
+        for i, each in enumerate(value):
+            check_required(part["items"], each, f"{path}.{i}")
+
+
+check_required(schema, record)
 footprint = record["footprint"]
 assert 2.0 < footprint["linear_bits_per_weight"] < 4.0, footprint
 artifact = directory / "artifact.safetensors"
@@ -70,3 +85,19 @@ else:
         assert "model.layers.0.mlp.up_proj.weight.mapping" in names
         assert file.get_tensor("model.layers.0.mlp.up_proj.weight.codebooks").shape == (172, 1, 4, 1)
 print(f"perplexity {evaluation['original']:.3f}, 2 bits {evaluation['compressed']:.3f}")
+
+# Other ways through: the embedding compressed too, a weight kept, more bits for some, rows grouped, float32.
+variant = ["--set", "compress.learn=null", "--set", "compress.distill=null", "--set", "compute=float32"]
+variant += ["--set", "compress.embedding={bits: 8, grouping: per_tensor, codebook_init: {type: kmeans, weights: none}}"]
+variant += ["--set", "compress.overrides=[{match: {role: mlp.*}, grouping: {type: distribution, groups: 4}}, "
+            "{match: {role: attention.value}, bits: 4}, {match: {first_blocks: 1}, exclude: true}]"]
+variant += ["--set", "compress.solver_inputs=compressed"]
+shutil.rmtree("variant", ignore_errors=True)
+printed, _ = call("jlcm-run", STORIES, *variant, "--dry-run")
+assert "embedding" in printed and "permutation" in printed, printed
+printed, _ = call("jlcm-run", STORIES, *variant, "--out", "variant")
+assert "lnq alone" not in printed
+record = result("variant")
+assert record["footprint"]["bytes"]["permutation"] > 0 and record["footprint"]["bytes"]["runs"] > 0
+assert record["compute"] == "f32"
+assert math.isfinite(record["evaluations"][0]["compressed"])

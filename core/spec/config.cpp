@@ -231,9 +231,10 @@ void apply_set(Config& root, std::string_view assignment, Problems& problems) {
     Config value;
     value.origin = where;
     if (!text.empty()) {
-        const auto parsed = parse_config(text, where, problems);
-        if (!parsed) return;
-        value = *parsed;
+        // As an element of a list, so that "null" is no empty document.
+        const auto parsed = parse_config("- " + text, where, problems);
+        if (!parsed || parsed->items.empty()) return;
+        value = parsed->items.front();
     }
     set_at(root, path, 0, value, problems);
 }

@@ -99,5 +99,5 @@ printed, _ = call("jlcm-run", STORIES, *variant, "--out", "variant")
 assert "lnq alone" not in printed
 record = result("variant")
 assert record["footprint"]["bytes"]["permutation"] > 0 and record["footprint"]["bytes"]["runs"] > 0
-assert record["compute"] == "f32"
+assert record["compute"] == "float32"
 assert math.isfinite(record["evaluations"][0]["compressed"])

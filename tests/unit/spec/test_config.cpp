@@ -197,6 +197,7 @@ TEST_CASE("overrides by --set are checked") {
     CHECK(set("x={y: 1}") == "{a: {b: [1, 2]}, x: {y: 1}}");
     CHECK(set("x=a=b") == "{a: {b: [1, 2]}, x: \"a=b\"}");
     CHECK(set("x=") == "{a: {b: [1, 2]}, x: null}");
+    CHECK(set("a=null") == "{a: null}");
     CHECK(set("x") == "--set x: expected key=value, the key as a.b or a.0.b");
     CHECK(set("=1") == "--set =1: expected key=value, the key as a.b or a.0.b");
     CHECK(set("a..b=1") == "--set a..b=1: expected key=value, the key as a.b or a.0.b");

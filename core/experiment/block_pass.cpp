@@ -140,12 +140,12 @@ class BlockPass {
     }
 
     void learn(std::size_t index, const Block& block, const Tensor& inputs) {
-        const Stages::Timer timer(run_.stages, "learn");
         const std::uint64_t seed = Rng(run_.spec.seed, "block learning").bits(index);
         BlockLearner learner(executor_, block, model_, inputs, original_, *run_.spec.compress.learn, seed);
-        train(learner, run_.metrics,
+        train(learner, run_.metrics, run_.stages,
               {.title = fmt::format("block {} of {}", index + 1, model_.graph().blocks().size()),
-               .labels = {{"stage", "learn"}, {"block", index}},
+               .stage = "learn",
+               .labels = {{"block", index}},
                .state_file = run_.files.learning(index),
                .checkpoint_minutes = run_.spec.checkpoint_minutes});
     }

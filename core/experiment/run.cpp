@@ -80,11 +80,11 @@ std::optional<json> finished_result(const RunFiles& files) {
 
 /// Learns the whole model on the original's predictions.
 void distill(const RunContext& run, const Tensor& windows, CompressedModel& model) {
-    const Stages::Timer timer(run.stages, "distill");
     Distiller distiller(model, windows, *run.spec.compress.distill, run.compute, run.backend);
-    train(distiller, run.metrics,
+    train(distiller, run.metrics, run.stages,
           {.title = "distilling",
-           .labels = {{"stage", "distill"}},
+           .stage = "distill",
+           .labels = nlohmann::json::object(),
            .state_file = run.files.distillation(),
            .checkpoint_minutes = run.spec.checkpoint_minutes});
 }

@@ -5,14 +5,11 @@
 #include "core/experiment/saved_state.hpp"
 
 #include <algorithm>
+#include <optional>
+#include <utility>
 
 namespace jlcm {
 namespace {
-
-void save(Trainable& learner, const std::string& metrics, const std::filesystem::path& path) {
-    save_state(path, {.words = {{"steps", std::to_string(learner.steps_done())}, {"metrics", metrics}},
-                      .tensors = learner.state()});
-}
 
 bool fits(const std::vector<NamedTensor>& saved, const std::vector<NamedTensor>& now) {
     return std::ranges::equal(saved, now, [](const NamedTensor& a, const NamedTensor& b) {
@@ -21,7 +18,8 @@ bool fits(const std::vector<NamedTensor>& saved, const std::vector<NamedTensor>&
     });
 }
 
-void resume(Trainable& learner, Metrics& metrics, const std::filesystem::path& path) {
+/// Takes up what the file holds, if it fits.
+void resume(Trainable& learner, Metrics& metrics, Stages& stages, const std::filesystem::path& path) {
     const auto saved = load_state(path);
     if (!saved) return;
     auto state = learner.state();
@@ -33,28 +31,39 @@ void resume(Trainable& learner, Metrics& metrics, const std::filesystem::path& p
         std::ranges::copy(saved->tensors[i].tensor.bytes(), state[i].tensor.bytes().begin());
     learner.restored(std::stoll(saved->words.at("steps")));
     metrics.append(saved->words.at("metrics"));
+    stages.restore(nlohmann::json::parse(saved->words.at("stages")));
 }
 
 }  // namespace
 
-void train(Trainable& learner, Metrics& metrics, const TrainingOptions& options) {
+void train(Trainable& learner, Metrics& metrics, Stages& stages, const TrainingOptions& options) {
     const std::size_t metrics_begin = metrics.position();
-    resume(learner, metrics, options.state_file);
+    resume(learner, metrics, stages, options.state_file);
+    std::optional<Stages::Timer> timer(std::in_place, stages, options.stage);
     Progress progress(options.title, learner.total_steps(), "steps");
     double saved_at = now_seconds();
+    const auto save = [&] {
+        timer.emplace(stages, options.stage);  // what it has measured so far counts
+        save_state(options.state_file, {.words = {{"steps", std::to_string(learner.steps_done())},
+                                                  {"metrics", metrics.since(metrics_begin)},
+                                                  {"stages", stages.to_json().dump()}},
+                                        .tensors = learner.state()});
+        saved_at = now_seconds();
+    };
+    double loss = 0;
     while (learner.steps_done() < learner.total_steps()) {
         const bool stop = interrupt_requested();
-        if (stop || now_seconds() - saved_at > 60 * options.checkpoint_minutes) {
-            save(learner, metrics.since(metrics_begin), options.state_file);
-            saved_at = now_seconds();
-        }
+        if (stop || now_seconds() - saved_at > 60 * options.checkpoint_minutes) save();
         if (stop) throw_if_interrupted();
         nlohmann::json record = options.labels;
+        record["stage"] = options.stage;
         record.update(learner.step());
         metrics.write(record);
-        progress.update(learner.steps_done(), fmt::format("loss {:.4g}", record.at("loss").get<double>()));
+        loss = record.at("loss").get<double>();
+        progress.update(learner.steps_done(), fmt::format("loss {:.4g}", loss));
     }
     learner.finish();
+    log_debug("{}: {} steps, loss {:.4g}", options.title, learner.total_steps(), loss);
 }
 
 }  // namespace jlcm

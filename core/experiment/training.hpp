@@ -2,6 +2,7 @@
 // Drives anything that learns in steps to its end, through interruptions.
 
 #include "core/experiment/run_directory.hpp"
+#include "core/experiment/stages.hpp"
 #include "core/learn/trainable.hpp"
 
 #include <filesystem>
@@ -13,7 +14,8 @@ namespace jlcm {
 
 struct TrainingOptions {
     std::string title;                 ///< for the progress line
-    nlohmann::json labels;             ///< put into every record of the metrics: stage, block
+    std::string stage;                 ///< what its time counts for, and "stage" in its metrics
+    nlohmann::json labels;             ///< more that is put into every record of the metrics
     std::filesystem::path state_file;  ///< where the state is kept under way
     double checkpoint_minutes = 2;
 };
@@ -21,6 +23,6 @@ struct TrainingOptions {
 /// Steps `learner` to the end and finishes it. A state that `state_file` holds is taken up first; the state
 /// is saved there every `checkpoint_minutes` and when the user interrupts, which throws. The file is left to
 /// the caller, who removes it once the result is safe.
-void train(Trainable& learner, Metrics& metrics, const TrainingOptions& options);
+void train(Trainable& learner, Metrics& metrics, Stages& stages, const TrainingOptions& options);
 
 }  // namespace jlcm

@@ -42,7 +42,8 @@ class Halving final : public Trainable {
 
 TrainingOptions options(const std::filesystem::path& directory, double minutes) {
     return {.title = "halving",
-            .labels = {{"stage", "test"}},
+            .stage = "test",
+            .labels = {{"block", 3}},
             .state_file = directory / "state",
             .checkpoint_minutes = minutes};
 }
@@ -52,22 +53,26 @@ TrainingOptions options(const std::filesystem::path& directory, double minutes) 
 TEST_CASE("a training that dies again and again ends as one that does not, its metrics too") {
     const test::TemporaryDirectory directory;
     Halving whole(20);
+    Stages whole_stages;
     Metrics expected(directory.path() / "expected.jsonl");
-    train(whole, expected, options(directory.path() / "whole", 1000));
+    train(whole, expected, whole_stages, options(directory.path() / "whole", 1000));
     CHECK(whole.finished);
 
     for (int tries = 0; tries < 100; ++tries) {
         Halving learner(20, 3);
+        Stages stages;
         Metrics metrics(directory.path() / "metrics.jsonl");
         metrics.append("{\"stage\":\"before\"}\n");
         try {
-            train(learner, metrics, options(directory.path(), 0));
+            train(learner, metrics, stages, options(directory.path(), 0));
         } catch (const std::runtime_error&) {
             continue;
         }
         CHECK(tries > 5);
         CHECK(learner.finished);
         CHECK(learner.x() == whole.x());
+        REQUIRE(stages.to_json().size() == 1);
+        CHECK(stages.to_json()[0].at("name") == "test");
         CHECK(metrics.since(0) == "{\"stage\":\"before\"}\n" + expected.since(0));
         return;
     }
@@ -76,11 +81,12 @@ TEST_CASE("a training that dies again and again ends as one that does not, its m
 
 TEST_CASE("a state of something else is not taken up") {
     const test::TemporaryDirectory directory;
-    save_state(directory.path() / "state",
-               {.words = {{"steps", "5"}, {"metrics", ""}}, .tensors = {{"x", Tensor::zeros({2})}}});
+    save_state(directory.path() / "state", {.words = {{"steps", "5"}, {"metrics", ""}, {"stages", "[]"}},
+                                            .tensors = {{"x", Tensor::zeros({2})}}});
     Halving learner(3);
+    Stages stages;
     Metrics metrics(directory.path() / "metrics.jsonl");
-    train(learner, metrics, options(directory.path(), 1000));
+    train(learner, metrics, stages, options(directory.path(), 1000));
     CHECK(learner.steps_done() == 3);
     CHECK(std::ranges::count(metrics.since(0), '\n') == 3);
 }

@@ -53,7 +53,6 @@ struct Arguments {
 Choice<Evaluation> choice_of(const Arguments& given) {
     Problems problems;
     Config config = Config::map();
-    config.origin = {"arguments", 0, 0};
     const auto set = [&](const std::string& key, const std::string& value) {
         if (!value.empty()) apply_set(config, key + "=" + value, problems);
     };
@@ -64,6 +63,7 @@ Choice<Evaluation> choice_of(const Arguments& given) {
     set("positions", given.positions);
     set("bos", given.bos ? "true" : "");
     for (const std::string& assignment : given.sets) apply_set(config, assignment, problems);
+    config.origin = {"--task " + given.task, 0, 0};
     Choice<Evaluation> choice;
     choice.decode(config, problems);
     problems.throw_if_any();

@@ -3,7 +3,9 @@
 #include "core/base/cache.hpp"
 #include "core/text/dataset.hpp"
 
+#include <algorithm>
 #include <cstdlib>
+#include <vector>
 
 namespace jlcm {
 

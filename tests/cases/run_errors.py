@@ -32,6 +32,13 @@ refused("missing.yaml", says="missing.yaml")
 refused(says="no spec given")
 refused(STORIES, "--nonsense", says="nonsense")
 
+_, said = call("jlcm-eval", "anything", code=2)
+assert "--task perplexity: dataset: is missing" in said, said
+_, said = call("jlcm-eval", "no such model", "--dataset", "c4-sample", code=2)
+assert "scripts/fetch_model.sh" in said, said
+_, said = call("jlcm-export", __file__, "out", code=2)
+assert "not a safetensors file" in said and not Path("out").exists(), said
+
 printed, _ = call("jlcm-run", STORIES, "--print-config")
 assert "stories260k_2bit.yaml:5" in printed and "default" in printed, printed
 printed, _ = call("jlcm-run", "--list", "solver")

@@ -7,6 +7,7 @@ endif()
 option(JLCM_TESTS "Build the tests" ON)
 option(JLCM_BENCH "Build the benchmarks" OFF)
 option(JLCM_WERROR "Treat warnings as errors" ON)
+set(JLCM_ROOMS "" CACHE STRING "Rooms of core to build alone, without plugins and programs; empty: everything")
 set(JLCM_SANITIZE "" CACHE STRING "Sanitizers: 'address,undefined', 'thread' or empty")
 
 set(CMAKE_CXX_STANDARD 20)

@@ -1,5 +1,6 @@
 // jlcm-eval: figures of any model or artifact, with their protocol.
 
+#include "apps/command_line.hpp"
 #include "core/base/error.hpp"
 #include "core/base/files.hpp"
 #include "core/base/interrupt.hpp"
@@ -132,11 +133,7 @@ int run(int argc, char** argv) {
     app.add_option("--threads", given.threads, "Threads; all cores where it is not given")
         ->check(CLI::Range(1, 4096))
         ->type_name("N");
-    try {
-        app.parse(argc, argv);
-    } catch (const CLI::ParseError& error) {
-        return app.exit(error) == 0 ? 0 : static_cast<int>(ErrorKind::input);
-    }
+    if (const auto code = parse_arguments(app, argc, argv)) return *code;
     if (given.threads > 0) set_thread_count(given.threads);
     for (const auto& library : given.libraries) load_plugin_library(library);
     const auto record = evaluate(given);

@@ -1,5 +1,6 @@
 // jlcm-export: a compressed model decoded to formats that any other program reads.
 
+#include "apps/command_line.hpp"
 #include "core/base/error.hpp"
 #include "core/base/log.hpp"
 #include "core/codebook/artifact.hpp"
@@ -37,11 +38,7 @@ int run(int argc, char** argv) {
                    "f16, bf16 or f32; decoded codewords are exact in f32, and in f16 without scales")
         ->check(CLI::IsMember({"f16", "bf16", "f32"}))
         ->capture_default_str();
-    try {
-        app.parse(argc, argv);
-    } catch (const CLI::ParseError& error) {
-        return app.exit(error) == 0 ? 0 : static_cast<int>(ErrorKind::input);
-    }
+    if (const auto code = parse_arguments(app, argc, argv)) return *code;
     const Artifact artifact = read_artifact(source);
     Checkpoint model;
     model.config = artifact.config;

@@ -1,5 +1,6 @@
 // jlcm-inspect: where every byte of a compressed model went.
 
+#include "apps/command_line.hpp"
 #include "core/base/error.hpp"
 #include "core/codebook/artifact.hpp"
 
@@ -49,7 +50,7 @@ int main(int argc, char** argv) {
     bool as_json = false;
     app.add_option("artifact", path, "A compressed model (safetensors), as jlcm-run writes it")->required();
     app.add_flag("--json", as_json, "Print one JSON object instead of tables");
-    CLI11_PARSE(app, argc, argv);
+    if (const auto code = parse_arguments(app, argc, argv)) return *code;
     try {
         const ArtifactFootprint footprint = artifact_footprint(path);
         if (as_json) {

@@ -1,5 +1,6 @@
 // jlcm-reference: every key of a spec and every plugin, as docs/reference.md, in words, or as JSON Schema.
 
+#include "apps/command_line.hpp"
 #include "core/base/error.hpp"
 #include "core/plugin/catalog.hpp"
 #include "core/plugin/library.hpp"
@@ -30,7 +31,7 @@ int run(int argc, char** argv) {
         ->type_name("WHAT");
     app.add_option("--schema", section, "Print a section's JSON Schema, for editors")->type_name("SECTION");
     app.set_version_flag("--version", "jlcm " + std::string(jlcm::build_id()));
-    CLI11_PARSE(app, argc, argv);
+    if (const auto code = jlcm::parse_arguments(app, argc, argv)) return *code;
 
     for (const auto& library : libraries) jlcm::load_plugin_library(library);
     if (list->count() > 0) {

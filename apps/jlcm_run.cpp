@@ -1,5 +1,6 @@
 // jlcm-run: a model to codebooks, as a spec says, from loading to the table of results.
 
+#include "apps/command_line.hpp"
 #include "core/base/error.hpp"
 #include "core/base/interrupt.hpp"
 #include "core/base/log.hpp"
@@ -73,11 +74,7 @@ int run(int argc, char** argv) {
     app.add_option("--log-level", given.log_level, "How much is said: debug, info or warning")
         ->check(CLI::IsMember({"debug", "info", "warning"}))
         ->capture_default_str();
-    try {
-        app.parse(argc, argv);
-    } catch (const CLI::ParseError& error) {
-        return app.exit(error) == 0 ? 0 : static_cast<int>(ErrorKind::input);
-    }
+    if (const auto code = parse_arguments(app, argc, argv)) return *code;
 
     set_log_level(given.log_level == "debug"  ? LogLevel::debug
                   : given.log_level == "info" ? LogLevel::info

@@ -12,7 +12,7 @@ namespace jlcm {
 struct DistillationOptions {
     std::int64_t steps = 60;
     std::int64_t batch = 2;
-    double rate = 1e-3;
+    double rate = 6e-3;
     double norm_rate = 1e-3;
     std::optional<Choice<Estimator>> estimator;
     Schedule schedule = Schedule::cosine;

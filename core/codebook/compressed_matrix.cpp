@@ -210,8 +210,8 @@ void CompressedMatrix::validate(const std::string& name) const {
         const auto codes = mapping.values<std::uint8_t>();
         const auto beyond =
             std::find_if(codes.begin(), codes.end(), [k](std::uint8_t code) { return code >= k; });
-        require(beyond == codes.end(), "{}: the mapping names codeword {} of {}", name,
-                static_cast<int>(*beyond), k);
+        if (beyond != codes.end())
+            fail("{}: the mapping names codeword {} of {}", name, static_cast<int>(*beyond), k);
     }
     check_permutation(name, row_order, layout.rows);
     check_outliers(name, outliers, layout);

@@ -161,7 +161,7 @@ class LlamaMetadata {
     }
 
     void refuse_the_rest() const {
-        require(left_.empty(), "metadata '{}' means something that is not supported", left_.begin()->first);
+        if (!left_.empty()) fail("metadata '{}' means something that is not supported", left_.begin()->first);
     }
 
   private:

@@ -22,7 +22,7 @@ std::filesystem::path cache_directory() {
     if (const auto own = variable("JLCM_CACHE")) return *own;
     if (const auto xdg = variable("XDG_CACHE_HOME")) return *xdg / "jlcm";
     const auto home = variable("HOME");
-    require(home.has_value(), "there is no cache directory: set JLCM_CACHE");
+    if (!home) fail("there is no cache directory: set JLCM_CACHE");
     return *home / ".cache/jlcm";
 }
 

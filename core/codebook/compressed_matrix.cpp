@@ -455,7 +455,8 @@ std::int64_t refill_unused_codewords(CompressedMatrix& matrix, const Tensor& wei
     const Tensor stored = to_stored_order(weights, matrix.row_order);
     std::uint8_t* codes = matrix.mapping.data<std::uint8_t>();
     const auto value_or = [](const Tensor& tensor, std::int64_t i, float otherwise) {
-        return tensor.defined() ? tensor.data<float>()[i] : otherwise;
+        const float* values = tensor.defined() ? tensor.data<float>() : nullptr;
+        return values != nullptr ? values[i] : otherwise;
     };
     std::int64_t filled = 0;
     std::vector<std::vector<std::vector<Member>>> cells(wanted.size());

@@ -41,7 +41,8 @@ class BlockPass {
     [[nodiscard]] bool learns() const { return run_.spec.compress.learn.has_value(); }
     [[nodiscard]] bool solver_sees(Inputs inputs) const { return run_.spec.compress.solver_inputs == inputs; }
     [[nodiscard]] bool learner_sees(Inputs inputs) const {
-        return learns() && run_.spec.compress.learn->inputs == inputs;
+        const auto& learning = run_.spec.compress.learn;
+        return learning && learning->inputs == inputs;
     }
     /// The activations that some stage reads.
     [[nodiscard]] bool needs_original() const { return learns() || solver_sees(Inputs::original); }
@@ -91,7 +92,7 @@ class BlockPass {
         SecondMoments moments(executor_);
         calibrate(block, moments);
         solve(index, block, moments);
-        if (learns()) learn(index, block, inputs);
+        if (const auto& learning = run_.spec.compress.learn) learn(index, block, inputs, *learning);
         inputs = Tensor();
         if (compressed_.defined() && !is_last) {
             const Stages::Timer timer(run_.stages, "calibrate");
@@ -139,9 +140,10 @@ class BlockPass {
         }
     }
 
-    void learn(std::size_t index, const Block& block, const Tensor& inputs) {
+    void learn(std::size_t index, const Block& block, const Tensor& inputs,
+               const BlockLearningOptions& options) {
         const std::uint64_t seed = Rng(run_.spec.seed, "block learning").bits(index);
-        BlockLearner learner(executor_, block, model_, inputs, original_, *run_.spec.compress.learn, seed);
+        BlockLearner learner(executor_, block, model_, inputs, original_, options, seed);
         train(learner, run_.metrics, run_.stages,
               {.title = fmt::format("block {} of {}", index + 1, model_.graph().blocks().size()),
                .stage = "learn",

@@ -79,8 +79,9 @@ std::optional<json> finished_result(const RunFiles& files) {
 }
 
 /// Learns the whole model on the original's predictions.
-void distill(const RunContext& run, const Tensor& windows, CompressedModel& model) {
-    Distiller distiller(model, windows, *run.spec.compress.distill, run.compute, run.backend);
+void distill(const RunContext& run, const DistillationOptions& options, const Tensor& windows,
+             CompressedModel& model) {
+    Distiller distiller(model, windows, options, run.compute, run.backend);
     train(distiller, run.metrics, run.stages,
           {.title = "distilling",
            .stage = "distill",
@@ -130,7 +131,7 @@ void compress(const RunContext& run, const Sources& sources, CompressedModel* so
     compress_blocks(run, sources.plan, windows.calibration, model, solver_only);
     if (was_packed(run)) return;
     const std::size_t metrics_begin = run.metrics.position();
-    if (run.spec.compress.distill) distill(run, windows.distillation, model);
+    if (const auto& options = run.spec.compress.distill) distill(run, *options, windows.distillation, model);
     if (run.spec.compress.embedding) compress_embedding(*run.spec.compress.embedding, model);
     pack(run, sources, model, metrics_begin);
 }
@@ -214,11 +215,10 @@ RunOutcome run_experiment(const Resolved<RunSpec>& spec, const std::filesystem::
 
     const CompressOptions& options = spec.value.compress;
     const bool compares = options.compare_with_solver && (options.learn || options.distill);
-    std::optional<CompressedModel> solver_only;
-    if (compares) solver_only.emplace(*sources->model);
-    compress(run, *sources, compares ? &*solver_only : nullptr);
-    if (compares && options.embedding) compress_embedding(*options.embedding, *solver_only);
-    const json evaluations = evaluate(run, *sources, compares ? &*solver_only : nullptr);
+    const auto solver_only = compares ? std::make_unique<CompressedModel>(*sources->model) : nullptr;
+    compress(run, *sources, solver_only.get());
+    if (solver_only && options.embedding) compress_embedding(*options.embedding, *solver_only);
+    const json evaluations = evaluate(run, *sources, solver_only.get());
     json result = make_result(run, *sources, evaluations);
     write_file(files.result(), result.dump(2) + '\n');
     std::filesystem::remove_all(files.checkpoints());

@@ -215,9 +215,9 @@ Checkpoint read_huggingface_checkpoint(const fs::path& directory) {
     const json config = folder.parse("config.json");
     checkpoint.config = folder.within("config.json", [&] { return complete_llama_config(config); });
     const auto files = weight_files(folder);
-    for (const auto& [name, expected] : files) {
-        const auto file = folder.map(name);
-        folder.within(name, [&] { add_safetensors(checkpoint, file, expected); });
+    for (const auto& weights : files) {
+        const auto file = folder.map(weights.first);
+        folder.within(weights.first, [&] { add_safetensors(checkpoint, file, weights.second); });
     }
     folder.within("", [&] { check_llama_tensors(checkpoint.config, checkpoint.tensors); });
     checkpoint.description = fmt::format("Hugging Face safetensors, {}{}", list_encodings(checkpoint.tensors),

@@ -26,7 +26,7 @@ bool has(const json& object, const std::string& key) {
 std::int64_t integer(const json& config, const std::string& key, std::optional<std::int64_t> otherwise = {},
                      std::int64_t largest = largest_size) {
     if (!has(config, key)) {
-        require(otherwise.has_value(), "the configuration lacks '{}'", key);
+        if (!otherwise) fail("the configuration lacks '{}'", key);
         return *otherwise;
     }
     const json& value = config.at(key);
@@ -37,7 +37,7 @@ std::int64_t integer(const json& config, const std::string& key, std::optional<s
 
 double positive(const json& config, const std::string& key, std::optional<double> otherwise = {}) {
     if (!has(config, key)) {
-        require(otherwise.has_value(), "the configuration lacks '{}'", key);
+        if (!otherwise) fail("the configuration lacks '{}'", key);
         return *otherwise;
     }
     const json& value = config.at(key);

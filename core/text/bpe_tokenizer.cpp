@@ -84,9 +84,9 @@ BpeTokenizer::BpeTokenizer(BpeDefinition definition, std::string hash)
         const auto part = [&](const std::string& token) {
             const auto surface = surface_of(token);
             const auto id = surface ? find(*surface) : std::nullopt;
-            require(id.has_value(),
-                    "the tokenizer's merge \"{} {}\" needs the token \"{}\", which it doesn't have",
-                    merge.first, merge.second, token);
+            if (!id)
+                fail("the tokenizer's merge \"{} {}\" needs the token \"{}\", which it doesn't have",
+                     merge.first, merge.second, token);
             return *id;
         };
         merges_.add(part(merge.first), part(merge.second), part(merge.first + merge.second));

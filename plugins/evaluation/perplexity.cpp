@@ -77,11 +77,11 @@ class Perplexity final : public Evaluation {
                 models.max_positions);
         const TextData text = dataset_->load(directories);
         const TokenizedText tokens = tokenize(text, models.tokenizer);
-        const auto bos = models.tokenizer.bos();
-        require(!options_.bos || bos.has_value(),
+        const std::int32_t bos = options_.bos ? models.tokenizer.bos().value_or(-1) : -1;
+        require(!options_.bos || bos >= 0,
                 "perplexity: the model's tokenizer names no beginning-of-text token; set bos: false");
         const ScoringOptions scoring{
-            .context = options_.context, .positions = options_.positions, .bos = options_.bos ? *bos : -1};
+            .context = options_.context, .positions = options_.positions, .bos = bos};
         std::optional<Progress> progress;
         const auto scores = score_windows(
             models.models, tokens.ids, scoring, options_.windows,

@@ -9,8 +9,10 @@
 
 #include <Eigen/Core>
 #include <cpuid.h>
-#include <omp.h>
 #include <oneapi/dnnl/dnnl.hpp>
+
+// Of the OpenMP runtime, which oneDNN runs on; its header comes with one compiler only.
+extern "C" void omp_set_num_threads(int threads);
 
 namespace jlcm {
 namespace {

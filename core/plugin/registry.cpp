@@ -32,7 +32,7 @@ void Registry::defer(const Error& error) {
 }
 
 void Registry::throw_deferred() const {
-    if (!deferred_.empty()) throw deferred_.front();
+    if (!deferred_.empty()) throw Error(deferred_.front());
 }
 
 const PluginEntry* Registry::find(std::string_view kind, std::string_view name) const {

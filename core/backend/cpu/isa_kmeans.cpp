@@ -21,7 +21,7 @@ template <bool unweighted>
                                                          double* value) {
     const Doubles sum_i = in.sum[i] - Doubles{};
     const Doubles weight_i = in.weight[i] - Doubles{};
-    const double* inverse = in.reversed_inverse + (in.size - i);
+    const double* inverse = unweighted ? in.reversed_inverse + (in.size - i) : nullptr;
     Doubles best = minus_infinity - Doubles{};
     Integers best_index = low - Integers{};
     Integers index = low + Integers{0, 1, 2, 3, 4, 5, 6, 7};

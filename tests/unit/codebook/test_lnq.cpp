@@ -292,7 +292,8 @@ TEST_CASE("lnq handles singular, empty and hostile second moments") {
         auto m = begin.clone();
         const auto log = solve_lnq({"blk.q", w, h, samples}, m, {});
         m.validate("blk.q");
-        for (const float v : decode(m).values<float>()) REQUIRE(std::isfinite(v));
+        const Tensor decoded = decode(m);
+        for (const float v : decoded.values<float>()) REQUIRE(std::isfinite(v));
         for (std::size_t i = 1; i < log.objective.size(); ++i)
             CHECK(log.objective[i] <= log.objective[i - 1] * (1 + 1e-6) + 1e-12);
         return log.notes;

@@ -9,11 +9,16 @@
 namespace jlcm {
 namespace {
 
+const LearnOptions* address(const std::optional<LearnOptions>& options) {
+    return options ? &*options : nullptr;
+}
+
 class BlockPass {
   public:
     BlockPass(const RunContext& run, const std::map<ParameterId, MatrixPlan>& plan, CompressedModel& model,
               CompressedModel* solver_only)
         : run_(run),
+          learning_(address(run.spec.compress.learn)),
           plan_(plan),
           model_(model),
           solver_only_(solver_only),
@@ -38,11 +43,10 @@ class BlockPass {
     }
 
   private:
-    [[nodiscard]] bool learns() const { return run_.spec.compress.learn.has_value(); }
+    [[nodiscard]] bool learns() const { return learning_ != nullptr; }
     [[nodiscard]] bool solver_sees(Inputs inputs) const { return run_.spec.compress.solver_inputs == inputs; }
     [[nodiscard]] bool learner_sees(Inputs inputs) const {
-        const auto& learning = run_.spec.compress.learn;
-        return learning && learning->inputs == inputs;
+        return learning_ != nullptr && learning_->inputs == inputs;
     }
     /// The activations that some stage reads.
     [[nodiscard]] bool needs_original() const { return learns() || solver_sees(Inputs::original); }
@@ -92,7 +96,7 @@ class BlockPass {
         SecondMoments moments(executor_);
         calibrate(block, moments);
         solve(index, block, moments);
-        if (const auto& learning = run_.spec.compress.learn) learn(index, block, inputs, *learning);
+        if (learning_ != nullptr) learn(index, block, inputs);
         inputs = Tensor();
         if (compressed_.defined() && !is_last) {
             const Stages::Timer timer(run_.stages, "calibrate");
@@ -140,10 +144,9 @@ class BlockPass {
         }
     }
 
-    void learn(std::size_t index, const Block& block, const Tensor& inputs,
-               const BlockLearningOptions& options) {
+    void learn(std::size_t index, const Block& block, const Tensor& inputs) {
         const std::uint64_t seed = Rng(run_.spec.seed, "block learning").bits(index);
-        BlockLearner learner(executor_, block, model_, inputs, original_, options, seed);
+        BlockLearner learner(executor_, block, model_, inputs, original_, *learning_, seed);
         train(learner, run_.metrics, run_.stages,
               {.title = fmt::format("block {} of {}", index + 1, model_.graph().blocks().size()),
                .stage = "learn",
@@ -153,6 +156,7 @@ class BlockPass {
     }
 
     const RunContext& run_;
+    const LearnOptions* learning_;  ///< null: blocks are solved only
     const std::map<ParameterId, MatrixPlan>& plan_;
     CompressedModel& model_;
     CompressedModel* solver_only_;

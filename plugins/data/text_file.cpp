@@ -49,7 +49,7 @@ class TextFile final : public Dataset {
 
   private:
     [[nodiscard]] std::filesystem::path place(const Directories& directories) const {
-        const std::filesystem::path here = options_.path;
+        std::filesystem::path here = options_.path;
         std::error_code ignored;
         if (here.is_absolute() || std::filesystem::exists(here, ignored)) return here;
         const auto found = find_data_file(options_.path, directories);

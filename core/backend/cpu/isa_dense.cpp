@@ -57,7 +57,7 @@ void unary(int function, std::int64_t n, const T* x, T* y) {
             for (std::int64_t i = 0; i < n; ++i) y[i] = x[i] * sigmoid(x[i]);
             break;
         case 1:
-            for (std::int64_t i = 0; i < n; ++i) y[i] = x[i] > T(0) ? x[i] : (x[i] == x[i] ? T(0) : x[i]);
+            for (std::int64_t i = 0; i < n; ++i) y[i] = x[i] < T(0) ? T(0) : x[i];
             break;
         case 2:
             for (std::int64_t i = 0; i < n; ++i) y[i] = x[i] * normal_cdf(x[i]);

@@ -33,6 +33,9 @@ MODEL is a GGUF file, a Hugging Face folder, an artifact (*.safetensors) or the 
 --original, KL divergence and top-1 agreement to that model are measured in the same pass.
 jlcm-run --describe evaluation.perplexity tells all options that --set takes.)";
 
+const std::map<std::string, Compute> compute_names = {
+    {"auto", Compute::automatic}, {"float32", Compute::float32}, {"bfloat16", Compute::bfloat16}};
+
 struct Arguments {
     std::string model;
     std::string original;
@@ -45,7 +48,7 @@ struct Arguments {
     std::string windows;
     std::string positions;
     bool bos = false;
-    Compute compute = Compute::automatic;
+    std::string compute = "auto";
     std::string json_file;
     int threads = 0;
 };
@@ -74,7 +77,7 @@ Choice<Evaluation> choice_of(const Arguments& given) {
 nlohmann::json evaluate(const Arguments& given) {
     const auto choice = choice_of(given);
     Backend& backend = cpu_backend();
-    const DType compute = compute_type(given.compute, backend);
+    const DType compute = compute_type(compute_names.at(given.compute), backend);
     const OpenedModel model = open_model(given.model);
     std::optional<OpenedModel> original;
     if (!given.original.empty()) original.emplace(open_model(given.original));
@@ -120,8 +123,8 @@ int run(int argc, char** argv) {
         ->type_name("KEY=VALUE")
         ->allow_extra_args(false);
     app.add_option("--compute", given.compute, "auto, float32 or bfloat16")
-        ->transform(CLI::CheckedTransformer(std::map<std::string, Compute>{
-            {"auto", Compute::automatic}, {"float32", Compute::float32}, {"bfloat16", Compute::bfloat16}}));
+        ->check(CLI::IsMember(compute_names).description(""))
+        ->type_name("TYPE");
     app.add_option("--data", given.data_path, "A directory with texts, before JLCM_DATA and the cache")
         ->type_name("DIR")
         ->allow_extra_args(false);

@@ -1,8 +1,10 @@
-// jlcm-inspect: where every byte of a compressed model went.
+// jlcm-inspect: where every byte of a compressed model went, and which neurons of a model can be re-ordered.
 
 #include "apps/command_line.hpp"
 #include "core/base/error.hpp"
 #include "core/codebook/artifact.hpp"
+#include "core/experiment/artifact_model.hpp"
+#include "core/graph/permutation_report.hpp"
 
 #include <iostream>
 
@@ -45,13 +47,29 @@ void print_tensors(const ArtifactFootprint& footprint) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    CLI::App app{"Where every byte of a compressed model went, by kind and by tensor."};
+    CLI::App app{
+        "Where every byte of a compressed model went, by kind and by tensor; or which neurons of a model can "
+        "be re-ordered."};
     std::string path;
     bool as_json = false;
-    app.add_option("artifact", path, "A compressed model (safetensors), as jlcm-run writes it")->required();
-    app.add_flag("--json", as_json, "Print one JSON object instead of tables");
+    bool permutations = false;
+    app.add_option("model", path,
+                   "A compressed model (safetensors), as jlcm-run writes it; with --permutations also any "
+                   "model that jlcm-run takes")
+        ->required();
+    auto* json_flag = app.add_flag("--json", as_json, "Print one JSON object instead of tables");
+    app.add_flag("--permutations", permutations,
+                 "For every linear weight: how its rows may be ordered without changing what the model "
+                 "computes, what absorbs that, or why they have to stay")
+        ->excludes(json_flag);
     if (const auto code = parse_arguments(app, argc, argv)) return *code;
     try {
+        if (permutations) {
+            const OpenedModel model = open_model(path);
+            const Graph& graph = model.weights->graph();
+            fmt::print("{}", permutation_report(graph, PermutationAnalysis(graph)));
+            return 0;
+        }
         const ArtifactFootprint footprint = artifact_footprint(path);
         if (as_json) {
             std::cout << footprint.to_json().dump(2) << '\n';

@@ -44,6 +44,8 @@ class BackwardContext : public ForwardContext {
     [[nodiscard]] virtual Tensor& input_gradient(std::size_t i) const = 0;
 };
 
+class PermutationRule;
+
 class Operator {
   public:
     Operator() = default;
@@ -58,6 +60,8 @@ class Operator {
                                       std::span<const Shape> parameters) const = 0;
     [[nodiscard]] virtual Tensor forward(const ForwardContext& context) const = 0;
     virtual void backward(const BackwardContext& context) const = 0;
+    /// How an order of its features goes through it (permutation.hpp). Unless said otherwise nothing moves.
+    virtual void permutation_rule(PermutationRule& rule) const;
     /// Multiply-adds of a forward, times two, for progress and plans.
     [[nodiscard]] virtual double flops(std::span<const Shape> inputs,
                                        std::span<const Shape> parameters) const {

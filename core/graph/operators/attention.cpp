@@ -1,4 +1,4 @@
-#include "core/graph/operator.hpp"
+#include "core/graph/permutation.hpp"
 
 #include <cmath>
 
@@ -40,6 +40,18 @@ class Attention final : public Operator {
         context.add_input_gradient(0, dq);
         context.add_input_gradient(1, dk);
         context.add_input_gradient(2, dv);
+    }
+    // Key/value heads move with their query heads, query heads within the group that shares a key/value head.
+    // Inside a head, queries have their key head's order, and outputs their value head's.
+    void permutation_rule(PermutationRule& rule) const override {
+        const int heads = rule.blocks(key_heads_);
+        const int sharing = rule.blocks(query_heads_ / key_heads_);
+        const int compared = rule.blocks(head_dim_);
+        const int mixed = rule.blocks(head_dim_);
+        rule.tie(rule.input(0), {{heads, sharing, compared}});
+        rule.tie(rule.input(1), {{heads, compared}});
+        rule.tie(rule.input(2), {{heads, mixed}});
+        rule.tie(rule.output(), {{heads, sharing, mixed}});
     }
     double flops(std::span<const Shape> inputs, std::span<const Shape>) const override {
         const double pairs =

@@ -1,4 +1,4 @@
-#include "core/graph/operator.hpp"
+#include "core/graph/permutation.hpp"
 
 namespace jlcm {
 namespace {
@@ -29,6 +29,7 @@ class UnaryOperator final : public Operator {
         context.add_input_gradient(
             0, context.backend().unary_backward(function_, context.input(0), context.gradient()));
     }
+    void permutation_rule(PermutationRule& rule) const override { rule.tie(rule.input(0), rule.output()); }
 
   private:
     Unary function_;
@@ -63,6 +64,10 @@ class BinaryOperator final : public Operator {
                                           da, db);
         context.add_input_gradient(0, da);
         context.add_input_gradient(1, db);
+    }
+    void permutation_rule(PermutationRule& rule) const override {
+        rule.tie(rule.input(0), rule.output());
+        rule.tie(rule.input(1), rule.output());
     }
 
   private:

@@ -1,4 +1,4 @@
-#include "core/graph/operator.hpp"
+#include "core/graph/permutation.hpp"
 
 namespace jlcm {
 namespace {
@@ -18,6 +18,10 @@ class Embedding final : public Operator {
     void backward(const BackwardContext& context) const override {
         if (Tensor* slot = context.parameter_gradient(0))
             context.backend().embedding_backward(context.input(0), context.gradient(), *slot);
+    }
+    void permutation_rule(PermutationRule& rule) const override {
+        rule.tie(rule.output(), rule.parameter(0, 1));
+        rule.fix(rule.parameter(0, 0), "the vocabulary has a given order");
     }
 };
 

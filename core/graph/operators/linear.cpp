@@ -1,4 +1,4 @@
-#include "core/graph/operator.hpp"
+#include "core/graph/permutation.hpp"
 
 namespace jlcm {
 namespace {
@@ -45,6 +45,13 @@ class Linear final : public Operator {
         const bool add = dx.defined();
         if (!add) dx = Tensor::empty(context.input(0).shape(), context.gradient().dtype());
         backend.gemm(matrix(gradient), Transpose::no, matrix(weight), Transpose::no, dx, add);
+    }
+
+    // Columns take any order of the input, rows make the output's.
+    void permutation_rule(PermutationRule& rule) const override {
+        rule.tie(rule.input(0), rule.parameter(0, 1));
+        rule.tie(rule.output(), rule.parameter(0, 0));
+        if (bias_) rule.tie(rule.output(), rule.parameter(1, 0));
     }
 
     double flops(std::span<const Shape> inputs, std::span<const Shape> parameters) const override {

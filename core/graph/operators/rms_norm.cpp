@@ -1,4 +1,4 @@
-#include "core/graph/operator.hpp"
+#include "core/graph/permutation.hpp"
 
 namespace jlcm {
 namespace {
@@ -23,6 +23,10 @@ class RmsNorm final : public Operator {
         context.add_input_gradient(
             0, context.backend().rms_norm_backward(context.input(0), context.parameter(0), context.saved(0),
                                                    context.gradient(), context.parameter_gradient(0)));
+    }
+    void permutation_rule(PermutationRule& rule) const override {
+        rule.tie(rule.input(0), rule.output());
+        rule.tie(rule.output(), rule.parameter(0, 0));
     }
 
   private:

@@ -1,4 +1,4 @@
-#include "core/graph/operator.hpp"
+#include "core/graph/permutation.hpp"
 
 #include <cmath>
 #include <mutex>
@@ -36,6 +36,14 @@ class Rotary final : public Operator {
         const Angles angles = table(gradient.shape()[1], gradient.dtype());
         context.add_input_gradient(
             0, context.backend().rotary(gradient, head_dim_, angles.cosine, angles.sine, true));
+    }
+    // Whole heads move; a feature's angle goes by its place in the head.
+    void permutation_rule(PermutationRule& rule) const override {
+        const int heads = rule.blocks(rule.size(rule.input(0)) / head_dim_);
+        const int features = rule.blocks(head_dim_);
+        rule.fix({{features}}, "rotary position embedding goes by the place in the head");
+        rule.tie(rule.input(0), {{heads, features}});
+        rule.tie(rule.output(), {{heads, features}});
     }
 
   private:

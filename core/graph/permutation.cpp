@@ -1,0 +1,293 @@
+#include "core/graph/permutation.hpp"
+
+#include "core/base/parallel.hpp"
+#include "core/graph/feature_blocks.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <set>
+
+namespace jlcm {
+namespace {
+
+/// Every axis of a graph under the rules of all its operators.
+class Tying {
+  public:
+    Tying(const Graph& graph, const Shape& input) : graph_(graph), shapes_(graph.infer(input)) {
+        for (const Parameter& parameter : graph.parameters()) {
+            parameters_.emplace_back();
+            for (const std::int64_t size : parameter.shape) parameters_.back().push_back(new_axis(size));
+        }
+        for (const Shape& shape : shapes_) values_.push_back(new_axis(shape.empty() ? 1 : shape.back()));
+        blocks_.fix(values_.at(0), "the model's inputs have a given order", "input");
+        std::vector<bool> read(shapes_.size(), false);
+        for (const Node& node : graph.nodes()) {
+            NodeRule rule(*this, node);
+            node.op->permutation_rule(rule);
+            for (const ValueId value : node.inputs) read[static_cast<std::size_t>(value)] = true;
+        }
+        for (std::size_t id = 0; id < parameters_.size(); ++id) {
+            const ParameterId tied_to = graph.parameters()[id].tied_to;
+            if (tied_to < 0) continue;
+            for (std::size_t d = 0; d < parameters_[id].size(); ++d)
+                blocks_.tie(parameters_[id][d], parameters_[static_cast<std::size_t>(tied_to)][d],
+                            graph.parameters()[id].name);
+        }
+        if (graph.head() >= 0) {
+            const auto head = static_cast<std::size_t>(graph.head());
+            blocks_.tie(values_[static_cast<std::size_t>(graph.features())], parameters_[head].at(1), "head");
+            blocks_.fix(parameters_[head].at(0), "the model's outputs have a given order", "output");
+            read[static_cast<std::size_t>(graph.features())] = true;
+        }
+        for (std::size_t value = 0; value < read.size(); ++value)
+            if (!read[value]) blocks_.fix(values_[value], "the model's outputs have a given order", "output");
+    }
+
+    [[nodiscard]] const FeatureBlocks& blocks() const { return blocks_; }
+    [[nodiscard]] PermutationRule::Axis value(std::size_t id) const { return blocks_.expand(values_[id]); }
+    [[nodiscard]] std::size_t values() const { return values_.size(); }
+    [[nodiscard]] PermutationRule::Axis parameter(std::size_t id, std::size_t dimension) const {
+        return blocks_.expand(parameters_[id][dimension]);
+    }
+
+  private:
+    class NodeRule final : public PermutationRule {
+      public:
+        NodeRule(Tying& all, const Node& node) : all_(all), node_(node) {}
+        [[nodiscard]] Axis input(std::size_t i) override {
+            return all_.values_[static_cast<std::size_t>(node_.inputs.at(i))];
+        }
+        [[nodiscard]] Axis output() override { return all_.values_[static_cast<std::size_t>(node_.output)]; }
+        [[nodiscard]] Axis parameter(std::size_t i, std::size_t dimension) override {
+            return all_.parameters_[static_cast<std::size_t>(node_.parameters.at(i))].at(dimension);
+        }
+        [[nodiscard]] std::size_t inputs() const override { return node_.inputs.size(); }
+        [[nodiscard]] std::int64_t size(const Axis& axis) const override { return all_.blocks_.size(axis); }
+        [[nodiscard]] int blocks(std::int64_t size) override { return all_.blocks_.add(size); }
+        void tie(const Axis& a, const Axis& b) override { all_.blocks_.tie(a, b, node_.name); }
+        void fix(const Axis& axis, const std::string& reason) override {
+            all_.blocks_.fix(axis, reason, node_.name);
+        }
+
+      private:
+        Tying& all_;
+        const Node& node_;
+    };
+
+    PermutationRule::Axis new_axis(std::int64_t size) {
+        PermutationRule::Axis axis{{blocks_.add(size)}};
+        blocks_.watch(axis);
+        return axis;
+    }
+
+    const Graph& graph_;
+    std::vector<Shape> shapes_;
+    FeatureBlocks blocks_;
+    std::vector<PermutationRule::Axis> values_;
+    std::vector<std::vector<PermutationRule::Axis>> parameters_;
+};
+
+/// Of every block, the blocks that enclose it on all axes.
+class Enclosure {
+  public:
+    void add(const PermutationRule::Axis& axis) {
+        for (const auto& part : axis) {
+            for (std::size_t level = 0; level < part.size(); ++level) {
+                // A block that encloses itself, or another one twice, has no single position to go by.
+                std::set<int> outer;
+                for (std::size_t i = 0; i < level; ++i)
+                    if (part[i] != part[level] && std::count(part.begin(), part.end(), part[i]) == 1)
+                        outer.insert(part[i]);
+                const auto [found, first] = of_.try_emplace(part[level], outer);
+                if (!first) std::erase_if(found->second, [&](int block) { return !outer.contains(block); });
+            }
+        }
+    }
+    [[nodiscard]] const std::map<int, std::set<int>>& of() const { return of_; }
+
+  private:
+    std::map<int, std::set<int>> of_;
+};
+
+}  // namespace
+
+void Operator::permutation_rule(PermutationRule& rule) const {
+    const std::string reason = fmt::format("nothing is known of how {} carries an order", kind());
+    for (std::size_t i = 0; i < rule.inputs(); ++i) rule.fix(rule.input(i), reason);
+    rule.fix(rule.output(), reason);
+}
+
+PermutationAnalysis::PermutationAnalysis(const Graph& graph, const Shape& input) : graph_(&graph) {
+    const Tying tying(graph, input);
+    Enclosure enclosure;
+    for (std::size_t value = 0; value < tying.values(); ++value) enclosure.add(tying.value(value));
+    std::map<int, ClassId> classes;
+    for (std::size_t id = 0; id < graph.parameters().size(); ++id) {
+        for (std::size_t d = 0; d < graph.parameters()[id].shape.size(); ++d) {
+            const auto axis = tying.parameter(id, d);
+            enclosure.add(axis);
+            FeatureAxis& result = axes_[{static_cast<ParameterId>(id), static_cast<int>(d)}];
+            for (const auto& part : axis) {
+                result.emplace_back();
+                for (const int block : part) {
+                    const auto [found, is_new] =
+                        classes.try_emplace(block, static_cast<ClassId>(classes_.size()));
+                    if (is_new)
+                        classes_.push_back({.size = tying.blocks().size_of(block),
+                                            .within = {},
+                                            .fixed = tying.blocks().reason(block),
+                                            .fixed_by = tying.blocks().fixed_by(block),
+                                            .axes = {}});
+                    auto& axes = classes_[static_cast<std::size_t>(found->second)].axes;
+                    const ParameterAxis here{static_cast<ParameterId>(id), static_cast<int>(d)};
+                    if (axes.empty() || !(axes.back() == here)) axes.push_back(here);
+                    result.back().push_back(found->second);
+                }
+            }
+        }
+    }
+    for (const auto& [block, id] : classes) {
+        PermutationClass& each = classes_[static_cast<std::size_t>(id)];
+        for (const int outer : enclosure.of().at(block)) {
+            each.within.push_back(classes.at(outer));
+            each.instances *= tying.blocks().size_of(outer);
+        }
+        std::ranges::sort(each.within);
+    }
+}
+
+const FeatureAxis& PermutationAnalysis::axis(const ParameterAxis& axis) const {
+    return axes_.at({axis.parameter, axis.dimension});
+}
+
+std::optional<ClassId> PermutationAnalysis::innermost(const ParameterAxis& where) const {
+    const FeatureAxis& parts = axis(where);
+    if (parts.size() != 1 || parts.front().empty()) return std::nullopt;
+    return parts.front().back();
+}
+
+bool PermutationAnalysis::crosses_blocks(ClassId id) const {
+    const auto& axes = at(id).axes;
+    const int block = graph_->parameter(axes.front().parameter).block;
+    return block < 0 || std::ranges::any_of(axes, [&](const ParameterAxis& each) {
+               return graph_->parameter(each.parameter).block != block;
+           });
+}
+
+std::int64_t PermutationAnalysis::element(const std::vector<ClassId>& blocks, std::size_t level,
+                                          const std::vector<std::int64_t>& positions) const {
+    const PermutationClass& each = at(blocks[level]);
+    std::int64_t instance = 0;
+    for (const ClassId outer : each.within) {
+        const auto found = std::find(blocks.begin(), blocks.end(), outer) - blocks.begin();
+        instance = instance * at(outer).size + positions[static_cast<std::size_t>(found)];
+    }
+    return instance * each.size + positions[level];
+}
+
+namespace {
+
+/// Calls `visit(positions)` for every feature of a part, in order.
+template <class Visit>
+void for_each_feature(const std::vector<std::int64_t>& sizes, Visit visit) {
+    std::vector<std::int64_t> positions(sizes.size(), 0);
+    while (true) {
+        visit(positions);
+        std::size_t level = sizes.size();
+        while (level > 0 && ++positions[level - 1] == sizes[level - 1]) positions[--level] = 0;
+        if (level == 0) return;
+    }
+}
+
+}  // namespace
+
+std::vector<std::int32_t> PermutationAnalysis::order(const ParameterAxis& where,
+                                                     const Permutations& permutations) const {
+    std::vector<std::int32_t> order;
+    std::int64_t begin = 0;
+    for (const auto& blocks : axis(where)) {
+        std::vector<std::int64_t> sizes;
+        for (const ClassId id : blocks) sizes.push_back(at(id).size);
+        for_each_feature(sizes, [&](const std::vector<std::int64_t>& positions) {
+            // From the outermost block in: which permutation holds inside a block goes by where that was.
+            std::vector<std::int64_t> former = positions;
+            std::int64_t feature = 0;
+            for (std::size_t level = 0; level < blocks.size(); ++level) {
+                const auto found = permutations.find(blocks[level]);
+                if (found != permutations.end())
+                    former[level] =
+                        found->second.at(static_cast<std::size_t>(element(blocks, level, former)));
+                feature = feature * sizes[level] + former[level];
+            }
+            order.push_back(static_cast<std::int32_t>(begin + feature));
+        });
+        begin = static_cast<std::int64_t>(order.size());
+    }
+    if (std::ranges::is_sorted(order)) order.clear();
+    return order;
+}
+
+std::vector<std::int32_t> PermutationAnalysis::elements(const ParameterAxis& where, ClassId id) const {
+    std::vector<std::int32_t> elements;
+    for (const auto& blocks : axis(where)) {
+        std::vector<std::int64_t> sizes;
+        for (const ClassId each : blocks) sizes.push_back(at(each).size);
+        const auto level = static_cast<std::size_t>(std::ranges::find(blocks, id) - blocks.begin());
+        for_each_feature(sizes, [&](const std::vector<std::int64_t>& positions) {
+            elements.push_back(
+                level == blocks.size() ? -1 : static_cast<std::int32_t>(element(blocks, level, positions)));
+        });
+    }
+    return elements;
+}
+
+void PermutationAnalysis::validate(const Permutations& permutations) const {
+    for (const auto& [id, order] : permutations) {
+        const PermutationClass& each = at(id);
+        ensure(each.is_free(), "permutation class {} is fixed: {}", id, each.fixed);
+        ensure(static_cast<std::int64_t>(order.size()) == each.instances * each.size,
+               "{} positions for {} permutations of {}", order.size(), each.instances, each.size);
+        for (std::int64_t k = 0; k < each.instances; ++k) {
+            std::vector<bool> seen(static_cast<std::size_t>(each.size), false);
+            for (std::int64_t i = 0; i < each.size; ++i) {
+                const std::int32_t from = order[static_cast<std::size_t>(k * each.size + i)];
+                ensure(from >= 0 && from < each.size && !seen[static_cast<std::size_t>(from)],
+                       "class {}: no permutation at {}", id, i);
+                seen[static_cast<std::size_t>(from)] = true;
+            }
+        }
+    }
+}
+
+Tensor reorder(const Tensor& tensor, const std::vector<std::int32_t>& rows,
+               const std::vector<std::int32_t>& columns) {
+    if (rows.empty() && columns.empty()) return tensor;
+    const std::int64_t height = tensor.rows();
+    const std::int64_t width = columns.empty() ? 1 : tensor.shape().at(1);
+    ensure((rows.empty() || std::ssize(rows) == height) && (columns.empty() || std::ssize(columns) == width),
+           "orders of {} rows and {} columns for {}", rows.size(), columns.size(), to_string(tensor.shape()));
+    Tensor result = Tensor::empty(tensor.shape(), tensor.dtype());
+    const std::size_t row_bytes =
+        tensor.byte_count() / static_cast<std::size_t>(std::max<std::int64_t>(1, height));
+    const std::size_t item_bytes = row_bytes / static_cast<std::size_t>(width);
+    const std::byte* from = tensor.bytes().data();
+    std::byte* to = result.bytes().data();
+    constexpr std::int64_t grain = 64;  // rows
+    parallel_for(height, grain, [&](std::int64_t begin, std::int64_t end) {
+        for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i) {
+            const std::byte* row = from + (rows.empty() ? i : static_cast<std::size_t>(rows[i])) * row_bytes;
+            std::byte* out = to + i * row_bytes;
+            if (columns.empty()) {
+                std::memcpy(out, row, row_bytes);
+                continue;
+            }
+            for (const std::int32_t column : columns) {
+                std::memcpy(out, row + static_cast<std::size_t>(column) * item_bytes, item_bytes);
+                out += item_bytes;
+            }
+        }
+    });
+    return result;
+}
+
+}  // namespace jlcm

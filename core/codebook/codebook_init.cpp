@@ -46,8 +46,25 @@ constexpr std::int64_t group_grain_weights = 1 << 15;
 
 }  // namespace
 
+ScaleFinder standard_scale(bool with_offset) {
+    return [with_offset](std::span<const float> values, std::span<const float> /*weights*/) {
+        double sum = 0;
+        double squares = 0;
+        for (const float v : values) {
+            sum += static_cast<double>(v);
+            squares += static_cast<double>(v) * static_cast<double>(v);
+        }
+        const auto n = static_cast<double>(std::max<std::size_t>(1, values.size()));
+        const double offset = with_offset ? sum / n : 0.0;
+        const double scale = std::sqrt(std::max(0.0, squares / n - offset * offset));
+        return Affine{float_from_f16(f16_from_float(static_cast<float>(scale))),
+                      float_from_f16(f16_from_float(static_cast<float>(offset)))};
+    };
+}
+
 CompressedMatrix fill_codebooks(const LayerProblem& problem, const GroupedRows& grouped,
-                                std::span<const float> column_weights, const CodewordFinder& find) {
+                                const ImportanceOfRow& importance, const CodewordFinder& find,
+                                const ScaleFinder& find_scale) {
     problem.validate();
     const Layout& layout = grouped.layout;
     layout.validate(problem.name);
@@ -56,45 +73,53 @@ CompressedMatrix fill_codebooks(const LayerProblem& problem, const GroupedRows& 
     matrix.row_order = grouped.row_order;
     const auto k = static_cast<std::size_t>(layout.codewords());
     const Tensor stored = to_stored_order(problem.weights, matrix.row_order);
-    const float* w = stored.data<float>();
     const auto groups = stretches_of_groups(layout);
     const auto count = static_cast<std::int64_t>(groups.size());
-
-    if (layout.shared_codebook) {
-        matrix.scales = Tensor::empty({count});
-        for (std::int64_t g = 0; g < count; ++g) {
-            double squares = 0;
-            std::int64_t n = 0;
-            for (const auto& s : groups[static_cast<std::size_t>(g)]) {
-                for (std::int64_t j = s.begin; j < s.end; ++j)
-                    squares += static_cast<double>(w[s.row * layout.cols + j]) *
-                               static_cast<double>(w[s.row * layout.cols + j]);
-                n += s.end - s.begin;
-            }
-            const auto scale =
-                static_cast<float>(std::sqrt(squares / static_cast<double>(std::max<std::int64_t>(1, n))));
-            matrix.scales.data<float>()[g] = float_from_f16(f16_from_float(scale));
-        }
-    }
     const auto gather = [&](std::int64_t g, std::vector<float>& values, std::vector<float>& weights) {
-        const float scale = matrix.scales.defined() ? matrix.scales.data<float>()[g] : 1.0F;
-        if (scale == 0) return;
         for (const auto& s : groups[static_cast<std::size_t>(g)]) {
-            for (std::int64_t j = s.begin; j < s.end; ++j)
-                values.push_back(w[s.row * layout.cols + j] / scale);
-            if (column_weights.empty()) continue;
-            for (std::int64_t j = s.begin; j < s.end; ++j)
-                weights.push_back(column_weights[static_cast<std::size_t>(j)] * scale * scale);
+            const auto begin = static_cast<std::size_t>(s.begin);
+            const auto size = static_cast<std::size_t>(s.end - s.begin);
+            const auto row =
+                stored.values<float>().subspan(static_cast<std::size_t>(s.row * layout.cols) + begin, size);
+            values.insert(values.end(), row.begin(), row.end());
+            const auto known = importance(
+                matrix.row_order.empty() ? s.row : matrix.row_order[static_cast<std::size_t>(s.row)]);
+            if (known.empty()) continue;
+            const auto part = known.subspan(begin, size);
+            weights.insert(weights.end(), part.begin(), part.end());
         }
     };
+    const std::int64_t grain =
+        std::max<std::int64_t>(1, group_grain_weights * count / (layout.rows * layout.cols));
     if (layout.shared_codebook) {
-        std::vector<float> values;
-        std::vector<float> weights;
-        for (std::int64_t g = 0; g < count; ++g) gather(g, values, weights);
-        find(values, weights, matrix.codebooks.values<float>());
+        const ScaleFinder scale_of = find_scale ? find_scale : standard_scale(grouped.offsets);
+        matrix.scales = Tensor::empty({count});
+        if (grouped.offsets) matrix.offsets = Tensor::empty({count});
+        // What every group asks of the codebook, in its units; groups in order.
+        std::vector<std::vector<float>> values(groups.size());
+        std::vector<std::vector<float>> weights(groups.size());
+        parallel_for(count, grain, [&](std::int64_t begin, std::int64_t end) {
+            for (std::int64_t g = begin; g < end; ++g) {
+                auto& asked = values[static_cast<std::size_t>(g)];
+                auto& counts = weights[static_cast<std::size_t>(g)];
+                gather(g, asked, counts);
+                const Affine affine = scale_of(asked, counts);
+                matrix.scales.data<float>()[g] = affine.scale;
+                if (grouped.offsets) matrix.offsets.data<float>()[g] = affine.offset;
+                if (affine.scale == 0) asked.clear();
+                if (affine.scale == 0) counts.clear();
+                for (float& v : asked) v = (v - affine.offset) / affine.scale;
+                for (float& w : counts) w *= affine.scale * affine.scale;
+            }
+        });
+        std::vector<float> all_values;
+        std::vector<float> all_weights;
+        for (std::size_t g = 0; g < groups.size(); ++g) {
+            all_values.insert(all_values.end(), values[g].begin(), values[g].end());
+            all_weights.insert(all_weights.end(), weights[g].begin(), weights[g].end());
+        }
+        find(all_values, all_weights, matrix.codebooks.values<float>());
     } else {
-        const std::int64_t grain =
-            std::max<std::int64_t>(1, group_grain_weights * count / (layout.rows * layout.cols));
         parallel_for(count, grain, [&](std::int64_t begin, std::int64_t end) {
             std::vector<float> values;
             std::vector<float> weights;
@@ -110,13 +135,6 @@ CompressedMatrix fill_codebooks(const LayerProblem& problem, const GroupedRows& 
     matrix.round_to_storage(problem.name);
     map_to_nearest(matrix, problem.weights);
     return matrix;
-}
-
-void even_grid(std::span<const float> values, std::span<float> codewords) {
-    if (values.empty()) return;
-    const auto [low, high] = std::minmax_element(values.begin(), values.end());
-    const float step = (*high - *low) / static_cast<float>(codewords.size() - 1);
-    for (std::size_t k = 0; k < codewords.size(); ++k) codewords[k] = *low + static_cast<float>(k) * step;
 }
 
 void map_to_nearest(CompressedMatrix& matrix, const Tensor& weights) {

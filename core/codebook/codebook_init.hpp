@@ -17,6 +17,8 @@ class CodebookInit {
 
     /// Whether initialise() reads problem.hessian.
     [[nodiscard]] virtual bool needs_hessian() const = 0;
+    /// Whether initialise() reads problem.fisher.
+    [[nodiscard]] virtual bool needs_fisher() const { return false; }
     /// A valid matrix in `grouped`'s layout and row order, close to problem.weights. Input errors name layer
     /// and row.
     [[nodiscard]] virtual CompressedMatrix initialise(const LayerProblem& problem,
@@ -34,16 +36,25 @@ struct KindOf<CodebookInit> {
 using CodewordFinder = std::function<void(std::span<const float> values, std::span<const float> weights,
                                           std::span<float> codewords)>;
 
-/// Fills every codebook by `find`, codebooks in parallel, and maps every weight to its nearest codeword.
-/// Groups that share one codebook get scales: the root mean square of the group's weights, their values
-/// divided by it. `column_weights`: empty, or the importance of each column. Codebooks and scales are float16
-/// values, as stored.
-[[nodiscard]] CompressedMatrix fill_codebooks(const LayerProblem& problem, const GroupedRows& grouped,
-                                              std::span<const float> column_weights,
-                                              const CodewordFinder& find);
+/// scale * codeword + offset
+struct Affine {
+    float scale = 0;  ///< not negative
+    float offset = 0;
+};
 
-/// Codewords evenly spaced from the least to the largest value; no values: unchanged.
-void even_grid(std::span<const float> values, std::span<float> codewords);
+/// Finds scale and offset (float16 values) of a group over a shared codebook; arguments as above.
+using ScaleFinder = std::function<Affine(std::span<const float> values, std::span<const float> weights)>;
+
+/// Scale: the standard deviation of the values, offset: their mean; without an offset the root mean square.
+[[nodiscard]] ScaleFinder standard_scale(bool with_offset);
+
+/// Fills every codebook by `find`, codebooks in parallel, and maps every weight to its nearest codeword.
+/// Groups that share one codebook get scales (and offsets where `grouped` says so) by `find_scale`, none:
+/// standard_scale; the codebook is found for their values less the offset, divided by the scale. Codebooks,
+/// scales and offsets are float16 values, as stored.
+[[nodiscard]] CompressedMatrix fill_codebooks(const LayerProblem& problem, const GroupedRows& grouped,
+                                              const ImportanceOfRow& importance, const CodewordFinder& find,
+                                              const ScaleFinder& find_scale = {});
 
 /// Maps every weight (float32 [rows, cols], model row order) to the nearest codeword of its group, scales and
 /// offsets considered; ties go to the lower codeword. Scalar codewords in one stage.

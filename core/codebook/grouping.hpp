@@ -11,6 +11,7 @@ namespace jlcm {
 struct GroupedRows {
     Layout layout;
     std::vector<std::int32_t> row_order;  ///< as CompressedMatrix::row_order: empty, rows stay in place
+    bool offsets = false;                 ///< groups over a shared codebook have an offset as well as a scale
 };
 
 class Grouping {

@@ -3,6 +3,7 @@
 #include "core/backend/cpu/solver_kernels.hpp"
 #include "core/base/half.hpp"
 #include "core/base/parallel.hpp"
+#include "core/codebook/damped_moments.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -16,62 +17,6 @@ constexpr std::int64_t tiles_a_task = 2;  // rows that share a packed block of H
 
 float stored(double value) {
     return float_from_f16(f16_from_float(static_cast<float>(value)));
-}
-
-/// H damped, exactly symmetric, float32, padded with zeros.
-struct SecondMoments {
-    std::int64_t cols = 0;  ///< padded
-    Tensor matrix;
-    Tensor inverse_diagonal;
-};
-
-SecondMoments prepare(const LayerProblem& problem, double damping, std::vector<std::string>& notes) {
-    const std::int64_t n = problem.weights.cols();
-    const auto moments = problem.input_second_moments();
-    const double total = std::accumulate(moments.begin(), moments.end(), 0.0);
-    const auto silent = std::count(moments.begin(), moments.end(), 0.0F);
-    if (silent > 0) notes.push_back(fmt::format("{} of {} inputs are always zero", silent, n));
-    if (problem.samples > 0 && problem.samples < n)
-        notes.push_back(fmt::format("{} calibration inputs for {} columns: second moments are singular",
-                                    problem.samples, n));
-    const double mean = total / static_cast<double>(n);
-    if (total == 0) notes.emplace_back("all second moments are zero: weights count equally");
-    const double ridge = total == 0 ? 1.0 : damping * mean;
-
-    SecondMoments result;
-    result.cols = (n + solver_columns - 1) / solver_columns * solver_columns;
-    result.matrix = Tensor::zeros({result.cols, result.cols});
-    result.inverse_diagonal = Tensor::zeros({result.cols});
-    float* out = result.matrix.data<float>();
-    const auto symmetrise = [&](const auto* in) {
-        constexpr std::int64_t side = 64;
-        parallel_for(n, side, [&](std::int64_t begin, std::int64_t end) {
-            for (std::int64_t first = 0; first < n; first += side) {
-                const std::int64_t last = std::min(n, first + side);
-                for (std::int64_t i = begin; i < end; ++i)
-                    for (std::int64_t j = first; j < last; ++j)
-                        out[i * result.cols + j] = static_cast<float>(
-                            (static_cast<double>(in[i * n + j]) + static_cast<double>(in[j * n + i])) / 2);
-            }
-        });
-    };
-    if (problem.hessian.dtype() == DType::f32) {
-        symmetrise(problem.hessian.data<float>());
-    } else {
-        symmetrise(problem.hessian.data<double>());
-    }
-    // Values that vanish beside the diagonal would be denormal in products, which is slow.
-    const auto vanishing = static_cast<float>(mean * 1e-15);
-    parallel_for(n, 64, [&](std::int64_t begin, std::int64_t end) {
-        for (std::int64_t i = begin * result.cols; i < end * result.cols; ++i)
-            out[i] = std::abs(out[i]) > vanishing ? out[i] : 0.0F;
-    });
-    for (std::int64_t j = 0; j < n; ++j) {
-        float& diagonal = out[j * result.cols + j];
-        diagonal = static_cast<float>(static_cast<double>(diagonal) + ridge);
-        result.inverse_diagonal.data<float>()[j] = diagonal > 0 ? 1.0F / diagonal : 0.0F;
-    }
-    return result;
 }
 
 /// Sums over the rows of a group: what its codebook and scale are solved from.
@@ -213,11 +158,9 @@ class Lnq {
           rows_(matrix.layout.rows),
           cols_(matrix.layout.cols),
           k_(matrix.layout.codewords()),
-          tiles_((rows_ + lanes - 1) / lanes),
           groups_(matrix.layout.row_group_of_rows()),
           group_rows_(static_cast<std::size_t>(matrix.layout.row_groups), 0) {
-        moments_ = prepare(problem, parameters.damping, log_.notes);
-        padded_ = moments_.cols;
+        cut_into_tiles(problem);
         for (const auto group : groups_) ++group_rows_[static_cast<std::size_t>(group)];
         weights_ = to_stored_order(problem.weights, matrix.row_order);
         load_tiles();
@@ -240,6 +183,12 @@ class Lnq {
     }
 
   private:
+    /// Rows of one set, side by side.
+    struct Tile {
+        std::size_t first_row = 0;  ///< in rows_of_tiles_
+        std::size_t rows = 0;
+        std::size_t set = 0;  ///< of second moments
+    };
     /// The objective around a codebook step.
     struct Outcome {
         double before = 0;
@@ -253,7 +202,14 @@ class Lnq {
     [[nodiscard]] std::uint8_t* tile_codes(std::int64_t t) {
         return codes_.data<std::uint8_t>() + t * padded_ * lanes;
     }
-    [[nodiscard]] std::int64_t tile_rows(std::int64_t t) const { return std::min(lanes, rows_ - t * lanes); }
+    /// The stored rows of a tile.
+    [[nodiscard]] std::span<const std::int32_t> tile_rows(std::int64_t t) const {
+        const Tile& tile = tile_list_[static_cast<std::size_t>(t)];
+        return std::span(rows_of_tiles_).subspan(tile.first_row, tile.rows);
+    }
+    [[nodiscard]] const DampedMoments& moments(std::int64_t t) const {
+        return moments_[tile_list_[static_cast<std::size_t>(t)].set];
+    }
     [[nodiscard]] std::size_t group(std::int64_t row) const {
         return static_cast<std::size_t>(groups_[static_cast<std::size_t>(row)]);
     }
@@ -269,6 +225,36 @@ class Lnq {
                                                          static_cast<std::size_t>(k_));
     }
 
+    /// Tiles hold rows that share second moments, in stored order.
+    void cut_into_tiles(const LayerProblem& problem) {
+        const auto sets = problem.row_sets();
+        std::vector<std::vector<std::int32_t>> rows_of_sets(sets.size());
+        for (std::int64_t row = 0; row < rows_; ++row) {
+            const std::int64_t model_row =
+                matrix_.row_order.empty() ? row : matrix_.row_order[static_cast<std::size_t>(row)];
+            std::size_t set = 0;
+            while (model_row >= sets[set].end) ++set;
+            rows_of_sets[set].push_back(static_cast<std::int32_t>(row));
+        }
+        for (std::size_t set = 0; set < sets.size(); ++set) {
+            moments_.push_back(damp(sets[set].hessian, problem.samples, parameters_.damping, log_.notes));
+            const auto& rows = rows_of_sets[set];
+            for (std::size_t first = 0; first < rows.size(); first += static_cast<std::size_t>(lanes))
+                tile_list_.push_back({rows_of_tiles_.size() + first,
+                                      std::min(rows.size() - first, static_cast<std::size_t>(lanes)), set});
+            rows_of_tiles_.insert(rows_of_tiles_.end(), rows.begin(), rows.end());
+        }
+        padded_ = moments_.front().cols;
+        tiles_ = static_cast<std::int64_t>(tile_list_.size());
+        for (std::int64_t t = 0; t < tiles_; ++t) {
+            if (tasks_.empty() || t - tasks_.back().first == tiles_a_task ||
+                tile_list_[static_cast<std::size_t>(t)].set !=
+                    tile_list_[static_cast<std::size_t>(tasks_.back().first)].set)
+                tasks_.emplace_back(t, t);
+            tasks_.back().second = t + 1;
+        }
+    }
+
     /// Targets (less the offset), H times targets, codes: transposed tiles.
     void load_tiles() {
         target_ = Tensor::empty({tiles_, padded_, lanes});
@@ -280,8 +266,8 @@ class Lnq {
             float* hw = tile(moment_target_, t);
             std::uint8_t* codes = tile_codes(t);
             std::fill(w, w + padded_ * lanes, 0.0F);
-            for (std::int64_t l = 0; l < tile_rows(t); ++l) {
-                const std::int64_t row = t * lanes + l;
+            std::int64_t l = 0;
+            for (const std::int64_t row : tile_rows(t)) {
                 const float shift = offset(group(row));
                 const float* from = weights_.data<float>() + row * cols_;
                 const std::uint8_t* code = matrix_.mapping.data<std::uint8_t>() + row * cols_;
@@ -289,13 +275,14 @@ class Lnq {
                     w[j * lanes + l] = from[j] - shift;
                     codes[j * lanes + l] = code[j];
                 }
+                ++l;
             }
-            kernels_.multiply(padded_, moments_.matrix.data<float>(), w, hw);
+            kernels_.multiply(padded_, moments(t).matrix.data<float>(), w, hw);
             double* energy = energy_.data() + t * lanes;
             for (std::int64_t j = 0; j < padded_; ++j)
-                for (std::int64_t l = 0; l < lanes; ++l)
-                    energy[l] +=
-                        static_cast<double>(w[j * lanes + l]) * static_cast<double>(hw[j * lanes + l]);
+                for (std::int64_t lane = 0; lane < lanes; ++lane)
+                    energy[lane] +=
+                        static_cast<double>(w[j * lanes + lane]) * static_cast<double>(hw[j * lanes + lane]);
         });
         weights_ = Tensor();
     }
@@ -303,9 +290,10 @@ class Lnq {
     void store_mapping() {
         parallel_for(tiles_, 1, [&](std::int64_t t, std::int64_t) {
             const std::uint8_t* codes = tile_codes(t);
-            for (std::int64_t l = 0; l < tile_rows(t); ++l) {
-                std::uint8_t* code = matrix_.mapping.data<std::uint8_t>() + (t * lanes + l) * cols_;
-                for (std::int64_t j = 0; j < cols_; ++j) code[j] = codes[j * lanes + l];
+            for (const std::int64_t row : tile_rows(t)) {
+                std::uint8_t* code = matrix_.mapping.data<std::uint8_t>() + row * cols_;
+                for (std::int64_t j = 0; j < cols_; ++j) code[j] = codes[j * lanes];
+                ++codes;
             }
         });
     }
@@ -318,18 +306,19 @@ class Lnq {
         std::vector<float> b(k * static_cast<std::size_t>(lanes));
         Tensor scratch = Tensor::empty({gram_scratch_bytes(padded_, tiles, k_)}, DType::u8);
         // The padding's codes take part, but H is zero there.
-        kernels_.code_gram(padded_, tiles, k_, moments_.matrix.data<float>(), tile_codes(first_tile),
-                           a.data(), scratch.data<std::uint8_t>());
+        kernels_.code_gram(padded_, tiles, k_, moments(first_tile).matrix.data<float>(),
+                           tile_codes(first_tile), a.data(), scratch.data<std::uint8_t>());
         std::vector<std::pair<std::size_t, GroupSums>> result;
         for (std::int64_t t = first_tile; t < last_tile; ++t) {
             kernels_.sum_by_code(padded_, k_, tile(moment_target_, t), tile_codes(t), b.data());
-            for (std::int64_t l = 0; l < tile_rows(t); ++l) {
-                const std::int64_t row = t * lanes + l;
+            std::int64_t l = 0;
+            for (const std::int64_t row : tile_rows(t)) {
                 if (result.empty() || result.back().first != group(row))
                     result.emplace_back(group(row), GroupSums{});
                 result.back().second.add(
                     a.data() + static_cast<std::size_t>((t - first_tile) * lanes + l) * k * k, b.data() + l,
-                    lanes, energy_[static_cast<std::size_t>(row)], k);
+                    lanes, energy_[static_cast<std::size_t>(t * lanes + l)], k);
+                ++l;
             }
         }
         return result;
@@ -337,14 +326,15 @@ class Lnq {
 
     /// Codebooks (and scales) in closed form.
     Outcome codebook_step() {
-        const std::int64_t tasks = (tiles_ + tiles_a_task - 1) / tiles_a_task;
+        const auto tasks = static_cast<std::int64_t>(tasks_.size());
         const auto books = static_cast<std::size_t>(matrix_.layout.codebooks());
         labels_.assign(books * static_cast<std::size_t>(k_), 0);
         moved_.assign(books, 0);
         std::vector<Outcome> outcomes(group_rows_.size());
         std::vector<std::vector<std::pair<std::size_t, GroupSums>>> open(static_cast<std::size_t>(tasks));
         parallel_for(tasks, 1, [&](std::int64_t task, std::int64_t) {
-            auto sums = sum_rows(task * tiles_a_task, std::min(tiles_, (task + 1) * tiles_a_task));
+            const auto [first, end] = tasks_[static_cast<std::size_t>(task)];
+            auto sums = sum_rows(first, end);
             for (auto& [g, sum] : sums) {
                 if (!matrix_.layout.shared_codebook && sum.rows == group_rows_[g]) {
                     outcomes[g] = solve_group(g, sum);
@@ -465,11 +455,12 @@ class Lnq {
         if (std::none_of(moved_.begin(), moved_.end(), [](char m) { return m != 0; })) return;
         parallel_for(tiles_, 1, [&](std::int64_t t, std::int64_t) {
             std::uint8_t* codes = tile_codes(t);
-            for (std::int64_t l = 0; l < tile_rows(t); ++l) {
-                const std::size_t b = book(group(t * lanes + l));
-                if (moved_[b] == 0) continue;
+            for (const std::int64_t row : tile_rows(t)) {
+                const std::size_t b = book(group(row));
                 const std::uint8_t* label = labels_.data() + b * static_cast<std::size_t>(k_);
-                for (std::int64_t j = 0; j < cols_; ++j) codes[j * lanes + l] = label[codes[j * lanes + l]];
+                for (std::int64_t j = 0; moved_[b] != 0 && j < cols_; ++j)
+                    codes[j * lanes] = label[codes[j * lanes]];
+                ++codes;
             }
         });
     }
@@ -483,12 +474,14 @@ class Lnq {
             float* residual = value + size;
             float* codewords = residual + size;
             float* thresholds = codewords + k_ * lanes;
-            for (std::int64_t l = 0; l < lanes; ++l) {
-                const bool real = l < tile_rows(t);
-                const std::size_t g = real ? group(t * lanes + l) : 0;
+            std::fill(codewords, codewords + k_ * lanes, 0.0F);
+            std::int64_t lane = 0;
+            for (const std::int64_t row : tile_rows(t)) {
+                const std::size_t g = group(row);
                 const auto c = codebook(book(g));
                 for (int i = 0; i < k_; ++i)
-                    codewords[i * lanes + l] = real ? scale(g) * c[static_cast<std::size_t>(i)] : 0.0F;
+                    codewords[i * lanes + lane] = scale(g) * c[static_cast<std::size_t>(i)];
+                ++lane;
             }
             for (std::int64_t i = 0; i < (k_ - 1) * lanes; ++i)
                 thresholds[i] = 0.5F * codewords[i] + 0.5F * codewords[i + lanes];
@@ -501,8 +494,9 @@ class Lnq {
                     residual[i] = value[i] - target[i];
                 }
             }
-            kernels_.descend(padded_, moments_.matrix.data<float>(), moments_.inverse_diagonal.data<float>(),
-                             k_, codewords, thresholds, value, residual, codes);
+            kernels_.descend(padded_, moments(t).matrix.data<float>(),
+                             moments(t).inverse_diagonal.data<float>(), k_, codewords, thresholds, value,
+                             residual, codes);
         });
     }
 
@@ -512,11 +506,15 @@ class Lnq {
     std::int64_t rows_;
     std::int64_t cols_;
     int k_;
-    std::int64_t tiles_;
+    std::int64_t tiles_ = 0;
     std::int64_t padded_ = 0;
     std::vector<std::int32_t> groups_;  ///< of stored rows
     std::vector<std::int64_t> group_rows_;
-    SecondMoments moments_;
+    std::vector<DampedMoments> moments_;  ///< one, or one for each set of rows
+    std::vector<Tile> tile_list_;
+    std::vector<std::int32_t> rows_of_tiles_;
+    std::vector<std::pair<std::int64_t, std::int64_t>>
+        tasks_;                              ///< of the codebook step: tiles [first, end) of one set
     Tensor weights_;                         ///< stored order; only while tiles are made
     Tensor target_, moment_target_, codes_;  ///< [tiles, padded columns, lanes]
     std::vector<double> energy_;             ///< w^T H w of each row
@@ -531,8 +529,8 @@ class Lnq {
 SolverLog solve_lnq(const LayerProblem& problem, CompressedMatrix& matrix, const LnqParameters& parameters) {
     const Layout& layout = matrix.layout;
     problem.validate();
-    require(problem.hessian.defined(), "{}: lnq needs the second moments of the layer's inputs",
-            problem.name);
+    require(problem.row_sets().front().hessian.defined(),
+            "{}: lnq needs the second moments of the layer's inputs", problem.name);
     require(problem.weights.rows() == layout.rows && problem.weights.cols() == layout.cols,
             "{}: weights {} for a layout of {} x {}", problem.name, to_string(problem.weights.shape()),
             layout.rows, layout.cols);

@@ -23,14 +23,7 @@ void require_finite(const std::string& name, const char* what, const Tensor& mat
     });
 }
 
-}  // namespace
-
-void LayerProblem::validate() const {
-    require(weights.defined() && weights.dtype() == DType::f32 && weights.size() > 0,
-            "{}: no float32 weights", name);
-    require_finite<float>(name, "weights", weights);
-    if (!hessian.defined()) return;
-    const std::int64_t cols = weights.cols();
+void require_moments(const std::string& name, const Tensor& hessian, std::int64_t cols) {
     require(hessian.shape() == Shape({cols, cols}), "{}: second moments {} for {} inputs", name,
             to_string(hessian.shape()), cols);
     require(hessian.dtype() == DType::f32 || hessian.dtype() == DType::f64, "{}: second moments in {}", name,
@@ -40,21 +33,73 @@ void LayerProblem::validate() const {
     } else {
         require_finite<double>(name, "second moments", hessian);
     }
-    const auto moments = input_second_moments();
+    const auto moments = diagonal_of(hessian);
     const auto negative = std::find_if(moments.begin(), moments.end(), [](float m) { return m < 0; });
     require(negative == moments.end(), "{}: the second moment of input {} is negative", name,
             negative - moments.begin());
 }
 
-std::vector<float> LayerProblem::input_second_moments() const {
-    if (!hessian.defined()) return {};
-    const std::int64_t cols = hessian.cols();
-    std::vector<float> diagonal(static_cast<std::size_t>(cols));
-    for (std::int64_t j = 0; j < cols; ++j) {
-        const std::int64_t at = j * cols + j;
-        diagonal[static_cast<std::size_t>(j)] = hessian.dtype() == DType::f32
-                                                    ? hessian.data<float>()[at]
-                                                    : static_cast<float>(hessian.data<double>()[at]);
+}  // namespace
+
+void LayerProblem::validate() const {
+    require(weights.defined() && weights.dtype() == DType::f32 && weights.size() > 0,
+            "{}: no float32 weights", name);
+    require_finite<float>(name, "weights", weights);
+    if (hessian.defined()) require_moments(name, hessian, weights.cols());
+    for (const Tensor& weighted : weighted_hessians) require_moments(name, weighted, weights.cols());
+    if (!fisher.defined()) return;
+    require(fisher.dtype() == DType::f32 && fisher.shape() == weights.shape(),
+            "{}: Fisher information {} {} for weights {}", name, name_of(fisher.dtype()),
+            to_string(fisher.shape()), to_string(weights.shape()));
+    require_finite<float>(name, "Fisher information", fisher);
+}
+
+std::vector<RowSet> LayerProblem::row_sets() const {
+    const std::int64_t rows = weights.rows();
+    if (weighted_hessians.empty()) return {{0, rows, hessian}};
+    const auto count = static_cast<std::int64_t>(weighted_hessians.size());
+    std::vector<RowSet> sets;
+    for (std::int64_t q = 0; q < count; ++q)
+        sets.push_back({(q * rows + count - 1) / count, ((q + 1) * rows + count - 1) / count,
+                        weighted_hessians[static_cast<std::size_t>(q)]});
+    return sets;
+}
+
+ImportanceOfRow LayerProblem::second_moment_importance() const {
+    struct Set {
+        std::int64_t end;
+        std::vector<float> diagonal;
+    };
+    std::vector<Set> sets;
+    for (const RowSet& set : row_sets())
+        sets.push_back({set.end, set.hessian.defined() ? diagonal_of(set.hessian) : std::vector<float>()});
+    return [sets = std::move(sets)](std::int64_t row) -> std::span<const float> {
+        std::size_t i = 0;
+        while (row >= sets[i].end) ++i;
+        return sets[i].diagonal;
+    };
+}
+
+ImportanceOfRow LayerProblem::fisher_importance() const {
+    require(fisher.defined(), "{}: no Fisher information, which needs calibration inputs", name);
+    return [information = fisher](std::int64_t row) {
+        const auto cols = static_cast<std::size_t>(information.cols());
+        return information.values<float>().subspan(static_cast<std::size_t>(row) * cols, cols);
+    };
+}
+
+ImportanceOfRow equal_importance() {
+    return [](std::int64_t) { return std::span<const float>(); };
+}
+
+std::vector<float> diagonal_of(const Tensor& matrix) {
+    const std::int64_t n = matrix.rows();
+    std::vector<float> diagonal(static_cast<std::size_t>(n));
+    for (std::int64_t j = 0; j < n; ++j) {
+        const std::int64_t at = j * n + j;
+        diagonal[static_cast<std::size_t>(j)] = matrix.dtype() == DType::f32
+                                                    ? matrix.data<float>()[at]
+                                                    : static_cast<float>(matrix.data<double>()[at]);
     }
     return diagonal;
 }

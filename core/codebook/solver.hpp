@@ -6,10 +6,26 @@
 #include "core/tensor/tensor.hpp"
 
 #include <cstdint>
+#include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
 namespace jlcm {
+
+/// The importance of each weight of a row, by the row's number in the model: as many as columns, or an empty
+/// span where all count the same. Spans live as long as what made the function.
+using ImportanceOfRow = std::function<std::span<const float>(std::int64_t row)>;
+
+/// Every weight counts the same.
+[[nodiscard]] ImportanceOfRow equal_importance();
+
+/// Consecutive rows of the model that share second moments.
+struct RowSet {
+    std::int64_t begin = 0;
+    std::int64_t end = 0;
+    Tensor hessian;  ///< as LayerProblem::hessian
+};
 
 /// What is known of a layer when its weights are compressed.
 struct LayerProblem {
@@ -17,18 +33,32 @@ struct LayerProblem {
     Tensor weights;    ///< float32 [rows, cols], model row order: the target
     Tensor hessian;  ///< float32 or float64 [cols, cols]: sum of x x^T over calibration inputs; or undefined
     std::int64_t samples = 0;  ///< inputs in the sum; 0: not known
+    /// Second moments weighted by output gradients (GuidedQuant, arXiv 2505.07004, section 3): float32 or
+    /// float64 [cols, cols] for each of Q sets of rows, row r being in set floor(r Q / rows); empty:
+    /// `hessian` is for all rows.
+    std::vector<Tensor> weighted_hessians{};
+    /// Diagonal Fisher information: float32 [rows, cols], mean over sequences of the squared gradient of the
+    /// language-model loss with respect to each weight; or undefined.
+    Tensor fisher{};
 
     /// Throws an input error that names the layer, and the row, where weights or second moments are not
     /// finite or do not fit together.
     void validate() const;
-    /// The diagonal of `hessian` as float32, or an empty vector where there is none.
-    [[nodiscard]] std::vector<float> input_second_moments() const;
+    /// The rows by the second moments that are theirs: all rows, or the sets of `weighted_hessians`.
+    [[nodiscard]] std::vector<RowSet> row_sets() const;
+    /// The diagonal of each row's second moments; equal importance where there are none.
+    [[nodiscard]] ImportanceOfRow second_moment_importance() const;
+    /// The Fisher information of each weight; requires `fisher`.
+    [[nodiscard]] ImportanceOfRow fisher_importance() const;
 };
+
+/// The diagonal of float32 or float64 [n, n] as float32.
+[[nodiscard]] std::vector<float> diagonal_of(const Tensor& matrix);
 
 /// What a solver did. The objective is tr((W^ - W) H (W^ - W)^T), H as the solver used it (damped).
 struct SolverLog {
     std::vector<double>
-        objective;  ///< before, then after each round; empty for solvers that do not look at H
+        objective;  ///< before, then after each round; of one-pass solvers the end only; may be empty
     std::vector<std::string> notes;  ///< what a user should know: a singular H, codebooks left as they were
 };
 
@@ -41,6 +71,8 @@ class Solver {
 
     /// Whether solve() reads problem.hessian.
     [[nodiscard]] virtual bool needs_hessian() const = 0;
+    /// Whether solve() reads problem.fisher.
+    [[nodiscard]] virtual bool needs_fisher() const { return false; }
     /// Improves `matrix`, which a CodebookInit has filled. Input errors name the layer.
     virtual SolverLog solve(const LayerProblem& problem, CompressedMatrix& matrix) const = 0;
 };

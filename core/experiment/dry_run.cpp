@@ -32,7 +32,7 @@ struct Bytes {
         const auto lines = PackedLines::of(layout.rows, layout.codes_per_row(), layout.bits);
         mapping += (lines.bytes(layout.bits) * layout.residual + 63) / 64 * 64;
         codebooks += 2 * layout.codebooks() * layout.residual * layout.codewords() * layout.dimension;
-        if (layout.shared_codebook) scales += 2 * layout.groups();
+        if (layout.shared_codebook) scales += (grouped.offsets ? 4 : 2) * layout.groups();
         runs += 8 * static_cast<std::int64_t>(layout.runs.size());
         permutation += 2 * static_cast<std::int64_t>(grouped.row_order.size());
     }

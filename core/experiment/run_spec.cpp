@@ -149,7 +149,8 @@ void RunSpec::validate(Problems& problems) const {
     if (name.empty() || name.size() > 100 || !fits || name.front() == '.')
         problems.field("name", "\"{}\" cannot begin a directory's name; use letters, digits, '_', '-', '.'",
                        name);
-    if (compress.embedding && compress.embedding->codebook_init.make()->needs_hessian())
+    if (compress.embedding && (compress.embedding->codebook_init.make()->needs_hessian() ||
+                               compress.embedding->codebook_init.make()->needs_fisher()))
         problems.field("compress",
                        "embedding.codebook_init wants calibration inputs, which the embedding does "
                        "not have; use {{type: kmeans, weights: none}}");

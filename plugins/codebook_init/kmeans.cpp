@@ -5,12 +5,16 @@
 namespace jlcm {
 namespace {
 
-enum class Weighting { none, input_second_moment };
+enum class Weighting { none, input_second_moment, fisher };
 
 EnumNames<Weighting> enum_names(Weighting /*type*/) {
-    return {{Weighting::none, "none", "every weight counts the same"},
-            {Weighting::input_second_moment, "input_second_moment",
-             "a weight counts as much as the sum of squares of the input that it multiplies"}};
+    return {
+        {Weighting::none, "none", "every weight counts the same"},
+        {Weighting::input_second_moment, "input_second_moment",
+         "a weight counts as much as the sum of squares of the input that it multiplies, weighted by output "
+         "gradients where `output_weighting` is set"},
+        {Weighting::fisher, "fisher",
+         "a weight counts as much as the mean square of its gradient of the language-model loss"}};
 }
 
 enum class Algorithm { exact, lloyd };
@@ -45,15 +49,11 @@ class KMeans : public CodebookInit {
         return options_.weights == Weighting::input_second_moment;
     }
 
+    [[nodiscard]] bool needs_fisher() const override { return options_.weights == Weighting::fisher; }
+
     [[nodiscard]] CompressedMatrix initialise(const LayerProblem& problem,
                                               const GroupedRows& grouped) const override {
-        std::vector<float> moments;
-        if (needs_hessian()) {
-            require(problem.hessian.defined(),
-                    "{}: k-means weighted by input second moments needs calibration inputs", problem.name);
-            moments = problem.input_second_moments();
-        }
-        return fill_codebooks(problem, grouped, moments,
+        return fill_codebooks(problem, grouped, importance(problem),
                               [this](std::span<const float> values, std::span<const float> weights,
                                      std::span<float> codewords) {
                                   static thread_local KMeans1d kmeans;
@@ -66,6 +66,14 @@ class KMeans : public CodebookInit {
     }
 
   private:
+    [[nodiscard]] ImportanceOfRow importance(const LayerProblem& problem) const {
+        if (options_.weights == Weighting::none) return equal_importance();
+        if (options_.weights == Weighting::fisher) return problem.fisher_importance();
+        require(problem.hessian.defined(),
+                "{}: k-means weighted by input second moments needs calibration inputs", problem.name);
+        return problem.second_moment_importance();
+    }
+
     Options options_;
 };
 

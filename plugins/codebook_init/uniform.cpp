@@ -1,26 +1,34 @@
-#include "core/codebook/codebook_init.hpp"
+#include "core/codebook/even_grid.hpp"
 
 namespace jlcm {
 namespace {
 
+struct UniformOptions {
+    GridFit fit = GridFit::range;
+    void fields(Fields& v) { v("fit", fit, Doc{"How the grid is laid over a group's weights."}); }
+};
+
 /// Evenly spaced codewords: what integer formats do.
 class Uniform : public CodebookInit {
   public:
-    using Options = NoOptions;
+    using Options = UniformOptions;
+    explicit Uniform(const Options& options) : options_(options) {}
     [[nodiscard]] bool needs_hessian() const override { return false; }
 
     [[nodiscard]] CompressedMatrix initialise(const LayerProblem& problem,
                                               const GroupedRows& grouped) const override {
-        return fill_codebooks(problem, grouped, {},
-                              [](std::span<const float> values, std::span<const float> /*weights*/,
-                                 std::span<float> codewords) { even_grid(values, codewords); });
+        return fill_even_grids(problem, grouped, problem.second_moment_importance(), options_.fit);
     }
+
+  private:
+    Options options_;
 };
 
-const Registrar<CodebookInit, Uniform> registrar{"uniform",
-                                                 "Evenly spaced from each group's least to its largest "
-                                                 "weight. Poor below 4 bits: outliers set the spacing.",
-                                                 ""};
+const Registrar<CodebookInit, Uniform> registrar{
+    "uniform",
+    "Evenly spaced codewords over each group's weights. By range "
+    "poor below 4 bits: outliers set the spacing.",
+    ""};
 
 }  // namespace
 }  // namespace jlcm

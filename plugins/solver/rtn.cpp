@@ -1,27 +1,34 @@
-#include "core/codebook/codebook_init.hpp"
-#include "core/codebook/solver.hpp"
+#include "core/codebook/even_grid.hpp"
 
 namespace jlcm {
 namespace {
 
-/// Round to nearest: the codebook becomes an even grid over what its group's weights span.
-class RoundToNearest : public Solver {
-  public:
-    using Options = NoOptions;
-    [[nodiscard]] bool needs_hessian() const override { return false; }
-    SolverLog solve(const LayerProblem& problem, CompressedMatrix& matrix) const override {
-        const GroupedRows grouped{matrix.layout, matrix.row_order};
-        matrix = fill_codebooks(problem, grouped, {},
-                                [](std::span<const float> values, std::span<const float> /*weights*/,
-                                   std::span<float> codewords) { even_grid(values, codewords); });
-        return {};
-    }
+struct RoundToNearestOptions {
+    GridFit fit = GridFit::range;
+    void fields(Fields& v) { v("fit", fit, Doc{"How the grid is laid over a group's weights."}); }
 };
 
-const Registrar<Solver, RoundToNearest> registrar{"rtn",
-                                                  "Round to nearest on an even grid over each group's range, "
-                                                  "whatever the initial codebooks: the simplest baseline.",
-                                                  ""};
+/// Round to nearest: the codebook becomes an even grid over its group's weights.
+class RoundToNearest : public Solver {
+  public:
+    using Options = RoundToNearestOptions;
+    explicit RoundToNearest(const Options& options) : options_(options) {}
+    [[nodiscard]] bool needs_hessian() const override { return false; }
+    SolverLog solve(const LayerProblem& problem, CompressedMatrix& matrix) const override {
+        const GroupedRows grouped{matrix.layout, matrix.row_order, matrix.offsets.defined()};
+        matrix = fill_even_grids(problem, grouped, problem.second_moment_importance(), options_.fit);
+        return {};
+    }
+
+  private:
+    Options options_;
+};
+
+const Registrar<Solver, RoundToNearest> registrar{
+    "rtn",
+    "Round to nearest on an even grid over each group's weights, "
+    "whatever the initial codebooks: the simplest baseline.",
+    ""};
 
 }  // namespace
 }  // namespace jlcm

@@ -123,6 +123,48 @@ void descend(std::int64_t cols, const float* hessian, const float* inverse_diago
     }
 }
 
+void feed_back(std::int64_t cols, const float* factor, const float* diagonal, int k,
+               const std::int32_t* tables, const float* codewords, const float* thresholds,
+               const float* target, const float* aim, float* error, std::uint8_t* codes, float* loss) {
+    alignas(64) float carried[group * lanes];
+    alignas(64) float wanted[lanes];
+    alignas(64) float chosen[lanes];
+    alignas(64) std::int32_t code[lanes];
+    for (std::int64_t begin = 0; begin < cols; begin += group) {
+        const int width_here = static_cast<int>(cols - begin < group ? cols - begin : group);
+        // The columns before the group, for all its columns at once; a last, narrow group one by one.
+        if (width_here == group) {
+            for (int c = 0; c < group; c += tile_columns)
+                for (std::int64_t l = 0; l < lanes; l += lane_vectors * width)
+                    product_tile(begin, factor + (begin + c) * cols, cols, error + l,
+                                 carried + c * lanes + l);
+        } else {
+            for (std::int64_t i = 0; i < group * lanes; ++i) carried[i] = 0;
+            for (int c = 0; c < width_here; ++c)
+                for (std::int64_t i = 0; i < begin; ++i)
+                    for (std::int64_t l = 0; l < lanes; ++l)
+                        carried[c * lanes + l] += factor[(begin + c) * cols + i] * error[i * lanes + l];
+        }
+        for (int c = 0; c < width_here; ++c) {
+            const std::int64_t j = begin + c;
+            for (std::int64_t l = 0; l < lanes; ++l) wanted[l] = aim[j * lanes + l] - carried[c * lanes + l];
+            for (std::int64_t i = begin; i < j; ++i) {
+                const float f = factor[j * cols + i];
+                for (std::int64_t l = 0; l < lanes; ++l) wanted[l] -= f * error[i * lanes + l];
+            }
+            nearest(k, codewords + tables[j] * k * lanes, thresholds + tables[j] * (k - 1) * lanes, wanted,
+                    chosen, code);
+            for (std::int64_t l = 0; l < lanes; ++l) {
+                const float distance = chosen[l] - wanted[l];
+                loss[l] += diagonal[j] * distance * distance;
+                error[j * lanes + l] = chosen[l] - target[j * lanes + l];
+            }
+            for (std::int64_t l = 0; l < lanes; ++l)
+                codes[j * lanes + l] = static_cast<std::uint8_t>(code[l]);
+        }
+    }
+}
+
 void sum_by_code(std::int64_t cols, int k, const float* product, const std::uint8_t* codes, float* sums) {
     for (std::int64_t i = 0; i < k * lanes; ++i) sums[i] = 0;
     if (k <= 16) {
@@ -299,6 +341,6 @@ void code_gram(std::int64_t cols, std::int64_t tiles, int k, const float* hessia
 }  // namespace
 
 extern const SolverKernels solver;
-const SolverKernels solver{multiply, descend, sum_by_code, code_gram};
+const SolverKernels solver{multiply, descend, feed_back, sum_by_code, code_gram};
 
 }  // namespace jlcm::JLCM_ISA

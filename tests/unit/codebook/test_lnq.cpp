@@ -1,8 +1,8 @@
 #include "core/base/half.hpp"
 #include "core/base/parallel.hpp"
-#include "core/base/rng.hpp"
 #include "core/codebook/kmeans.hpp"
 #include "core/codebook/lnq.hpp"
+#include "tests/unit/codebook/layer_fixtures.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -14,33 +14,6 @@
 using namespace jlcm;
 
 namespace {
-
-Tensor normal(Shape shape, std::uint64_t seed) {
-    const Rng rng(seed, "lnq test");
-    Tensor t = Tensor::empty(std::move(shape));
-    for (std::int64_t i = 0; i < t.size(); ++i)
-        t.data<float>()[i] = static_cast<float>(rng.normal(static_cast<std::uint64_t>(i)));
-    return t;
-}
-
-/// Sum of x x^T over `samples` correlated inputs.
-Tensor correlated_moments(std::int64_t cols, std::int64_t samples, std::uint64_t seed) {
-    const Tensor noise = normal({samples, cols}, seed);
-    std::vector<double> x(static_cast<std::size_t>(cols));
-    Tensor h = Tensor::zeros({cols, cols}, DType::f64);
-    for (std::int64_t t = 0; t < samples; ++t) {
-        double smooth = 0;
-        for (std::int64_t j = 0; j < cols; ++j) {
-            smooth = 0.8 * smooth + static_cast<double>(noise.data<float>()[t * cols + j]);
-            x[static_cast<std::size_t>(j)] = smooth * (1.0 + 0.2 * static_cast<double>(j % 5));
-        }
-        for (std::int64_t i = 0; i < cols; ++i)
-            for (std::int64_t j = 0; j < cols; ++j)
-                h.data<double>()[i * cols + j] +=
-                    x[static_cast<std::size_t>(i)] * x[static_cast<std::size_t>(j)];
-    }
-    return h;
-}
 
 /// Per-group k-means codebooks (groups without scales) and the nearest mapping.
 CompressedMatrix start(const Tensor& w, Layout layout) {
@@ -67,30 +40,6 @@ CompressedMatrix start(const Tensor& w, Layout layout) {
                        m.mapping.values<std::uint8_t>().subspan(r * cols, cols));
     }
     return m;
-}
-
-std::vector<double> damped(const Tensor& h, double damping) {
-    const auto n = static_cast<std::size_t>(h.rows());
-    std::vector<double> result(h.values<double>().begin(), h.values<double>().end());
-    double mean = 0;
-    for (std::size_t j = 0; j < n; ++j) mean += result[j * n + j] / static_cast<double>(n);
-    for (std::size_t j = 0; j < n; ++j) result[j * n + j] += damping * mean;
-    return result;
-}
-
-double objective(const Tensor& w, const CompressedMatrix& m, const std::vector<double>& h) {
-    const Tensor d = decode(m);
-    const auto n = static_cast<std::size_t>(w.cols());
-    double total = 0;
-    std::vector<double> r(n);
-    for (std::size_t row = 0; row < static_cast<std::size_t>(w.rows()); ++row) {
-        for (std::size_t j = 0; j < n; ++j)
-            r[j] = static_cast<double>(d.data<float>()[row * n + j]) -
-                   static_cast<double>(w.data<float>()[row * n + j]);
-        for (std::size_t i = 0; i < n; ++i)
-            for (std::size_t j = 0; j < n; ++j) total += r[i] * r[j] * h[i * n + j];
-    }
-    return total;
 }
 
 /// One cycle of coordinate descent in double precision, column by column, as the definition says.
@@ -218,7 +167,6 @@ TEST_CASE("lnq never raises the objective, whatever the groups") {
 }
 
 TEST_CASE("lnq comes close to brute force on tiny rows") {
-    const Rng rng(1, "tiny");
     double found = 0;
     double optimum = 0;
     for (std::uint64_t trial = 0; trial < 20; ++trial) {
@@ -246,6 +194,50 @@ TEST_CASE("lnq comes close to brute force on tiny rows") {
         optimum += best;
     }
     CHECK(found < 2.5 * optimum);
+}
+
+TEST_CASE("lnq with weighted second moments solves each set of rows on its own") {
+    const std::int64_t rows = 100;
+    const std::int64_t cols = 64;
+    const Tensor w = normal({rows, cols}, 21);
+    LayerProblem weighted{"w", w, correlated_moments(cols, 200, 22), 0};
+    weighted.weighted_hessians = {correlated_moments(cols, 200, 23), correlated_moments(cols, 200, 24),
+                                  correlated_moments(cols, 200, 25)};
+    auto together = start(w, Layout::per_row(rows, cols, 2));
+    const auto begin = together.clone();
+    solve_lnq(weighted, together, {});
+    const auto sets = weighted.row_sets();
+    REQUIRE(sets.size() == 3);
+    CHECK(sets.front().begin == 0);
+    CHECK(sets.back().end == rows);
+    for (const RowSet& set : sets) {
+        auto alone = begin.clone();
+        solve_lnq({"w", w, set.hessian, 0}, alone, {});
+        const Tensor expected = decode(alone).slice(set.begin, set.end);
+        const Tensor found = decode(together).slice(set.begin, set.end);
+        CHECK(std::ranges::equal(expected.values<float>(), found.values<float>()));
+    }
+    // Codebooks that span sets, rows out of order: the sum of the sets' objectives never rises.
+    Layout runs = Layout::per_row(rows, cols, 2);
+    runs.row_groups = 2;
+    runs.runs = {{0, 1}, {45, 0}};
+    auto grouped = start(w, runs);
+    grouped.row_order.resize(static_cast<std::size_t>(rows));
+    for (std::int32_t i = 0; i < rows; ++i)
+        grouped.row_order[static_cast<std::size_t>(i)] = static_cast<std::int32_t>((i * 7) % rows);
+    const auto total = [&](const CompressedMatrix& m) {
+        const Tensor decoded = decode(m);
+        double sum = 0;
+        for (const RowSet& set : sets)
+            for (std::int64_t row = set.begin; row < set.end; ++row)
+                sum += row_objective(w, decoded, damped(set.hessian, 1e-3), row);
+        return sum;
+    };
+    const double before = total(grouped);
+    const auto log = solve_lnq(weighted, grouped, {});
+    CHECK(log.objective.front() == Approx(before).epsilon(1e-4));
+    CHECK(log.objective.back() == Approx(total(grouped)).epsilon(1e-3));
+    CHECK(log.objective.back() < 0.8 * before);
 }
 
 TEST_CASE("lnq stays at a fixed point") {

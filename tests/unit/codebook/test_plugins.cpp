@@ -1,9 +1,11 @@
 #include "core/base/rng.hpp"
+#include "core/codebook/artifact.hpp"
 #include "core/codebook/codebook_init.hpp"
 #include "core/plugin/choice.hpp"
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <limits>
 #include <vector>
 
@@ -132,6 +134,43 @@ TEST_CASE("k-means weighted by input second moments lowers the weighted error") 
     };
     CHECK(weighted_error("kmeans") < 0.9 * weighted_error("{type: kmeans, weights: none}"));
     CHECK_THROWS_WITH(initialise("kmeans", {"w", w, {}, 0}, rows), Catch::Contains("calibration"));
+}
+
+TEST_CASE("groups of 64 columns with scale and zero point cost half a bit a weight") {
+    const Tensor w = normal({64, 2048}, 7);
+    const LayerProblem problem{"w", w, {}, 0};
+    const auto rows = group("{type: column_groups, size: 64}", problem, 2);
+    auto matrix = initialise("uniform", problem, rows);
+    Choice<Solver>("rtn").make()->solve(problem, matrix);
+    matrix.validate("w");
+    Artifact artifact;
+    artifact.matrices.emplace("w", matrix);
+    const auto path = std::filesystem::temp_directory_path() / "jlcm_column_groups.jlcm";
+    write_artifact(path, artifact);
+    const auto footprint = artifact_footprint(path);
+    const Artifact back = read_artifact(path);
+    CHECK(back.matrices.at("w").identical(matrix));
+    std::filesystem::remove(path);
+    CHECK(footprint.linear_bits_per_weight() == Approx(2.5).margin(8.0 * 8 / (64 * 2048)));
+    // Each group spans its weights: the error is at most half a step, and a step is a third of the range.
+    const Tensor decoded = decode(matrix);
+    for (std::int64_t g = 0; g < 64 * 32; ++g) {
+        const auto values = w.values<float>().subspan(static_cast<std::size_t>(g) * 64, 64);
+        const auto [low, high] = std::ranges::minmax(values);
+        for (std::int64_t i = g * 64; i < (g + 1) * 64; ++i)
+            REQUIRE(std::abs(decoded.data<float>()[i] - w.data<float>()[i]) <= 0.502F * (high - low) / 3);
+    }
+    // Fewer columns than a group, the other parts, and a last group that is narrower.
+    const LayerProblem narrow{"w", normal({3, 40}, 8), {}, 0};
+    for (const char* yaml :
+         {"{type: column_groups, size: 64}", "{type: column_groups, size: 24, parts: scales}",
+          "{type: column_groups, size: 24, parts: codebooks}"}) {
+        const auto grouped = group(yaml, narrow, 3);
+        for (const char* init :
+             {"uniform", "{type: uniform, fit: least_squares}", "{type: kmeans, weights: none}"})
+            CHECK(squared_error(decode(initialise(init, narrow, grouped)), narrow.weights) <
+                  0.2 * squared_error(Tensor::zeros({3, 40}), narrow.weights));
+    }
 }
 
 TEST_CASE("solvers keep layouts and names, and lnq is the best of them") {

@@ -1,0 +1,269 @@
+#include "core/codebook/gptq.hpp"
+
+#include "core/backend/backend.hpp"
+#include "core/backend/cpu/solver_kernels.hpp"
+#include "core/base/parallel.hpp"
+#include "core/codebook/damped_moments.hpp"
+#include "core/codebook/feedback_factor.hpp"
+
+#include <algorithm>
+#include <numeric>
+
+namespace jlcm {
+namespace {
+
+constexpr std::int64_t lanes = solver_lanes;
+constexpr std::int64_t block_columns = 128;
+
+/// The rows of one set of second moments, column by column in their order.
+class Feedback {
+  public:
+    Feedback(const LayerProblem& problem, const RowSet& set, CompressedMatrix& matrix,
+             const GptqParameters& parameters, std::vector<std::string>& notes)
+        : matrix_(matrix),
+          parameters_(parameters),
+          kernels_(solver_kernels()),
+          cols_(matrix.layout.cols),
+          width_(matrix.layout.column_group == 0 ? matrix.layout.cols : matrix.layout.column_group),
+          k_(matrix.layout.codewords()),
+          row_groups_(matrix.layout.row_group_of_rows()) {
+        for (std::int64_t row = 0; row < matrix.layout.rows; ++row) {
+            const std::int64_t model_row =
+                matrix.row_order.empty() ? row : matrix.row_order[static_cast<std::size_t>(row)];
+            if (model_row >= set.begin && model_row < set.end) rows_.push_back(row);
+        }
+        const DampedMoments moments = damp(set.hessian, problem.samples, parameters.damping, notes);
+        order_columns(moments);
+        importance_ = diagonal_of(set.hessian);
+        load(problem);
+        factor_ = factor_feedback(problem.name, in_order(moments));
+    }
+
+    /// Maps every weight; returns the objective.
+    double run() {
+        const std::int64_t block = parameters_.refit ? width_ : block_columns;
+        const auto count = static_cast<std::int64_t>(rows_.size());
+        const std::int64_t tiles = (count + lanes - 1) / lanes;
+        std::vector<double> objective(static_cast<std::size_t>(tiles), 0.0);
+        for (std::int64_t begin = 0; begin < cols_; begin += block) {
+            const std::int64_t size = std::min(block, cols_ - begin);
+            Tensor carried = Tensor::empty({count, size});
+            const MatrixView before{errors_.data<float>(), DType::f32, count, begin, cols_};
+            const MatrixView feedback{factor_.feedback.data<float>() + begin, DType::f32, begin, size, cols_};
+            cpu_backend().gemm(before, Transpose::no, feedback, Transpose::no, carried, false);
+            const Block view = block_of(begin, size);
+            parallel_for(tiles, 1, [&](std::int64_t t, std::int64_t) {
+                objective[static_cast<std::size_t>(t)] += map_tile(t * lanes, view, carried);
+            });
+        }
+        return std::accumulate(objective.begin(), objective.end(), 0.0);
+    }
+
+  private:
+    /// Columns that are mapped one after the other in a tile.
+    struct Block {
+        std::int64_t begin = 0;
+        std::int64_t size = 0;
+        Tensor factor;  ///< [size, size], row j: the feedback that column j gets from those before it
+        std::vector<std::int64_t> groups;         ///< the column groups that occur
+        std::vector<std::int32_t> table_columns;  ///< of each column: its group's place in `groups`
+    };
+
+    void order_columns(const DampedMoments& moments) {
+        order_.resize(static_cast<std::size_t>(cols_));
+        std::iota(order_.begin(), order_.end(), std::int64_t{0});
+        if (parameters_.order == ColumnOrder::natural) return;
+        std::ranges::stable_sort(order_, [&](std::int64_t a, std::int64_t b) {
+            return moments.matrix.data<float>()[a * moments.cols + a] >
+                   moments.matrix.data<float>()[b * moments.cols + b];
+        });
+    }
+
+    [[nodiscard]] Tensor in_order(const DampedMoments& moments) const {
+        Tensor result = Tensor::empty({cols_, cols_});
+        parallel_for(cols_, 64, [&](std::int64_t begin, std::int64_t end) {
+            for (std::int64_t i = begin; i < end; ++i) {
+                const float* from =
+                    moments.matrix.data<float>() + order_[static_cast<std::size_t>(i)] * moments.cols;
+                float* to = result.data<float>() + i * cols_;
+                for (std::int64_t j = 0; j < cols_; ++j) to[j] = from[order_[static_cast<std::size_t>(j)]];
+            }
+        });
+        return result;
+    }
+
+    /// Targets of the set's rows in the order of columns.
+    void load(const LayerProblem& problem) {
+        const auto count = static_cast<std::int64_t>(rows_.size());
+        targets_ = Tensor::empty({count, cols_});
+        errors_ = Tensor::empty({count, cols_});
+        parallel_for(count, 16, [&](std::int64_t begin, std::int64_t end) {
+            for (std::int64_t i = begin; i < end; ++i) {
+                const std::int64_t row = rows_[static_cast<std::size_t>(i)];
+                const float* from =
+                    problem.weights.data<float>() +
+                    (matrix_.row_order.empty() ? row : matrix_.row_order[static_cast<std::size_t>(row)]) *
+                        cols_;
+                float* to = targets_.data<float>() + i * cols_;
+                for (std::int64_t j = 0; j < cols_; ++j) to[j] = from[order_[static_cast<std::size_t>(j)]];
+            }
+        });
+    }
+
+    [[nodiscard]] Block block_of(std::int64_t begin, std::int64_t size) const {
+        Block block{begin, size, Tensor::empty({size, size}), {}, {}};
+        for (std::int64_t j = 0; j < size; ++j) {
+            for (std::int64_t i = 0; i < size; ++i)
+                block.factor.data<float>()[j * size + i] =
+                    factor_.feedback.data<float>()[(begin + i) * cols_ + begin + j];
+            const std::int64_t group = order_[static_cast<std::size_t>(begin + j)] / width_;
+            auto known = std::ranges::find(block.groups, group);
+            if (known == block.groups.end()) known = block.groups.insert(known, group);
+            block.table_columns.push_back(static_cast<std::int32_t>(known - block.groups.begin()));
+        }
+        return block;
+    }
+
+    [[nodiscard]] std::int64_t group_index(std::int64_t stored_row, std::int64_t column_group) const {
+        return row_groups_[static_cast<std::size_t>(stored_row)] * matrix_.layout.column_groups() +
+               column_group;
+    }
+
+    /// Maps rows [first, first + lanes) over a block; returns their part of the objective.
+    double map_tile(std::int64_t first, const Block& block, const Tensor& carried) {
+        const std::int64_t count = std::min(lanes, static_cast<std::int64_t>(rows_.size()) - first);
+        const std::int64_t size = block.size;
+        const auto groups = static_cast<std::int64_t>(block.groups.size());
+        Tensor memory = Tensor::zeros({3 * size * lanes + groups * (2 * k_ - 1) * lanes + lanes});
+        float* target = memory.data<float>();
+        float* aim = target + size * lanes;
+        float* error = aim + size * lanes;
+        float* codewords = error + size * lanes;
+        float* thresholds = codewords + groups * k_ * lanes;
+        float* loss = thresholds + groups * (k_ - 1) * lanes;
+        std::vector<std::uint8_t> codes(static_cast<std::size_t>(size * lanes));
+        for (std::int64_t l = 0; l < count; ++l) {
+            const float* w = targets_.data<float>() + (first + l) * cols_ + block.begin;
+            const float* c = carried.data<float>() + (first + l) * size;
+            for (std::int64_t j = 0; j < size; ++j) {
+                target[j * lanes + l] = w[j];
+                aim[j * lanes + l] = w[j] - c[j];
+            }
+        }
+        if (parameters_.refit) refit(first, count, block, target, aim);
+        for (std::int64_t g = 0; g < groups; ++g)
+            for (std::int64_t l = 0; l < count; ++l)
+                fill_table(rows_[static_cast<std::size_t>(first + l)],
+                           block.groups[static_cast<std::size_t>(g)], codewords + g * k_ * lanes + l,
+                           thresholds + g * (k_ - 1) * lanes + l);
+        kernels_.feed_back(size, block.factor.data<float>(), factor_.diagonal.data() + block.begin, k_,
+                           block.table_columns.data(), codewords, thresholds, target, aim, error,
+                           codes.data(), loss);
+        double total = 0;
+        for (std::int64_t l = 0; l < count; ++l) {
+            float* e = errors_.data<float>() + (first + l) * cols_ + block.begin;
+            std::uint8_t* code =
+                matrix_.mapping.data<std::uint8_t>() + rows_[static_cast<std::size_t>(first + l)] * cols_;
+            for (std::int64_t j = 0; j < size; ++j) {
+                e[j] = error[j * lanes + l];
+                code[order_[static_cast<std::size_t>(block.begin + j)]] =
+                    codes[static_cast<std::size_t>(j * lanes + l)];
+            }
+            total += static_cast<double>(loss[l]);
+        }
+        return total;
+    }
+
+    /// The values of a group of one row, and the thresholds between them, one lane of a tile's tables.
+    void fill_table(std::int64_t row, std::int64_t column_group, float* codewords, float* thresholds) const {
+        const std::int64_t g = group_index(row, column_group);
+        const float* book = matrix_.codebooks.data<float>() + (matrix_.layout.shared_codebook ? 0 : g) * k_;
+        const float scale = matrix_.scales.defined() ? matrix_.scales.data<float>()[g] : 1.0F;
+        const float offset = matrix_.offsets.defined() ? matrix_.offsets.data<float>()[g] : 0.0F;
+        for (int i = 0; i < k_; ++i) codewords[i * lanes] = scale * book[i] + offset;
+        for (int i = 0; i + 1 < k_; ++i)
+            thresholds[i * lanes] = 0.5F * codewords[i * lanes] + 0.5F * codewords[(i + 1) * lanes];
+    }
+
+    /// New scales and offsets of a block that is one column group. The weights as feedback has changed them
+    /// are the aims of its columns if all of them were met.
+    void refit(std::int64_t first, std::int64_t count, const Block& block, const float* target,
+               const float* aim) {
+        const std::int64_t size = block.size;
+        std::vector<float> updated(aim, aim + size * lanes);
+        for (std::int64_t j = 0; j < size; ++j) {
+            for (std::int64_t i = 0; i < j; ++i) {
+                const float factor = block.factor.data<float>()[j * size + i];
+                const float* met = updated.data() + i * lanes;
+                float* value = updated.data() + j * lanes;
+                for (std::int64_t l = 0; l < lanes; ++l)
+                    value[l] -= factor * (met[l] - target[i * lanes + l]);
+            }
+        }
+        std::vector<float> values(static_cast<std::size_t>(size));
+        const auto weights =
+            std::span<const float>(importance_).subspan(static_cast<std::size_t>(block.begin), values.size());
+        const auto codewords = std::as_const(matrix_.codebooks).values<float>();
+        for (std::int64_t l = 0; l < count; ++l) {
+            for (std::int64_t j = 0; j < size; ++j)
+                values[static_cast<std::size_t>(j)] = updated[static_cast<std::size_t>(j * lanes + l)];
+            const Affine grid =
+                fit_grid(values, weights, codewords, *parameters_.refit, matrix_.offsets.defined());
+            const std::int64_t g =
+                group_index(rows_[static_cast<std::size_t>(first + l)], block.begin / width_);
+            matrix_.scales.data<float>()[g] = grid.scale;
+            if (matrix_.offsets.defined()) matrix_.offsets.data<float>()[g] = grid.offset;
+        }
+    }
+
+    CompressedMatrix& matrix_;
+    const GptqParameters& parameters_;
+    const SolverKernels& kernels_;
+    std::int64_t cols_;
+    std::int64_t width_;  ///< columns of a column group
+    int k_;
+    std::vector<std::int32_t> row_groups_;  ///< of stored rows
+    std::vector<std::int64_t> rows_;        ///< stored rows of the set
+    std::vector<std::int64_t> order_;       ///< columns, the first to be mapped first
+    std::vector<float> importance_;         ///< H's diagonal without damping, stored order of columns
+    Tensor targets_, errors_;               ///< [rows of the set, columns in order]
+    FeedbackFactor factor_;
+};
+
+}  // namespace
+
+SolverLog solve_gptq(const LayerProblem& problem, CompressedMatrix& matrix,
+                     const GptqParameters& parameters) {
+    const Layout& layout = matrix.layout;
+    problem.validate();
+    const auto sets = problem.row_sets();
+    require(sets.front().hessian.defined(), "{}: gptq needs the second moments of the layer's inputs",
+            problem.name);
+    require(problem.weights.rows() == layout.rows && problem.weights.cols() == layout.cols,
+            "{}: weights {} for a layout of {} x {}", problem.name, to_string(problem.weights.shape()),
+            layout.rows, layout.cols);
+    require(layout.dimension == 1 && layout.residual == 1 && matrix.outliers.empty(),
+            "{}: gptq solves scalar codewords in one stage, without outliers", problem.name);
+    require(!parameters.refit || (layout.shared_codebook && layout.column_group > 0 &&
+                                  layout.row_groups == layout.rows && layout.runs.empty()),
+            "{}: gptq finds scales anew for groups of columns of single rows over a shared codebook "
+            "(grouping: column_groups)",
+            problem.name);
+    require(!parameters.refit || parameters.order == ColumnOrder::natural,
+            "{}: gptq finds scales anew in natural order only: by activation, a group's columns do not come "
+            "together",
+            problem.name);
+    matrix.validate(problem.name);
+    require_positive_scales(problem.name, matrix);
+    matrix.round_to_storage(problem.name);
+    SolverLog log;
+    double objective = 0;
+    for (const RowSet& set : sets) {
+        if (set.begin == set.end) continue;
+        objective += Feedback(problem, set, matrix, parameters, log.notes).run();
+    }
+    log.objective.push_back(objective);
+    return log;
+}
+
+}  // namespace jlcm

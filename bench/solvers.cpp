@@ -1,13 +1,16 @@
-// How fast k-means and LNQ are: on every linear weight of a model (GGUF file or Hugging Face folder), or on
-// random weights of one shape. Second moments are synthetic: inputs with channels of very different size
-// whose neighbours correlate. Prints seconds, weights per second and share of the layer energy that is left.
+// How fast k-means, LNQ and GPTQ are: on every linear weight of a model (GGUF file or Hugging Face folder),
+// or on random weights of one shape. Second moments are synthetic: inputs with channels of very different
+// size whose neighbours correlate. Prints seconds, weights per second, share of the layer energy that is
+// left, and on random weights how near solvers come to the rate of a product of their size.
 
+#include "core/backend/backend.hpp"
 #include "core/backend/cpu/solver_kernels.hpp"
 #include "core/base/log.hpp"
 #include "core/base/parallel.hpp"
 #include "core/base/rng.hpp"
 #include "core/codebook/artifact.hpp"
 #include "core/codebook/codebook_init.hpp"
+#include "core/codebook/gptq.hpp"
 #include "core/codebook/lnq.hpp"
 #include "core/formats/checkpoint.hpp"
 #include "core/plugin/choice.hpp"
@@ -31,6 +34,7 @@ struct Options {
     int cycles = 1;
     int threads = 0;
     int layers = 1 << 20;
+    bool seven_billion = false;
 };
 
 Tensor random_weights(std::int64_t rows, std::int64_t cols) {
@@ -101,6 +105,75 @@ void print(const Totals& t, const Options& options) {
         "of the start's\n",
         options.rounds, options.cycles, t.lnq_seconds,
         t.useful * options.rounds * options.cycles / t.lnq_seconds / 1e9, t.end / t.layers);
+}
+
+/// Operations a second of a float32 product rows x cols x cols.
+double product_rate(std::int64_t rows, std::int64_t cols) {
+    const Tensor a = random_weights(rows, cols);
+    const Tensor b = random_weights(cols, cols);
+    Tensor c = Tensor::empty({rows, cols});
+    double least = 1e30;
+    for (int i = 0; i < 3; ++i) {
+        const double begin = now_seconds();
+        cpu_backend().gemm(matrix(a), Transpose::no, matrix(b), Transpose::no, c, false);
+        least = std::min(least, now_seconds() - begin);
+    }
+    return 2.0 * static_cast<double>(rows) * static_cast<double>(cols) * static_cast<double>(cols) / least;
+}
+
+/// One pass of LNQ's mapping step and of GPTQ, beside a product of the same size.
+void print_shares(const LayerProblem& problem, const Options& options) {
+    const std::int64_t rows = problem.weights.rows();
+    const std::int64_t cols = problem.weights.cols();
+    const double useful =
+        2.0 * static_cast<double>(rows) * static_cast<double>(cols) * static_cast<double>(cols);
+    const double rate = product_rate(rows, cols);
+    fmt::print("a product of {} x {} x {}: {:.1f} GFLOP/s\n", rows, cols, cols, rate / 1e9);
+    const auto print_share = [&](const std::string& what, double seconds) {
+        fmt::print("{}: {:.3f} s, {:.1f} GFLOP/s of 2RC^2, {:.0f} % of the product's\n", what, seconds,
+                   useful / seconds / 1e9, 100 * useful / seconds / rate);
+    };
+    const auto start = [&](const std::string& grouping) {
+        const auto grouped = Choice<Grouping>::parse(grouping).make()->group(problem, options.bits);
+        return Choice<CodebookInit>("uniform").make()->initialise(problem, grouped);
+    };
+    const auto lnq_seconds = [&](int rounds) {
+        auto matrix = start("per_row");
+        const double begin = now_seconds();
+        (void)solve_lnq(problem, matrix, {.rounds = rounds});
+        return now_seconds() - begin;
+    };
+    print_share("lnq, a pass more (mapping and codebook step)", lnq_seconds(3) - lnq_seconds(2));
+    for (const auto order : {ColumnOrder::natural, ColumnOrder::activation}) {
+        auto matrix = start("{type: column_groups, size: 64}");
+        const double begin = now_seconds();
+        (void)solve_gptq(problem, matrix, {.damping = 0.01, .order = order, .refit = {}});
+        print_share(fmt::format("gptq, groups of 64, {} order, factor included",
+                                order == ColumnOrder::natural ? "natural" : "activation"),
+                    now_seconds() - begin);
+    }
+}
+
+/// Exact k-means of the two shapes that a 7B Llama's blocks are made of, and what that makes for all of it.
+void print_seven_billion() {
+    constexpr double blocks = 32;
+    for (const int bits : {2, 4}) {
+        for (const char* grouping : {"per_row", "{type: distribution, groups: 128}"}) {
+            double whole = 0;
+            for (const auto& [rows, count] : {std::pair(4096, 4.0), std::pair(11008, 3.0)}) {
+                const LayerProblem problem{"random", random_weights(rows, 4096), {}, 0};
+                const auto grouped = Choice<Grouping>::parse(grouping).make()->group(problem, bits);
+                const auto kmeans = Choice<CodebookInit>::parse("{type: kmeans, weights: none}").make();
+                const double begin = now_seconds();
+                (void)kmeans->initialise(problem, grouped);
+                const double seconds = now_seconds() - begin;
+                fmt::print("K = {}, {}, {} x 4096: {:.2f} s\n", 1 << bits, grouping, rows, seconds);
+                whole += blocks * count * seconds;
+            }
+            fmt::print("K = {}, {}: {:.0f} s for the linear weights of a 7B model\n", 1 << bits, grouping,
+                       whole);
+        }
+    }
 }
 
 /// One thread: the kernels by themselves.
@@ -185,19 +258,25 @@ int main(int argc, char** argv) {
     app.add_option("--rounds", options.rounds, "Rounds of LNQ");
     app.add_option("--cycles", options.cycles, "Cycles of coordinate descent a round");
     app.add_option("--threads", options.threads, "Threads (default: all)");
+    app.add_flag("--7b", options.seven_billion, "Time k-means of a 7B model's shapes instead");
     app.add_option("--layers", options.layers, "Compress so many matrices at most");
     CLI11_PARSE(app, argc, argv);
     try {
         if (options.threads > 0) set_thread_count(options.threads);
+        if (options.seven_billion) {
+            print_seven_billion();
+            return 0;
+        }
         if (!options.model.empty()) {
             run_model(options);
             return 0;
         }
         Totals totals;
-        (void)compress({"random", random_weights(options.shape[0], options.shape[1]),
-                        synthetic_moments(options.shape[1]), 0},
-                       options, totals);
+        const LayerProblem problem{"random", random_weights(options.shape[0], options.shape[1]),
+                                   synthetic_moments(options.shape[1]), 0};
+        (void)compress(problem, options, totals);
         print(totals, options);
+        print_shares(problem, options);
         print_kernels(options.shape[1], 1 << options.bits);
     } catch (const Error& error) {
         fmt::print(stderr, "bench_solvers: {}\n", error.what());

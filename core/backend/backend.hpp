@@ -122,6 +122,9 @@ class Backend {
     virtual void add_bias(Tensor& y, const Tensor& bias) = 0;
     virtual void bias_backward(const Tensor& gradient, Tensor& bias_gradient) = 0;
 
+    /// A copy of x (float32 or bfloat16) with row r times factors[r].
+    [[nodiscard]] virtual Tensor scale_rows(const Tensor& x, std::span<const float> factors) = 0;
+
     // ---- rows
     // -------------------------------------------------------------------------------------------------
     /// y = x / sqrt(mean(x^2) + epsilon) * weight over each row. `inverse_rms` [rows] is kept for the
@@ -165,6 +168,12 @@ class Backend {
     [[nodiscard]] virtual double kl_backward(const Tensor& features, const Tensor& head,
                                              const Tensor& reference, const Tensor& reference_head,
                                              double factor, Tensor& feature_gradient) = 0;
+
+    /// Sum over tokens of -log p(target), tokens with a negative target left out; `feature_gradient` [tokens,
+    /// width] float32 receives factor * its gradient with respect to the features.
+    [[nodiscard]] virtual double cross_entropy_backward(const Tensor& features, const Tensor& head,
+                                                        std::span<const std::int32_t> targets, double factor,
+                                                        Tensor& feature_gradient) = 0;
 
     // ---- learning
     // ---------------------------------------------------------------------------------------------

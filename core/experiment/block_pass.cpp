@@ -73,10 +73,30 @@ class BlockPass {
     }
 
     void begin(const Tensor& windows) {
+        find_gradients(windows);
         const Stages::Timer timer(run_.stages, "calibrate");
         const Tensor first = first_activations(executor_, run_.model, windows);
         if (needs_original()) original_ = first;
         if (needs_compressed()) compressed_ = needs_original() ? first.clone() : first;
+    }
+
+    /// Gradient statistics of the original model, where the spec has a use for them.
+    void find_gradients(const Tensor& windows) {
+        const auto& weighting = run_.spec.compress.output_weighting;
+        const GradientNeeds needs{.fisher = codebook_init_->needs_fisher() || solver_->needs_fisher(),
+                                  .row_sets = weighting ? weighting->groups : 0};
+        if (!needs.any()) return;
+        const Stages::Timer timer(run_.stages, "gradients");
+        std::set<ParameterId> wanted;
+        for (const auto& [id, matrix] : plan_) wanted.insert(id);
+        gradients_ =
+            gradient_statistics(executor_, run_.model, windows.slice(0, solver_sequences()), needs, wanted);
+        log_info("gradients of the original model: loss {:.4f} nats a token", gradients_.loss);
+    }
+
+    [[nodiscard]] Tensor fisher(ParameterId id) const {
+        const auto found = gradients_.fisher.find(id);
+        return found == gradients_.fisher.end() ? Tensor() : found->second;
     }
 
     /// Activations through a block that is compressed already.
@@ -93,7 +113,7 @@ class BlockPass {
         Tensor inputs = compressed_;
         if (learner_sees(Inputs::original)) inputs = original_.clone();
 
-        SecondMoments moments(executor_);
+        SecondMoments moments(executor_, &gradients_);
         calibrate(block, moments);
         solve(index, block, moments);
         if (learning_ != nullptr) learn(index, block, inputs);
@@ -130,7 +150,9 @@ class BlockPass {
             const LayerProblem problem{.name = name,
                                        .weights = run_.model.weight(use.parameter),
                                        .hessian = moments.matrix(use.node),
-                                       .samples = moments.samples(use.node)};
+                                       .samples = moments.samples(use.node),
+                                       .weighted_hessians = moments.weighted(use.node),
+                                       .fisher = fisher(use.parameter)};
             const MatrixPlan& plan = found->second;
             CompressedMatrix matrix =
                 codebook_init_->initialise(problem, plan.grouping.make()->group(problem, plan.bits));
@@ -163,6 +185,7 @@ class BlockPass {
     Executor executor_;
     std::unique_ptr<CodebookInit> codebook_init_;
     std::unique_ptr<Solver> solver_;
+    GradientStatistics gradients_;  ///< empty where nothing reads them
     /// Inputs of the block that comes next, [sequences, length, width]: the original model's, and the
     /// compressed one's. Undefined where nothing reads them.
     Tensor original_;

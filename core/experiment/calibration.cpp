@@ -4,6 +4,7 @@
 #include "core/text/tokens.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 namespace jlcm {
 namespace {
@@ -105,6 +106,7 @@ void advance(const Executor& executor, const Block& block, const Weights& weight
 
 LinearObserver SecondMoments::observer() {
     return [this](NodeId node, const Tensor& input) {
+        add_weighted(node, input);
         const ValueId value = executor_->graph().node(node).inputs[0];
         Sum& sum = sums_[value];
         if (sum.first_reader < 0) {
@@ -115,6 +117,35 @@ LinearObserver SecondMoments::observer() {
         executor_->backend().accumulate_gram(input, sum.matrix);
         sum.samples += input.size() / input.shape().back();
     };
+}
+
+void SecondMoments::add_weighted(NodeId node, const Tensor& input) {
+    if (gradients_ == nullptr) return;
+    const auto found = gradients_->token_weights.find(node);
+    if (found == gradients_->token_weights.end()) return;
+    const Tensor& weights = found->second;
+    const std::int64_t width = input.shape().back();
+    const std::int64_t tokens = input.size() / width;
+    WeightedSum& sum = weighted_[node];
+    if (sum.matrices.empty())
+        for (std::int64_t q = 0; q < weights.cols(); ++q)
+            sum.matrices.push_back(Tensor::zeros({width, width}));
+    ensure(sum.tokens + tokens <= weights.rows(), "weights of {} tokens, and there are more", weights.rows());
+    Backend& backend = executor_->backend();
+    std::vector<float> factors(static_cast<std::size_t>(tokens));
+    for (std::int64_t q = 0; q < weights.cols(); ++q) {
+        for (std::int64_t t = 0; t < tokens; ++t)
+            factors[static_cast<std::size_t>(t)] =
+                std::sqrt(weights.data<float>()[(sum.tokens + t) * weights.cols() + q]);
+        backend.accumulate_gram(backend.scale_rows(input, factors),
+                                sum.matrices[static_cast<std::size_t>(q)]);
+    }
+    sum.tokens += tokens;
+}
+
+std::vector<Tensor> SecondMoments::weighted(NodeId node) const {
+    const auto found = weighted_.find(node);
+    return found == weighted_.end() ? std::vector<Tensor>() : found->second.matrices;
 }
 
 const SecondMoments::Sum& SecondMoments::sum(NodeId node) const {

@@ -1,6 +1,7 @@
 #pragma once
 // What calibration and learning look at: windows of tokens, and what blocks make of them.
 
+#include "core/experiment/gradient_statistics.hpp"
 #include "core/experiment/run_spec.hpp"
 #include "core/graph/execution.hpp"
 #include "core/model/model.hpp"
@@ -38,16 +39,27 @@ void advance(const Executor& executor, const Block& block, const Weights& weight
              const LinearObserver& observer = {}, std::int64_t observed = 0);
 
 /// The second moments of the inputs of linear layers: sum of x x^T. Layers that read one value share one
-/// matrix.
+/// matrix. With token weights (GradientStatistics) there is also, for each set of a layer's outputs, the sum
+/// of x x^T weighted by them; sequences must then come in order.
 class SecondMoments {
   public:
-    explicit SecondMoments(const Executor& executor) : executor_(&executor) {}
+    /// `gradients` may be null.
+    explicit SecondMoments(const Executor& executor, const GradientStatistics* gradients = nullptr)
+        : executor_(&executor), gradients_(gradients) {}
     [[nodiscard]] LinearObserver observer();
     /// Of the input of a node: [inputs, inputs] float32, and how many inputs there were.
     [[nodiscard]] const Tensor& matrix(NodeId node) const;
     [[nodiscard]] std::int64_t samples(NodeId node) const;
+    /// One for each set of the node's outputs, or none.
+    [[nodiscard]] std::vector<Tensor> weighted(NodeId node) const;
 
   private:
+    void add_weighted(NodeId node, const Tensor& input);
+
+    struct WeightedSum {
+        std::vector<Tensor> matrices;
+        std::int64_t tokens = 0;  ///< seen so far
+    };
     struct Sum {
         NodeId first_reader = -1;
         Tensor matrix;
@@ -55,7 +67,9 @@ class SecondMoments {
     };
     [[nodiscard]] const Sum& sum(NodeId node) const;
     const Executor* executor_;
+    const GradientStatistics* gradients_;
     std::map<ValueId, Sum> sums_;
+    std::map<NodeId, WeightedSum> weighted_;
 };
 
 }  // namespace jlcm

@@ -101,6 +101,13 @@ void EmbeddingOptions::fields(Fields& v) {
       Required{});
 }
 
+void OutputWeightingOptions::fields(Fields& v) {
+    v("groups", groups,
+      Doc{"Sets of neighbouring outputs of a layer that have second moments of their own. One is a weight a "
+          "token; more tell outputs apart, each costs the calibration's products again."},
+      Range{1, 1024});
+}
+
 void CompressOptions::fields(Fields& v) {
     v("bits", bits, Doc{"Bits of one code: a codebook has 2^bits codewords."}, Range{1, 8});
     v("grouping", grouping, Doc{"Which neurons share a codebook.", "method section 3"});
@@ -110,6 +117,11 @@ void CompressOptions::fields(Fields& v) {
       Doc{"Whose inputs the initialiser and the solver see. original saves a pass where block learning "
           "follows, compressed is better without it.",
           "method section 7"});
+    v("output_weighting", output_weighting,
+      Doc{"Weight each token of the layer objective by the squared gradients of the language-model loss with "
+          "respect to the layer's outputs, in the initialiser and the solver. Costs a forward and a backward "
+          "of the calibration windows. None: all tokens count the same.",
+          "GuidedQuant, arXiv 2505.07004, section 3"});
     v("compare_with_solver", compare_with_solver,
       Doc{"Also evaluate the model as the solver alone leaves it, for the last table. Costs one model's "
           "share of the evaluation."});

@@ -92,12 +92,19 @@ struct EmbeddingOptions {
     void fields(Fields& v);
 };
 
+/// Second moments weighted by the gradients of a layer's outputs.
+struct OutputWeightingOptions {
+    std::int64_t groups = 4;
+    void fields(Fields& v);
+};
+
 struct CompressOptions {
     int bits = 2;
     Choice<Grouping> grouping{"per_row"};
     Choice<CodebookInit> codebook_init{"kmeans"};
     Choice<Solver> solver{"lnq"};
     Inputs solver_inputs = Inputs::original;
+    std::optional<OutputWeightingOptions> output_weighting;
     bool compare_with_solver = true;
     std::optional<LearnOptions> learn;
     std::optional<DistillOptions> distill;

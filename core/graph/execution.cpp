@@ -126,7 +126,8 @@ Tensor Executor::forward(NodeRange range, const Weights& weights, ValueId input_
 }
 
 void Executor::backward(const Recording& recording, const Weights& weights, ValueId input_value,
-                        ValueId output_value, const Tensor& output_gradient, Gradients& gradients) const {
+                        ValueId output_value, const Tensor& output_gradient, Gradients& gradients,
+                        const GradientObserver& observer) const {
     // Contexts share one class with the forward, which writes converted copies; they are a cache of the
     // recording.
     Recording run = recording;
@@ -147,6 +148,8 @@ void Executor::backward(const Recording& recording, const Weights& weights, Valu
         const Node& node = graph_->node(id);
         const Tensor gradient = std::exchange(value_gradients[index(node.output)], Tensor());
         if (!gradient.defined() || !wanted[index(node.output)]) continue;
+        if (observer && !node.parameters.empty() && graph_->parameter(node.parameters[0]).linear)
+            observer(id, gradient);
         NodeContext context(*backend_, node, weights, run, false);
         context.set_position(id);
         context.set_backward(gradient, value_gradients, gradients, wanted);

@@ -25,6 +25,9 @@ class Weights {
     std::vector<Tensor> tensors_;
 };
 
+/// Called with the gradient of every linear node's output, before the node's own backward.
+using GradientObserver = std::function<void(NodeId node, const Tensor& gradient)>;
+
 /// Called with the input of every linear node, in the type the product is made of, before the product.
 using LinearObserver = std::function<void(NodeId node, const Tensor& input)>;
 
@@ -64,7 +67,8 @@ class Executor {
     }
 
     void backward(const Recording& recording, const Weights& weights, ValueId input_value,
-                  ValueId output_value, const Tensor& output_gradient, Gradients& gradients) const;
+                  ValueId output_value, const Tensor& output_gradient, Gradients& gradients,
+                  const GradientObserver& observer = {}) const;
     void backward(const Block& block, const Recording& recording, const Weights& weights,
                   const Tensor& output_gradient, Gradients& gradients) const {
         backward(recording, weights, block.input, block.output, output_gradient, gradients);

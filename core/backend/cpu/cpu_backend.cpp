@@ -105,6 +105,21 @@ class CpuBackend final : public Backend {
         return y;
     }
 
+    Tensor scale_rows(const Tensor& x, std::span<const float> factors) override {
+        const std::int64_t n = last(x);
+        ensure(x.size() == n * static_cast<std::int64_t>(factors.size()), "{} factors for rows of {}",
+               factors.size(), to_string(x.shape()));
+        Tensor y = convert(x, DType::f32);
+        if (x.dtype() == DType::f32) y = y.clone();
+        parallel_for(static_cast<std::int64_t>(factors.size()), row_grain(n),
+                     [&](std::int64_t begin, std::int64_t end) {
+                         for (std::int64_t r = begin; r < end; ++r)
+                             for (std::int64_t j = 0; j < n; ++j)
+                                 y.data<float>()[r * n + j] *= factors[static_cast<std::size_t>(r)];
+                     });
+        return convert(y, x.dtype());
+    }
+
     void fill(Tensor& x, double value) override {
         by_type(x, [&](auto zero) {
             using T = decltype(zero);
@@ -319,6 +334,11 @@ class CpuBackend final : public Backend {
                              std::span<const std::int32_t> targets, const Tensor* reference,
                              const Tensor* reference_head) override {
         return cpu::score_tokens(features, head, targets, reference, reference_head);
+    }
+    double cross_entropy_backward(const Tensor& features, const Tensor& head,
+                                  std::span<const std::int32_t> targets, double factor,
+                                  Tensor& feature_gradient) override {
+        return cpu::cross_entropy_backward(features, head, targets, factor, feature_gradient);
     }
     double kl_backward(const Tensor& features, const Tensor& head, const Tensor& reference,
                        const Tensor& reference_head, double factor, Tensor& feature_gradient) override {

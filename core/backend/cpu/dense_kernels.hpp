@@ -61,6 +61,8 @@ struct VocabularyKernels {
     /// `model`.
     void (*kl_gradient)(std::int64_t n, const float* reference, float reference_log_sum, float* model,
                         float model_log_sum, float factor);
+    /// logits = factor * exp(logits - log_sum), in place: factor times the probabilities.
+    void (*probabilities)(std::int64_t n, float log_sum, float factor, float* logits);
     void (*to_bfloat16)(std::int64_t n, const float* x, std::uint16_t* y);
     void (*from_bfloat16)(std::int64_t n, const std::uint16_t* x, float* y);
 };

@@ -282,6 +282,10 @@ void kl_gradient(std::int64_t n, const float* reference, float reference_log_sum
             factor * (exponential(model[i] - model_log_sum) - exponential(reference[i] - reference_log_sum));
 }
 
+void probabilities(std::int64_t n, float log_sum, float factor, float* logits) {
+    for (std::int64_t i = 0; i < n; ++i) logits[i] = factor * exponential(logits[i] - log_sum);
+}
+
 void to_bfloat16(std::int64_t n, const float* x, std::uint16_t* y) {
     for (std::int64_t i = 0; i < n; ++i) {
         const auto bits = __builtin_bit_cast(std::uint32_t, x[i]);
@@ -314,6 +318,7 @@ extern const DenseKernels<double> dense_double;
 extern const VocabularyKernels vocabulary;
 const DenseKernels<float> dense_float = dense_table<float>();
 const DenseKernels<double> dense_double = dense_table<double>();
-const VocabularyKernels vocabulary = {add_logits, add_logit_pair, kl_gradient, to_bfloat16, from_bfloat16};
+const VocabularyKernels vocabulary = {add_logits,    add_logit_pair, kl_gradient,
+                                      probabilities, to_bfloat16,    from_bfloat16};
 
 }  // namespace jlcm::JLCM_ISA

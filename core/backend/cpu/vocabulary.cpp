@@ -12,6 +12,9 @@ namespace {
 
 constexpr std::int64_t token_tile = 128;
 constexpr std::int64_t vocabulary_tile = 2048;
+/// For gradients all threads work on one tile of tokens, whose whole rows of logits are held: the gradient
+/// needs their sums first.
+constexpr std::int64_t gradient_tile = 256;
 
 /// logits [rows, count] = features rows times head rows [first, first + count).
 void tile_logits(const Tensor& features, const Tensor& head, std::int64_t first, std::int64_t count,
@@ -121,11 +124,8 @@ double kl_backward(const Tensor& features, const Tensor& head, const Tensor& ref
     feature_gradient = Tensor::empty({tokens, features.shape()[1]});
     Backend& backend = cpu_backend();
     double total = 0;
-    // All threads work on one tile of tokens, whose whole rows of logits are held: the gradient needs their
-    // sums first.
-    constexpr std::int64_t tile = 256;
-    for (std::int64_t begin = 0; begin < tokens; begin += tile) {
-        const std::int64_t end = std::min(tokens, begin + tile);
+    for (std::int64_t begin = 0; begin < tokens; begin += gradient_tile) {
+        const std::int64_t end = std::min(tokens, begin + gradient_tile);
         Tensor logits = backend.product(features.slice(begin, end), Transpose::no, head, Transpose::yes);
         const Tensor reference_logits =
             backend.product(reference.slice(begin, end), Transpose::no, reference_head, Transpose::yes);
@@ -143,6 +143,47 @@ double kl_backward(const Tensor& features, const Tensor& head, const Tensor& ref
                 sum += difference / reference_sums.exponentials - log_sum(reference_sums) + log_sum(sums);
                 kernels.kl_gradient(vocabulary, reference_line, static_cast<float>(log_sum(reference_sums)),
                                     line, static_cast<float>(log_sum(sums)), static_cast<float>(factor));
+            }
+            return sum;
+        });
+        Tensor part = feature_gradient.slice(begin, end);
+        const Tensor slopes = backend.convert(logits, head.dtype());
+        backend.gemm(matrix(slopes), Transpose::no, matrix(head), Transpose::no, part, false);
+    }
+    return total;
+}
+
+double cross_entropy_backward(const Tensor& features, const Tensor& head,
+                              std::span<const std::int32_t> targets, double factor,
+                              Tensor& feature_gradient) {
+    check(features, head);
+    const std::int64_t tokens = features.rows();
+    const std::int64_t vocabulary = head.rows();
+    ensure(static_cast<std::int64_t>(targets.size()) == tokens, "{} targets for {} tokens", targets.size(),
+           tokens);
+    feature_gradient = Tensor::empty({tokens, features.shape()[1]});
+    Backend& backend = cpu_backend();
+    const auto& kernels = vocabulary_kernels();
+    double total = 0;
+    for (std::int64_t begin = 0; begin < tokens; begin += gradient_tile) {
+        const std::int64_t end = std::min(tokens, begin + gradient_tile);
+        Tensor logits = backend.product(features.slice(begin, end), Transpose::no, head, Transpose::yes);
+        total += parallel_sum(end - begin, 8, [&](std::int64_t first, std::int64_t stop) {
+            double sum = 0;
+            for (std::int64_t r = first; r < stop; ++r) {
+                float* line = logits.data<float>() + r * vocabulary;
+                const std::int64_t target = targets[static_cast<std::size_t>(begin + r)];
+                ensure(target < vocabulary, "target {} of a vocabulary of {}", target, vocabulary);
+                if (target < 0) {
+                    std::fill_n(line, vocabulary, 0.0F);
+                    continue;
+                }
+                LogitSums sums;
+                kernels.add_logits(vocabulary, 0, line, &sums);
+                sum += log_sum(sums) - static_cast<double>(line[target]);
+                kernels.probabilities(vocabulary, static_cast<float>(log_sum(sums)),
+                                      static_cast<float>(factor), line);
+                line[target] -= static_cast<float>(factor);
             }
             return sum;
         });

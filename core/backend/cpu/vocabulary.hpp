@@ -1,6 +1,6 @@
 #pragma once
-// Next-token predictions over a large vocabulary without ever holding all logits: Backend::score_tokens and
-// kl_backward.
+// Next-token predictions over a large vocabulary without ever holding all logits: Backend::score_tokens,
+// kl_backward and cross_entropy_backward.
 
 #include "core/backend/backend.hpp"
 
@@ -12,5 +12,9 @@ namespace jlcm::cpu {
 
 [[nodiscard]] double kl_backward(const Tensor& features, const Tensor& head, const Tensor& reference,
                                  const Tensor& reference_head, double factor, Tensor& feature_gradient);
+
+[[nodiscard]] double cross_entropy_backward(const Tensor& features, const Tensor& head,
+                                            std::span<const std::int32_t> targets, double factor,
+                                            Tensor& feature_gradient);
 
 }  // namespace jlcm::cpu

@@ -1,0 +1,37 @@
+#pragma once
+// What the gradient of the language-model loss says of a model's linear layers: how much each weight matters
+// (diagonal Fisher information: SqueezeLLM, arXiv 2306.07629, section 4.1), and how much each token matters
+// to a set of outputs (GuidedQuant, arXiv 2505.07004, section 3).
+
+#include "core/model/model.hpp"
+
+#include <map>
+#include <set>
+
+namespace jlcm {
+
+/// What is to be found.
+struct GradientNeeds {
+    bool fisher = false;  ///< of each weight: 4 bytes a weight
+    std::int64_t row_sets =
+        0;  ///< sets of outputs a layer; 0: no token weights. 4 bytes a token, layer and set
+    [[nodiscard]] bool any() const { return fisher || row_sets > 0; }
+};
+
+struct GradientStatistics {
+    /// By weight, float32 [out, in]: mean over sequences of the squared gradient of a sequence's summed loss.
+    std::map<ParameterId, Tensor> fisher;
+    /// By linear node, float32 [sequences * length, row_sets]: mean over the outputs j of a set (row r is in
+    /// set floor(r row_sets / rows)) of (dl / dz_tj)^2, divided by the layer's mean over tokens and sets.
+    std::map<NodeId, Tensor> token_weights;
+    double loss = 0;  ///< mean negative log-likelihood a token, nats
+};
+
+/// A forward and a backward of each of `windows` (int32 [sequences, length]) through `model`, for the weights
+/// in `wanted`. Memory: the model in the type `compute`, one sequence's block inputs, one block's
+/// activations, and the statistics. Same bytes at any number of threads.
+[[nodiscard]] GradientStatistics gradient_statistics(const Executor& executor, const WeightSource& model,
+                                                     const Tensor& windows, const GradientNeeds& needs,
+                                                     const std::set<ParameterId>& wanted);
+
+}  // namespace jlcm

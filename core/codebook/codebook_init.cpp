@@ -2,6 +2,7 @@
 
 #include "core/base/half.hpp"
 #include "core/base/parallel.hpp"
+#include "core/codebook/group_values.hpp"
 #include "core/codebook/kmeans.hpp"
 
 #include <algorithm>
@@ -156,12 +157,7 @@ void map_to_nearest(CompressedMatrix& matrix, const Tensor& weights) {
             for (std::int64_t g = 0; g < column_groups; ++g) {
                 const auto group =
                     static_cast<std::size_t>(row_groups[static_cast<std::size_t>(row)] * column_groups + g);
-                const auto book = layout.shared_codebook ? 0 : group;
-                const float scale = matrix.scales.defined() ? matrix.scales.data<float>()[group] : 1.0F;
-                const float offset = matrix.offsets.defined() ? matrix.offsets.data<float>()[group] : 0.0F;
-                const auto codebook = matrix.codebooks.values<float>().subspan(book * k, k);
-                std::transform(codebook.begin(), codebook.end(), codewords.begin(),
-                               [&](float c) { return c * scale + offset; });
+                group_values(matrix, static_cast<std::int64_t>(group), codewords);
                 const auto first = static_cast<std::size_t>(row * layout.cols + g * width);
                 const auto size =
                     static_cast<std::size_t>(std::min(layout.cols, (g + 1) * width) - g * width);

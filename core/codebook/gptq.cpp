@@ -5,8 +5,10 @@
 #include "core/base/parallel.hpp"
 #include "core/codebook/damped_moments.hpp"
 #include "core/codebook/feedback_factor.hpp"
+#include "core/codebook/group_values.hpp"
 
 #include <algorithm>
+#include <array>
 #include <numeric>
 
 namespace jlcm {
@@ -176,11 +178,10 @@ class Feedback {
 
     /// The values of a group of one row, and the thresholds between them, one lane of a tile's tables.
     void fill_table(std::int64_t row, std::int64_t column_group, float* codewords, float* thresholds) const {
-        const std::int64_t g = group_index(row, column_group);
-        const float* book = matrix_.codebooks.data<float>() + (matrix_.layout.shared_codebook ? 0 : g) * k_;
-        const float scale = matrix_.scales.defined() ? matrix_.scales.data<float>()[g] : 1.0F;
-        const float offset = matrix_.offsets.defined() ? matrix_.offsets.data<float>()[g] : 0.0F;
-        for (int i = 0; i < k_; ++i) codewords[i * lanes] = scale * book[i] + offset;
+        std::array<float, 256> values{};
+        group_values(matrix_, group_index(row, column_group),
+                     std::span(values).first(static_cast<std::size_t>(k_)));
+        for (int i = 0; i < k_; ++i) codewords[i * lanes] = values[static_cast<std::size_t>(i)];
         for (int i = 0; i + 1 < k_; ++i)
             thresholds[i * lanes] = 0.5F * codewords[i * lanes] + 0.5F * codewords[(i + 1) * lanes];
     }

@@ -1,6 +1,7 @@
 #include "core/codebook/kmeans.hpp"
 
 #include "core/codebook/codebook_init.hpp"
+#include "core/codebook/vector_codebooks.hpp"
 
 namespace jlcm {
 namespace {
@@ -24,6 +25,8 @@ EnumNames<Algorithm> enum_names(Algorithm /*type*/) {
             {Algorithm::lloyd, "lloyd",
              "a local optimum, from quantiles; faster for large groups and many codewords"}};
 }
+
+constexpr int vector_iterations = 15;  // of Lloyd's algorithm on vectors, before a solver goes on
 
 struct KMeansOptions {
     Weighting weights = Weighting::input_second_moment;
@@ -53,6 +56,8 @@ class KMeans : public CodebookInit {
 
     [[nodiscard]] CompressedMatrix initialise(const LayerProblem& problem,
                                               const GroupedRows& grouped) const override {
+        if (grouped.layout.dimension > 1 || grouped.layout.residual > 1)
+            return fill_vector_codebooks(problem, grouped, importance(problem), vector_iterations);
         return fill_codebooks(problem, grouped, importance(problem),
                               [this](std::span<const float> values, std::span<const float> weights,
                                      std::span<float> codewords) {
@@ -78,7 +83,7 @@ class KMeans : public CodebookInit {
 };
 
 const Registrar<CodebookInit, KMeans> registrar{
-    "kmeans", "One-dimensional k-means of each group's weights.",
+    "kmeans", "K-means of each group's weights; of vectors of weights where codewords are.",
     "Deep Compression, arXiv 1510.00149; exact: arXiv 1701.07204"};
 
 }  // namespace

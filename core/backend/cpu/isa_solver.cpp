@@ -1,4 +1,5 @@
 #include "core/backend/cpu/solver_kernels.hpp"
+#include "core/backend/cpu/vector_math.hpp"
 
 namespace jlcm::JLCM_ISA {
 namespace {
@@ -183,6 +184,61 @@ void sum_by_code(std::int64_t cols, int k, const float* product, const std::uint
             sums[codes[j * lanes + l] * lanes + l] += product[j * lanes + l];
 }
 
+std::int32_t best_codeword(int k, std::int64_t dimension, const float* columns, const float* slope,
+                           const float* lengths) {
+    alignas(64) float score[256] = {};
+    for (int i = 0; i < k; ++i) score[i] = 0.5F * lengths[i];
+    for (std::int64_t e = 0; e < dimension; ++e) {
+        const float s = slope[e];
+        const float* column = columns + e * k;
+        for (int i = 0; i < k; ++i) score[i] += s * column[i];
+    }
+    // The least by lanes: one running minimum would be a chain of comparisons.
+    constexpr int parts = 16;
+    float least_of_lane[parts];
+    for (int p = 0; p < parts; ++p) least_of_lane[p] = score[p < k ? p : 0];
+    for (int i = parts; i + parts <= k; i += parts)
+        for (int p = 0; p < parts; ++p)
+            least_of_lane[p] = score[i + p] < least_of_lane[p] ? score[i + p] : least_of_lane[p];
+    float least = least_of_lane[0];
+    for (int p = 1; p < parts; ++p) least = least_of_lane[p] < least ? least_of_lane[p] : least;
+    std::int32_t best = 0;
+    while (best + 1 < k && !(score[best] <= least)) ++best;
+    return best;
+}
+
+constexpr float stretch = 1.2F;  // the rectified sigmoid reaches 0 and 1 at finite v
+constexpr float overhang = 0.1F;
+
+void soft_errors(std::int64_t n, const float* v, const float* low, const float* gap, const float* target,
+                 float* error) {
+    for (std::int64_t i = 0; i < n; ++i) {
+        const float h = stretch * sigmoid(v[i]) - overhang;
+        const float share = h < 0.0F ? 0.0F : (h > 1.0F ? 1.0F : h);
+        error[i] = low[i] + gap[i] * share - target[i];
+    }
+}
+
+void round_step(std::int64_t n, const RoundingStep& step, const float* product, const float* gap, float* v,
+                float* first, float* second) {
+    for (std::int64_t i = 0; i < n; ++i) {
+        const float s = sigmoid(v[i]);
+        const float h = stretch * s - overhang;
+        const bool inside = h > 0.0F && h < 1.0F;
+        const float centred = 2.0F * h - 1.0F;
+        const float distance = __builtin_fabsf(centred);
+        float power = 1.0F;  // distance^(beta - 1)
+        for (int b = 1; b < step.beta; ++b) power *= distance;
+        const float pull = -2.0F * static_cast<float>(step.beta) * power * (centred < 0.0F ? -1.0F : 1.0F);
+        const float by_share = step.slope * product[i] * gap[i] + step.regulariser * pull;
+        const float gradient = inside ? by_share * stretch * s * (1.0F - s) : 0.0F;
+        first[i] = 0.9F * first[i] + 0.1F * gradient;
+        second[i] = 0.999F * second[i] + 0.001F * gradient * gradient;
+        v[i] -= step.rate * first[i] * step.correction1 /
+                (__builtin_sqrtf(second[i] * step.correction2) + 1e-12F);
+    }
+}
+
 // ---- P^T H P
 // H is cut into chunks of 64 columns i and blocks of 128 rows j. Per row of codes, the rows j of a block are
 // listed by code; the sum of H's rows over a list is K times cheaper than a product with an indicator matrix.
@@ -341,6 +397,7 @@ void code_gram(std::int64_t cols, std::int64_t tiles, int k, const float* hessia
 }  // namespace
 
 extern const SolverKernels solver;
-const SolverKernels solver{multiply, descend, feed_back, sum_by_code, code_gram};
+const SolverKernels solver{multiply,      descend,     feed_back,  sum_by_code,
+                           best_codeword, soft_errors, round_step, code_gram};
 
 }  // namespace jlcm::JLCM_ISA

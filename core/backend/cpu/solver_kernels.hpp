@@ -14,6 +14,16 @@ namespace jlcm {
 constexpr std::int64_t solver_lanes = 48;
 constexpr std::int64_t solver_columns = 64;  ///< columns are padded to a multiple of this
 
+/// What round_step needs to know of a step.
+struct RoundingStep {
+    float slope = 0;        ///< factor of gradients of the reconstruction
+    float regulariser = 0;  ///< its weight
+    int beta = 2;           ///< its exponent, 1 or more
+    float rate = 0;         ///< Adam step
+    float correction1 = 1;  ///< 1 / (1 - beta1^t)
+    float correction2 = 1;  ///< 1 / (1 - beta2^t)
+};
+
 struct SolverKernels {
     /// product = H tile
     void (*multiply)(std::int64_t cols, const float* hessian, const float* tile, float* product);
@@ -38,6 +48,19 @@ struct SolverKernels {
     /// sums [K, lanes] = sum over columns with code k of `product`.
     void (*sum_by_code)(std::int64_t cols, int k, const float* product, const std::uint8_t* codes,
                         float* sums);
+
+    /// The k in [0, K) with the least lengths[k] + 2 sum over e of slope[e] columns[e, k] (the first one):
+    /// `columns` [dimension, K], K a power of two, at most 256.
+    std::int32_t (*best_codeword)(int k, std::int64_t dimension, const float* columns, const float* slope,
+                                  const float* lengths);
+
+    /// Learned rounding: error = low + gap h(v) - target, h(v) = clamp(1.2 sigmoid(v) - 0.1, 0, 1).
+    void (*soft_errors)(std::int64_t n, const float* v, const float* low, const float* gap,
+                        const float* target, float* error);
+    /// One step of Adam on v (beta 0.9, 0.999) for step.slope * e H e^T / 2 + step.regulariser * sum 1 - |2 h
+    /// - 1|^beta; `product` holds e H.
+    void (*round_step)(std::int64_t n, const RoundingStep& step, const float* product, const float* gap,
+                       float* v, float* first, float* second);
 
     /// a [tiles * lanes, K, K] = P^T H P for every row of `tiles` tiles of codes [tiles, cols, lanes], P the
     /// indicator matrix of the row's codes. `scratch`: gram_scratch_bytes().

@@ -194,3 +194,38 @@ TEST_CASE("token scores match a plain softmax over the vocabulary") {
                 Approx(0.5 * (up - down) / (2 * static_cast<double>(h))).epsilon(5e-3).margin(2e-3));
     }
 }
+
+TEST_CASE("cross entropy's gradient is that of its scores") {
+    Backend& backend = cpu_backend();
+    const std::int64_t vocabulary = 700;
+    const Tensor features = random_tensor({300, 16}, "features", DType::f32);
+    const Tensor head = random_tensor({vocabulary, 16}, "head", DType::f32);
+    std::vector<std::int32_t> targets(300);
+    for (std::size_t i = 0; i < targets.size(); ++i) targets[i] = static_cast<std::int32_t>(i * 33 % 700);
+    targets[5] = -1;
+    const auto loss = [&](const Tensor& x) {
+        double total = 0;
+        for (const float nll : backend.score_tokens(x, head, targets, nullptr, nullptr).nll)
+            total += static_cast<double>(nll);
+        return total;
+    };
+    Tensor gradient;
+    REQUIRE(backend.cross_entropy_backward(features, head, targets, 0.5, gradient) ==
+            Approx(loss(features)).epsilon(1e-5));
+    for (const std::int64_t i : {0, 777, 4799}) {
+        Tensor moved = features.clone();
+        const float h = 1e-2F;
+        moved.data<float>()[i] += h;
+        const double up = loss(moved);
+        moved.data<float>()[i] -= 2 * h;
+        REQUIRE(gradient.data<float>()[i] ==
+                Approx(0.5 * (up - loss(moved)) / (2 * static_cast<double>(h))).epsilon(5e-3).margin(2e-3));
+    }
+    for (std::int64_t j = 0; j < 16; ++j) REQUIRE(gradient.data<float>()[5 * 16 + j] == 0.0F);
+
+    std::vector<float> factors(300, 2.0F);
+    factors[7] = 0;
+    const Tensor scaled = backend.scale_rows(features, factors);
+    REQUIRE(scaled.data<float>()[3] == 2 * features.data<float>()[3]);
+    REQUIRE(scaled.data<float>()[7 * 16 + 2] == 0);
+}

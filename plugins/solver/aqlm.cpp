@@ -1,0 +1,42 @@
+#include "core/codebook/aqlm.hpp"
+
+namespace jlcm {
+namespace {
+
+struct AqlmOptions {
+    AqlmParameters parameters;
+
+    void fields(Fields& v) {
+        v("rounds", parameters.rounds, Doc{"Codes, then codebooks and scales, in turn."},
+          Range{.low = 0, .high = 1000});
+        v("cycles", parameters.cycles, Doc{"Passes over all codes in a round."},
+          Range{.low = 1, .high = 100});
+        v("codebook_steps", parameters.codebook_steps,
+          Doc{"Conjugate gradient steps of a codebook update; each costs a product of the weights and H."},
+          Range{.low = 0, .high = 1000});
+        v("damping", parameters.damping, Doc{"Share of the mean second moment that is added to each."},
+          Range{.low = 0.0, .high = 1.0});
+    }
+};
+
+class AqlmSolver : public Solver {
+  public:
+    using Options = AqlmOptions;
+    explicit AqlmSolver(const Options& options) : options_(options) {}
+    [[nodiscard]] bool needs_hessian() const override { return true; }
+    SolverLog solve(const LayerProblem& problem, CompressedMatrix& matrix) const override {
+        return solve_aqlm(problem, matrix, options_.parameters);
+    }
+
+  private:
+    Options options_;
+};
+
+const Registrar<Solver, AqlmSolver> registrar{
+    "aqlm",
+    "Additive vector codebooks (grouping: vectors) on the layer's output error: codes by coordinate descent, "
+    "codebooks by least squares.",
+    "AQLM, arXiv 2401.06118"};
+
+}  // namespace
+}  // namespace jlcm

@@ -10,6 +10,9 @@ namespace jlcm {
 namespace {
 
 constexpr std::int64_t block = 128;
+/// Entries this small beside their row's length are below its rounding; left in, they breed denormal numbers,
+/// which are slow.
+constexpr float rounding = 1e-10F;
 constexpr double smallest_pivot = 1e-7;  // of the diagonal: what float32 sums can tell from zero
 
 /// A diagonal block R R^T = A (R upper triangular), and R^-T, float64 row-major of side `size`.
@@ -87,8 +90,15 @@ FeedbackFactor factor_feedback(const std::string& name, Tensor matrix) {
         Tensor solved = Tensor::empty({begin, size});
         backend.gemm(view(above, 0, begin, 0, size), Transpose::no, jlcm::matrix(inverse), Transpose::no,
                      solved, false);
-        for (std::int64_t i = 0; i < begin; ++i)
-            std::copy_n(solved.data<float>() + i * size, size, a + i * n + begin);
+        parallel_for(begin, block, [&](std::int64_t first, std::int64_t last) {
+            for (std::int64_t i = first; i < last; ++i) {
+                const float noise = rounding * std::sqrt(moments[static_cast<std::size_t>(i)]);
+                for (std::int64_t j = 0; j < size; ++j) {
+                    const float r = solved.data<float>()[i * size + j];
+                    a[i * n + begin + j] = std::abs(r) > noise ? r : 0.0F;
+                }
+            }
+        });
         for (std::int64_t i = 0; i < size; ++i)
             for (std::int64_t j = 0; j < size; ++j)
                 a[(begin + i) * n + begin + j] =

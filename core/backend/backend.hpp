@@ -81,6 +81,55 @@ struct AdamStep {
     float epsilon = 0;
 };
 
+/// How a candidate's score follows the gradient g of its weight: dL/da_k = g f_k. With values c in units of
+/// the table's spacing, m the present code, d = c_k - c_m:
+enum class ScoreRule : std::uint8_t {
+    straight_through,  ///< f = c_k
+    softmax,           ///< f = p_k (c_k - sum_j p_j c_j) / T, p = softmax(a / T)
+    inverse,           ///< f = sign(d) / |d|, |d| taken as 0.001 at least
+    exponential,       ///< f = sign(d) exp(-|d| / T)
+    adjacent           ///< f = sign(d) for the two neighbours, else 0; and jumps of one only
+};
+
+/// What a score's step is divided by.
+enum class SecondMoment : std::uint8_t {
+    weight,  ///< one running mean a weight, of the square of the largest change of a score against the
+             ///< present
+    score,   ///< one for each score: Adam element by element
+    none     ///< a constant: gradient descent with momentum
+};
+
+struct ScoreStep {
+    ScoreRule rule = ScoreRule::straight_through;
+    SecondMoment second_moment = SecondMoment::weight;
+    AdamStep adam;
+    float temperature = 1;  ///< T of the rule
+    float unit = 1;         ///< the constant of SecondMoment::none
+};
+
+/// Scores of the codewords around each weight's present one: `window` (at most K) consecutive codewords, the
+/// present one in the middle where the codebook's ends allow.
+struct Scores {
+    Tensor value;          ///< [rows, cols, window]
+    Tensor first_moment;   ///< [rows, cols, window]
+    Tensor second_moment;  ///< [rows, cols], [rows, cols, window] or undefined
+
+    /// First codeword of the window of a weight with this code. Inlined, since kernels of every instruction
+    /// set use it.
+    [[nodiscard, gnu::always_inline]] static constexpr int window_begin(int code, int codewords, int window) {
+        const int begin = code - window / 2;
+        return begin < 0 ? 0 : (begin > codewords - window ? codewords - window : begin);
+    }
+};
+
+/// One damped Newton step.
+struct CurvatureStep {
+    float trust = 0;    ///< how far a latent moves at most, in units of its table's spacing
+    float damping = 0;  ///< share of the curvature's mean (over what shares a table in a row) added to each
+    float beta1 = 0;
+    float correction1 = 1;  ///< 1 / (1 - beta1^t)
+};
+
 class Backend {
   public:
     Backend() = default;
@@ -191,12 +240,17 @@ class Backend {
     virtual void nearest_step(const CodedMatrix& matrix, const Tensor& gradient, const AdamStep& adam,
                               Tensor& latent, Tensor& first_moment, Tensor& second_moment,
                               std::vector<std::int64_t>& jumps) = 0;
-    /// Adam on K scores a weight with the gradient g c_k of the straight-through estimator and one second
-    /// moment a weight, then the code with the largest score. scores, first_moment [rows, cols, K];
-    /// second_moment [rows, cols].
-    virtual void straight_through_step(const CodedMatrix& matrix, const Tensor& gradient,
-                                       const AdamStep& adam, Tensor& scores, Tensor& first_moment,
-                                       Tensor& second_moment, std::vector<std::int64_t>& jumps) = 0;
+    /// One damped Newton step of a latent number a weight towards the value that minimises q_k = g d + h/2
+    /// d^2, d = value k - the present one, then the code of the nearest value. g: `first_moment` of the
+    /// gradient. curvature h >= 0: [rows, cols], or [cols] where rows share it.
+    virtual void curvature_step(const CodedMatrix& matrix, const Tensor& gradient, const CurvatureStep& step,
+                                const Tensor& curvature, Tensor& latent, Tensor& first_moment,
+                                std::vector<std::int64_t>& jumps) = 0;
+    /// Moves the scores of each weight's window of codewords by the rule's gradient, then takes the code with
+    /// the largest score (ties: the present one, then the nearest) and moves the window along. What comes
+    /// into a window starts half a unit a codeword below the present one, with the moments of its border.
+    virtual void score_step(const CodedMatrix& matrix, const Tensor& gradient, const ScoreStep& step,
+                            Scores& scores, std::vector<std::int64_t>& jumps) = 0;
     /// value[i] -= rates[i / (size / rates)] * Adam direction, element-wise.
     virtual void adam(Tensor& value, const Tensor& gradient, const AdamStep& adam,
                       std::span<const double> rates, Tensor& first_moment, Tensor& second_moment) = 0;

@@ -5,6 +5,7 @@
 #include "core/experiment/block_checkpoint.hpp"
 #include "core/experiment/calibration.hpp"
 #include "core/experiment/training.hpp"
+#include "core/learn/layer_learner.hpp"
 
 namespace jlcm {
 namespace {
@@ -43,13 +44,13 @@ class BlockPass {
     }
 
   private:
-    [[nodiscard]] bool learns() const { return learning_ != nullptr; }
+    [[nodiscard]] bool learns_blocks() const { return run_.spec.compress.learns_blocks(); }
     [[nodiscard]] bool solver_sees(Inputs inputs) const { return run_.spec.compress.solver_inputs == inputs; }
     [[nodiscard]] bool learner_sees(Inputs inputs) const {
-        return learning_ != nullptr && learning_->inputs == inputs;
+        return learns_blocks() && learning_->inputs == inputs;
     }
     /// The activations that some stage reads.
-    [[nodiscard]] bool needs_original() const { return learns() || solver_sees(Inputs::original); }
+    [[nodiscard]] bool needs_original() const { return learns_blocks() || solver_sees(Inputs::original); }
     [[nodiscard]] bool needs_compressed() const {
         return learner_sees(Inputs::compressed) || solver_sees(Inputs::compressed);
     }
@@ -116,7 +117,11 @@ class BlockPass {
         SecondMoments moments(executor_, &gradients_);
         calibrate(block, moments);
         solve(index, block, moments);
-        if (learning_ != nullptr) learn(index, block, inputs);
+        if (learning_ != nullptr) {
+            const auto learner =
+                learns_blocks() ? block_learner(index, block, inputs) : layer_learner(block, moments);
+            learn(index, *learner);
+        }
         inputs = Tensor();
         if (compressed_.defined() && !is_last) {
             const Stages::Timer timer(run_.stages, "calibrate");
@@ -166,9 +171,20 @@ class BlockPass {
         }
     }
 
-    void learn(std::size_t index, const Block& block, const Tensor& inputs) {
+    [[nodiscard]] std::unique_ptr<Trainable> block_learner(std::size_t index, const Block& block,
+                                                           const Tensor& inputs) {
         const std::uint64_t seed = Rng(run_.spec.seed, "block learning").bits(index);
-        BlockLearner learner(executor_, block, model_, inputs, original_, *learning_, seed);
+        return std::make_unique<BlockLearner>(executor_, block, model_, inputs, original_, *learning_, seed);
+    }
+
+    [[nodiscard]] std::unique_ptr<Trainable> layer_learner(const Block& block, const SecondMoments& moments) {
+        std::vector<LearnedLayer> layers;
+        for (const auto& use : model_.graph().linears(block.nodes))
+            if (plan_.contains(use.parameter)) layers.push_back({use.parameter, moments.matrix(use.node)});
+        return std::make_unique<LayerLearner>(layers, model_, *learning_, run_.backend);
+    }
+
+    void learn(std::size_t index, Trainable& learner) {
         train(learner, run_.metrics, run_.stages,
               {.title = fmt::format("block {} of {}", index + 1, model_.graph().blocks().size()),
                .stage = "learn",

@@ -64,11 +64,11 @@ double operations(const RunSpec& spec, const Graph& graph) {
         return graph.flops({0, graph.node_count()}, {1, length});
     };
     const double sequences = static_cast<double>(calibration.sequences);
-    double passes = compress.learn || compress.solver_inputs == Inputs::original ? 1 : 0;
+    double passes = compress.learns_blocks() || compress.solver_inputs == Inputs::original ? 1 : 0;
     if (compress.solver_inputs == Inputs::compressed) passes += 2;
-    if (compress.learn && compress.solver_inputs == Inputs::original) passes += 1;
+    if (compress.learns_blocks() && compress.solver_inputs == Inputs::original) passes += 1;
     double total = passes * sequences * forward(calibration.length);
-    if (const auto& learn = compress.learn)
+    if (const auto& learn = compress.learn; compress.learns_blocks())
         total += 3.0 * static_cast<double>(learn->steps * learn->batch) * forward(calibration.length);
     if (const auto& distill = compress.distill) {
         const std::int64_t length = distill->length.value_or(calibration.length);
@@ -82,7 +82,7 @@ double operations(const RunSpec& spec, const Graph& graph) {
 
 std::int64_t activation_bytes(const RunSpec& spec, const Graph& graph) {
     const CompressOptions& compress = spec.compress;
-    const bool two = compress.learn || compress.solver_inputs == Inputs::compressed;
+    const bool two = compress.learns_blocks() || compress.solver_inputs == Inputs::compressed;
     const Shape shape =
         graph.infer({1, spec.calibration.length})[static_cast<std::size_t>(graph.blocks().front().input)];
     return (two ? 2 : 1) * spec.calibration.sequences * element_count(shape) * 4;

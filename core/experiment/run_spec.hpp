@@ -32,9 +32,12 @@ inline EnumNames<Inputs> enum_names(Inputs /*tag*/) {
             {Inputs::compressed, "compressed", "what the blocks compressed so far feed it"}};
 }
 
-enum class Objective : std::uint8_t { block };
+enum class Objective : std::uint8_t { block, layer };
 inline EnumNames<Objective> enum_names(Objective /*tag*/) {
-    return {{Objective::block, "block", "squared error of the block's output"}};
+    return {{Objective::block, "block", "squared error of the block's output"},
+            {Objective::layer, "layer",
+             "squared error of each linear layer's output, on the solver's inputs; no forward or backward, "
+             "batch, inputs and norm_rate have no meaning"}};
 }
 
 struct ModelOptions {
@@ -111,6 +114,8 @@ struct CompressOptions {
     std::optional<EmbeddingOptions> embedding;
     std::vector<Override> overrides;
     void fields(Fields& v);
+    /// Whether whole blocks are learned, which takes activations and backwards.
+    [[nodiscard]] bool learns_blocks() const { return learn && learn->objective == Objective::block; }
 };
 
 struct RunSpec {

@@ -1,7 +1,7 @@
 #include "core/learn/block_learner.hpp"
 
 #include "core/base/rng.hpp"
-#include "core/learn/learned_matrix.hpp"
+#include "core/learn/curvature.hpp"
 #include "core/learn/learned_norm.hpp"
 #include "core/learn/learning_record.hpp"
 
@@ -28,6 +28,13 @@ void BlockLearningOptions::fields(Fields& v) {
     v("warmup", warmup, Doc{"Steps over which the rates rise first."}, at_least(0));
 }
 
+LearningRates BlockLearningOptions::rates(std::int64_t step) const {
+    return {.codebook = codebook_rate,
+            .scale = scale_rate,
+            .factor = schedule_factor(schedule, step, steps, warmup),
+            .progress = static_cast<double>(step) / static_cast<double>(std::max<std::int64_t>(steps, 1))};
+}
+
 struct BlockLearner::Impl {
     Impl(const Executor& block_executor, const Block& learned_block, CompressedModel& compressed,
          Tensor block_inputs, Tensor block_targets, const BlockLearningOptions& given,
@@ -52,6 +59,9 @@ struct BlockLearner::Impl {
                                  compressed.base().weight(use.parameter), estimator.get(),
                                  executor.backend());
         }
+        if (estimator->needs_curvature())
+            for (const auto& [id, matrix] : matrices)
+                curvatures.try_emplace(id, matrix.name(), graph.parameter(id).shape);
         if (options.norm_rate > 0) norms = learned_norms(compressed, block.nodes);
         for (const auto& [id, norm] : norms) weights.bind(id, norm.value());
         target_energy = executor.backend().sum_of_squares(targets) / static_cast<double>(targets.rows());
@@ -105,15 +115,29 @@ struct BlockLearner::Impl {
             gradients.parameters.emplace(id, Tensor::zeros(norm.value().shape()));
         executor.backward(block, recording, weights, slope, gradients);
 
-        const LearningRates rates{options.codebook_rate, options.scale_rate,
-                                  schedule_factor(options.schedule, done, options.steps, options.warmup)};
+        if (!curvatures.empty()) probe_curvature(recording, output.shape(), 2.0 / std::max(energy, 1e-30));
+        const LearningRates rates = options.rates(done);
         JumpHistogram jumps;
-        for (auto& [id, matrix] : matrices) matrix.step(gradients.parameters.at(id), done, rates, jumps);
+        for (auto& [id, matrix] : matrices)
+            matrix.step(gradients.parameters.at(id), curvature(id), done, rates, jumps);
         for (auto& [id, norm] : norms)
             norm.step(gradients.parameters.at(id), done, options.norm_rate * rates.factor, backend);
         nlohmann::json record = learning_record(done, loss / std::max(energy, 1e-30), jumps);
         ++done;
         return record;
+    }
+
+    /// Hutchinson's estimate of the Gauss-Newton diagonal: one backward of random signs on the output.
+    void probe_curvature(const Recording& recording, const Shape& output, double factor) {
+        Gradients probes;
+        for (const auto& [id, estimate] : curvatures)
+            probes.parameters.emplace(id, Tensor::zeros(estimate.mean().shape()));
+        const Tensor signs = random_signs(output, seed, fmt::format("{} probe {}", block.name, done));
+        executor.backward(block, recording, weights, signs, probes);
+        for (auto& [id, estimate] : curvatures) estimate.update(probes.parameters.at(id), factor, done);
+    }
+    Tensor curvature(ParameterId id) const {
+        return curvatures.empty() ? Tensor() : curvatures.at(id).mean();
     }
 
     Executor executor;
@@ -125,6 +149,7 @@ struct BlockLearner::Impl {
     std::uint64_t seed;
     Weights weights;
     std::map<ParameterId, LearnedMatrix> matrices;
+    std::map<ParameterId, CurvatureEstimate> curvatures;  ///< empty unless the estimator needs them
     std::map<ParameterId, LearnedNorm> norms;
     double target_energy = 1;  ///< mean over sequences of the sum of squares
     std::int64_t done = 0;
@@ -150,6 +175,7 @@ nlohmann::json BlockLearner::step() {
 std::vector<NamedTensor> BlockLearner::state() {
     std::vector<NamedTensor> state;
     for (const auto& [id, matrix] : impl_->matrices) matrix.append_state(state);
+    for (const auto& [id, estimate] : impl_->curvatures) estimate.append_state(state);
     for (const auto& [id, norm] : impl_->norms) norm.append_state(state);
     return state;
 }

@@ -2,7 +2,7 @@
 // Joint learning of codebooks, scales, norms and mappings of one block: || f(X~; W^) - f(X; W) ||^2.
 
 #include "core/codebook/compressed_model.hpp"
-#include "core/learn/estimator.hpp"
+#include "core/learn/learned_matrix.hpp"
 #include "core/learn/optimizer.hpp"
 #include "core/plugin/choice.hpp"
 
@@ -22,6 +22,8 @@ struct BlockLearningOptions {
     std::int64_t warmup = 0;
 
     void fields(Fields& v);
+    /// The rates of a step.
+    [[nodiscard]] LearningRates rates(std::int64_t step) const;
 };
 
 /// Learns one block of `model`, which must hold a CompressedMatrix for every linear weight that is to be

@@ -1,5 +1,6 @@
 #include "core/learn/distiller.hpp"
 
+#include "core/learn/curvature.hpp"
 #include "core/learn/learned_matrix.hpp"
 #include "core/learn/learned_norm.hpp"
 #include "core/learn/learning_record.hpp"
@@ -43,6 +44,9 @@ struct Distiller::Impl {
             matrices.try_emplace(id, graph.parameter(id).name, matrix,
                                  estimator ? compressed.base().weight(id) : Tensor(), estimator.get(),
                                  device);
+        if (estimator && estimator->needs_curvature())
+            for (const auto& [id, matrix] : matrices)
+                curvatures.try_emplace(id, matrix.name(), graph.parameter(id).shape);
         if (options.norm_rate > 0) norms = learned_norms(compressed, {0, graph.node_count()});
         // Everything but the learned linear weights stays bound; those are decoded block by block.
         for (const ParameterId id : graph.parameters_of({0, graph.node_count()}))
@@ -92,13 +96,23 @@ struct Distiller::Impl {
         executor.backward(recording, weights, from, to, slope, gradients);
         for (const auto& [id, gradient] : gradients.parameters) {
             if (const auto matrix = matrices.find(id); matrix != matrices.end()) {
-                matrix->second.step(gradient, done, rates, jumps);
+                matrix->second.step(gradient, curvature(id, gradient), done, rates, jumps);
             } else {
                 norms.at(id).step(gradient, done, norm_rate, *backend);
             }
         }
         release(range);
         return gradients.input;
+    }
+
+    /// The Fisher diagonal's stand-in: a batch's gradient is the mean over its tokens', so its square times
+    /// their number is what the square of one token's would be. No further backward.
+    Tensor curvature(ParameterId id, const Tensor& gradient) {
+        const auto found = curvatures.find(id);
+        if (found == curvatures.end()) return {};
+        const auto tokens = static_cast<double>(options.batch * windows.cols());
+        found->second.update(gradient, tokens, done);
+        return found->second.mean();
     }
 
     nlohmann::json step() {
@@ -130,7 +144,10 @@ struct Distiller::Impl {
         ensure(std::isfinite(loss), "distillation: the loss is {} in step {}", loss, done);
 
         const double factor = schedule_factor(options.schedule, done, options.steps, options.warmup);
-        const LearningRates rates{options.rate, options.rate, factor};
+        const LearningRates rates{.codebook = options.rate,
+                                  .scale = options.rate,
+                                  .factor = factor,
+                                  .progress = static_cast<double>(done) / static_cast<double>(options.steps)};
         JumpHistogram jumps;
         slope = backward(epilogue, blocks.back().output, x, graph.features(), slope.reshape(features.shape()),
                          rates, options.norm_rate * factor, jumps);
@@ -153,6 +170,7 @@ struct Distiller::Impl {
     BoundModel teacher;
     Weights weights;
     std::map<ParameterId, LearnedMatrix> matrices;
+    std::map<ParameterId, CurvatureEstimate> curvatures;  ///< empty unless the estimator needs them
     std::map<ParameterId, LearnedNorm> norms;
     std::int64_t done = 0;
 };
@@ -175,6 +193,7 @@ nlohmann::json Distiller::step() {
 std::vector<NamedTensor> Distiller::state() {
     std::vector<NamedTensor> state;
     for (const auto& [id, matrix] : impl_->matrices) matrix.append_state(state);
+    for (const auto& [id, estimate] : impl_->curvatures) estimate.append_state(state);
     for (const auto& [id, norm] : impl_->norms) norm.append_state(state);
     return state;
 }

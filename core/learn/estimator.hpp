@@ -21,6 +21,16 @@ struct JumpHistogram {
     [[nodiscard]] std::int64_t moved() const;
 };
 
+/// What a step of a mapping is made from. Tensors are float32, in stored row order.
+struct MappingStep {
+    Tensor gradient;   ///< dL/dW^ [rows, cols]
+    Tensor curvature;  ///< d2L/dw^2 [rows, cols], or [1, cols] where rows share it; undefined unless the
+                       ///< estimator needs it
+    std::int64_t number = 0;  ///< counts from 0
+    double rate_factor = 1;   ///< the schedule's value in (0, 1]
+    double progress = 0;      ///< share of all steps that is done, in [0, 1]
+};
+
 /// The mapping of one matrix under way: owns whatever the estimator keeps for each weight.
 class MappingLearner {
   public:
@@ -29,14 +39,12 @@ class MappingLearner {
     MappingLearner& operator=(const MappingLearner&) = delete;
     virtual ~MappingLearner() = default;
 
-    /// One step: changes `matrix.codes`, given dL/dW^ (float32 [rows, cols], stored row order). `step` counts
-    /// from 0; `rate_factor` is the schedule's value in (0, 1]. The tables were already moved by the same
-    /// step.
-    virtual void step(const CodedMatrix& matrix, const Tensor& gradient, std::int64_t step,
-                      double rate_factor, JumpHistogram& jumps, Backend& backend) = 0;
+    /// One step: changes `matrix.codes`. The tables were already moved by the same step.
+    virtual void step(const CodedMatrix& matrix, const MappingStep& step, JumpHistogram& jumps,
+                      Backend& backend) = 0;
     /// Codewords were sorted: `former` as sort_codewords returns it, `row_groups` the row group of each
-    /// stored row. Whatever is kept by codeword follows.
-    virtual void relabel(const Layout& layout, const std::vector<std::int32_t>& row_groups,
+    /// stored row; the mapping is relabelled already. Whatever is kept by codeword follows.
+    virtual void relabel(const CompressedMatrix& matrix, const std::vector<std::int32_t>& row_groups,
                          const Tensor& former) = 0;
     [[nodiscard]] virtual std::vector<NamedTensor> state() = 0;
 };
@@ -54,6 +62,8 @@ class Estimator {
                                                                 const Tensor& target) const = 0;
     /// Memory for each weight beyond its code, bytes.
     [[nodiscard]] virtual double bytes_per_weight(int bits) const = 0;
+    /// Whether its steps read the curvature.
+    [[nodiscard]] virtual bool needs_curvature() const { return false; }
 };
 
 template <>

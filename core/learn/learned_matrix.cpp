@@ -3,6 +3,7 @@
 #include "core/learn/coded_matrix.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 namespace jlcm {
 namespace {
@@ -58,8 +59,10 @@ Tensor LearnedMatrix::weight(DType type) const {
     return to_model_order(weight, matrix_.row_order);
 }
 
-void LearnedMatrix::step(const Tensor& gradient, std::int64_t step, const LearningRates& rates,
-                         JumpHistogram& jumps) {
+void LearnedMatrix::step(const Tensor& gradient, const Tensor& curvature, std::int64_t step,
+                         const LearningRates& rates, JumpHistogram& jumps) {
+    ensure(std::isfinite(backend_->sum_of_squares(gradient)), "{}: the gradient is not finite in step {}",
+           name_, step);
     const Tensor stored_gradient = to_stored_order(gradient, matrix_.row_order);
     const std::int64_t groups = matrix_.layout.groups();
     const std::int64_t words = matrix_.layout.codewords();
@@ -93,12 +96,20 @@ void LearnedMatrix::step(const Tensor& gradient, std::int64_t step, const Learni
     sort();
     update_tables();
     jumps.weights += matrix_.mapping.size();
-    if (mapping_ != nullptr) mapping_->step(view(), stored_gradient, step, rates.factor, jumps, *backend_);
+    if (mapping_ == nullptr) return;
+    const bool by_row = curvature.defined() && curvature.rows() == matrix_.layout.rows;
+    mapping_->step(view(),
+                   {.gradient = stored_gradient,
+                    .curvature = by_row ? to_stored_order(curvature, matrix_.row_order) : curvature,
+                    .number = step,
+                    .rate_factor = rates.factor,
+                    .progress = rates.progress},
+                   jumps, *backend_);
 }
 
 void LearnedMatrix::sort() {
     const Tensor former = sort_codewords(matrix_);
-    if (former.defined() && mapping_ != nullptr) mapping_->relabel(matrix_.layout, table_of_row_, former);
+    if (former.defined() && mapping_ != nullptr) mapping_->relabel(matrix_, table_of_row_, former);
 }
 
 void LearnedMatrix::append_state(std::vector<NamedTensor>& state) const {

@@ -13,6 +13,7 @@ struct LearningRates {
     double codebook = 0;  ///< in units of each codebook's spacing, without the factor
     double scale = 0;     ///< relative to each scale, without the factor
     double factor = 1;    ///< the schedule's value
+    double progress = 0;  ///< share of all steps that is done
 };
 
 class LearnedMatrix {
@@ -22,11 +23,14 @@ class LearnedMatrix {
     LearnedMatrix(std::string name, const CompressedMatrix& matrix, const Tensor& target,
                   const Estimator* estimator, Backend& backend);
 
+    [[nodiscard]] const std::string& name() const { return name_; }
     /// The reconstruction in model row order, float32 or bfloat16.
     [[nodiscard]] Tensor weight(DType type) const;
 
-    /// One step, given dL/dW^ (float32 [rows, cols], model row order).
-    void step(const Tensor& gradient, std::int64_t step, const LearningRates& rates, JumpHistogram& jumps);
+    /// One step, given dL/dW^ and, for estimators that need it, the curvature d2L/dw^2 (float32 [rows, cols],
+    /// model row order; a curvature that all rows share may be [1, cols]).
+    void step(const Tensor& gradient, const Tensor& curvature, std::int64_t step, const LearningRates& rates,
+              JumpHistogram& jumps);
 
     void append_state(std::vector<NamedTensor>& state) const;
     /// After the state's tensors were overwritten.

@@ -17,18 +17,18 @@ LINES = 35 + 5 * 8 + 6  # of the whole run's metrics
 KILLS = 8
 
 
-def fresh(out):
+def fresh(out, *more):
     shutil.rmtree(out, ignore_errors=True)
-    return [*ARGUMENTS, "--out", out]
+    return [*ARGUMENTS, *more, "--out", out]
 
 
 def content(out, name):
     return (run_directory(out) / name).read_bytes()
 
 
-def check(out, what):
+def check(out, what, whole="whole"):
     for name in ("artifact.safetensors", "metrics.jsonl", "spec.yaml"):
-        assert content(out, name) == content("whole", name), f"{what}: {name} differs"
+        assert content(out, name) == content(whole, name), f"{what}: {name} differs"
 
 
 call("jlcm-run", *fresh("whole"), "--threads", 1)
@@ -59,4 +59,19 @@ checkpoint.write_bytes(data)
 _, said = call("jlcm-run", *arguments)
 assert "block-001 is damaged" in said, said
 check("damaged", "a damaged checkpoint")
+
+# Other learners keep other states: the layer objective, scores with windows, curvature.
+for number, choice in enumerate(
+    (
+        ["compress.learn.objective=layer", "compress.learn.estimator=curvature", "compress.distill.estimator=curvature"],
+        ["compress.bits=4", "compress.learn.estimator=proximal", "compress.distill.estimator=softmax"],
+    )
+):
+    more = [argument for setting in choice for argument in ("--set", setting)]
+    call("jlcm-run", *fresh(f"whole-{number}", *more), "--threads", 1)
+    arguments = fresh(f"killed-{number}", *more)
+    for lines in (50, LINES - 3):
+        stopped(f"killed-{number}", "jlcm-run", *arguments, lines=lines, with_signal=signal.SIGKILL)
+    call("jlcm-run", *arguments, "--threads", 2)
+    check(f"killed-{number}", f"kills with {choice}", f"whole-{number}")
 print(f"same bytes after {KILLS} kills, two interrupts and damage, with 1 and 2 threads")

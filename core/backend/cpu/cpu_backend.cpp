@@ -366,10 +366,14 @@ class CpuBackend final : public Backend {
                       std::vector<std::int64_t>& jumps) override {
         cpu::nearest_step(matrix, gradient, adam, latent, first_moment, second_moment, jumps);
     }
-    void straight_through_step(const CodedMatrix& matrix, const Tensor& gradient, const AdamStep& adam,
-                               Tensor& scores, Tensor& first_moment, Tensor& second_moment,
-                               std::vector<std::int64_t>& jumps) override {
-        cpu::straight_through_step(matrix, gradient, adam, scores, first_moment, second_moment, jumps);
+    void curvature_step(const CodedMatrix& matrix, const Tensor& gradient, const CurvatureStep& step,
+                        const Tensor& curvature, Tensor& latent, Tensor& first_moment,
+                        std::vector<std::int64_t>& jumps) override {
+        cpu::curvature_step(matrix, gradient, step, curvature, latent, first_moment, jumps);
+    }
+    void score_step(const CodedMatrix& matrix, const Tensor& gradient, const ScoreStep& step, Scores& scores,
+                    std::vector<std::int64_t>& jumps) override {
+        cpu::score_step(matrix, gradient, step, scores, jumps);
     }
     void adam(Tensor& value, const Tensor& gradient, const AdamStep& adam, std::span<const double> rates,
               Tensor& first_moment, Tensor& second_moment) override {

@@ -143,17 +143,43 @@ void nearest_step(const CodedMatrix& matrix, const Tensor& gradient, const AdamS
     });
 }
 
-void straight_through_step(const CodedMatrix& matrix, const Tensor& gradient, const AdamStep& adam,
-                           Tensor& scores, Tensor& first_moment, Tensor& second_moment,
-                           std::vector<std::int64_t>& jumps) {
+void curvature_step(const CodedMatrix& matrix, const Tensor& gradient, const CurvatureStep& step,
+                    const Tensor& curvature, Tensor& latent, Tensor& first_moment,
+                    std::vector<std::int64_t>& jumps) {
     check(matrix, gradient);
+    const bool by_column = curvature.size() == matrix.cols;
+    ensure(by_column || curvature.size() == gradient.size(), "curvature {} for a coded matrix {} x {}",
+           to_string(curvature.shape()), matrix.rows, matrix.cols);
     const auto& kernels = learning_kernels();
     step_stretches(matrix, jumps, [&](const Stretch& stretch, std::int64_t* counts) {
-        const std::int64_t first_score = stretch.first * matrix.codewords;
-        kernels.straight_through_step(
-            stretch.count, matrix.codewords, matrix.tables + stretch.table * matrix.codewords, &adam,
-            gradient.data<float>() + stretch.first, scores.data<float>() + first_score,
-            first_moment.data<float>() + first_score, second_moment.data<float>() + stretch.first,
+        const float* table = matrix.tables + stretch.table * matrix.codewords;
+        CurvatureStep scaled = step;
+        scaled.trust *= spacing(matrix, table);
+        kernels.curvature_step(
+            stretch.count, matrix.codewords, table, &scaled, gradient.data<float>() + stretch.first,
+            curvature.data<float>() + (by_column ? stretch.first % matrix.cols : stretch.first),
+            latent.data<float>() + stretch.first, first_moment.data<float>() + stretch.first,
+            matrix.codes + stretch.first, counts);
+    });
+}
+
+void score_step(const CodedMatrix& matrix, const Tensor& gradient, const ScoreStep& step, Scores& scores,
+                std::vector<std::int64_t>& jumps) {
+    check(matrix, gradient);
+    const auto window = static_cast<int>(scores.value.shape().back());
+    ensure(scores.value.size() == gradient.size() * window && window <= matrix.codewords,
+           "scores {} for a coded matrix {} x {} of {} codewords", to_string(scores.value.shape()),
+           matrix.rows, matrix.cols, matrix.codewords);
+    const std::int64_t seconds = step.second_moment == SecondMoment::score ? window : 1;
+    const auto& kernels = learning_kernels();
+    step_stretches(matrix, jumps, [&](const Stretch& stretch, std::int64_t* counts) {
+        const std::int64_t first = stretch.first * window;
+        kernels.score_step(
+            stretch.count, matrix.codewords, window, matrix.tables + stretch.table * matrix.codewords, &step,
+            gradient.data<float>() + stretch.first, scores.value.data<float>() + first,
+            scores.first_moment.data<float>() + first,
+            scores.second_moment.defined() ? scores.second_moment.data<float>() + stretch.first * seconds
+                                           : nullptr,
             matrix.codes + stretch.first, counts);
     });
 }

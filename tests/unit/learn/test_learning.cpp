@@ -138,34 +138,11 @@ TEST_CASE("the nearest step is Adam on the latent and the nearest codeword") {
     }
 }
 
-TEST_CASE("the straight-through step moves every score by g c_k under one second moment") {
-    CompressedMatrix matrix = CompressedMatrix::zeros(Layout::per_row(1, 1, 2));
-    const std::vector<float> book = {-3.0F, -1.0F, 1.0F, 3.0F};
-    std::copy(book.begin(), book.end(), matrix.codebooks.data<float>());
-    matrix.mapping.data<std::uint8_t>()[0] = 1;
-    const Tensor tables = group_tables(matrix);
-    const auto groups = matrix.layout.row_group_of_rows();
-    Tensor scores = Tensor::zeros({1, 1, 4});
-    scores.data<float>()[1] = 0.1F;
-    Tensor first = Tensor::zeros({1, 1, 4});
-    Tensor second = Tensor::zeros({1, 1});
-    std::vector<std::int64_t> jumps;
-    // A negative gradient wants a larger weight: the largest codeword gains most, and the first jump lands
-    // there.
-    const Tensor gradient = Tensor::from<float>({1, 1}, std::vector<float>{-2.0F});
-    cpu_backend().straight_through_step(coded_matrix(matrix, tables, groups), gradient, adam_step(0, 0.2),
-                                        scores, first, second, jumps);
-    const double root = 2.0 * std::sqrt((9.0 + 1.0 + 1.0 + 9.0) / 4.0);
-    for (std::size_t k = 0; k < 4; ++k)
-        REQUIRE(scores.data<float>()[k] ==
-                Approx((k == 1 ? 0.1 : 0.0) + 0.2 * 2.0 * static_cast<double>(book[k]) / root).margin(1e-6));
-    REQUIRE(int{matrix.mapping.data<std::uint8_t>()[0]} == 3);
-    REQUIRE(jumps == std::vector<std::int64_t>{0, 1, 0});
-}
-
 TEST_CASE("learning a block lowers its loss with every estimator") {
     for (const std::string estimator :
-         {"frozen", "{type: naive_ste, rate: 0.01}", "{type: nearest, rate: 0.05}"}) {
+         {"frozen", "{type: naive_ste, rate: 0.01}", "{type: nearest, rate: 0.05}", "softmax",
+          "{type: proximal, rate: 0.05}", "{type: proximal, form: exponential, rate: 0.05}",
+          "{type: proximal, form: adjacent, rate: 0.05}", "{type: curvature, trust: 0.05}"}) {
         BlockProblem problem;
         const auto learner = problem.learner(estimator, 60);
         double first = 0;
@@ -183,7 +160,10 @@ TEST_CASE("learning a block lowers its loss with every estimator") {
 }
 
 TEST_CASE("a learner restored from its state goes on to the same bits, at any number of threads") {
-    for (const std::string estimator : {"{type: naive_ste, rate: 0.05}", "{type: nearest, rate: 0.05}"}) {
+    for (const std::string estimator :
+         {"{type: naive_ste, rate: 0.05}", "{type: nearest, rate: 0.05}", "{type: softmax, rate: 0.05}",
+          "{type: proximal, rate: 0.05, window: 3}", "{type: proximal, rate: 0.05, second_moment: score}",
+          "{type: proximal, rate: 0.05, second_moment: none}", "curvature"}) {
         BlockProblem one;
         set_thread_count(1);
         const auto undisturbed = one.learner(estimator, 20);

@@ -1,0 +1,51 @@
+#include "core/learn/latent.hpp"
+
+#include "core/base/parallel.hpp"
+#include "core/learn/coded_matrix.hpp"
+
+#include <algorithm>
+
+namespace jlcm {
+
+void for_placed_weights(const CompressedMatrix& matrix, const Tensor& target,
+                        const std::function<void(const PlacedWeight&)>& body) {
+    const Tensor tables = group_tables(matrix);
+    const auto row_groups = matrix.layout.row_group_of_rows();
+    const CodedMatrix coded = coded_matrix(matrix, tables, row_groups);
+    const auto words = static_cast<std::size_t>(coded.codewords);
+    parallel_for(coded.rows, 16, [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t i = begin * coded.cols; i < end * coded.cols; ++i) {
+            const std::int64_t group =
+                row_groups[static_cast<std::size_t>(i / coded.cols)] * coded.segments() +
+                i % coded.cols / coded.segment;
+            const std::span<const float> values(coded.tables + group * coded.codewords, words);
+            body({.index = i,
+                  .target = target.data<float>()[i],
+                  .code = coded.codes[i],
+                  .values = values,
+                  .spacing = (values.back() - values.front()) / static_cast<float>(words - 1)});
+        }
+    });
+}
+
+Tensor latent_in_cells(const CompressedMatrix& matrix, const Tensor& target, double margin) {
+    Tensor latent = Tensor::empty({matrix.layout.rows, matrix.layout.cols});
+    for_placed_weights(matrix, target, [&](const PlacedWeight& weight) {
+        const auto code = static_cast<std::size_t>(weight.code);
+        const float here = weight.values[code];
+        const float inset = static_cast<float>(margin) * weight.spacing;
+        float placed = weight.target;
+        if (code > 0) {
+            const float low = 0.5F * (weight.values[code - 1] + here) + inset;
+            if (placed < low) placed = std::min(low, here);
+        }
+        if (code + 1 < weight.values.size()) {
+            const float high = 0.5F * (here + weight.values[code + 1]) - inset;
+            if (placed > high) placed = std::max(high, here);
+        }
+        latent.data<float>()[weight.index] = placed;
+    });
+    return latent;
+}
+
+}  // namespace jlcm

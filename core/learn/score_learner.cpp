@@ -1,0 +1,167 @@
+#include "core/learn/score_learner.hpp"
+
+#include "core/learn/latent.hpp"
+#include "core/learn/optimizer.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+namespace jlcm {
+
+void ScoreOptions::fields(Fields& v) {
+    v("rate", rate,
+      Doc{"The most that a step changes a score against the present codeword's, in spacings. Means the same "
+          "as "
+          "the rate of nearest; higher moves more weights.",
+          "docs/method.md"},
+      Range{0.0, 10.0});
+    v("start", start,
+      Doc{"How far behind the present codeword candidates start. distance knows where the weight lay; even "
+          "shows the rule by itself.",
+          "docs/method.md"});
+    v("margin", margin,
+      Doc{"The least that a candidate starts behind, in spacings, so that the first steps do not undo the "
+          "solver's mapping."},
+      Range{0.0, 0.5});
+    v("window", window,
+      Doc{"Codewords around the present one that have a score. Bounds memory, and the length of a jump, "
+          "where "
+          "codebooks are large."},
+      Range{3, 256});
+    v("second_moment", second_moment, Doc{"What steps are divided by.", "docs/method.md"});
+}
+
+int ScoreOptions::window_of(int bits) const {
+    return std::min(window, 1 << bits);
+}
+
+double ScoreOptions::bytes_per_weight(int bits) const {
+    const int scores = window_of(bits);
+    const int seconds =
+        second_moment == SecondMoment::score ? scores : (second_moment == SecondMoment::weight ? 1 : 0);
+    return static_cast<double>(2 * scores + seconds) * sizeof(float);
+}
+
+namespace {
+
+constexpr float step_of_a_codeword = 0.5F;  ///< how far a neighbour is behind for a weight on its codeword
+
+class ScoreLearner final : public MappingLearner {
+  public:
+    ScoreLearner(const CompressedMatrix& matrix, const Tensor& target, ScoreRule rule,
+                 const ScoreOptions& options, Temperature temperature)
+        : rule_(rule), options_(options), temperature_(std::move(temperature)), unit_(Tensor::zeros({1})) {
+        const Shape shape{matrix.layout.rows, matrix.layout.cols};
+        const int window = options.window_of(matrix.layout.bits);
+        scores_.value = Tensor::empty({shape[0], shape[1], window});
+        scores_.first_moment = Tensor::zeros(scores_.value.shape());
+        if (options.second_moment == SecondMoment::weight) scores_.second_moment = Tensor::zeros(shape);
+        if (options.second_moment == SecondMoment::score)
+            scores_.second_moment = Tensor::zeros(scores_.value.shape());
+        start(matrix, target);
+    }
+
+    void step(const CodedMatrix& matrix, const MappingStep& step, JumpHistogram& jumps,
+              Backend& backend) override {
+        float& unit = unit_.data<float>()[0];
+        if (options_.second_moment == SecondMoment::none && unit == 0 && step.gradient.size() > 0)
+            unit = static_cast<float>(
+                std::sqrt(backend.sum_of_squares(step.gradient) / static_cast<double>(step.gradient.size())));
+        backend.score_step(matrix, step.gradient,
+                           {.rule = rule_,
+                            .second_moment = options_.second_moment,
+                            .adam = adam_step(step.number, options_.rate * step.rate_factor),
+                            .temperature = static_cast<float>(temperature_(step.progress)),
+                            .unit = unit},
+                           scores_, jumps.jumps);
+    }
+
+    void relabel(const CompressedMatrix& matrix, const std::vector<std::int32_t>& row_groups,
+                 const Tensor& former) override {
+        const Layout& layout = matrix.layout;
+        const int words = layout.codewords();
+        const auto window = static_cast<int>(scores_.value.shape().back());
+        const std::int64_t segment = layout.column_group == 0 ? layout.cols : layout.column_group;
+        std::vector<float> old(static_cast<std::size_t>(window));
+        for (std::int64_t i = 0; i < matrix.mapping.size(); ++i) {
+            const std::int64_t group =
+                row_groups[static_cast<std::size_t>(i / layout.cols)] * layout.column_groups() +
+                i % layout.cols / segment;
+            const std::uint8_t* label =
+                former.data<std::uint8_t>() + (layout.shared_codebook ? 0 : group) * words;
+            const int code = matrix.mapping.data<std::uint8_t>()[i];
+            const int begin = Scores::window_begin(code, words, window);
+            const int former_begin = Scores::window_begin(label[code], words, window);
+            const float top = scores_.value.data<float>()[i * window + label[code] - former_begin];
+            // What was outside of the window takes the value at its border.
+            const auto follow = [&](const Tensor& kept) {
+                Tensor shared = kept;
+                float* values = shared.data<float>() + i * window;
+                std::copy_n(values, window, old.begin());
+                for (int k = 0; k < window; ++k)
+                    values[k] = old[static_cast<std::size_t>(
+                        std::clamp(label[begin + k] - former_begin, 0, window - 1))];
+            };
+            follow(scores_.value);
+            follow(scores_.first_moment);
+            if (options_.second_moment == SecondMoment::score) follow(scores_.second_moment);
+            for (int k = 0; k < window; ++k) {
+                const int position = label[begin + k] - former_begin;
+                if (position < 0 || position >= window)
+                    scores_.value.data<float>()[i * window + k] =
+                        top - step_of_a_codeword * static_cast<float>(std::abs(begin + k - code));
+            }
+        }
+    }
+
+    std::vector<NamedTensor> state() override {
+        std::vector<NamedTensor> state{{"scores", scores_.value},
+                                       {"scores.first_moment", scores_.first_moment}};
+        if (scores_.second_moment.defined())
+            state.push_back({"scores.second_moment", scores_.second_moment});
+        else
+            state.push_back({"scores.unit", unit_});
+        return state;
+    }
+
+  private:
+    void start(const CompressedMatrix& matrix, const Tensor& target) {
+        const auto window = static_cast<int>(scores_.value.shape().back());
+        const auto margin = static_cast<float>(options_.margin);
+        for_placed_weights(matrix, target, [&](const PlacedWeight& weight) {
+            const auto words = static_cast<int>(weight.values.size());
+            const int begin = Scores::window_begin(weight.code, words, window);
+            const auto distance = [&](int k) {
+                return weight.spacing > 0
+                           ? std::abs(weight.target - weight.values[static_cast<std::size_t>(k)]) /
+                                 weight.spacing
+                           : 0.0F;
+            };
+            const float own = distance(weight.code);
+            float* scores = scores_.value.data<float>() + weight.index * window;
+            for (int k = 0; k < window; ++k) {
+                const float behind = options_.start == ScoreStart::even
+                                         ? step_of_a_codeword
+                                         : step_of_a_codeword * (distance(begin + k) - own);
+                scores[k] = begin + k == weight.code ? 0.0F : -std::max(behind, margin);
+            }
+        });
+    }
+
+    ScoreRule rule_;
+    ScoreOptions options_;
+    Temperature temperature_;
+    Scores scores_;
+    Tensor unit_;  ///< [1]: the first gradient's root mean square; 0: not known yet
+};
+
+}  // namespace
+
+std::unique_ptr<MappingLearner> make_score_learner(const CompressedMatrix& matrix, const Tensor& target,
+                                                   ScoreRule rule, const ScoreOptions& options,
+                                                   Temperature temperature) {
+    return std::make_unique<ScoreLearner>(matrix, target, rule, options, std::move(temperature));
+}
+
+}  // namespace jlcm

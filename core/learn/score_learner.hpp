@@ -1,0 +1,55 @@
+#pragma once
+// What the estimators with a score for each candidate share: a mapping is the argmax of scores over a window
+// of codewords, and only the gradient of a score (ScoreRule) differs.
+//
+// Scores are measured in spacings of the codebook: a candidate starts half as far below the present codeword
+// as the weight is farther from it than from the present one, so that the score of the neighbour meets that
+// of the present codeword after as many steps as the latent number of `nearest` would take to its cell's
+// border, at the same rate. A rule's gradients are divided by the largest of them, so that a rate means the
+// same under each.
+
+#include "core/learn/estimator.hpp"
+#include "core/spec/fields.hpp"
+
+#include <functional>
+
+namespace jlcm {
+
+enum class ScoreStart : std::uint8_t { distance, even };
+inline EnumNames<ScoreStart> enum_names(ScoreStart /*tag*/) {
+    return {{ScoreStart::distance, "distance",
+             "a candidate is half as far behind as it is farther from the original weight, in spacings"},
+            {ScoreStart::even, "even", "all candidates are half a spacing behind"}};
+}
+
+inline EnumNames<SecondMoment> enum_names(SecondMoment /*tag*/) {
+    return {{SecondMoment::weight, "weight", "one running mean a weight, shared by its scores"},
+            {SecondMoment::score, "score",
+             "one a score: element-wise Adam, which cancels any factor between candidates"},
+            {SecondMoment::none, "none",
+             "one constant a matrix, the first gradient's root mean square: descent with momentum"}};
+}
+
+struct ScoreOptions {
+    double rate = 0.02;
+    ScoreStart start = ScoreStart::distance;
+    double margin = 0.07;
+    int window = 9;
+    SecondMoment second_moment = SecondMoment::weight;
+
+    void fields(Fields& v);
+    /// Scores of a weight of 2^bits codewords.
+    [[nodiscard]] int window_of(int bits) const;
+    [[nodiscard]] double bytes_per_weight(int bits) const;
+};
+
+/// T of the rule at a share of all steps in [0, 1].
+using Temperature = std::function<double(double progress)>;
+
+/// `target`: the original weights, stored row order.
+[[nodiscard]] std::unique_ptr<MappingLearner> make_score_learner(const CompressedMatrix& matrix,
+                                                                 const Tensor& target, ScoreRule rule,
+                                                                 const ScoreOptions& options,
+                                                                 Temperature temperature);
+
+}  // namespace jlcm

@@ -1,0 +1,358 @@
+// The estimators' steps against scalar references written from the formulas.
+
+#include "core/base/parallel.hpp"
+#include "core/learn/coded_matrix.hpp"
+#include "core/learn/estimator.hpp"
+#include "core/learn/learned_matrix.hpp"
+#include "core/learn/optimizer.hpp"
+#include "core/plugin/choice.hpp"
+#include "tests/support/random.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <numeric>
+
+#include <catch2/catch.hpp>
+
+namespace {
+
+using namespace jlcm;
+using test::random_tensor;
+
+constexpr double beta1 = 0.9;
+constexpr double beta2 = 0.95;
+
+/// A matrix with a random ascending codebook a row and random codes.
+struct Problem {
+    CompressedMatrix matrix;
+    Tensor target;
+
+    Problem(std::int64_t rows, std::int64_t cols, int bits)
+        : matrix(CompressedMatrix::zeros(Layout::per_row(rows, cols, bits))),
+          target(random_tensor({rows, cols}, "target", DType::f32)) {
+        const int words = matrix.layout.codewords();
+        const Tensor values = random_tensor({rows, words}, "codebooks", DType::f32);
+        for (std::int64_t r = 0; r < rows; ++r) {
+            float* book = matrix.codebooks.data<float>() + r * words;
+            std::copy_n(values.data<float>() + r * words, words, book);
+            std::sort(book, book + words);
+        }
+        for (std::int64_t i = 0; i < rows * cols; ++i)
+            matrix.mapping.data<std::uint8_t>()[i] = static_cast<std::uint8_t>((i * 13 + i / 7) % words);
+    }
+    std::vector<int> codes() const {
+        const auto codes = matrix.mapping.values<std::uint8_t>();
+        return {codes.begin(), codes.end()};
+    }
+};
+
+/// Drives one matrix with an estimator while its codebooks stay.
+struct Mapping {
+    Problem& problem;
+    Tensor tables = group_tables(problem.matrix);
+    std::vector<std::int32_t> groups = problem.matrix.layout.row_group_of_rows();
+    std::unique_ptr<MappingLearner> learner;
+    JumpHistogram jumps{};
+
+    Mapping(Problem& of, const std::string& estimator)
+        : problem(of), learner(Choice<Estimator>::parse(estimator).make()->start(of.matrix, of.target)) {}
+    void step(const Tensor& gradient, std::int64_t number, double progress = 0, Tensor curvature = {}) {
+        jumps = {};
+        learner->step(coded_matrix(problem.matrix, tables, groups),
+                      {.gradient = gradient,
+                       .curvature = std::move(curvature),
+                       .number = number,
+                       .rate_factor = 1.0,
+                       .progress = progress},
+                      jumps, cpu_backend());
+    }
+    Tensor state(std::size_t index) const { return learner->state().at(index).tensor; }
+};
+
+/// dL/da_k over dL/dw^ for every codeword, in double precision.
+std::vector<double> reference_factors(const std::string& rule, const std::vector<double>& c, int m,
+                                      const std::vector<double>& scores, double temperature) {
+    std::vector<double> f(c.size());
+    std::vector<double> p(c.size());
+    double mean = 0;
+    if (rule == "softmax") {
+        const double top = *std::max_element(scores.begin(), scores.end());
+        for (std::size_t k = 0; k < c.size(); ++k) p[k] = std::exp((scores[k] - top) / temperature);
+        const double total = std::accumulate(p.begin(), p.end(), 0.0);
+        for (std::size_t k = 0; k < c.size(); ++k) mean += (p[k] /= total) * c[k];
+    }
+    for (std::size_t k = 0; k < c.size(); ++k) {
+        const double d = c[k] - c[static_cast<std::size_t>(m)];
+        const double sign = d > 0 ? 1 : (d < 0 ? -1 : 0);
+        if (rule == "naive_ste") f[k] = c[k];
+        if (rule == "softmax") f[k] = p[k] * (c[k] - mean) / temperature;
+        if (rule == "inverse") f[k] = sign == 0 ? 0 : sign / std::max(std::abs(d), 1e-3);
+        if (rule == "exponential") f[k] = sign * std::exp(-std::abs(d) / temperature);
+        if (rule == "adjacent") f[k] = std::abs(static_cast<int>(k) - m) == 1 ? sign : 0;
+    }
+    return f;
+}
+
+std::string spec_of(const std::string& rule, const std::string& more) {
+    const bool plain = rule == "naive_ste" || rule == "softmax";
+    return "{type: " + (plain ? rule : "proximal, form: " + rule) + more + "}";
+}
+
+}  // namespace
+
+TEST_CASE("every rule's step is that of a scalar reference, under each kind of second moment") {
+    for (const std::string rule : {"naive_ste", "softmax", "inverse", "exponential", "adjacent"}) {
+        for (const std::string second : {"weight", "score", "none"}) {
+            for (const int bits : {1, 2, 3}) {
+                if (rule == "adjacent" && bits > 1) continue;  // its window is 3: below
+                INFO(rule << ", " << second << ", " << bits << " bits");
+                Problem problem(3, 40, bits);
+                Mapping mapping(problem, spec_of(rule, ", rate: 0.2, second_moment: " + second));
+                const auto words = static_cast<std::size_t>(problem.matrix.layout.codewords());
+                Tensor scores = mapping.state(0);
+                const auto started = scores.values<float>();
+                std::vector<double> a(started.begin(), started.end());
+                std::vector<double> m(a.size());
+                std::vector<double> v(a.size());
+                double unit = 0;
+                for (std::int64_t number = 0; number < 5; ++number) {
+                    const Tensor gradient =
+                        random_tensor({3, 40}, "g" + std::to_string(number), DType::f32, 1e-3);
+                    if (number == 0) unit = std::sqrt(cpu_backend().sum_of_squares(gradient) / 120.0);
+                    const std::vector<int> before = problem.codes();
+                    mapping.step(gradient, number, 0.5);
+                    // softmax: geometric from 0.5 to 0.05; exponential: its decay.
+                    const double temperature = rule == "softmax" ? 0.5 * std::sqrt(0.1) : 1.0;
+                    const double correction1 = 1 / (1 - std::pow(beta1, static_cast<double>(number + 1)));
+                    const double correction2 = 1 / (1 - std::pow(beta2, static_cast<double>(number + 1)));
+                    std::vector<std::int64_t> jumps(words - 1);
+                    for (std::size_t i = 0; i < 120; ++i) {
+                        const float* book = mapping.tables.data<float>() + i / 40 * words;
+                        const double gap =
+                            static_cast<double>(book[words - 1] - book[0]) / static_cast<double>(words - 1);
+                        std::vector<double> c(words);
+                        for (std::size_t k = 0; k < words; ++k) c[k] = static_cast<double>(book[k]) / gap;
+                        double* ai = a.data() + i * words;
+                        const auto f = reference_factors(rule, c, before[i], {ai, ai + words}, temperature);
+                        const auto g = static_cast<double>(gradient.data<float>()[i]);
+                        double largest = 0;
+                        for (std::size_t k = 0; k < words; ++k)
+                            largest =
+                                std::max(largest, std::abs(f[k] - f[static_cast<std::size_t>(before[i])]));
+                        for (std::size_t k = 0; k < words; ++k) {
+                            const std::size_t j = i * words + k;
+                            const double sample = second == "weight" ? g * largest : g * f[k];
+                            m[j] = beta1 * m[j] + (1 - beta1) * g * f[k];
+                            v[j] = beta2 * v[j] + (1 - beta2) * sample * sample;
+                            const double root =
+                                second == "none" ? unit : std::sqrt(v[j] * correction2) + 1e-15;
+                            a[j] -= 0.2 * m[j] * correction1 / root;
+                            REQUIRE(scores.data<float>()[j] == Approx(a[j]).margin(2e-4));
+                            a[j] = static_cast<double>(scores.data<float>()[j]);  // ties are decided on these
+                        }
+                        std::size_t best = static_cast<std::size_t>(before[i]);
+                        for (std::size_t away = 1; away < words; ++away) {
+                            const std::size_t here = static_cast<std::size_t>(before[i]);
+                            if (here >= away && ai[here - away] > ai[best]) best = here - away;
+                            if (here + away < words && ai[here + away] > ai[best]) best = here + away;
+                        }
+                        REQUIRE(problem.codes()[i] == static_cast<int>(best));
+                        if (const auto jump = std::abs(static_cast<int>(best) - before[i]); jump > 0)
+                            ++jumps[static_cast<std::size_t>(jump - 1)];
+                    }
+                    REQUIRE(mapping.jumps.jumps == jumps);
+                }
+            }
+        }
+    }
+}
+
+TEST_CASE("under the inverse rule a candidate gains less the farther it is") {
+    Problem problem(1, 1, 3);
+    for (int k = 0; k < 8; ++k) problem.matrix.codebooks.data<float>()[k] = static_cast<float>(k * k);
+    problem.matrix.mapping.data<std::uint8_t>()[0] = 2;
+    Mapping mapping(problem, "{type: proximal, rate: 0.1, start: even}");
+    const Tensor scores = mapping.state(0);
+    const auto before = scores.clone();
+    mapping.step(Tensor::from<float>({1, 1}, std::vector<float>{-1.0F}), 0);
+    std::vector<float> gain;
+    for (int k = 3; k < 8; ++k) gain.push_back(scores.data<float>()[k] - before.data<float>()[k]);
+    REQUIRE(std::is_sorted(gain.rbegin(), gain.rend()));
+    REQUIRE(gain.front() > gain.back());
+    REQUIRE(gain.back() > 0);
+    REQUIRE(scores.data<float>()[2] == before.data<float>()[2]);
+    REQUIRE(scores.data<float>()[1] < before.data<float>()[1]);
+}
+
+TEST_CASE("adjacent only makes jumps of one, for any number of codewords and any step") {
+    for (const int bits : {1, 2, 3, 8}) {
+        Problem problem(4, 64, bits);
+        Mapping mapping(problem, "{type: proximal, form: adjacent, rate: 1.0}");
+        std::int64_t moved = 0;
+        for (std::int64_t number = 0; number < 30; ++number) {
+            const std::vector<int> before = problem.codes();
+            mapping.step(random_tensor({4, 64}, "g" + std::to_string(number), DType::f32), number);
+            const std::vector<int> after = problem.codes();
+            for (std::size_t i = 0; i < after.size(); ++i) REQUIRE(std::abs(after[i] - before[i]) <= 1);
+            REQUIRE(std::accumulate(mapping.jumps.jumps.begin() + 1, mapping.jumps.jumps.end(),
+                                    std::int64_t{0}) == 0);
+            moved += mapping.jumps.moved();
+        }
+        REQUIRE(moved > 0);
+    }
+}
+
+TEST_CASE("a window follows its weight: a steady push reaches the end of a large codebook") {
+    for (const std::string estimator :
+         {"{type: naive_ste, rate: 0.5}", "{type: proximal, rate: 0.5, window: 3}",
+          "{type: proximal, form: adjacent, rate: 0.5, second_moment: score}",
+          "{type: proximal, form: exponential, rate: 0.5, second_moment: none}"}) {
+        Problem problem(1, 2, 6);
+        for (int k = 0; k < 64; ++k) problem.matrix.codebooks.data<float>()[k] = static_cast<float>(k);
+        problem.matrix.mapping.data<std::uint8_t>()[0] = 30;
+        problem.matrix.mapping.data<std::uint8_t>()[1] = 30;
+        Mapping mapping(problem, estimator);
+        for (std::int64_t number = 0; number < 1500; ++number)
+            mapping.step(Tensor::from<float>({1, 2}, std::vector<float>{-1.0F, 1.0F}), number);
+        INFO(estimator);
+        REQUIRE(problem.codes() == std::vector<int>{63, 0});
+    }
+}
+
+TEST_CASE("a zero gradient and codewords that are all equal move nothing") {
+    for (const std::string estimator :
+         {"naive_ste", "softmax", "proximal", "{type: proximal, form: adjacent}", "nearest", "curvature"}) {
+        for (const bool equal : {false, true}) {
+            for (const int bits : {1, 2, 8}) {
+                Problem problem(2, 9, bits);
+                if (equal)
+                    std::fill_n(problem.matrix.codebooks.data<float>(), problem.matrix.codebooks.size(),
+                                0.5F);
+                const std::vector<int> before = problem.codes();
+                Mapping mapping(problem, estimator);
+                for (std::int64_t number = 0; number < 3; ++number) {
+                    const Tensor gradient =
+                        equal ? random_tensor({2, 9}, "g", DType::f32) : Tensor::zeros({2, 9});
+                    mapping.step(gradient, number, 0, Tensor::zeros({2, 9}));
+                }
+                INFO(estimator << ", " << bits << " bits, equal " << equal);
+                if (!equal || estimator.find("nearest") == std::string::npos)
+                    REQUIRE((equal && estimator == "curvature" ? before : problem.codes()) == before);
+                for (const NamedTensor& entry : mapping.learner->state())
+                    for (const float value : entry.tensor.values<float>()) REQUIRE(std::isfinite(value));
+            }
+        }
+    }
+}
+
+TEST_CASE("the curvature step goes towards the codeword of least quadratic cost, within its trust region") {
+    for (const bool by_column : {false, true}) {
+        Problem problem(3, 600, 2);
+        Mapping mapping(problem, "{type: curvature, trust: 0.3, damping: 0.1, momentum: 0.5}");
+        const Tensor latent = mapping.state(0);
+        std::vector<double> mean(1800);
+        for (std::int64_t number = 0; number < 4; ++number) {
+            const Tensor gradient = random_tensor({3, 600}, "g" + std::to_string(number), DType::f32);
+            Tensor curvature = random_tensor({by_column ? 1 : 3, 600}, "h", DType::f32);
+            for (std::int64_t i = 0; i < curvature.size(); ++i)
+                curvature.data<float>()[i] *= curvature.data<float>()[i];
+            const Tensor before = latent.clone();
+            const std::vector<int> codes = problem.codes();
+            mapping.step(gradient, number, 0, curvature);
+            for (std::int64_t i = 0; i < 1800; ++i) {
+                const float* row_curvature = curvature.data<float>() + (by_column ? 0 : i / 600 * 600);
+                const double floor = 0.1 * std::accumulate(row_curvature, row_curvature + 600, 0.0) / 600;
+                const double h = static_cast<double>(row_curvature[i % 600]) + floor;
+                auto& g = mean[static_cast<std::size_t>(i)];
+                g = 0.5 * g + 0.5 * static_cast<double>(gradient.data<float>()[i]);
+                const double unbiased = g / (1 - std::pow(0.5, static_cast<double>(number + 1)));
+                const float* c = mapping.tables.data<float>() + i / 600 * 4;
+                const int present = codes[static_cast<std::size_t>(i)];
+                const auto cost = [&](int k) {
+                    const double d = static_cast<double>(c[k]) - static_cast<double>(c[present]);
+                    return unbiased * d + 0.5 * h * d * d;
+                };
+                int best = 0;
+                for (int k = 1; k < 4; ++k)
+                    if (cost(k) < cost(best)) best = k;
+                const double trust = 0.3 * static_cast<double>(c[3] - c[0]) / 3;
+                const auto u = static_cast<double>(before.data<float>()[i]);
+                const double way = std::clamp(static_cast<double>(c[best]) - u, -trust, trust);
+                REQUIRE(latent.data<float>()[i] == Approx(u + way).margin(1e-4));
+                int nearest = 0;
+                for (int k = 1; k < 4; ++k)
+                    if (std::abs(c[k] - latent.data<float>()[i]) <
+                        std::abs(c[nearest] - latent.data<float>()[i]))
+                        nearest = k;
+                REQUIRE(problem.codes()[static_cast<std::size_t>(i)] == nearest);
+            }
+        }
+    }
+}
+
+TEST_CASE("scores follow their codewords through a sort, in and out of windows") {
+    Problem problem(2, 50, 4);
+    Mapping mapping(problem, "{type: proximal, window: 5, second_moment: score}");
+    for (std::int64_t number = 0; number < 3; ++number)
+        mapping.step(random_tensor({2, 50}, "g" + std::to_string(number), DType::f32), number);
+    // Two neighbours and two far codewords change places.
+    float* book = problem.matrix.codebooks.data<float>();
+    std::swap(book[3], book[4]);
+    std::swap(book[0], book[15]);
+    const std::vector<int> codes = problem.codes();
+    const Tensor scores = mapping.state(0);
+    const Tensor before = scores.clone();
+    const Tensor former = sort_codewords(problem.matrix);
+    REQUIRE(former.defined());
+    mapping.learner->relabel(problem.matrix, mapping.groups, former);
+    for (std::size_t i = 0; i < 100; ++i) {
+        const std::uint8_t* label = former.data<std::uint8_t>() + i / 50 * 16;
+        const int code = problem.codes()[i];
+        REQUIRE(label[code] == codes[i]);
+        const int old_begin = Scores::window_begin(codes[i], 16, 5);
+        const int begin = Scores::window_begin(code, 16, 5);
+        const float top = before.data<float>()[i * 5 + static_cast<std::size_t>(codes[i] - old_begin)];
+        for (int k = 0; k < 5; ++k) {
+            const int position = label[begin + k] - old_begin;
+            const float expected = position >= 0 && position < 5
+                                       ? before.data<float>()[i * 5 + static_cast<std::size_t>(position)]
+                                       : top - 0.5F * static_cast<float>(std::abs(begin + k - code));
+            REQUIRE(scores.data<float>()[i * 5 + static_cast<std::size_t>(k)] == expected);
+        }
+    }
+}
+
+TEST_CASE("a gradient that is not finite is refused, with the matrix's name") {
+    Problem problem(2, 8, 2);
+    const auto estimator = Choice<Estimator>::parse("proximal").make();
+    LearnedMatrix learned("mlp.up", problem.matrix, problem.target, estimator.get(), cpu_backend());
+    Tensor gradient = Tensor::zeros({2, 8});
+    gradient.data<float>()[5] = std::numeric_limits<float>::quiet_NaN();
+    JumpHistogram jumps;
+    REQUIRE_THROWS_WITH(learned.step(gradient, Tensor(), 0, {}, jumps),
+                        Catch::Contains("mlp.up") && Catch::Contains("finite"));
+}
+
+TEST_CASE("memory a weight is stated, and bounded by the window") {
+    const auto bytes = [](const std::string& estimator, int bits) {
+        return Choice<Estimator>::parse(estimator).make()->bytes_per_weight(bits);
+    };
+    REQUIRE(bytes("frozen", 2) == 0);
+    REQUIRE(bytes("nearest", 8) == 12);
+    REQUIRE(bytes("curvature", 8) == 12);
+    REQUIRE(bytes("naive_ste", 2) == 36);
+    REQUIRE(bytes("naive_ste", 8) == 76);
+    REQUIRE(bytes("{type: naive_ste, second_moment: score}", 8) == 108);
+    REQUIRE(bytes("{type: softmax, second_moment: none, window: 256}", 8) == 2048);
+    REQUIRE(bytes("{type: proximal, form: adjacent}", 8) == 28);
+    Problem problem(3, 8, 8);
+    for (const std::string estimator : {"naive_ste", "{type: proximal, form: adjacent}", "nearest"}) {
+        const Mapping mapping(problem, estimator);
+        double held = 0;
+        for (const NamedTensor& entry : mapping.learner->state())
+            if (entry.tensor.size() > 1) held += static_cast<double>(entry.tensor.byte_count());
+        REQUIRE(held / 24 == bytes(estimator, 8));
+    }
+}

@@ -9,7 +9,7 @@ namespace {
 
 struct CurvatureOptions {
     double trust = 0.02;
-    double damping = 0.1;
+    double damping = 1.0;
     double momentum = 0.9;
     double margin = 0.07;
     void fields(Fields& v) {

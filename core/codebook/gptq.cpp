@@ -8,7 +8,6 @@
 #include "core/codebook/group_values.hpp"
 
 #include <algorithm>
-#include <array>
 #include <numeric>
 
 namespace jlcm {
@@ -153,10 +152,11 @@ class Feedback {
             }
         }
         if (parameters_.refit) refit(first, count, block, target, aim);
+        std::vector<float> values(static_cast<std::size_t>(k_));
         for (std::int64_t g = 0; g < groups; ++g)
             for (std::int64_t l = 0; l < count; ++l)
                 fill_table(rows_[static_cast<std::size_t>(first + l)],
-                           block.groups[static_cast<std::size_t>(g)], codewords + g * k_ * lanes + l,
+                           block.groups[static_cast<std::size_t>(g)], values, codewords + g * k_ * lanes + l,
                            thresholds + g * (k_ - 1) * lanes + l);
         kernels_.feed_back(size, block.factor.data<float>(), factor_.diagonal.data() + block.begin, k_,
                            block.table_columns.data(), codewords, thresholds, target, aim, error,
@@ -177,10 +177,9 @@ class Feedback {
     }
 
     /// The values of a group of one row, and the thresholds between them, one lane of a tile's tables.
-    void fill_table(std::int64_t row, std::int64_t column_group, float* codewords, float* thresholds) const {
-        std::array<float, 256> values{};
-        group_values(matrix_, group_index(row, column_group),
-                     std::span(values).first(static_cast<std::size_t>(k_)));
+    void fill_table(std::int64_t row, std::int64_t column_group, std::span<float> values, float* codewords,
+                    float* thresholds) const {
+        group_values(matrix_, group_index(row, column_group), values);
         for (int i = 0; i < k_; ++i) codewords[i * lanes] = values[static_cast<std::size_t>(i)];
         for (int i = 0; i + 1 < k_; ++i)
             thresholds[i * lanes] = 0.5F * codewords[i * lanes] + 0.5F * codewords[(i + 1) * lanes];

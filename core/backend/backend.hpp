@@ -7,6 +7,7 @@
 // otherwise (it is what finite differences are checked in); bfloat16 is an input type of `gemm` and
 // `attention` with float32 accumulation.
 
+#include "core/backend/rounding_step.hpp"
 #include "core/tensor/tensor.hpp"
 
 #include <cstdint>
@@ -240,6 +241,14 @@ class Backend {
     virtual void nearest_step(const CodedMatrix& matrix, const Tensor& gradient, const AdamStep& adam,
                               Tensor& latent, Tensor& first_moment, Tensor& second_moment,
                               std::vector<std::int64_t>& jumps) = 0;
+    /// Learned rounding between neighbours: out (float32 [rows, cols]) = low + (high - low) h(v), low the
+    /// value of `low_codes` (uint8 [rows, cols], below K - 1), high the next one.
+    virtual void soft_rounding(const CodedMatrix& matrix, const Tensor& low_codes, const Tensor& v,
+                               Tensor& out) = 0;
+    /// A step of v; codes become those of low where v is negative, of high elsewhere.
+    virtual void rounding_step(const CodedMatrix& matrix, const Tensor& low_codes, const Tensor& gradient,
+                               const RoundingStep& step, Tensor& v, Tensor& first_moment,
+                               Tensor& second_moment, std::vector<std::int64_t>& jumps) = 0;
     /// One damped Newton step of a latent number a weight towards the value that minimises q_k = g d + h/2
     /// d^2, d = value k - the present one, then the code of the nearest value. g: `first_moment` of the
     /// gradient. curvature h >= 0: [rows, cols], or [cols] where rows share it.

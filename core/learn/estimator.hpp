@@ -47,6 +47,11 @@ class MappingLearner {
     virtual void relabel(const CompressedMatrix& matrix, const std::vector<std::int32_t>& row_groups,
                          const Tensor& former) = 0;
     [[nodiscard]] virtual std::vector<NamedTensor> state() = 0;
+    /// What the forward takes in place of the codes' values, float32 [rows, cols], stored row order;
+    /// undefined where it takes those. The codes are what is stored in the end.
+    [[nodiscard]] virtual Tensor soft_weights(const CodedMatrix& /*matrix*/, Backend& /*backend*/) const {
+        return {};
+    }
 };
 
 class Estimator {

@@ -54,6 +54,10 @@ void LearnedMatrix::update_tables() {
 }
 
 Tensor LearnedMatrix::weight(DType type) const {
+    if (mapping_ != nullptr) {
+        const Tensor soft = mapping_->soft_weights(view(), *backend_);
+        if (soft.defined()) return to_model_order(backend_->convert(soft, type), matrix_.row_order);
+    }
     Tensor weight = Tensor::empty({matrix_.layout.rows, matrix_.layout.cols}, type);
     backend_->decode_codes(view(), weight);
     return to_model_order(weight, matrix_.row_order);

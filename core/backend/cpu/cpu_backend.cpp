@@ -3,6 +3,7 @@
 #include "core/backend/cpu/dense_kernels.hpp"
 #include "core/backend/cpu/gemm.hpp"
 #include "core/backend/cpu/learning.hpp"
+#include "core/backend/cpu/rounding.hpp"
 #include "core/backend/cpu/vocabulary.hpp"
 #include "core/base/parallel.hpp"
 
@@ -365,6 +366,15 @@ class CpuBackend final : public Backend {
                       Tensor& first_moment, Tensor& second_moment,
                       std::vector<std::int64_t>& jumps) override {
         cpu::nearest_step(matrix, gradient, adam, latent, first_moment, second_moment, jumps);
+    }
+    void soft_rounding(const CodedMatrix& matrix, const Tensor& low_codes, const Tensor& v,
+                       Tensor& out) override {
+        cpu::soft_rounding(matrix, low_codes, v, out);
+    }
+    void rounding_step(const CodedMatrix& matrix, const Tensor& low_codes, const Tensor& gradient,
+                       const RoundingStep& step, Tensor& v, Tensor& first_moment, Tensor& second_moment,
+                       std::vector<std::int64_t>& jumps) override {
+        cpu::rounding_step(matrix, low_codes, gradient, step, v, first_moment, second_moment, jumps);
     }
     void curvature_step(const CodedMatrix& matrix, const Tensor& gradient, const CurvatureStep& step,
                         const Tensor& curvature, Tensor& latent, Tensor& first_moment,

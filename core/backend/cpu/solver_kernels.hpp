@@ -6,6 +6,7 @@
 // `solver_columns` (padded with zeros).
 
 #include "core/backend/cpu/isa.hpp"
+#include "core/backend/rounding_step.hpp"
 
 #include <cstdint>
 
@@ -13,16 +14,6 @@ namespace jlcm {
 
 constexpr std::int64_t solver_lanes = 48;
 constexpr std::int64_t solver_columns = 64;  ///< columns are padded to a multiple of this
-
-/// What round_step needs to know of a step.
-struct RoundingStep {
-    float slope = 0;        ///< factor of gradients of the reconstruction
-    float regulariser = 0;  ///< its weight
-    int beta = 2;           ///< its exponent, 1 or more
-    float rate = 0;         ///< Adam step
-    float correction1 = 1;  ///< 1 / (1 - beta1^t)
-    float correction2 = 1;  ///< 1 / (1 - beta2^t)
-};
 
 struct SolverKernels {
     /// product = H tile

@@ -159,11 +159,90 @@ TEST_CASE("learning a block lowers its loss with every estimator") {
     }
 }
 
+TEST_CASE("learned rounding of a block beats rounding to the nearest, codebooks as they are") {
+    const auto hard_loss = [](BlockProblem& problem) {
+        double loss = 0;
+        const auto measured = problem.learner("frozen", 3);  // three steps see all sequences, and move little
+        for (int i = 0; i < 3; ++i) loss += measured->step().at("loss").get<double>();
+        return loss;
+    };
+    BlockProblem nearest;
+    BlockProblem learned;
+    BlockLearningOptions options;
+    options.steps = 300;
+    options.batch = 4;
+    options.codebook_rate = options.scale_rate = options.norm_rate = 0;
+    options.estimator = Choice<Estimator>("adaround");
+    BlockLearner learner(learned.executor, learned.block(), learned.model, learned.inputs, learned.targets,
+                         options, 1);
+    for (int i = 0; i < 300; ++i) (void)learner.step();
+    learner.finish();
+    for (const auto& use : nearest.base.graph().linears(nearest.block().nodes)) {
+        const auto& before = nearest.model.matrices().at(use.parameter);
+        const auto& after = learned.model.matrices().at(use.parameter);
+        after.validate("result");
+        for (std::int64_t i = 0; i < before.codebooks.size(); ++i)
+            REQUIRE(after.codebooks.data<float>()[i] ==
+                    Approx(before.codebooks.data<float>()[i]).epsilon(1e-3));
+        for (std::int64_t i = 0; i < before.mapping.size(); ++i)
+            REQUIRE(std::abs(int{after.mapping.data<std::uint8_t>()[i]} -
+                             int{before.mapping.data<std::uint8_t>()[i]}) <= 1);
+    }
+    const double rounded = hard_loss(nearest);
+    const double found = hard_loss(learned);
+    INFO(rounded << " to " << found);
+    CHECK(found < 0.7 * rounded);
+}
+
+TEST_CASE("the rounding step is Adam on the rounding variable, and its forward lies between neighbours") {
+    Backend& backend = cpu_backend();
+    CompressedMatrix matrix = CompressedMatrix::zeros(Layout::per_row(3, 37, 2));
+    for (std::int64_t i = 0; i < 12; ++i)
+        matrix.codebooks.data<float>()[i] = static_cast<float>(i * i) * 0.1F;
+    const Tensor tables = group_tables(matrix);
+    const auto groups = matrix.layout.row_group_of_rows();
+    const CodedMatrix coded = coded_matrix(matrix, tables, groups);
+    Tensor low = Tensor::empty({3, 37}, DType::u8);
+    for (std::int64_t i = 0; i < low.size(); ++i)
+        low.data<std::uint8_t>()[i] = static_cast<std::uint8_t>(i % 3);
+    Tensor v = random_tensor({3, 37}, "v", DType::f32, 3.0);
+    const Tensor before = v.clone();
+    const Tensor gradient = random_tensor({3, 37}, "gradient", DType::f32);
+    Tensor first = random_tensor({3, 37}, "first", DType::f32, 0.1);
+    Tensor second = Tensor::zeros({3, 37});
+    const Tensor first_before = first.clone();
+    Tensor soft = Tensor::empty({3, 37});
+    backend.soft_rounding(coded, low, v, soft);
+    const RoundingStep step{
+        .slope = 0.5F, .regulariser = 0.3F, .beta = 4, .rate = 0.1F, .correction1 = 2, .correction2 = 3};
+    std::vector<std::int64_t> jumps;
+    backend.rounding_step(coded, low, gradient, step, v, first, second, jumps);
+    for (std::int64_t i = 0; i < v.size(); ++i) {
+        const float* table = tables.data<float>() + i / 37 * 4 + low.data<std::uint8_t>()[i];
+        const double gap = static_cast<double>(table[1]) - static_cast<double>(table[0]);
+        const double s = 1 / (1 + std::exp(-static_cast<double>(before.data<float>()[i])));
+        const double h = std::clamp(1.2 * s - 0.1, 0.0, 1.0);
+        CHECK(soft.data<float>()[i] == Approx(static_cast<double>(table[0]) + gap * h).margin(1e-5));
+        const double pull = -8 * std::pow(std::abs(2 * h - 1), 3) * (h < 0.5 ? -1 : 1);
+        const double slope = h > 0 && h < 1
+                                 ? (0.5 * static_cast<double>(gradient.data<float>()[i]) * gap + 0.3 * pull) *
+                                       1.2 * s * (1 - s)
+                                 : 0.0;
+        const double mean = 0.9 * static_cast<double>(first_before.data<float>()[i]) + 0.1 * slope;
+        const double square = 0.001 * slope * slope;
+        const double moved =
+            static_cast<double>(before.data<float>()[i]) - 0.1 * mean * 2 / (std::sqrt(square * 3) + 1e-12);
+        if (slope != 0.0) CHECK(v.data<float>()[i] == Approx(moved).epsilon(1e-3).margin(1e-3));
+        CHECK(int{matrix.mapping.data<std::uint8_t>()[i]} ==
+              int{low.data<std::uint8_t>()[i]} + (v.data<float>()[i] >= 0 ? 1 : 0));
+    }
+}
+
 TEST_CASE("a learner restored from its state goes on to the same bits, at any number of threads") {
     for (const std::string estimator :
          {"{type: naive_ste, rate: 0.05}", "{type: nearest, rate: 0.05}", "{type: softmax, rate: 0.05}",
           "{type: proximal, rate: 0.05, window: 3}", "{type: proximal, rate: 0.05, second_moment: score}",
-          "{type: proximal, rate: 0.05, second_moment: none}", "curvature"}) {
+          "{type: proximal, rate: 0.05, second_moment: none}", "curvature", "adaround"}) {
         BlockProblem one;
         set_thread_count(1);
         const auto undisturbed = one.learner(estimator, 20);

@@ -331,7 +331,7 @@ SolverLog solve_aqlm(const LayerProblem& problem, CompressedMatrix& matrix,
             problem.name);
     matrix.validate(problem.name);
     matrix.round_to_storage(problem.name);
-    const SolverLog log = Aqlm(problem, matrix, parameters).run();
+    SolverLog log = Aqlm(problem, matrix, parameters).run();
     if (layout.dimension == 1) (void)sort_codewords(matrix);
     return log;
 }

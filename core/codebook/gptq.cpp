@@ -151,7 +151,7 @@ class Feedback {
                 aim[j * lanes + l] = w[j] - c[j];
             }
         }
-        if (parameters_.refit) refit(first, count, block, target, aim);
+        if (const auto fit = parameters_.refit) refit(*fit, first, count, block, target, aim);
         std::vector<float> values(static_cast<std::size_t>(k_));
         for (std::int64_t g = 0; g < groups; ++g)
             for (std::int64_t l = 0; l < count; ++l)
@@ -187,7 +187,7 @@ class Feedback {
 
     /// New scales and offsets of a block that is one column group. The weights as feedback has changed them
     /// are the aims of its columns if all of them were met.
-    void refit(std::int64_t first, std::int64_t count, const Block& block, const float* target,
+    void refit(GridFit fit, std::int64_t first, std::int64_t count, const Block& block, const float* target,
                const float* aim) {
         const std::int64_t size = block.size;
         std::vector<float> updated(aim, aim + size * lanes);
@@ -207,8 +207,7 @@ class Feedback {
         for (std::int64_t l = 0; l < count; ++l) {
             for (std::int64_t j = 0; j < size; ++j)
                 values[static_cast<std::size_t>(j)] = updated[static_cast<std::size_t>(j * lanes + l)];
-            const Affine grid =
-                fit_grid(values, weights, codewords, *parameters_.refit, matrix_.offsets.defined());
+            const Affine grid = fit_grid(values, weights, codewords, fit, matrix_.offsets.defined());
             const std::int64_t g =
                 group_index(rows_[static_cast<std::size_t>(first + l)], block.begin / width_);
             matrix_.scales.data<float>()[g] = grid.scale;

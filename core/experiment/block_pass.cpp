@@ -83,9 +83,9 @@ class BlockPass {
 
     /// Gradient statistics of the original model, where the spec has a use for them.
     void find_gradients(const Tensor& windows) {
-        const auto& weighting = run_.spec.compress.output_weighting;
-        const GradientNeeds needs{.fisher = codebook_init_->needs_fisher() || solver_->needs_fisher(),
-                                  .row_sets = weighting ? weighting->groups : 0};
+        GradientNeeds needs{.fisher = codebook_init_->needs_fisher() || solver_->needs_fisher(),
+                            .row_sets = 0};
+        if (const auto& weighting = run_.spec.compress.output_weighting) needs.row_sets = weighting->groups;
         if (!needs.any()) return;
         const Stages::Timer timer(run_.stages, "gradients");
         std::set<ParameterId> wanted;

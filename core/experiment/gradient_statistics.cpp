@@ -102,8 +102,9 @@ class GradientPass {
                                              Tensor::zeros(graph_.parameter(use.parameter).shape));
         executor_.backward(recording, weights_, from, to, slope, gradients,
                            [&](NodeId node, const Tensor& gradient) { weigh(node, gradient, sequence); });
-        for (const auto& [id, gradient] : gradients.parameters) {
-            Tensor& fisher = result_.fisher.at(id);
+        for (const auto& entry : gradients.parameters) {
+            const Tensor& gradient = entry.second;
+            Tensor& fisher = result_.fisher.at(entry.first);
             parallel_for(fisher.size(), element_grain, [&](std::int64_t begin, std::int64_t end) {
                 for (std::int64_t i = begin; i < end; ++i)
                     fisher.data<float>()[i] += gradient.data<float>()[i] * gradient.data<float>()[i];

@@ -88,6 +88,30 @@ std::int64_t activation_bytes(const RunSpec& spec, const Graph& graph) {
     return (two ? 2 : 1) * spec.calibration.sequences * element_count(shape) * 4;
 }
 
+/// What estimators keep for mappings under way, bytes: of the largest block, or of the whole model where
+/// distillation moves mappings too.
+double estimator_bytes(const CompressOptions& compress, const Graph& graph,
+                       const std::map<ParameterId, MatrixPlan>& plan) {
+    const auto bytes_of = [&](const Estimator& estimator, const Block& block) {
+        double bytes = 0;
+        for (const auto& use : graph.linears(block.nodes))
+            if (const auto found = plan.find(use.parameter); found != plan.end())
+                bytes += static_cast<double>(element_count(graph.parameter(use.parameter).shape)) *
+                         estimator.bytes_per_weight(found->second.bits);
+        return bytes;
+    };
+    const auto learning = compress.learn ? compress.learn->estimator.make() : nullptr;
+    const auto distilling =
+        compress.distill && compress.distill->estimator ? compress.distill->estimator->make() : nullptr;
+    double largest = 0;
+    double all = 0;
+    for (const Block& block : graph.blocks()) {
+        if (learning) largest = std::max(largest, bytes_of(*learning, block));
+        if (distilling) all += bytes_of(*distilling, block);
+    }
+    return std::max(largest, all);
+}
+
 }  // namespace
 
 std::string dry_run(const Resolved<RunSpec>& resolved) {
@@ -153,9 +177,11 @@ std::string dry_run(const Resolved<RunSpec>& resolved) {
     const double rate = measured_rate(backend, compute);
     const double work = operations(spec, graph);
     text += fmt::format(
-        "memory of activations {:.0f} MB; {:.1f} TFLOP at {:.0f} GFLOP/s here, about {} without "
+        "memory of activations {:.0f} MB, of mappings under way {:.0f} MB; {:.1f} TFLOP at {:.0f} GFLOP/s "
+        "here, about {} without "
         "solving and evaluation\n",
-        static_cast<double>(activation_bytes(spec, graph)) / 1e6, work / 1e12, rate / 1e9,
+        static_cast<double>(activation_bytes(spec, graph)) / 1e6,
+        estimator_bytes(spec.compress, graph, plan) / 1e6, work / 1e12, rate / 1e9,
         format_duration(work / rate / efficiency));
     return text;
 }

@@ -120,7 +120,9 @@ void CompressOptions::fields(Fields& v) {
     v("output_weighting", output_weighting,
       Doc{"Weight each token of the layer objective by the squared gradients of the language-model loss with "
           "respect to the layer's outputs, in the initialiser and the solver. Costs a forward and a backward "
-          "of the calibration windows. None: all tokens count the same.",
+          "of the calibration windows, and wants many tokens: a few carry most of the weight. None: all "
+          "tokens "
+          "count the same.",
           "GuidedQuant, arXiv 2505.07004, section 3"});
     v("compare_with_solver", compare_with_solver,
       Doc{"Also evaluate the model as the solver alone leaves it, for the last table. Costs one model's "

@@ -27,6 +27,11 @@ class CompressedModel final : public WeightSource {
     /// Parameters kept as float32 that differ from the base's: learned norms.
     [[nodiscard]] std::map<ParameterId, Tensor>& dense() { return dense_; }
     [[nodiscard]] const std::map<ParameterId, Tensor>& dense() const { return dense_; }
+    /// Gives `other`, a model over the same base, copies of everything that differs from the base.
+    void copy_to(CompressedModel& other) const {
+        for (const auto& [id, matrix] : matrices_) other.matrices_[id] = matrix.clone();
+        for (const auto& [id, tensor] : dense_) other.dense_[id] = tensor.clone();
+    }
 
   private:
     const Model* base_;

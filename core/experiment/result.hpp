@@ -14,7 +14,8 @@ namespace jlcm {
 /// Version of result.json; grows with every change that a reader has to know.
 inline constexpr int result_version = 1;
 
-/// One record of `evaluations`. `models` name the figures: "original", "compressed", "solver_only".
+/// One record of `evaluations`. `models` name the figures: "original", "solver_only",
+/// "learned_only", "compressed".
 [[nodiscard]] nlohmann::json evaluation_record(const std::string& name, const EvaluationResult& result,
                                                const std::vector<std::string>& models);
 

@@ -118,8 +118,21 @@ void pack(const RunContext& run, const Sources& sources, const CompressedModel& 
                                     .tensors = {}});
 }
 
-/// Compresses into the artifact's file; `solver_only` (may be null) receives the solver's matrices.
-void compress(const RunContext& run, const Sources& sources, CompressedModel* solver_only) {
+/// The model as earlier stages leave it, for the last table; null where nobody asks for it.
+struct EarlierStages {
+    std::unique_ptr<CompressedModel> solver_only;   ///< before any learning
+    std::unique_ptr<CompressedModel> learned_only;  ///< after block learning, before distillation
+
+    EarlierStages(const Model& model, const CompressOptions& options) {
+        if (options.compare_with_solver && (options.learn || options.distill))
+            solver_only = std::make_unique<CompressedModel>(model);
+        if (options.compare_with_learned && options.learn && options.distill)
+            learned_only = std::make_unique<CompressedModel>(model);
+    }
+};
+
+/// Compresses into the artifact's file, and fills the earlier stages.
+void compress(const RunContext& run, const Sources& sources, const EarlierStages& earlier) {
     CompressedModel model(*sources.model);
     CalibrationWindows windows;
     {
@@ -128,7 +141,11 @@ void compress(const RunContext& run, const Sources& sources, CompressedModel* so
         log_info("{} windows of {} tokens, {} distinct tokens in all", windows.calibration.rows(),
                  windows.calibration.cols(), windows.distinct_tokens);
     }
-    compress_blocks(run, sources.plan, windows.calibration, model, solver_only);
+    compress_blocks(run, sources.plan, windows.calibration, model, earlier.solver_only.get());
+    if (earlier.learned_only) model.copy_to(*earlier.learned_only);
+    for (CompressedModel* each : {earlier.solver_only.get(), earlier.learned_only.get()})
+        if (each != nullptr && run.spec.compress.embedding)
+            compress_embedding(*run.spec.compress.embedding, *each);
     if (was_packed(run)) return;
     const std::size_t metrics_begin = run.metrics.position();
     if (const auto& options = run.spec.compress.distill) distill(run, *options, windows.distillation, model);
@@ -137,20 +154,21 @@ void compress(const RunContext& run, const Sources& sources, CompressedModel* so
 }
 
 /// Evaluates the packed model as it is read back.
-json evaluate(const RunContext& run, const Sources& sources, const CompressedModel* solver_only) {
+json evaluate(const RunContext& run, const Sources& sources, const EarlierStages& earlier) {
     const Stages::Timer timer(run.stages, "evaluate");
     if (run.spec.evaluate.empty()) return json::array();
     const ArtifactModel packed(read_artifact(run.files.artifact()));
     std::vector<std::string> names{"original"};
     std::vector<BoundModel> bound;
-    bound.reserve(3);
+    bound.reserve(4);
     bound.emplace_back(*sources.model, run.compute, run.backend);
-    if (solver_only != nullptr) {
-        names.emplace_back("solver_only");
-        bound.emplace_back(*solver_only, run.compute, run.backend);
-    }
-    names.emplace_back("compressed");
-    bound.emplace_back(packed, run.compute, run.backend);
+    const auto add = [&](const char* name, const WeightSource& source) {
+        names.emplace_back(name);
+        bound.emplace_back(source, run.compute, run.backend);
+    };
+    if (earlier.solver_only) add("solver_only", *earlier.solver_only);
+    if (earlier.learned_only) add("learned_only", *earlier.learned_only);
+    add("compressed", packed);
     EvaluatedModels models{{}, sources.model->tokenizer(), sources.model->max_positions()};
     for (const BoundModel& each : bound) models.models.push_back(&each);
     auto records = json::array();
@@ -213,12 +231,9 @@ RunOutcome run_experiment(const Resolved<RunSpec>& spec, const std::filesystem::
     log_info("{}: {} ({})", files.directory.string(), spec.value.model.source,
              sources->model->checkpoint().description);
 
-    const CompressOptions& options = spec.value.compress;
-    const bool compares = options.compare_with_solver && (options.learn || options.distill);
-    const auto solver_only = compares ? std::make_unique<CompressedModel>(*sources->model) : nullptr;
-    compress(run, *sources, solver_only.get());
-    if (solver_only && options.embedding) compress_embedding(*options.embedding, *solver_only);
-    const json evaluations = evaluate(run, *sources, solver_only.get());
+    const EarlierStages earlier(*sources->model, spec.value.compress);
+    compress(run, *sources, earlier);
+    const json evaluations = evaluate(run, *sources, earlier);
     json result = make_result(run, *sources, evaluations);
     write_file(files.result(), result.dump(2) + '\n');
     std::filesystem::remove_all(files.checkpoints());

@@ -127,6 +127,8 @@ void CompressOptions::fields(Fields& v) {
     v("compare_with_solver", compare_with_solver,
       Doc{"Also evaluate the model as the solver alone leaves it, for the last table. Costs one model's "
           "share of the evaluation."});
+    v("compare_with_learned", compare_with_learned,
+      Doc{"Also evaluate the model as block learning leaves it, before distillation, at the same cost."});
     v("learn", learn, Doc{"Joint learning of codebooks and mappings, block by block. None: not done."});
     v("distill", distill, Doc{"A pass over the whole model after that. None: not done."});
     v("embedding", embedding,

@@ -109,6 +109,7 @@ struct CompressOptions {
     Inputs solver_inputs = Inputs::original;
     std::optional<OutputWeightingOptions> output_weighting;
     bool compare_with_solver = true;
+    bool compare_with_learned = false;
     std::optional<LearnOptions> learn;
     std::optional<DistillOptions> distill;
     std::optional<EmbeddingOptions> embedding;

@@ -94,6 +94,8 @@ std::string run_table(const json& result) {
         if (record.at("models").contains("solver_only"))
             add(fmt::format("{} alone{}", solver, on_learned_inputs ? " (on learned blocks' inputs)" : ""),
                 bits, bytes, "solver_only");
+        if (record.at("models").contains("learned_only"))
+            add("block learning alone", bits, bytes, "learned_only");
         add("this run", bits, bytes, "compressed");
         text += markdown_table({"model", "bits per linear weight", "file bytes",
                                 record.at("metric").get<std::string>(), "KL", "agreement"},

@@ -6,6 +6,7 @@
 #include <mutex>
 #include <shared_mutex>
 #include <tuple>
+#include <unordered_map>
 
 #include <Eigen/Core>
 #include <cpuid.h>
@@ -94,23 +95,47 @@ const Matmul& bfloat16_matmul(const MatmulKey& key) {
     return made.try_emplace(key, std::move(matmul)).first->second;
 }
 
+/// A product with its arguments made: attention makes a thousand small ones a step.
+class PreparedMatmul {
+  public:
+    explicit PreparedMatmul(const Matmul& matmul)
+        : primitive_(matmul.primitive),
+          a_(matmul.a, engine(), DNNL_MEMORY_NONE),
+          b_(matmul.b, engine(), DNNL_MEMORY_NONE),
+          c_(matmul.c, engine(), DNNL_MEMORY_NONE),
+          scratch_(matmul.scratch, engine(), DNNL_MEMORY_NONE),
+          scratch_bytes_(static_cast<std::int64_t>(matmul.scratch.get_size())),
+          arguments_{{DNNL_ARG_SRC, a_},
+                     {DNNL_ARG_WEIGHTS, b_},
+                     {DNNL_ARG_DST, c_},
+                     {DNNL_ARG_SCRATCHPAD, scratch_}} {}
+
+    void run(dnnl::stream& stream, const void* a, const void* b, float* c, Tensor& scratch) {
+        if (!scratch.defined() || scratch.size() < scratch_bytes_)
+            scratch = Tensor::empty({std::max<std::int64_t>(scratch_bytes_, 1)}, DType::u8);
+        // oneDNN's memory objects take mutable pointers even for what they only read.
+        a_.set_data_handle(const_cast<void*>(a));  // NOLINT
+        b_.set_data_handle(const_cast<void*>(b));  // NOLINT
+        c_.set_data_handle(c);
+        scratch_.set_data_handle(scratch.data<std::uint8_t>());
+        primitive_.execute(stream, arguments_);
+        stream.wait();
+    }
+
+  private:
+    dnnl::matmul primitive_;
+    dnnl::memory a_, b_, c_, scratch_;
+    std::int64_t scratch_bytes_;
+    std::unordered_map<int, dnnl::memory> arguments_;
+};
+
 void multiply_bfloat16(const MatmulKey& key, const MatrixView& a, const MatrixView& b, float* c) {
     thread_local dnnl::stream stream(engine());
     thread_local Tensor scratch;
-    const Matmul& matmul = bfloat16_matmul(key);
-    const auto bytes = static_cast<std::int64_t>(matmul.scratch.get_size());
-    if (!scratch.defined() || scratch.size() < bytes)
-        scratch = Tensor::empty({std::max<std::int64_t>(bytes, 1)}, DType::u8);
-    // oneDNN's memory objects take mutable pointers even for what they only read.
-    const auto wrap = [](const dnnl::memory::desc& description, const void* data) {
-        return dnnl::memory(description, engine(), const_cast<void*>(data));  // NOLINT
-    };
-    matmul.primitive.execute(stream,
-                             {{DNNL_ARG_SRC, wrap(matmul.a, a.data)},
-                              {DNNL_ARG_WEIGHTS, wrap(matmul.b, b.data)},
-                              {DNNL_ARG_DST, wrap(matmul.c, c)},
-                              {DNNL_ARG_SCRATCHPAD, wrap(matmul.scratch, scratch.data<std::uint8_t>())}});
-    stream.wait();
+    thread_local std::map<MatmulKey, PreparedMatmul> prepared;
+    auto found = prepared.find(key);
+    if (found == prepared.end()) found = prepared.emplace(key, bfloat16_matmul(key)).first;
+    found->second.run(stream, a.data, b.data, c, scratch);
 }
 
 using RowMajor = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;

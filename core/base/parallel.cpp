@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <memory>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <sched.h>
@@ -82,6 +83,20 @@ void run_chunks(std::int64_t chunks, const std::function<void(std::int64_t)>& ch
 
 #endif
 
+/// Set while this thread works on a chunk of a loop that has one for every thread.
+thread_local bool others_are_busy = false;
+
+class BusyOthers {
+  public:
+    explicit BusyOthers(bool busy) : former_(std::exchange(others_are_busy, busy)) {}
+    BusyOthers(const BusyOthers&) = delete;
+    BusyOthers& operator=(const BusyOthers&) = delete;
+    ~BusyOthers() { others_are_busy = former_; }
+
+  private:
+    bool former_;
+};
+
 }  // namespace
 
 void set_thread_count(int threads) {
@@ -102,11 +117,14 @@ void parallel_for(std::int64_t n, std::int64_t grain,
     ensure(grain >= 1, "parallel_for with grain {}", grain);
     if (n <= 0) return;
     const std::int64_t chunks = (n + grain - 1) / grain;
-    if (chunks == 1 || configured_threads == 1) {
+    if (chunks == 1 || configured_threads == 1 || others_are_busy) {
         for (std::int64_t i = 0; i < chunks; ++i) body(i * grain, std::min(n, (i + 1) * grain));
         return;
     }
-    run_chunks(chunks, [&](std::int64_t i) { body(i * grain, std::min(n, (i + 1) * grain)); });
+    run_chunks(chunks, [&](std::int64_t i) {
+        const BusyOthers scope(chunks >= configured_threads);
+        body(i * grain, std::min(n, (i + 1) * grain));
+    });
 }
 
 double parallel_sum(std::int64_t n, std::int64_t grain,

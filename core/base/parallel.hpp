@@ -14,7 +14,9 @@ void set_thread_count(int threads);
 [[nodiscard]] int thread_count();
 
 /// Calls `body(begin, end)` for the chunks [0, grain), [grain, 2 grain), ... of [0, n), several at once.
-/// Chunks must not depend on each other. An exception thrown by `body` is rethrown here. May be nested.
+/// Chunks must not depend on each other. An exception thrown by `body` is rethrown here. May be nested: a
+/// loop inside a chunk of one that keeps every thread busy runs on its own thread alone, where the data is in
+/// cache.
 void parallel_for(std::int64_t n, std::int64_t grain,
                   const std::function<void(std::int64_t, std::int64_t)>& body);
 

@@ -56,6 +56,14 @@ class NodeContext final : public BackwardContext {
         const auto found = gradients_->parameters.find(node_->parameters[i]);
         return found == gradients_->parameters.end() ? nullptr : &found->second;
     }
+    void add_weight_gradient(std::size_t i, const Tensor& gradient, const Tensor& input) const override {
+        if (const auto later = gradients_->terms.find(node_->parameters[i]);
+            later != gradients_->terms.end()) {
+            later->second.push_back({gradient, input});
+        } else if (Tensor* slot = parameter_gradient(i)) {
+            backend_->gemm(matrix(gradient), Transpose::yes, matrix(input), Transpose::no, *slot, true);
+        }
+    }
     void add_input_gradient(std::size_t i, Tensor gradient) const override {
         if (!wants_input(i)) return;
         Tensor& slot = input_gradient(i);
@@ -138,8 +146,9 @@ void Executor::backward(const Recording& recording, const Weights& weights, Valu
         const Node& node = graph_->node(id);
         const bool needed =
             std::ranges::any_of(node.inputs, [&](ValueId value) { return wanted[index(value)]; }) ||
-            std::ranges::any_of(node.parameters,
-                                [&](ParameterId p) { return gradients.parameters.contains(p); });
+            std::ranges::any_of(node.parameters, [&](ParameterId p) {
+                return gradients.parameters.contains(p) || gradients.terms.contains(p);
+            });
         if (needed) wanted[index(node.output)] = true;
     }
     std::vector<Tensor> value_gradients(graph_->values().size());

@@ -40,10 +40,18 @@ struct Recording {
     std::vector<std::vector<Tensor>> saved;  ///< by node, from range.first on
 };
 
-/// Where gradients go. `parameters`: the accumulators of those wanted, zeroed by the caller. `input`:
-/// receives the gradient of the range's input value where `want_input`.
+/// A term of a linear weight's gradient, not multiplied yet: gradient^T input.
+struct WeightGradientTerm {
+    Tensor gradient;  ///< [rows, out]
+    Tensor input;     ///< [rows, in], of the same type
+};
+
+/// Where gradients go. `parameters`: the accumulators of those wanted, zeroed by the caller. `terms`: the
+/// linear weights whose gradient the caller multiplies out itself. `input`: receives the gradient of the
+/// range's input value where `want_input`.
 struct Gradients {
     std::map<ParameterId, Tensor> parameters;
+    std::map<ParameterId, std::vector<WeightGradientTerm>> terms;
     bool want_input = false;
     Tensor input;
 };

@@ -37,6 +37,9 @@ class BackwardContext : public ForwardContext {
     [[nodiscard]] virtual bool wants_input(std::size_t i) const = 0;
     /// The accumulator of a parameter's gradient, or null where nobody asked for it.
     [[nodiscard]] virtual Tensor* parameter_gradient(std::size_t i) const = 0;
+    /// Adds gradient^T input ([rows, out]^T [rows, in], one type) to the gradient of parameter i, if it is
+    /// wanted.
+    virtual void add_weight_gradient(std::size_t i, const Tensor& gradient, const Tensor& input) const = 0;
     /// Adds to the gradient of input i, taking the tensor over where it is the first.
     virtual void add_input_gradient(std::size_t i, Tensor gradient) const = 0;
     /// The accumulator of input i's gradient for an operator that can add in place; undefined tensor where it

@@ -1,8 +1,7 @@
 #include "core/learn/block_learner.hpp"
 
 #include "core/base/rng.hpp"
-#include "core/learn/curvature.hpp"
-#include "core/learn/learned_norm.hpp"
+#include "core/learn/learned_weights.hpp"
 #include "core/learn/learning_record.hpp"
 
 #include <algorithm>
@@ -46,24 +45,12 @@ struct BlockLearner::Impl {
           targets(std::move(block_targets)),
           options(given),
           seed(random_seed),
-          weights(compressed.graph()) {
+          weights(compressed.graph()),
+          learned(compressed, block.nodes, options.estimator.make().get(), options.norm_rate > 0,
+                  executor.backend()) {
         ensure(inputs.shape() == targets.shape() && inputs.shape().size() == 3,
                "inputs {} and targets {} of a block", to_string(inputs.shape()), to_string(targets.shape()));
-        const auto estimator = options.estimator.make();
-        const Graph& graph = compressed.graph();
         bind_weights(weights, compressed, block.nodes, executor.compute(), executor.backend());
-        for (const auto& use : graph.linears(block.nodes)) {
-            const auto found = compressed.matrices().find(use.parameter);
-            if (found == compressed.matrices().end()) continue;
-            matrices.try_emplace(use.parameter, graph.parameter(use.parameter).name, found->second,
-                                 compressed.base().weight(use.parameter), estimator.get(),
-                                 executor.backend());
-        }
-        if (estimator->needs_curvature())
-            for (const auto& [id, matrix] : matrices)
-                curvatures.try_emplace(id, matrix.name(), graph.parameter(id).shape);
-        if (options.norm_rate > 0) norms = learned_norms(compressed, block.nodes);
-        for (const auto& [id, norm] : norms) weights.bind(id, norm.value());
         target_energy = executor.backend().sum_of_squares(targets) / static_cast<double>(targets.rows());
     }
 
@@ -94,50 +81,35 @@ struct BlockLearner::Impl {
     }
 
     nlohmann::json step() {
-        Backend& backend = executor.backend();
         const auto chosen = sequences_of(done);
         const Tensor x = gather(inputs, chosen);
         const Tensor y = gather(targets, chosen);
-        const DType compute = executor.compute() == DType::bf16 ? DType::bf16 : DType::f32;
-        for (const auto& [id, matrix] : matrices) weights.bind(id, matrix.weight(compute));
+        learned.bind(block.nodes, executor.compute() == DType::bf16 ? DType::bf16 : DType::f32, weights);
 
         Recording recording;
         const Tensor output = executor.forward(block, weights, x, &recording);
         Tensor slope;
-        const double energy = target_energy * static_cast<double>(chosen.size());
-        const double loss = backend.squared_error(output, y, 1.0 / std::max(energy, 1e-30), slope);
+        const double energy = std::max(target_energy * static_cast<double>(chosen.size()), 1e-30);
+        const double loss = executor.backend().squared_error(output, y, 1.0 / energy, slope) / energy;
         ensure(std::isfinite(loss), "{}: the loss is {} in step {}", block.name, loss, done);
 
-        Gradients gradients;
-        for (const auto& [id, matrix] : matrices)
-            gradients.parameters.emplace(id, Tensor::zeros(model->graph().parameter(id).shape));
-        for (const auto& [id, norm] : norms)
-            gradients.parameters.emplace(id, Tensor::zeros(norm.value().shape()));
+        Gradients gradients = learned.wanted(block.nodes);
         executor.backward(block, recording, weights, slope, gradients);
-
-        if (!curvatures.empty()) probe_curvature(recording, output.shape(), 2.0 / std::max(energy, 1e-30));
+        if (learned.needs_curvature()) probe_curvature(recording, output.shape(), 2.0 / energy);
         const LearningRates rates = options.rates(done);
-        JumpHistogram jumps;
-        for (auto& [id, matrix] : matrices)
-            matrix.step(gradients.parameters.at(id), curvature(id), done, rates, jumps);
-        for (auto& [id, norm] : norms)
-            norm.step(gradients.parameters.at(id), done, options.norm_rate * rates.factor, backend);
-        nlohmann::json record = learning_record(done, loss / std::max(energy, 1e-30), jumps);
+        const JumpHistogram jumps =
+            learned.step(block.nodes, gradients, done, rates, options.norm_rate * rates.factor);
+        nlohmann::json record = learning_record(done, loss, jumps);
         ++done;
         return record;
     }
 
     /// Hutchinson's estimate of the Gauss-Newton diagonal: one backward of random signs on the output.
     void probe_curvature(const Recording& recording, const Shape& output, double factor) {
-        Gradients probes;
-        for (const auto& [id, estimate] : curvatures)
-            probes.parameters.emplace(id, Tensor::zeros(estimate.mean().shape()));
+        Gradients probes = learned.wanted(block.nodes);
         const Tensor signs = random_signs(output, seed, fmt::format("{} probe {}", block.name, done));
         executor.backward(block, recording, weights, signs, probes);
-        for (auto& [id, estimate] : curvatures) estimate.update(probes.parameters.at(id), factor, done);
-    }
-    Tensor curvature(ParameterId id) const {
-        return curvatures.empty() ? Tensor() : curvatures.at(id).mean();
+        learned.observe_curvature(block.nodes, probes, factor, done);
     }
 
     Executor executor;
@@ -148,9 +120,7 @@ struct BlockLearner::Impl {
     BlockLearningOptions options;
     std::uint64_t seed;
     Weights weights;
-    std::map<ParameterId, LearnedMatrix> matrices;
-    std::map<ParameterId, CurvatureEstimate> curvatures;  ///< empty unless the estimator needs them
-    std::map<ParameterId, LearnedNorm> norms;
+    LearnedWeights learned;
     double target_energy = 1;  ///< mean over sequences of the sum of squares
     std::int64_t done = 0;
 };
@@ -174,20 +144,17 @@ nlohmann::json BlockLearner::step() {
 
 std::vector<NamedTensor> BlockLearner::state() {
     std::vector<NamedTensor> state;
-    for (const auto& [id, matrix] : impl_->matrices) matrix.append_state(state);
-    for (const auto& [id, estimate] : impl_->curvatures) estimate.append_state(state);
-    for (const auto& [id, norm] : impl_->norms) norm.append_state(state);
+    impl_->learned.append_state(state);
     return state;
 }
 
 void BlockLearner::restored(std::int64_t steps) {
     impl_->done = steps;
-    for (auto& [id, matrix] : impl_->matrices) matrix.restored();
+    impl_->learned.restored();
 }
 
 void BlockLearner::finish() {
-    for (const auto& [id, matrix] : impl_->matrices) impl_->model->matrices().at(id) = matrix.result();
-    for (const auto& [id, norm] : impl_->norms) impl_->model->dense()[id] = norm.value().clone();
+    impl_->learned.finish(*impl_->model);
 }
 
 }  // namespace jlcm

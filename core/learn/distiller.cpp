@@ -1,8 +1,6 @@
 #include "core/learn/distiller.hpp"
 
-#include "core/learn/curvature.hpp"
-#include "core/learn/learned_matrix.hpp"
-#include "core/learn/learned_norm.hpp"
+#include "core/learn/learned_weights.hpp"
 #include "core/learn/learning_record.hpp"
 #include "core/model/scoring.hpp"
 
@@ -35,38 +33,21 @@ struct Distiller::Impl {
           backend(&device),
           executor(compressed.graph(), device, compute_type),
           teacher(compressed.base(), compute_type, device),
-          weights(compressed.graph()) {
+          weights(compressed.graph()),
+          learned(compressed, all_nodes(), options.estimator ? options.estimator->make().get() : nullptr,
+                  options.norm_rate > 0, device) {
         require(windows.rows() >= options.batch, "distillation has {} windows, fewer than one batch of {}",
                 windows.rows(), options.batch);
-        const Graph& graph = compressed.graph();
-        const auto estimator = options.estimator ? options.estimator->make() : nullptr;
-        for (const auto& [id, matrix] : compressed.matrices())
-            matrices.try_emplace(id, graph.parameter(id).name, matrix,
-                                 estimator ? compressed.base().weight(id) : Tensor(), estimator.get(),
-                                 device);
-        if (estimator && estimator->needs_curvature())
-            for (const auto& [id, matrix] : matrices)
-                curvatures.try_emplace(id, matrix.name(), graph.parameter(id).shape);
-        if (options.norm_rate > 0) norms = learned_norms(compressed, {0, graph.node_count()});
         // Everything but the learned linear weights stays bound; those are decoded block by block.
-        for (const ParameterId id : graph.parameters_of({0, graph.node_count()}))
-            if (!matrices.contains(id)) weights.bind(id, bound(id));
-        for (const auto& [id, norm] : norms) weights.bind(id, norm.value());
+        for (const ParameterId id : compressed.graph().parameters_of(all_nodes()))
+            if (!learned.contains(id)) weights.bind(id, bound(id));
     }
+
+    NodeRange all_nodes() const { return {0, model->graph().node_count()}; }
 
     Tensor bound(ParameterId id) const {
         const Tensor value = model->weight(id);
         return model->graph().parameter(id).linear ? backend->convert(value, compute) : value;
-    }
-
-    void decode(NodeRange range) {
-        for (const auto& use : model->graph().linears(range))
-            if (const auto found = matrices.find(use.parameter); found != matrices.end())
-                weights.bind(use.parameter, found->second.weight(compute));
-    }
-    void release(NodeRange range) {
-        for (const auto& use : model->graph().linears(range))
-            if (matrices.contains(use.parameter)) weights.release(use.parameter);
     }
 
     /// The next batch of the endless chain of windows.
@@ -79,40 +60,31 @@ struct Distiller::Impl {
         return ids;
     }
 
-    /// Backward over a range from its recomputed forward; returns the gradient of its input.
-    Tensor backward(NodeRange range, ValueId from, const Tensor& input, ValueId to, const Tensor& slope,
-                    const LearningRates& rates, double norm_rate, JumpHistogram& jumps) {
-        decode(range);
-        Recording recording;
-        (void)executor.forward(range, weights, from, input, to, &recording);
-        Gradients gradients;
-        gradients.want_input = true;
-        for (const ParameterId id : model->graph().parameters_of(range)) {
-            if (matrices.contains(id))
-                gradients.parameters.emplace(id, Tensor::zeros(model->graph().parameter(id).shape));
-            if (norms.contains(id))
-                gradients.parameters.emplace(id, Tensor::zeros(model->graph().parameter(id).shape));
-        }
-        executor.backward(recording, weights, from, to, slope, gradients);
-        for (const auto& [id, gradient] : gradients.parameters) {
-            if (const auto matrix = matrices.find(id); matrix != matrices.end()) {
-                matrix->second.step(gradient, curvature(id, gradient), done, rates, jumps);
-            } else {
-                norms.at(id).step(gradient, done, norm_rate, *backend);
-            }
-        }
-        release(range);
-        return gradients.input;
+    Tensor forward(NodeRange range, ValueId from, const Tensor& input, ValueId to) {
+        learned.bind(range, compute, weights);
+        Tensor output = executor.forward(range, weights, from, input, to);
+        learned.release(range, weights);
+        return output;
     }
 
-    /// The Fisher diagonal's stand-in: a batch's gradient is the mean over its tokens', so its square times
-    /// their number is what the square of one token's would be. No further backward.
-    Tensor curvature(ParameterId id, const Tensor& gradient) {
-        const auto found = curvatures.find(id);
-        if (found == curvatures.end()) return {};
-        const auto tokens = static_cast<double>(options.batch * windows.cols());
-        found->second.update(gradient, tokens, done);
-        return found->second.mean();
+    /// Backward over a range from its recomputed forward, and a step of what it reads; returns the gradient
+    /// of its input.
+    Tensor backward(NodeRange range, ValueId from, const Tensor& input, ValueId to, const Tensor& slope,
+                    const LearningRates& rates, JumpHistogram& jumps) {
+        learned.bind(range, compute, weights);
+        Recording recording;
+        (void)executor.forward(range, weights, from, input, to, &recording);
+        Gradients gradients = learned.wanted(range);
+        gradients.want_input = true;
+        executor.backward(recording, weights, from, to, slope, gradients);
+        learned.release(range, weights);
+        // The Fisher diagonal's stand-in: a batch's gradient is the mean over its tokens', so its square
+        // times their number is what the square of one token's would be. No further backward.
+        if (learned.needs_curvature())
+            learned.observe_curvature(range, gradients, static_cast<double>(options.batch * windows.cols()),
+                                      done);
+        jumps.add(learned.step(range, gradients, done, rates, options.norm_rate * rates.factor));
+        return gradients.input;
     }
 
     nlohmann::json step() {
@@ -122,18 +94,13 @@ struct Distiller::Impl {
 
         // Forward, keeping each block's input only.
         const auto& blocks = graph.blocks();
-        const ValueId first = blocks.front().input;
-        Tensor x = executor.forward(graph.prologue(), weights, graph.input(), ids, first);
+        Tensor x = forward(graph.prologue(), graph.input(), ids, blocks.front().input);
         std::vector<Tensor> block_inputs;
         for (const Block& block : blocks) {
             block_inputs.push_back(x);
-            decode(block.nodes);
-            x = executor.forward(block, weights, x);
-            release(block.nodes);
+            x = forward(block.nodes, block.input, x, block.output);
         }
-        const NodeRange epilogue = graph.epilogue();
-        const Tensor features =
-            executor.forward(epilogue, weights, blocks.back().output, x, graph.features());
+        const Tensor features = forward(graph.epilogue(), blocks.back().output, x, graph.features());
         const std::int64_t tokens = ids.size();
         const std::int64_t width = features.shape().back();
         Tensor slope;
@@ -149,11 +116,11 @@ struct Distiller::Impl {
                                   .factor = factor,
                                   .progress = static_cast<double>(done) / static_cast<double>(options.steps)};
         JumpHistogram jumps;
-        slope = backward(epilogue, blocks.back().output, x, graph.features(), slope.reshape(features.shape()),
-                         rates, options.norm_rate * factor, jumps);
+        slope = backward(graph.epilogue(), blocks.back().output, x, graph.features(),
+                         slope.reshape(features.shape()), rates, jumps);
         for (std::size_t i = blocks.size(); i-- > 0;) {
             slope = backward(blocks[i].nodes, blocks[i].input, block_inputs[i], blocks[i].output, slope,
-                             rates, options.norm_rate * factor, jumps);
+                             rates, jumps);
             block_inputs[i] = Tensor();
         }
         nlohmann::json record = learning_record(done, loss, jumps);
@@ -169,9 +136,7 @@ struct Distiller::Impl {
     Executor executor;
     BoundModel teacher;
     Weights weights;
-    std::map<ParameterId, LearnedMatrix> matrices;
-    std::map<ParameterId, CurvatureEstimate> curvatures;  ///< empty unless the estimator needs them
-    std::map<ParameterId, LearnedNorm> norms;
+    LearnedWeights learned;
     std::int64_t done = 0;
 };
 
@@ -192,20 +157,17 @@ nlohmann::json Distiller::step() {
 
 std::vector<NamedTensor> Distiller::state() {
     std::vector<NamedTensor> state;
-    for (const auto& [id, matrix] : impl_->matrices) matrix.append_state(state);
-    for (const auto& [id, estimate] : impl_->curvatures) estimate.append_state(state);
-    for (const auto& [id, norm] : impl_->norms) norm.append_state(state);
+    impl_->learned.append_state(state);
     return state;
 }
 
 void Distiller::restored(std::int64_t steps) {
     impl_->done = steps;
-    for (auto& [id, matrix] : impl_->matrices) matrix.restored();
+    impl_->learned.restored();
 }
 
 void Distiller::finish() {
-    for (const auto& [id, matrix] : impl_->matrices) impl_->model->matrices().at(id) = matrix.result();
-    for (const auto& [id, norm] : impl_->norms) impl_->model->dense()[id] = norm.value().clone();
+    impl_->learned.finish(*impl_->model);
 }
 
 }  // namespace jlcm

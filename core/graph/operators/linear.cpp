@@ -34,9 +34,7 @@ class Linear final : public Operator {
         const Tensor& weight = context.parameter(0);
         const Tensor& gradient = context.gradient_as(weight.dtype());
         Backend& backend = context.backend();
-        if (Tensor* slot = context.parameter_gradient(0))
-            backend.gemm(matrix(gradient), Transpose::yes, matrix(context.input_as(0, weight.dtype())),
-                         Transpose::no, *slot, true);
+        context.add_weight_gradient(0, gradient, context.input_as(0, weight.dtype()));
         if (bias_)
             if (Tensor* slot = context.parameter_gradient(1))
                 backend.bias_backward(context.gradient(), *slot);

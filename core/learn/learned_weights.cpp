@@ -1,0 +1,110 @@
+#include "core/learn/learned_weights.hpp"
+
+#include "core/base/parallel.hpp"
+
+#include <algorithm>
+
+namespace jlcm {
+namespace {
+
+/// The gradient of a linear weight: the sum over its uses.
+Tensor multiply_out(const std::vector<WeightGradientTerm>& terms, const Shape& shape, Backend& backend) {
+    Tensor total = Tensor::empty(shape);
+    if (terms.empty()) backend.fill(total, 0.0);
+    for (std::size_t i = 0; i < terms.size(); ++i)
+        backend.gemm(matrix(terms[i].gradient), Transpose::yes, matrix(terms[i].input), Transpose::no, total,
+                     i > 0);
+    return total;
+}
+
+}  // namespace
+
+LearnedWeights::LearnedWeights(const CompressedModel& model, NodeRange range, const Estimator* estimator,
+                               bool norms, Backend& backend)
+    : graph_(&model.graph()), backend_(&backend) {
+    for (const auto& use : graph_->linears(range))
+        if (const auto found = model.matrices().find(use.parameter); found != model.matrices().end())
+            matrices_.try_emplace(use.parameter, graph_->parameter(use.parameter).name, found->second,
+                                  estimator != nullptr ? model.base().weight(use.parameter) : Tensor(),
+                                  estimator, backend);
+    if (estimator != nullptr && estimator->needs_curvature())
+        for (const auto& [id, matrix] : matrices_)
+            curvatures_.try_emplace(id, matrix.name(), graph_->parameter(id).shape);
+    if (norms) norms_ = learned_norms(model, range);
+}
+
+template <class Map>
+std::vector<ParameterId> LearnedWeights::read_by(NodeRange range, const Map& learned) const {
+    std::vector<ParameterId> ids;
+    std::ranges::copy_if(graph_->parameters_of(range), std::back_inserter(ids),
+                         [&](ParameterId id) { return learned.contains(id); });
+    return ids;
+}
+
+void LearnedWeights::bind(NodeRange range, DType type, Weights& weights) const {
+    const auto ids = read_by(range, matrices_);
+    std::vector<Tensor> decoded(ids.size());
+    parallel_for(static_cast<std::int64_t>(ids.size()), 1, [&](std::int64_t i, std::int64_t) {
+        const auto at = static_cast<std::size_t>(i);
+        decoded[at] = matrices_.at(ids[at]).weight(type);
+    });
+    for (std::size_t i = 0; i < ids.size(); ++i) weights.bind(ids[i], std::move(decoded[i]));
+    for (const ParameterId id : read_by(range, norms_)) weights.bind(id, norms_.at(id).value());
+}
+
+void LearnedWeights::release(NodeRange range, Weights& weights) const {
+    for (const ParameterId id : read_by(range, matrices_)) weights.release(id);
+}
+
+Gradients LearnedWeights::wanted(NodeRange range) const {
+    Gradients gradients;
+    for (const ParameterId id : read_by(range, matrices_)) gradients.terms[id] = {};
+    for (const ParameterId id : read_by(range, norms_))
+        gradients.parameters.emplace(id, Tensor::zeros(norms_.at(id).value().shape()));
+    return gradients;
+}
+
+void LearnedWeights::observe_curvature(NodeRange range, const Gradients& probes, double factor,
+                                       std::int64_t step) {
+    for (const ParameterId id : read_by(range, curvatures_))
+        curvatures_.at(id).update(multiply_out(probes.terms.at(id), graph_->parameter(id).shape, *backend_),
+                                  factor, step);
+}
+
+JumpHistogram LearnedWeights::step(NodeRange range, const Gradients& gradients, std::int64_t step,
+                                   const LearningRates& rates, double norm_rate) {
+    auto ids = read_by(range, matrices_);
+    // Large ones first: the last to start are the short ones.
+    std::ranges::stable_sort(ids, std::greater(),
+                             [&](ParameterId id) { return element_count(graph_->parameter(id).shape); });
+    std::vector<JumpHistogram> jumped(ids.size());
+    parallel_for(static_cast<std::int64_t>(ids.size()), 1, [&](std::int64_t i, std::int64_t) {
+        const auto at = static_cast<std::size_t>(i);
+        const ParameterId id = ids[at];
+        const Tensor curvature = needs_curvature() ? curvatures_.at(id).mean() : Tensor();
+        matrices_.at(id).step(multiply_out(gradients.terms.at(id), graph_->parameter(id).shape, *backend_),
+                              curvature, step, rates, jumped[at]);
+    });
+    for (const ParameterId id : read_by(range, norms_))
+        norms_.at(id).step(gradients.parameters.at(id), step, norm_rate, *backend_);
+    JumpHistogram jumps;
+    for (const JumpHistogram& each : jumped) jumps.add(each);
+    return jumps;
+}
+
+void LearnedWeights::append_state(std::vector<NamedTensor>& state) const {
+    for (const auto& [id, matrix] : matrices_) matrix.append_state(state);
+    for (const auto& [id, estimate] : curvatures_) estimate.append_state(state);
+    for (const auto& [id, norm] : norms_) norm.append_state(state);
+}
+
+void LearnedWeights::restored() {
+    for (auto& [id, matrix] : matrices_) matrix.restored();
+}
+
+void LearnedWeights::finish(CompressedModel& model) const {
+    for (const auto& [id, matrix] : matrices_) model.matrices().at(id) = matrix.result();
+    for (const auto& [id, norm] : norms_) model.dense()[id] = norm.value().clone();
+}
+
+}  // namespace jlcm

@@ -1,0 +1,56 @@
+#pragma once
+// All that learning moves in a range of nodes: compressed matrices and norms. The gradient of a weight is
+// multiplied out and used by one thread, a matrix at a time, so that it is read while it is in cache.
+
+#include "core/codebook/compressed_model.hpp"
+#include "core/learn/curvature.hpp"
+#include "core/learn/learned_matrix.hpp"
+#include "core/learn/learned_norm.hpp"
+
+#include <vector>
+
+namespace jlcm {
+
+class LearnedWeights {
+  public:
+    /// Of `model`, the compressed weights that nodes of `range` read and, where `norms`, their norms.
+    /// `estimator` null: mappings stay.
+    LearnedWeights(const CompressedModel& model, NodeRange range, const Estimator* estimator, bool norms,
+                   Backend& backend);
+
+    [[nodiscard]] bool contains(ParameterId id) const { return matrices_.contains(id); }
+
+    /// Binds the reconstructions that `range` reads, and norms.
+    void bind(NodeRange range, DType type, Weights& weights) const;
+    /// Frees the reconstructions again.
+    void release(NodeRange range, Weights& weights) const;
+
+    /// What a backward over `range` has to fill for step().
+    [[nodiscard]] Gradients wanted(NodeRange range) const;
+
+    /// Whether the estimator looks at d2L/dw^2.
+    [[nodiscard]] bool needs_curvature() const { return !curvatures_.empty(); }
+    /// Takes factor * (the probes' weight gradients)^2 as samples of it.
+    void observe_curvature(NodeRange range, const Gradients& probes, double factor, std::int64_t step);
+
+    /// One step of everything that `range` reads. Returns how far weights jumped.
+    JumpHistogram step(NodeRange range, const Gradients& gradients, std::int64_t step,
+                       const LearningRates& rates, double norm_rate);
+
+    void append_state(std::vector<NamedTensor>& state) const;
+    void restored();
+    /// Writes matrices and norms to the model.
+    void finish(CompressedModel& model) const;
+
+  private:
+    template <class Map>
+    [[nodiscard]] std::vector<ParameterId> read_by(NodeRange range, const Map& learned) const;
+
+    const Graph* graph_;
+    Backend* backend_;
+    std::map<ParameterId, LearnedMatrix> matrices_;
+    std::map<ParameterId, CurvatureEstimate> curvatures_;  ///< empty unless the estimator needs them
+    std::map<ParameterId, LearnedNorm> norms_;
+};
+
+}  // namespace jlcm

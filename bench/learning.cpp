@@ -53,7 +53,7 @@ double peak(std::int64_t tokens, std::int64_t width) {
 
 /// Compresses every weight of the first `count` blocks by plain k-means, 2 bits a row.
 void compress(std::size_t count, CompressedModel& compressed) {
-    const Model& model = compressed.base();
+    const WeightSource& model = compressed.base();
     const auto init = Choice<CodebookInit>::parse("{type: kmeans, weights: none}").make();
     for (std::size_t b = 0; b < count; ++b)
         for (const auto& use : model.graph().linears(model.graph().blocks()[b].nodes)) {

@@ -12,7 +12,7 @@ namespace jlcm {
 /// Views `base` (which must outlive it) with parameters replaced.
 class CompressedModel final : public WeightSource {
   public:
-    explicit CompressedModel(const Model& base) : base_(&base) {}
+    explicit CompressedModel(const WeightSource& base) : base_(&base) {}
 
     [[nodiscard]] const Graph& graph() const override { return base_->graph(); }
     [[nodiscard]] Tensor weight(ParameterId id) const override {
@@ -21,7 +21,7 @@ class CompressedModel final : public WeightSource {
         return base_->weight(id);
     }
 
-    [[nodiscard]] const Model& base() const { return *base_; }
+    [[nodiscard]] const WeightSource& base() const { return *base_; }
     [[nodiscard]] std::map<ParameterId, CompressedMatrix>& matrices() { return matrices_; }
     [[nodiscard]] const std::map<ParameterId, CompressedMatrix>& matrices() const { return matrices_; }
     /// Parameters kept as float32 that differ from the base's: learned norms.
@@ -34,7 +34,7 @@ class CompressedModel final : public WeightSource {
     }
 
   private:
-    const Model* base_;
+    const WeightSource* base_;
     std::map<ParameterId, CompressedMatrix> matrices_;
     std::map<ParameterId, Tensor> dense_;
 };

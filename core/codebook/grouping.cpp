@@ -5,6 +5,35 @@
 
 namespace jlcm {
 
+std::vector<std::int32_t> Grouping::cluster(std::int64_t, std::span<const TiedRows>) const {
+    ensure(false, "this grouping orders no rows");
+    return {};
+}
+
+GroupedRows Grouping::group_in_place(const LayerProblem&, int, const std::vector<std::int32_t>&) const {
+    ensure(false, "this grouping orders no rows");
+    return {};
+}
+
+Layout groups_in_place(Layout layout, const std::vector<std::int32_t>& group_of_row, std::int64_t groups) {
+    ensure(std::ssize(group_of_row) == layout.rows, "groups of {} rows for {}", group_of_row.size(),
+           layout.rows);
+    layout.row_groups = groups;
+    layout.runs.clear();
+    if (groups == 1 || groups == layout.rows) return layout;
+    for (std::size_t i = 0; i < group_of_row.size(); ++i)
+        if (i == 0 || group_of_row[i] != group_of_row[i - 1])
+            layout.runs.push_back({static_cast<std::int64_t>(i), group_of_row[i]});
+    return layout;
+}
+
+std::vector<std::int32_t> consecutive_groups(std::int64_t rows, std::int64_t groups) {
+    std::vector<std::int32_t> result(static_cast<std::size_t>(rows));
+    for (std::int64_t row = 0; row < rows; ++row)
+        result[static_cast<std::size_t>(row)] = static_cast<std::int32_t>(row * groups / rows);
+    return result;
+}
+
 GroupedRows contiguous_groups(Layout layout, const std::vector<std::int32_t>& cluster_of_row,
                               std::int64_t clusters) {
     ensure(static_cast<std::int64_t>(cluster_of_row.size()) == layout.rows, "{} clusters of {} rows",
@@ -15,16 +44,10 @@ GroupedRows contiguous_groups(Layout layout, const std::vector<std::int32_t>& cl
     const auto cluster = [&](std::int32_t row) { return cluster_of_row[static_cast<std::size_t>(row)]; };
     std::stable_sort(order.begin(), order.end(),
                      [&](std::int32_t a, std::int32_t b) { return cluster(a) < cluster(b); });
-    layout.row_groups = clusters;
-    layout.runs.clear();
-    if (clusters > 1 && clusters < layout.rows) {
-        for (std::size_t i = 0; i < order.size(); ++i) {
-            if (i == 0 || cluster(order[i]) != cluster(order[i - 1]))
-                layout.runs.push_back({static_cast<std::int64_t>(i), cluster(order[i])});
-        }
-    }
+    std::vector<std::int32_t> sorted(order.size());
+    std::transform(order.begin(), order.end(), sorted.begin(), cluster);
+    result.layout = groups_in_place(std::move(layout), sorted, clusters);
     if (!std::is_sorted(order.begin(), order.end())) result.row_order = std::move(order);
-    result.layout = std::move(layout);
     return result;
 }
 

@@ -2,7 +2,10 @@
 // Grouping: which rows of a matrix share a codebook or a scale, and in which order they are stored.
 
 #include "core/codebook/solver.hpp"
+#include "core/spec/fields.hpp"
 
+#include <functional>
+#include <span>
 #include <string>
 
 namespace jlcm {
@@ -14,6 +17,16 @@ struct GroupedRows {
     bool offsets = false;                 ///< groups over a shared codebook have an offset as well as a scale
 };
 
+/// Makes a matrix (name and weights), so that no more than one has to be in memory.
+using TiedRows = std::function<LayerProblem()>;
+
+/// What a group of rows holds.
+enum class GroupParts : std::uint8_t { codebooks, scales };
+inline EnumNames<GroupParts> enum_names(GroupParts /*tag*/) {
+    return {{GroupParts::codebooks, "codebooks", "every group has its own codebook"},
+            {GroupParts::scales, "scales", "one codebook for the matrix, every group has its own scale"}};
+}
+
 class Grouping {
   public:
     Grouping() = default;
@@ -23,6 +36,16 @@ class Grouping {
 
     /// Groups the rows of problem.weights for codes of `bits` bits (1..8).
     [[nodiscard]] virtual GroupedRows group(const LayerProblem& problem, int bits) const = 0;
+
+    /// Whether it wants rows in an order of its own. Only then the functions below are called.
+    [[nodiscard]] virtual bool orders_rows() const { return false; }
+    /// Clusters `count` things by what all of `tied` say of them: row i of each is about thing i. Returns
+    /// their groups, 0..groups-1, none of them empty.
+    [[nodiscard]] virtual std::vector<std::int32_t> cluster(std::int64_t count,
+                                                            std::span<const TiedRows> tied) const;
+    /// The groups that `group_of_row` names (empty: equal runs of consecutive rows), every row in its place.
+    [[nodiscard]] virtual GroupedRows group_in_place(const LayerProblem& problem, int bits,
+                                                     const std::vector<std::int32_t>& group_of_row) const;
 };
 
 template <>
@@ -36,5 +59,13 @@ struct KindOf<Grouping> {
 /// each of which must have a row. `cluster_of_row` holds 0..clusters-1.
 [[nodiscard]] GroupedRows contiguous_groups(Layout layout, const std::vector<std::int32_t>& cluster_of_row,
                                             std::int64_t clusters);
+
+/// The layout with the groups that `group_of_row` names (0..groups-1, each with a row), rows in place: a run
+/// wherever the group changes, none where every row is a group.
+[[nodiscard]] Layout groups_in_place(Layout layout, const std::vector<std::int32_t>& group_of_row,
+                                     std::int64_t groups);
+
+/// The group of every row where `groups` (at most `rows`) equal runs of consecutive rows are cut.
+[[nodiscard]] std::vector<std::int32_t> consecutive_groups(std::int64_t rows, std::int64_t groups);
 
 }  // namespace jlcm

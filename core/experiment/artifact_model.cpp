@@ -17,13 +17,28 @@ StoredTensor stored(const std::string& name, const Tensor& tensor) {
     return result;
 }
 
+/// Puts what is left of the source into the order of `reordered`.
+void follow(const ReorderedModel& reordered, const CompressedModel& model, Artifact& artifact) {
+    const auto& parameters = model.graph().parameters();
+    for (ParameterId id = 0; id < static_cast<ParameterId>(parameters.size()); ++id) {
+        const Parameter& parameter = parameters[static_cast<std::size_t>(id)];
+        const bool moves = !reordered.rows(id).empty() || !reordered.columns(id).empty();
+        if (!moves || parameter.tied_to >= 0 || model.matrices().contains(id) || model.dense().contains(id))
+            continue;
+        StoredTensor& tensor = artifact.tensors.at(parameter.name);
+        auto moved = reorder(tensor, reordered.rows(id), reordered.columns(id));
+        tensor = std::move(moved.stored);
+        artifact.owners.push_back(std::move(moved.owner));
+    }
+}
+
 }  // namespace
 
 ArtifactModel::ArtifactModel(Artifact artifact)
     : artifact_(std::move(artifact)), graph_(build_graph(artifact_.config)) {}
 
-Artifact make_artifact(const CompressedModel& model, nlohmann::json provenance) {
-    const Checkpoint& source = model.base().checkpoint();
+Artifact make_artifact(const CompressedModel& model, const Checkpoint& source,
+                       const ReorderedModel* reordered, nlohmann::json provenance) {
     Artifact artifact;
     artifact.tensors = source.tensors;
     artifact.config = source.config;
@@ -42,6 +57,7 @@ Artifact make_artifact(const CompressedModel& model, nlohmann::json provenance) 
         artifact.tensors[name] = stored(name, *owner);
         artifact.owners.push_back(owner);
     }
+    if (reordered != nullptr) follow(*reordered, model, artifact);
     return artifact;
 }
 

@@ -4,6 +4,7 @@
 #include "core/codebook/artifact.hpp"
 #include "core/codebook/compressed_model.hpp"
 #include "core/model/model.hpp"
+#include "core/model/reordered_model.hpp"
 
 #include <cstdint>
 #include <filesystem>
@@ -27,8 +28,10 @@ class ArtifactModel final : public WeightSource {
     Graph graph_;
 };
 
-/// `model` with everything that makes it complete by itself.
-[[nodiscard]] Artifact make_artifact(const CompressedModel& model, nlohmann::json provenance);
+/// `model`, compressed from `source`, with everything that makes it complete by itself. `reordered`: its base
+/// where that is the source re-ordered, else null; what is not compressed then follows its order.
+[[nodiscard]] Artifact make_artifact(const CompressedModel& model, const Checkpoint& source,
+                                     const ReorderedModel* reordered, nlohmann::json provenance);
 
 /// Whether the path is that of an artifact: a file *.safetensors.
 [[nodiscard]] bool is_artifact(const std::filesystem::path& path);

@@ -159,8 +159,7 @@ class BlockPass {
                                        .weighted_hessians = moments.weighted(use.node),
                                        .fisher = fisher(use.parameter)};
             const MatrixPlan& plan = found->second;
-            CompressedMatrix matrix =
-                codebook_init_->initialise(problem, plan.grouping.make()->group(problem, plan.bits));
+            CompressedMatrix matrix = codebook_init_->initialise(problem, plan.group(problem));
             const SolverLog log = solver_->solve(problem, matrix);
             matrix.round_to_storage(name);
             for (const std::string& note : log.notes) log_warning("{}: {}", name, note);

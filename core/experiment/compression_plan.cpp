@@ -24,6 +24,11 @@ bool matches(const Match& match, const Parameter& parameter, std::int64_t blocks
 
 }  // namespace
 
+GroupedRows MatrixPlan::group(const LayerProblem& problem) const {
+    const auto plugin = grouping.make();
+    return group_of_row ? plugin->group_in_place(problem, bits, *group_of_row) : plugin->group(problem, bits);
+}
+
 std::map<ParameterId, MatrixPlan> plan_compression(const Graph& graph, const CompressOptions& options) {
     std::map<ParameterId, MatrixPlan> plan;
     std::vector<bool> used(options.overrides.size(), false);
@@ -32,7 +37,7 @@ std::map<ParameterId, MatrixPlan> plan_compression(const Graph& graph, const Com
         for (const auto& use : graph.linears(block.nodes)) {
             const Parameter& parameter = graph.parameter(use.parameter);
             roles.insert(parameter.role);
-            MatrixPlan matrix{options.bits, options.grouping};
+            MatrixPlan matrix{options.bits, options.grouping, {}};
             bool excluded = false;
             for (std::size_t i = 0; i < options.overrides.size(); ++i) {
                 const Override& each = options.overrides[i];

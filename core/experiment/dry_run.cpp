@@ -4,6 +4,7 @@
 #include "core/codebook/packing.hpp"
 #include "core/experiment/compression_plan.hpp"
 #include "core/experiment/embedding.hpp"
+#include "core/experiment/reordering.hpp"
 #include "core/experiment/run.hpp"
 
 #include <algorithm>
@@ -126,9 +127,12 @@ std::string dry_run(const Resolved<RunSpec>& resolved) {
     std::int64_t compressed_weights = 0;
     std::int64_t kept_bytes = 0;
     auto plan = plan_compression(graph, spec.compress);
+    const auto reordered =
+        spec.compress.reorder ? reorder_model(model, *spec.compress.reorder, plan) : nullptr;
+    const WeightSource& source = reordered ? static_cast<const WeightSource&>(*reordered) : model;
     if (const auto& embedding = spec.compress.embedding)
         for (const ParameterId id : embedding_parameters(graph))
-            plan.emplace(id, MatrixPlan{embedding->bits, embedding->grouping});
+            plan.emplace(id, MatrixPlan{embedding->bits, embedding->grouping, {}});
     for (ParameterId id = 0; id < static_cast<ParameterId>(graph.parameters().size()); ++id) {
         const Parameter& parameter = graph.parameter(id);
         const auto found = plan.find(id);
@@ -136,8 +140,8 @@ std::string dry_run(const Resolved<RunSpec>& resolved) {
             if (parameter.tied_to < 0) kept_bytes += static_cast<std::int64_t>(model.stored(id).bytes.size());
             continue;
         }
-        const LayerProblem problem{.name = parameter.name, .weights = model.weight(id), .hessian = {}};
-        const GroupedRows grouped = found->second.grouping.make()->group(problem, found->second.bits);
+        const LayerProblem problem{.name = parameter.name, .weights = source.weight(id), .hessian = {}};
+        const GroupedRows grouped = found->second.group(problem);
         bytes.add(grouped);
         compressed_weights += problem.weights.size();
         Share& share = roles[fmt::format("{:<18}{:>5}  {:<14}", parameter.role, found->second.bits,

@@ -7,6 +7,7 @@
 #include "core/experiment/block_pass.hpp"
 #include "core/experiment/calibration.hpp"
 #include "core/experiment/embedding.hpp"
+#include "core/experiment/reordering.hpp"
 #include "core/experiment/result.hpp"
 #include "core/experiment/saved_state.hpp"
 #include "core/experiment/training.hpp"
@@ -27,9 +28,15 @@ struct Sources {
     CalibrationTexts texts;
     Directories directories;
     std::map<ParameterId, MatrixPlan> plan;
-    json identity;     ///< what its results depend on
-    std::string hash;  ///< of that
+    std::unique_ptr<ReorderedModel> reordered;  ///< the model in the order that is compressed, or null
+    json identity;                              ///< what its results depend on
+    std::string hash;                           ///< of that
 
+    /// What is compressed.
+    [[nodiscard]] const WeightSource& base() const {
+        if (reordered) return *reordered;
+        return *model;
+    }
     /// Every parameter that ends in the artifact as codebooks and mapping.
     [[nodiscard]] std::vector<ParameterId> compressed(const CompressOptions& options) const {
         std::vector<ParameterId> ids;
@@ -60,9 +67,8 @@ Sources read_sources(const Resolved<RunSpec>& spec, DType compute) {
                   {"evaluation", evaluated},
                   {"result_version", result_version}};
     std::string hash = sha256(identity.dump());
-    return {path,           std::move(model), std::move(texts),
-            directories,    std::move(plan),  std::move(identity),
-            std::move(hash)};
+    return {path,    std::move(model),    std::move(texts), directories, std::move(plan),
+            nullptr, std::move(identity), std::move(hash)};
 }
 
 std::optional<json> finished_result(const RunFiles& files) {
@@ -110,7 +116,8 @@ void pack(const RunContext& run, const Sources& sources, const CompressedModel& 
     {
         const Stages::Timer timer(run.stages, "pack");
         write_artifact(run.files.artifact(),
-                       make_artifact(model, {{"identity", sources.identity}, {"sha256", sources.hash}}));
+                       make_artifact(model, sources.model->checkpoint(), sources.reordered.get(),
+                                     {{"identity", sources.identity}, {"sha256", sources.hash}}));
     }
     save_state(run.files.packed(), {.words = {{"artifact_sha256", file_hash(run.files.artifact())},
                                               {"metrics", run.metrics.since(metrics_begin)},
@@ -123,7 +130,7 @@ struct EarlierStages {
     std::unique_ptr<CompressedModel> solver_only;   ///< before any learning
     std::unique_ptr<CompressedModel> learned_only;  ///< after block learning, before distillation
 
-    EarlierStages(const Model& model, const CompressOptions& options) {
+    EarlierStages(const WeightSource& model, const CompressOptions& options) {
         if (options.compare_with_solver && (options.learn || options.distill))
             solver_only = std::make_unique<CompressedModel>(model);
         if (options.compare_with_learned && options.learn && options.distill)
@@ -133,7 +140,7 @@ struct EarlierStages {
 
 /// Compresses into the artifact's file, and fills the earlier stages.
 void compress(const RunContext& run, const Sources& sources, const EarlierStages& earlier) {
-    CompressedModel model(*sources.model);
+    CompressedModel model(sources.base());
     CalibrationWindows windows;
     {
         const Stages::Timer timer(run.stages, "load");
@@ -190,6 +197,7 @@ json make_result(const RunContext& run, const Sources& sources, const json& eval
             {"method",
              {{"solver", compress.solver.name()},
               {"solver_inputs", compress.solver_inputs == Inputs::original ? "original" : "compressed"},
+              {"reordered", compress.reorder.has_value()},
               {"learned", compress.learn.has_value()},
               {"distilled", compress.distill.has_value()}}},
             {"footprint", footprint_record(run.files.artifact(), *sources.model, sources.model_path,
@@ -227,11 +235,15 @@ RunOutcome run_experiment(const Resolved<RunSpec>& spec, const std::filesystem::
     set_log_file(files.log());
     write_file(files.spec(), to_yaml(spec.config));
     Metrics metrics(files.metrics());
-    const RunContext run{spec.value, *sources->model, backend, compute, files, metrics, stages};
+    if (const auto& reorder = spec.value.compress.reorder) {
+        const Stages::Timer timer(stages, "reorder");
+        sources->reordered = reorder_model(*sources->model, *reorder, sources->plan);
+    }
+    const RunContext run{spec.value, sources->base(), backend, compute, files, metrics, stages};
     log_info("{}: {} ({})", files.directory.string(), spec.value.model.source,
              sources->model->checkpoint().description);
 
-    const EarlierStages earlier(*sources->model, spec.value.compress);
+    const EarlierStages earlier(sources->base(), spec.value.compress);
     compress(run, *sources, earlier);
     const json evaluations = evaluate(run, *sources, earlier);
     json result = make_result(run, *sources, evaluations);

@@ -9,7 +9,7 @@ namespace jlcm {
 
 struct RunContext {
     const RunSpec& spec;
-    const Model& model;
+    const WeightSource& model;  ///< what is compressed: the source's weights, re-ordered or not
     Backend& backend;
     DType compute = DType::f32;
     RunFiles files;

@@ -108,9 +108,22 @@ void OutputWeightingOptions::fields(Fields& v) {
       Range{1, 1024});
 }
 
+void ReorderOptions::fields(Fields& v) {
+    v("residual", residual,
+      Doc{"Also give the residual stream one new order, by what all that write to it say of each feature. "
+          "The embedding's columns move with it: blocks of values along its rows (Q8_0, ...) are re-encoded "
+          "in float16, which costs bytes.",
+          "method section 3"});
+    v("unabsorbed", unabsorbed, Doc{"Rows that a grouping wants in an order that nothing absorbs."});
+}
+
 void CompressOptions::fields(Fields& v) {
     v("bits", bits, Doc{"Bits of one code: a codebook has 2^bits codewords."}, Range{1, 8});
     v("grouping", grouping, Doc{"Which neurons share a codebook.", "method section 3"});
+    v("reorder", reorder,
+      Doc{"Give neurons an order in which groups of a grouping that wants one (distribution) lie together, "
+          "where the rest of the model absorbs it: no bytes for it. None: a matrix stores its own order.",
+          "method section 3"});
     v("codebook_init", codebook_init, Doc{"The first codebooks and mapping."});
     v("solver", solver, Doc{"Improves them layer by layer, without gradients.", "method section 5"});
     v("solver_inputs", solver_inputs,

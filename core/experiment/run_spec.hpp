@@ -101,9 +101,24 @@ struct OutputWeightingOptions {
     void fields(Fields& v);
 };
 
+/// What happens to rows whose order nothing absorbs.
+enum class Unabsorbed : std::uint8_t { store, leave };
+inline EnumNames<Unabsorbed> enum_names(Unabsorbed /*tag*/) {
+    return {{Unabsorbed::store, "store", "their order is stored, 2 bytes a row"},
+            {Unabsorbed::leave, "leave", "they stay, and consecutive rows make their groups"}};
+}
+
+/// Orders of neurons that the rest of the graph absorbs.
+struct ReorderOptions {
+    bool residual = false;
+    Unabsorbed unabsorbed = Unabsorbed::leave;
+    void fields(Fields& v);
+};
+
 struct CompressOptions {
     int bits = 2;
     Choice<Grouping> grouping{"per_row"};
+    std::optional<ReorderOptions> reorder;
     Choice<CodebookInit> codebook_init{"kmeans"};
     Choice<Solver> solver{"lnq"};
     Inputs solver_inputs = Inputs::original;

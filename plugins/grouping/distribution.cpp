@@ -10,16 +10,9 @@
 namespace jlcm {
 namespace {
 
-enum class Parts { codebooks, scales };
-
-EnumNames<Parts> enum_names(Parts /*type*/) {
-    return {{Parts::codebooks, "codebooks", "every group has its own codebook"},
-            {Parts::scales, "scales", "one codebook for the matrix, every group has its own scale"}};
-}
-
 struct DistributionOptions {
     int groups = 16;
-    Parts parts = Parts::codebooks;
+    GroupParts parts = GroupParts::codebooks;
     bool balanced = false;
     double spread = 1.0;
     int quantiles = 16;
@@ -58,9 +51,9 @@ double squared_distance(const float* a, const float* b, std::int64_t n) {
     return total;
 }
 
-Points describe(const Tensor& weights, const DistributionOptions& options) {
-    Points points{weights.rows(), options.quantiles + 1, {}};
-    points.values.resize(static_cast<std::size_t>(points.count * points.dimension));
+/// Writes what describes the rows of `weights` to coordinates [offset, offset + quantiles] of the points.
+void describe(const Tensor& weights, const DistributionOptions& options, std::int64_t offset,
+              Points& points) {
     const std::int64_t cols = weights.cols();
     parallel_for(points.count, 16, [&](std::int64_t begin, std::int64_t end) {
         std::vector<float> sorted(static_cast<std::size_t>(cols));
@@ -71,7 +64,7 @@ Points describe(const Tensor& weights, const DistributionOptions& options) {
             double squares = 0;
             for (const float v : sorted) squares += static_cast<double>(v) * static_cast<double>(v);
             const double rms = std::sqrt(squares / static_cast<double>(cols));
-            float* point = points.values.data() + row * points.dimension;
+            float* point = points.values.data() + row * points.dimension + offset;
             for (int q = 0; q < options.quantiles; ++q) {
                 const double position =
                     (static_cast<double>(q) + 0.5) / options.quantiles * static_cast<double>(cols);
@@ -84,7 +77,6 @@ Points describe(const Tensor& weights, const DistributionOptions& options) {
             point[options.quantiles] = static_cast<float>(options.spread * std::log(std::max(rms, smallest)));
         }
     });
-    return points;
 }
 
 /// Centres by k-means++ (Arthur and Vassilvitskii, SODA 2007).
@@ -205,16 +197,52 @@ class Distribution : public Grouping {
     explicit Distribution(const Options& options) : options_(options) {}
 
     [[nodiscard]] GroupedRows group(const LayerProblem& problem, int bits) const override {
+        const TiedRows rows = [&] { return problem; };
+        return contiguous_groups(layout(problem, bits), cluster(problem.weights.rows(), std::span(&rows, 1)),
+                                 groups(problem.weights.rows()));
+    }
+
+    [[nodiscard]] bool orders_rows() const override { return true; }
+
+    [[nodiscard]] std::vector<std::int32_t> cluster(std::int64_t count,
+                                                    std::span<const TiedRows> tied) const override {
+        const std::int64_t coordinates = options_.quantiles + 1;
+        Points points{count, coordinates * std::ssize(tied), {}};
+        points.values.resize(static_cast<std::size_t>(points.count * points.dimension));
+        for (std::size_t i = 0; i < tied.size(); ++i) {
+            const LayerProblem problem = tied[i]();
+            problem.validate();
+            ensure(problem.weights.rows() == count, "{}: {} rows about {} things", problem.name,
+                   problem.weights.rows(), count);
+            describe(problem.weights, options_, coordinates * static_cast<std::int64_t>(i), points);
+        }
+        if (groups(count) == 1 || groups(count) == count) return consecutive_groups(count, groups(count));
+        return cluster_points(points, groups(count), options_.balanced);
+    }
+
+    [[nodiscard]] GroupedRows group_in_place(const LayerProblem& problem, int bits,
+                                             const std::vector<std::int32_t>& group_of_row) const override {
         problem.validate();
-        Layout layout = Layout::per_tensor(problem.weights.rows(), problem.weights.cols(), bits);
-        layout.shared_codebook = options_.parts == Parts::scales;
-        const std::int64_t groups = std::min<std::int64_t>(options_.groups, layout.rows);
-        if (groups == 1) return {layout, {}};
-        const auto cluster = cluster_points(describe(problem.weights, options_), groups, options_.balanced);
-        return contiguous_groups(std::move(layout), cluster, groups);
+        if (group_of_row.empty()) {
+            const std::int64_t rows = problem.weights.rows();
+            return {
+                groups_in_place(layout(problem, bits), consecutive_groups(rows, groups(rows)), groups(rows)),
+                {}};
+        }
+        const std::int64_t named = *std::max_element(group_of_row.begin(), group_of_row.end()) + 1;
+        return {groups_in_place(layout(problem, bits), group_of_row, named), {}};
     }
 
   private:
+    [[nodiscard]] std::int64_t groups(std::int64_t rows) const {
+        return std::min<std::int64_t>(options_.groups, rows);
+    }
+    [[nodiscard]] Layout layout(const LayerProblem& problem, int bits) const {
+        Layout layout = Layout::per_tensor(problem.weights.rows(), problem.weights.cols(), bits);
+        layout.shared_codebook = options_.parts == GroupParts::scales;
+        return layout;
+    }
+
     Options options_;
 };
 

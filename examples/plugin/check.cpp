@@ -35,7 +35,8 @@ int main(int argc, char** argv) {
 
         JumpHistogram jumps;
         const auto learner = estimator->start(CompressedMatrix::zeros(Layout::per_row(1, 4, 2)), Tensor());
-        learner->step(matrix, Tensor::from<float>({1, 4}, slopes), 0, 1.0, jumps, cpu_backend());
+        const MappingStep step{.gradient = Tensor::from<float>({1, 4}, slopes), .curvature = {}};
+        learner->step(matrix, step, jumps, cpu_backend());
         require(codes == std::array<std::uint8_t, 4>{1, 2, 1, 1}, "the wrong weights moved");
         require(jumps.jumps.at(0) == 1 && jumps.weights == 4, "the jumps are not counted");
         std::puts("neighbour.so moves what it should");

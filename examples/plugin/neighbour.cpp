@@ -37,16 +37,16 @@ class NeighbourLearner : public MappingLearner {
   public:
     explicit NeighbourLearner(const NeighbourOptions& options) : options_(options) {}
 
-    void step(const CodedMatrix& matrix, const Tensor& gradient, std::int64_t step, double /*rate_factor*/,
-              JumpHistogram& jumps, Backend& /*backend*/) override {
+    void step(const CodedMatrix& matrix, const MappingStep& step, JumpHistogram& jumps,
+              Backend& /*backend*/) override {
         if (jumps.jumps.empty()) jumps.jumps.resize(1);
         jumps.weights += matrix.rows * matrix.cols;
-        if (step % options_.period != 0) return;
+        if (step.number % options_.period != 0) return;
         const auto sum = [&](auto use) {
             return parallel_sum(matrix.rows, row_grain, [&](std::int64_t begin, std::int64_t end) {
                 double total = 0.0;
                 for (std::int64_t row = begin; row < end; ++row)
-                    total += sum_of_row(matrix, gradient, row, use);
+                    total += sum_of_row(matrix, step.gradient, row, use);
                 return total;
             });
         };
@@ -60,7 +60,7 @@ class NeighbourLearner : public MappingLearner {
         };
         jumps.jumps[0] += static_cast<std::int64_t>(sum(move));
     }
-    void relabel(const Layout& /*layout*/, const std::vector<std::int32_t>& /*row_groups*/,
+    void relabel(const CompressedMatrix& /*matrix*/, const std::vector<std::int32_t>& /*row_groups*/,
                  const Tensor& /*former*/) override {}
     [[nodiscard]] std::vector<NamedTensor> state() override { return {}; }
 

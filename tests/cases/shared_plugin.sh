@@ -27,7 +27,7 @@ plugin=plugin/neighbour.so
 "$reference" --plugin $plugin --list estimator | grep -q '^  neighbour  ' || fail "the plugin is not listed"
 "$reference" --plugin $plugin --plugin $plugin --describe estimator.neighbour >description.txt
 grep -q 'threshold  (number above 0, default 50)' description.txt || fail "its options are not described"
-! "$reference" --list | grep -q neighbour || fail "the plugin is there without being loaded"
+! "$reference" --list | grep -q '^  neighbour  ' || fail "the plugin is there without being loaded"
 
 # Another build id: as many bytes, so that the library stays whole.
 id=$("$reference" --version)

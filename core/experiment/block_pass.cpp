@@ -5,7 +5,6 @@
 #include "core/experiment/block_checkpoint.hpp"
 #include "core/experiment/calibration.hpp"
 #include "core/experiment/training.hpp"
-#include "core/learn/layer_learner.hpp"
 
 namespace jlcm {
 namespace {
@@ -24,6 +23,7 @@ class BlockPass {
           model_(model),
           solver_only_(solver_only),
           executor_(model.graph(), run.backend, run.compute),
+          objective_(learning_ != nullptr ? learning_->objective.make() : nullptr),
           codebook_init_(run.spec.compress.codebook_init.make()),
           solver_(run.spec.compress.solver.make()) {}
 
@@ -44,7 +44,7 @@ class BlockPass {
     }
 
   private:
-    [[nodiscard]] bool learns_blocks() const { return run_.spec.compress.learns_blocks(); }
+    [[nodiscard]] bool learns_blocks() const { return objective_ && objective_->needs_activations(); }
     [[nodiscard]] bool solver_sees(Inputs inputs) const { return run_.spec.compress.solver_inputs == inputs; }
     [[nodiscard]] bool learner_sees(Inputs inputs) const {
         return learns_blocks() && learning_->inputs == inputs;
@@ -111,18 +111,13 @@ class BlockPass {
         const Block& block = model_.graph().blocks()[index];
         const std::size_t metrics_begin = run_.metrics.position();
         const bool is_last = index + 1 == model_.graph().blocks().size();
-        Tensor inputs = compressed_;
-        if (learner_sees(Inputs::original)) inputs = original_.clone();
+        // The original's outputs take the place of its inputs below.
+        Tensor inputs = learner_sees(Inputs::original) ? original_.clone() : compressed_;
 
         SecondMoments moments(executor_, &gradients_);
         calibrate(block, moments);
         solve(index, block, moments);
-        if (learning_ != nullptr) {
-            const auto learner =
-                learns_blocks() ? block_learner(index, block, inputs) : layer_learner(block, moments);
-            learn(index, *learner);
-        }
-        inputs = Tensor();
+        if (objective_) learn(index, block, moments, std::move(inputs));
         if (compressed_.defined() && !is_last) {
             const Stages::Timer timer(run_.stages, "calibrate");
             advance(executor_, block, bound(model_, block), compressed_);
@@ -170,21 +165,20 @@ class BlockPass {
         }
     }
 
-    [[nodiscard]] std::unique_ptr<Trainable> block_learner(std::size_t index, const Block& block,
-                                                           const Tensor& inputs) {
-        const std::uint64_t seed = Rng(run_.spec.seed, "block learning").bits(index);
-        return std::make_unique<BlockLearner>(executor_, block, model_, inputs, original_, *learning_, seed);
-    }
-
-    [[nodiscard]] std::unique_ptr<Trainable> layer_learner(const Block& block, const SecondMoments& moments) {
-        std::vector<LearnedLayer> layers;
+    void learn(std::size_t index, const Block& block, const SecondMoments& moments, Tensor inputs) {
+        LearningProblem problem{.executor = executor_,
+                                .block = block,
+                                .model = model_,
+                                .layers = {},
+                                .inputs = std::move(inputs),
+                                .targets = original_,
+                                .options = *learning_,
+                                .seed = Rng(run_.spec.seed, "block learning").bits(index)};
         for (const auto& use : model_.graph().linears(block.nodes))
-            if (plan_.contains(use.parameter)) layers.push_back({use.parameter, moments.matrix(use.node)});
-        return std::make_unique<LayerLearner>(layers, model_, *learning_, run_.backend);
-    }
-
-    void learn(std::size_t index, Trainable& learner) {
-        train(learner, run_.metrics, run_.stages,
+            if (plan_.contains(use.parameter))
+                problem.layers.push_back({use.parameter, moments.matrix(use.node)});
+        const auto learner = objective_->learner(problem);
+        train(*learner, run_.metrics, run_.stages,
               {.title = fmt::format("block {} of {}", index + 1, model_.graph().blocks().size()),
                .stage = "learn",
                .labels = {{"block", index}},
@@ -193,11 +187,12 @@ class BlockPass {
     }
 
     const RunContext& run_;
-    const LearnOptions* learning_;  ///< null: blocks are solved only
+    const LearnOptions* learning_;  ///< null where there is no objective
     const std::map<ParameterId, MatrixPlan>& plan_;
     CompressedModel& model_;
     CompressedModel* solver_only_;
     Executor executor_;
+    std::unique_ptr<Objective> objective_;  ///< null: blocks are solved only
     std::unique_ptr<CodebookInit> codebook_init_;
     std::unique_ptr<Solver> solver_;
     GradientStatistics gradients_;  ///< empty where nothing reads them

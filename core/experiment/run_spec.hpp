@@ -8,6 +8,7 @@
 #include "core/experiment/model_loader.hpp"
 #include "core/learn/block_learner.hpp"
 #include "core/learn/distiller.hpp"
+#include "core/learn/objective.hpp"
 #include "core/plugin/choice.hpp"
 #include "core/text/dataset.hpp"
 
@@ -30,14 +31,6 @@ enum class Inputs : std::uint8_t { original, compressed };
 inline EnumNames<Inputs> enum_names(Inputs /*tag*/) {
     return {{Inputs::original, "original", "what the original model feeds the block"},
             {Inputs::compressed, "compressed", "what the blocks compressed so far feed it"}};
-}
-
-enum class Objective : std::uint8_t { block, layer };
-inline EnumNames<Objective> enum_names(Objective /*tag*/) {
-    return {{Objective::block, "block", "squared error of the block's output"},
-            {Objective::layer, "layer",
-             "squared error of each linear layer's output, on the solver's inputs; no forward or backward, "
-             "batch, inputs and norm_rate have no meaning"}};
 }
 
 struct ModelOptions {
@@ -77,7 +70,7 @@ struct Override {
 };
 
 struct LearnOptions : BlockLearningOptions {
-    Objective objective = Objective::block;
+    Choice<Objective> objective{"block"};
     Inputs inputs = Inputs::compressed;
     void fields(Fields& v);
 };
@@ -131,7 +124,7 @@ struct CompressOptions {
     std::vector<Override> overrides;
     void fields(Fields& v);
     /// Whether whole blocks are learned, which takes activations and backwards.
-    [[nodiscard]] bool learns_blocks() const { return learn && learn->objective == Objective::block; }
+    [[nodiscard]] bool learns_blocks() const { return learn && learn->objective.make()->needs_activations(); }
 };
 
 struct RunSpec {

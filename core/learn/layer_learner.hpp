@@ -3,14 +3,9 @@
 // tr((W^ - W) H (W^ - W)^T). No forward or backward: the gradient is 2 (W^ - W) H, the exact curvature 2
 // H_jj.
 
-#include "core/learn/block_learner.hpp"
+#include "core/learn/objective.hpp"
 
 namespace jlcm {
-
-struct LearnedLayer {
-    ParameterId parameter = -1;
-    Tensor hessian;  ///< float32 [cols, cols]: sum of x x^T over the layer's inputs
-};
 
 /// Learns the layers of `model`, which must hold a CompressedMatrix for each; one step is a step of every
 /// layer. Of the options, batch and norm_rate have no meaning here.

@@ -1,0 +1,21 @@
+#include "core/learn/objective.hpp"
+
+namespace jlcm {
+namespace {
+
+class BlockObjective final : public Objective {
+  public:
+    using Options = NoOptions;
+    bool needs_activations() const override { return true; }
+    std::unique_ptr<Trainable> learner(const LearningProblem& problem) const override {
+        return std::make_unique<BlockLearner>(problem.executor, problem.block, problem.model, problem.inputs,
+                                              problem.targets, problem.options, problem.seed);
+    }
+};
+
+const Registrar<Objective, BlockObjective> registrar{
+    "block", "Squared error of the block's output against the original model's.",
+    "Li et al., BRECQ, ICLR 2021, section 3.2"};
+
+}  // namespace
+}  // namespace jlcm

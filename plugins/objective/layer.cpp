@@ -1,0 +1,23 @@
+#include "core/learn/layer_learner.hpp"
+
+namespace jlcm {
+namespace {
+
+class LayerObjective final : public Objective {
+  public:
+    using Options = NoOptions;
+    bool needs_activations() const override { return false; }
+    std::unique_ptr<Trainable> learner(const LearningProblem& problem) const override {
+        return std::make_unique<LayerLearner>(problem.layers, problem.model, problem.options,
+                                              problem.executor.backend());
+    }
+};
+
+const Registrar<Objective, LayerObjective> registrar{"layer",
+                                                     "Squared error of each linear layer's output on the "
+                                                     "solver's inputs: no forward or backward; batch, inputs "
+                                                     "and norm_rate have no meaning.",
+                                                     "Nagel et al., AdaRound, ICML 2020, section 3.2"};
+
+}  // namespace
+}  // namespace jlcm

@@ -25,19 +25,16 @@ struct Settings {
     std::int64_t length = 256;
     std::int64_t steps = 40;
     int threads = thread_count();
+    DType compute = cpu_backend().has_bfloat16() ? DType::bf16 : DType::f32;
 };
 
-DType compute_type() {
-    return cpu_backend().has_bfloat16() ? DType::bf16 : DType::f32;
-}
-
 /// GFLOP/s of tokens x width times (4 width)^T, best of many.
-double peak(std::int64_t tokens, std::int64_t width) {
+double peak(std::int64_t tokens, std::int64_t width, DType compute) {
     Backend& backend = cpu_backend();
     const auto make = [&](std::int64_t rows) {
         Tensor ones = Tensor::empty({rows, width});
         backend.fill(ones, 1.0);
-        return backend.convert(ones, compute_type());
+        return backend.convert(ones, compute);
     };
     const Tensor a = make(tokens);
     const Tensor b = make(4 * width);
@@ -101,15 +98,15 @@ void measure(const Settings& settings) {
     const Block& block = graph.blocks().front();
     const Tensor ids =
         random_tokens({settings.batch, settings.length}, graph.parameter(graph.head()).shape[0]);
-    const double products = peak(ids.size(), graph.parameter(graph.head()).shape[1]);
-    fmt::print("{}; {} thread(s), {} sequences of {}; products {:.0f} GFLOP/s\n", cpu_backend().describe(),
-               settings.threads, settings.batch, settings.length, products);
+    const double products = peak(ids.size(), graph.parameter(graph.head()).shape[1], settings.compute);
+    fmt::print("{}; {} thread(s), {} sequences of {}; {} products {:.0f} GFLOP/s\n", cpu_backend().describe(),
+               settings.threads, settings.batch, settings.length, name_of(settings.compute), products);
     {
         CompressedModel compressed(model);
         compress(1, compressed);
-        const Executor executor(graph, cpu_backend(), compute_type());
+        const Executor executor(graph, cpu_backend(), settings.compute);
         Weights weights(graph);
-        bind_weights(weights, model, {0, block.nodes.end}, compute_type(), cpu_backend());
+        bind_weights(weights, model, {0, block.nodes.end}, settings.compute, cpu_backend());
         const Tensor inputs = executor.forward(graph.prologue(), weights, graph.input(), ids, block.input);
         const Tensor targets = executor.forward(block, weights, inputs);
         BlockLearningOptions options;
@@ -124,7 +121,7 @@ void measure(const Settings& settings) {
     DistillationOptions options;
     options.steps = std::max<std::int64_t>(settings.steps / 4, 5);
     options.batch = settings.batch;
-    Distiller learner(compressed, ids, options, compute_type(), cpu_backend());
+    Distiller learner(compressed, ids, options, settings.compute, cpu_backend());
     const Shape& head = graph.parameter(graph.head()).shape;
     const double blocks = graph.flops({0, graph.node_count()}, ids.shape());
     const double logits = 2.0 * static_cast<double>(ids.size() * head[0] * head[1]);
@@ -144,6 +141,9 @@ int main(int argc, char** argv) {
         ->check(CLI::Range(8, 10000))
         ->capture_default_str();
     app.add_option("--threads", settings.threads, "threads")->capture_default_str();
+    app.add_flag_callback(
+        "--float32", [&] { settings.compute = DType::f32; },
+        "products of float32 even where bfloat16 is faster");
     CLI11_PARSE(app, argc, argv);
     set_thread_count(settings.threads);
     measure(settings);

@@ -85,7 +85,8 @@ class BlockPass {
     void find_gradients(const Tensor& windows) {
         GradientNeeds needs{.fisher = codebook_init_->needs_fisher() || solver_->needs_fisher(),
                             .row_sets = 0};
-        if (const auto& weighting = run_.spec.compress.output_weighting) needs.row_sets = weighting->groups;
+        const std::optional<OutputWeightingOptions> weighting = run_.spec.compress.output_weighting;
+        if (weighting.has_value()) needs.row_sets = weighting->groups;
         if (!needs.any()) return;
         const Stages::Timer timer(run_.stages, "gradients");
         std::set<ParameterId> wanted;

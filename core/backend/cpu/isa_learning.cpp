@@ -178,9 +178,9 @@ void score_stretch(std::int64_t n, int codewords, int window, const float* table
     const AdamStep a = step.adam;
     const int reach = rule == ScoreRule::adjacent ? 1 : window - 1;
     const float gap = (table[codewords - 1] - table[0]) / static_cast<float>(codewords - 1);
-    float values[256];
+    float values[256] = {};
     for (int k = 0; k < codewords; ++k) values[k] = gap > 0 ? table[k] / gap : 0.0F;
-    float factors[256];
+    float factors[256] = {};
     for (std::int64_t i = 0; i < n; ++i) {
         const float g = gradient[i];
         const int begin = Scores::window_begin(codes[i], codewords, window);

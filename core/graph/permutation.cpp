@@ -13,7 +13,7 @@ namespace {
 /// Every axis of a graph under the rules of all its operators.
 class Tying {
   public:
-    Tying(const Graph& graph, const Shape& input) : graph_(graph), shapes_(graph.infer(input)) {
+    Tying(const Graph& graph, const Shape& input) : shapes_(graph.infer(input)) {
         for (const Parameter& parameter : graph.parameters()) {
             parameters_.emplace_back();
             for (const std::int64_t size : parameter.shape) parameters_.back().push_back(new_axis(size));
@@ -80,7 +80,6 @@ class Tying {
         return axis;
     }
 
-    const Graph& graph_;
     std::vector<Shape> shapes_;
     FeatureBlocks blocks_;
     std::vector<PermutationRule::Axis> values_;

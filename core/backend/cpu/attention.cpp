@@ -124,7 +124,8 @@ void backward(const AttentionShape& shape, const Tensor& q, const Tensor& k, con
                     T* p = probabilities + r * tile.keys;
                     T* s = slopes + r * tile.keys;
                     kernels.softmax_again(valid_keys(shape, tile, r), tile.keys, scale, sums[r], p, p);
-                    const T shift = kernels.dot(dim, output.data<T>() + at, gradient.data<T>() + at);
+                    const T shift =
+                        static_cast<T>(kernels.dot(dim, output.data<T>() + at, gradient.data<T>() + at));
                     kernels.softmax_backward(tile.keys, scale, shift, p, s, s);
                 }
                 const auto p = operand(probabilities, tile.rows, tile.keys, compute, rounded_p);

@@ -46,8 +46,7 @@ struct DenseKernels {
     /// scores_gradient = scale * probabilities * (probability_gradient - shift)
     void (*softmax_backward)(std::int64_t n, T scale, T shift, const T* probabilities,
                              const T* probability_gradient, T* scores_gradient);
-    /// Summed in T: for the short rows of attention heads.
-    T (*dot)(std::int64_t n, const T* a, const T* b);
+    double (*dot)(std::int64_t n, const T* a, const T* b);
 };
 
 /// Kernels that exist for float only.

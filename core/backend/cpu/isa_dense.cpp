@@ -10,19 +10,16 @@ void add_scaled(std::int64_t n, const T* x, T factor, T* y) {
 }
 
 template <class T>
-T dot(std::int64_t n, const T* a, const T* b) {
-    T total = 0;
+double dot(std::int64_t n, const T* a, const T* b) {
+    double total = 0;
 #pragma omp simd reduction(+ : total)
-    for (std::int64_t i = 0; i < n; ++i) total += a[i] * b[i];
+    for (std::int64_t i = 0; i < n; ++i) total += static_cast<double>(a[i]) * static_cast<double>(b[i]);
     return total;
 }
 
 template <class T>
 double sum_of_squares(std::int64_t n, const T* x) {
-    double total = 0;
-#pragma omp simd reduction(+ : total)
-    for (std::int64_t i = 0; i < n; ++i) total += static_cast<double>(x[i]) * static_cast<double>(x[i]);
-    return total;
+    return dot(n, x, x);
 }
 
 template <class T>

@@ -162,6 +162,8 @@ class Backend {
     /// y += factor * x
     virtual void add_scaled(Tensor& y, const Tensor& x, double factor) = 0;
     [[nodiscard]] virtual double sum_of_squares(const Tensor& x) = 0;
+    /// Sum over all elements of a b, in float64; chunks are added in a fixed order.
+    [[nodiscard]] virtual double dot(const Tensor& a, const Tensor& b) = 0;
     [[nodiscard]] virtual Tensor unary(Unary function, const Tensor& x) = 0;
     [[nodiscard]] virtual Tensor unary_backward(Unary function, const Tensor& x, const Tensor& gradient) = 0;
     [[nodiscard]] virtual Tensor binary(Binary function, const Tensor& a, const Tensor& b) = 0;

@@ -32,6 +32,11 @@ namespace jlcm {
     return static_cast<std::uint16_t>(result | (bits >> 16 & 0x8000U));
 }
 
+/// The binary16 value nearest to a float: what is left of it when it is stored.
+[[nodiscard]] inline float f16_rounded(float value) {
+    return float_from_f16(f16_from_float(value));
+}
+
 /// bfloat16 bits to float, exact.
 [[nodiscard]] inline float float_from_bf16(std::uint16_t bits) {
     return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);

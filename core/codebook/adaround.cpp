@@ -64,8 +64,7 @@ class Rounding {
             std::vector<float> values(static_cast<std::size_t>(matrix_.layout.codewords()));
             for (std::int64_t i = begin; i < end; ++i) {
                 const std::int64_t row = rows_[static_cast<std::size_t>(i)];
-                const std::int64_t model_row =
-                    matrix_.row_order.empty() ? row : matrix_.row_order[static_cast<std::size_t>(row)];
+                const std::int64_t model_row = matrix_.model_row(row);
                 for (std::int64_t j = 0; j < cols_; ++j) {
                     if (j % width == 0)
                         group_values(matrix_, row_groups[static_cast<std::size_t>(row)] * groups + j / width,
@@ -79,9 +78,7 @@ class Rounding {
                     gap_.data<float>()[at] = gap;
                     low_codes_[static_cast<std::size_t>(at)] =
                         static_cast<std::uint8_t>(above - 1 - values.begin());
-                    const float share = gap > 0 ? std::clamp((w - *(above - 1)) / gap, 0.01F, 0.99F) : 0.5F;
-                    const float s = (share + 0.1F) / 1.2F;  // h = 1.2 sigmoid(v) - 0.1
-                    v_.data<float>()[at] = std::log(s / (1 - s));
+                    v_.data<float>()[at] = rounding_variable(*(above - 1), gap, w);
                 }
             }
         });
@@ -157,14 +154,10 @@ class Rounding {
             const double done =
                 regularised ? static_cast<double>(step - warmup) / std::max(1, parameters_.steps - warmup)
                             : 0;
-            const RoundingStep rounding{
-                .slope = static_cast<float>(2 / scale),
-                .regulariser = regularised ? static_cast<float>(parameters_.regulariser) : 0.0F,
-                .beta = static_cast<int>(std::lround(
-                    parameters_.first_beta + done * (parameters_.last_beta - parameters_.first_beta))),
-                .rate = static_cast<float>(parameters_.rate),
-                .correction1 = static_cast<float>(1 / (1 - std::pow(0.9, step + 1))),
-                .correction2 = static_cast<float>(1 / (1 - std::pow(0.999, step + 1)))};
+            RoundingStep rounding =
+                rounding_step(step, parameters_.rate, parameters_.first_beta, parameters_.last_beta, done);
+            rounding.slope = static_cast<float>(2 / scale);
+            rounding.regulariser = regularised ? static_cast<float>(parameters_.regulariser) : 0.0F;
             parallel_for(v_.size(), element_grain, [&](std::int64_t begin, std::int64_t end) {
                 kernels_.round_step(end - begin, rounding, slopes.data<float>() + begin,
                                     gap_.data<float>() + begin, v_.data<float>() + begin,
@@ -186,32 +179,35 @@ class Rounding {
 
 }  // namespace
 
+float rounding_variable(float low, float gap, float weight) {
+    const float share = gap > 0 ? std::clamp((weight - low) / gap, 0.01F, 0.99F) : 0.5F;
+    const float s = (share + rounding_overhang) / rounding_stretch;
+    return std::log(s / (1 - s));
+}
+
+RoundingStep rounding_step(std::int64_t number, double rate, int first_beta, int last_beta, double done) {
+    const auto count = static_cast<double>(number + 1);
+    return {.beta = static_cast<int>(std::lround(first_beta + done * (last_beta - first_beta))),
+            .rate = static_cast<float>(rate),
+            .correction1 = static_cast<float>(1 / (1 - std::pow(0.9, count))),
+            .correction2 = static_cast<float>(1 / (1 - std::pow(0.999, count)))};
+}
+
 SolverLog solve_adaround(const LayerProblem& problem, CompressedMatrix& matrix,
                          const AdaRoundParameters& parameters) {
     const Layout& layout = matrix.layout;
-    problem.validate();
-    const auto sets = problem.row_sets();
-    require(sets.front().hessian.defined(), "{}: adaround needs the second moments of the layer's inputs",
-            problem.name);
-    require(problem.weights.rows() == layout.rows && problem.weights.cols() == layout.cols,
-            "{}: weights {} for a layout of {} x {}", problem.name, to_string(problem.weights.shape()),
-            layout.rows, layout.cols);
-    require(layout.dimension == 1 && layout.residual == 1 && matrix.outliers.empty(),
-            "{}: adaround solves scalar codewords in one stage, without outliers", problem.name);
-    matrix.validate(problem.name);
+    begin_solving("adaround", problem, matrix,
+                  layout.dimension == 1 && layout.residual == 1 && matrix.outliers.empty(),
+                  "scalar codewords in one stage, without outliers");
     require_positive_scales(problem.name, matrix);
-    matrix.round_to_storage(problem.name);
     SolverLog log;
     log.objective = {0.0, 0.0};
-    for (const RowSet& set : sets) {
-        if (set.begin == set.end) continue;
-        const DampedMoments moments = damp(set.hessian, problem.samples, parameters.damping, log.notes);
-        std::vector<std::int64_t> rows;
-        for (std::int64_t row = 0; row < layout.rows; ++row) {
-            const std::int64_t model_row =
-                matrix.row_order.empty() ? row : matrix.row_order[static_cast<std::size_t>(row)];
-            if (model_row >= set.begin && model_row < set.end) rows.push_back(row);
-        }
+    const auto sets = problem.row_sets();
+    const auto rows_of_sets = stored_rows(sets, matrix);
+    for (std::size_t set = 0; set < sets.size(); ++set) {
+        const auto& rows = rows_of_sets[set];
+        if (rows.empty()) continue;
+        const DampedMoments moments = damp(sets[set].hessian, problem.samples, parameters.damping, log.notes);
         for (std::size_t first = 0; first < rows.size(); first += chunk_rows) {
             const auto from = rows.begin() + static_cast<std::ptrdiff_t>(first);
             const auto to = rows.begin() + static_cast<std::ptrdiff_t>(

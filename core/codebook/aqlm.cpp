@@ -18,10 +18,6 @@ namespace {
 
 constexpr std::int64_t row_grain = 4;
 
-float stored(float value) {
-    return float_from_f16(f16_from_float(value));
-}
-
 class Aqlm {
   public:
     Aqlm(const LayerProblem& problem, CompressedMatrix& matrix, const AqlmParameters& parameters)
@@ -33,21 +29,18 @@ class Aqlm {
           stages_(matrix.layout.residual),
           k_(matrix.layout.codewords()),
           row_groups_(matrix.layout.row_group_of_rows()) {
-        for (const RowSet& set : problem.row_sets()) {
+        const auto sets = problem.row_sets();
+        for (const RowSet& set : sets)
             moments_.push_back(damp(set.hessian, problem.samples, parameters.damping, log_.notes));
-            set_ends_.push_back(set.end);
-        }
+        const auto rows_of_sets = stored_rows(sets, matrix);
+        set_of_row_.resize(static_cast<std::size_t>(rows_));
+        for (std::size_t set = 0; set < sets.size(); ++set)
+            for (const std::int64_t row : rows_of_sets[set]) set_of_row_[static_cast<std::size_t>(row)] = set;
         padded_ = moments_.front().cols;
         const Tensor weights = to_stored_order(problem.weights, matrix.row_order);
         target_ = Tensor::zeros({rows_, padded_});
-        for (std::int64_t row = 0; row < rows_; ++row) {
+        for (std::int64_t row = 0; row < rows_; ++row)
             std::copy_n(weights.data<float>() + row * cols_, cols_, target_.data<float>() + row * padded_);
-            const std::int64_t model_row =
-                matrix.row_order.empty() ? row : matrix.row_order[static_cast<std::size_t>(row)];
-            std::size_t set = 0;
-            while (model_row >= set_ends_[set]) ++set;
-            set_of_row_.push_back(set);
-        }
     }
 
     SolverLog run() {
@@ -113,22 +106,17 @@ class Aqlm {
         return result;
     }
 
-    [[nodiscard]] static double dot(const Tensor& a, const Tensor& b) {
-        const auto& kernels = dense_kernels<float>();
-        return parallel_sum(a.size(), 1 << 14, [&](std::int64_t begin, std::int64_t end) {
-            return kernels.dot(end - begin, a.data<float>() + begin, b.data<float>() + begin);
-        });
+    [[nodiscard]] double objective(const Tensor& errors) const {
+        return cpu_backend().dot(errors, times_hessian(errors));
     }
-
-    [[nodiscard]] double objective(const Tensor& errors) const { return dot(errors, times_hessian(errors)); }
 
     /// One pass of coordinate descent over all codes.
     void search_codes() {
         // lengths[set][stage][p][k] = c_k^T H_pp c_k
         std::vector<Tensor> lengths;
-        std::vector<Tensor> columns;
+        std::vector<std::vector<float>> columns;
         for (int stage = 0; stage < stages_; ++stage) {
-            columns.push_back(transposed(stage));
+            columns.push_back(codebook_columns(matrix_.codebooks.data<float>() + stage * k_ * d_, k_, d_));
             for (const auto& moments : moments_) lengths.push_back(quadratic_lengths(stage, moments.matrix));
         }
         Tensor gradient = times_hessian(errors());
@@ -142,7 +130,7 @@ class Aqlm {
     }
 
     void search_row(std::int64_t row, float s, float* gradient, const std::vector<Tensor>& lengths,
-                    const std::vector<Tensor>& columns) {
+                    const std::vector<std::vector<float>>& columns) {
         const auto& kernels = solver_kernels();
         const auto& dense = dense_kernels<float>();
         const float* h = hessian(row).data<float>();
@@ -163,7 +151,7 @@ class Aqlm {
                 }
                 const Tensor& length = lengths[static_cast<std::size_t>(stage) * moments_.size() + set];
                 const std::int32_t best =
-                    kernels.best_codeword(k_, d_, columns[static_cast<std::size_t>(stage)].data<float>(),
+                    kernels.best_codeword(k_, d_, columns[static_cast<std::size_t>(stage)].data(),
                                           slope.data(), length.data<float>() + p * k_);
                 if (best == code) continue;
                 for (std::int64_t e = 0; e < d_; ++e)
@@ -172,14 +160,6 @@ class Aqlm {
                 code = static_cast<std::uint8_t>(best);
             }
         }
-    }
-
-    [[nodiscard]] Tensor transposed(int stage) const {
-        Tensor result = Tensor::empty({d_, k_});
-        const float* book = matrix_.codebooks.data<float>() + stage * k_ * d_;
-        for (std::int64_t k = 0; k < k_; ++k)
-            for (std::int64_t e = 0; e < d_; ++e) result.data<float>()[e * k_ + k] = book[k * d_ + e];
-        return result;
     }
 
     [[nodiscard]] Tensor quadratic_lengths(int stage, const Tensor& h) const {
@@ -241,7 +221,7 @@ class Aqlm {
         Tensor books = matrix_.codebooks.reshape(shape).clone();
         const Tensor present = errors();
         const Tensor present_slopes = times_hessian(present);
-        const double before = dot(present, present_slopes);
+        const double before = cpu_backend().dot(present, present_slopes);
         const Tensor diagonal = normal_diagonal();
         const auto preconditioned = [&](const Tensor& x) {
             Tensor y = x.clone();
@@ -253,22 +233,22 @@ class Aqlm {
         for (float& v : rest.values<float>()) v = -v;
         Tensor step = preconditioned(rest);
         Tensor direction = step.clone();
-        double product = dot(rest, step);
+        double product = cpu_backend().dot(rest, step);
         for (int i = 0; i < parameters_.codebook_steps && product > 0; ++i) {
             const Tensor moved = reconstruct(direction);
             const Tensor slopes = times_hessian(moved);
-            const double curvature = dot(moved, slopes);
+            const double curvature = cpu_backend().dot(moved, slopes);
             if (!(curvature > 0)) break;
             backend.add_scaled(books, direction, product / curvature);
             backend.add_scaled(rest, gather(slopes), -product / curvature);
             step = preconditioned(rest);
-            const double next = dot(rest, step);
+            const double next = cpu_backend().dot(rest, step);
             Tensor turned = step.clone();
             backend.add_scaled(turned, direction, next / product);
             direction = turned;
             product = next;
         }
-        for (float& v : books.values<float>()) v = stored(v);
+        for (float& v : books.values<float>()) v = f16_rounded(v);
         Tensor former = std::exchange(matrix_.codebooks, books.reshape(matrix_.codebooks.shape()));
         if (!(objective(errors()) <= before)) matrix_.codebooks = former;
     }
@@ -291,7 +271,7 @@ class Aqlm {
         for (std::size_t g = 0; g < curvature.size(); ++g) {
             float& scale = matrix_.scales.values<float>()[g];
             const auto factor = static_cast<float>(curvature[g] > 0 ? overlap[g] / curvature[g] : 1.0);
-            const float fitted = stored(scale * factor);
+            const float fitted = f16_rounded(scale * factor);
             // e^2 as a function of the factor is a parabola; rounding may leave it on the wrong side.
             const double from = 1.0 - static_cast<double>(factor);
             const double to = scale > 0 ? static_cast<double>(fitted / scale - factor) : 0.0;
@@ -309,7 +289,6 @@ class Aqlm {
     int k_;
     std::vector<std::int32_t> row_groups_;
     std::vector<DampedMoments> moments_;
-    std::vector<std::int64_t> set_ends_;
     std::vector<std::size_t> set_of_row_;  ///< of stored rows
     Tensor target_;                        ///< stored order, padded
     SolverLog log_;
@@ -320,17 +299,9 @@ class Aqlm {
 SolverLog solve_aqlm(const LayerProblem& problem, CompressedMatrix& matrix,
                      const AqlmParameters& parameters) {
     const Layout& layout = matrix.layout;
-    problem.validate();
-    require(problem.row_sets().front().hessian.defined(),
-            "{}: aqlm needs the second moments of the layer's inputs", problem.name);
-    require(problem.weights.rows() == layout.rows && problem.weights.cols() == layout.cols,
-            "{}: weights {} for a layout of {} x {}", problem.name, to_string(problem.weights.shape()),
-            layout.rows, layout.cols);
-    require(has_one_vector_codebook(layout) && !matrix.offsets.defined() && matrix.outliers.empty(),
-            "{}: aqlm solves one codebook for the matrix (grouping: vectors), without outliers",
-            problem.name);
-    matrix.validate(problem.name);
-    matrix.round_to_storage(problem.name);
+    begin_solving("aqlm", problem, matrix,
+                  has_one_vector_codebook(layout) && !matrix.offsets.defined() && matrix.outliers.empty(),
+                  "one codebook for the matrix (grouping: vectors), without outliers");
     SolverLog log = Aqlm(problem, matrix, parameters).run();
     if (layout.dimension == 1) (void)sort_codewords(matrix);
     return log;

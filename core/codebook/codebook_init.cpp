@@ -58,8 +58,7 @@ ScaleFinder standard_scale(bool with_offset) {
         const auto n = static_cast<double>(std::max<std::size_t>(1, values.size()));
         const double offset = with_offset ? sum / n : 0.0;
         const double scale = std::sqrt(std::max(0.0, squares / n - offset * offset));
-        return Affine{float_from_f16(f16_from_float(static_cast<float>(scale))),
-                      float_from_f16(f16_from_float(static_cast<float>(offset)))};
+        return Affine{f16_rounded(static_cast<float>(scale)), f16_rounded(static_cast<float>(offset))};
     };
 }
 
@@ -83,8 +82,7 @@ CompressedMatrix fill_codebooks(const LayerProblem& problem, const GroupedRows& 
             const auto row =
                 stored.values<float>().subspan(static_cast<std::size_t>(s.row * layout.cols) + begin, size);
             values.insert(values.end(), row.begin(), row.end());
-            const auto known = importance(
-                matrix.row_order.empty() ? s.row : matrix.row_order[static_cast<std::size_t>(s.row)]);
+            const auto known = importance(matrix.model_row(s.row));
             if (known.empty()) continue;
             const auto part = known.subspan(begin, size);
             weights.insert(weights.end(), part.begin(), part.end());

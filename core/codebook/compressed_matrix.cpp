@@ -3,6 +3,7 @@
 #include "core/base/half.hpp"
 #include "core/base/parallel.hpp"
 #include "core/codebook/kmeans.hpp"
+#include "core/tensor/reorder.hpp"
 
 #include <algorithm>
 #include <array>
@@ -69,7 +70,7 @@ void check_outliers(const std::string& name, const Outliers& outliers, const Lay
 
 void round_to_f16(const std::string& name, const char* what, std::span<float> values) {
     for (float& value : values) {
-        const float rounded = float_from_f16(f16_from_float(value));
+        const float rounded = f16_rounded(value);
         require(std::isfinite(rounded), "{}: {} hold {}, which is beyond float16 (65504)", name, what, value);
         value = rounded;
     }
@@ -258,8 +259,7 @@ Tensor decode(const CompressedMatrix& matrix) {
     float* out = result.data<float>();
     parallel_for(layout.rows, row_grain(layout.cols), [&](std::int64_t begin, std::int64_t end) {
         for (std::int64_t row = begin; row < end; ++row) {
-            const std::int64_t to =
-                matrix.row_order.empty() ? row : matrix.row_order[static_cast<std::size_t>(row)];
+            const std::int64_t to = matrix.model_row(row);
             float* w = out + to * layout.cols;
             for (std::int64_t g = 0; g < index.column_groups; ++g) {
                 const std::int64_t first = g * index.group_codes;
@@ -291,31 +291,15 @@ Tensor decode(const CompressedMatrix& matrix) {
     return result;
 }
 
-namespace {
-
-/// Copies row order[i] to row i, or row i to row order[i].
-Tensor permute_rows(const Tensor& matrix, const std::vector<std::int32_t>& order, bool gather) {
-    if (order.empty()) return matrix;
-    ensure(static_cast<std::int64_t>(order.size()) == matrix.rows(), "a row order of {} for {} rows",
-           order.size(), matrix.rows());
-    Tensor result = Tensor::empty(matrix.shape(), matrix.dtype());
-    const std::size_t row_bytes = matrix.byte_count() / order.size();
-    for (std::size_t i = 0; i < order.size(); ++i) {
-        const auto other = static_cast<std::size_t>(order[i]);
-        std::memcpy(result.bytes().data() + (gather ? i : other) * row_bytes,
-                    matrix.bytes().data() + (gather ? other : i) * row_bytes, row_bytes);
-    }
-    return result;
-}
-
-}  // namespace
-
 Tensor to_stored_order(const Tensor& matrix, const std::vector<std::int32_t>& row_order) {
-    return permute_rows(matrix, row_order, true);
+    return reorder(matrix, row_order, {});
 }
 
 Tensor to_model_order(const Tensor& matrix, const std::vector<std::int32_t>& row_order) {
-    return permute_rows(matrix, row_order, false);
+    std::vector<std::int32_t> place(row_order.size());
+    for (std::size_t i = 0; i < place.size(); ++i)
+        place[static_cast<std::size_t>(row_order[i])] = static_cast<std::int32_t>(i);
+    return reorder(matrix, place, {});
 }
 
 Tensor sort_codewords(CompressedMatrix& matrix) {

@@ -79,6 +79,11 @@ struct CompressedMatrix {
         row_order;  ///< stored row i is the model's row row_order[i]; empty: rows in place
     Outliers outliers;
 
+    /// The model's row that a stored row is.
+    [[nodiscard]] std::int64_t model_row(std::int64_t stored) const {
+        return row_order.empty() ? stored : row_order[static_cast<std::size_t>(stored)];
+    }
+
     /// Codebooks of zeros and a mapping to codeword 0, in the layout's shapes; no scales, offsets or
     /// outliers.
     [[nodiscard]] static CompressedMatrix zeros(Layout layout);

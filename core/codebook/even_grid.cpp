@@ -15,8 +15,7 @@ constexpr int regressions = 8;  // mapping and regression in turn; groups settle
 constexpr std::array<float, 4> shrinks{1.0F, 0.8F, 0.65F, 0.5F};
 
 Affine stored(double scale, double offset) {
-    return {float_from_f16(f16_from_float(static_cast<float>(scale))),
-            float_from_f16(f16_from_float(static_cast<float>(offset)))};
+    return {f16_rounded(static_cast<float>(scale)), f16_rounded(static_cast<float>(offset))};
 }
 
 Affine over_range(std::span<const float> values, std::span<const float> codewords, float shrink,

@@ -19,23 +19,20 @@ constexpr std::int64_t block_columns = 128;
 /// The rows of one set of second moments, column by column in their order.
 class Feedback {
   public:
-    Feedback(const LayerProblem& problem, const RowSet& set, CompressedMatrix& matrix,
-             const GptqParameters& parameters, std::vector<std::string>& notes)
+    /// `rows`: the stored rows whose second moments are `hessian`.
+    Feedback(const LayerProblem& problem, const Tensor& hessian, std::vector<std::int64_t> rows,
+             CompressedMatrix& matrix, const GptqParameters& parameters, std::vector<std::string>& notes)
         : matrix_(matrix),
           parameters_(parameters),
           kernels_(solver_kernels()),
           cols_(matrix.layout.cols),
           width_(matrix.layout.column_group == 0 ? matrix.layout.cols : matrix.layout.column_group),
           k_(matrix.layout.codewords()),
-          row_groups_(matrix.layout.row_group_of_rows()) {
-        for (std::int64_t row = 0; row < matrix.layout.rows; ++row) {
-            const std::int64_t model_row =
-                matrix.row_order.empty() ? row : matrix.row_order[static_cast<std::size_t>(row)];
-            if (model_row >= set.begin && model_row < set.end) rows_.push_back(row);
-        }
-        const DampedMoments moments = damp(set.hessian, problem.samples, parameters.damping, notes);
+          row_groups_(matrix.layout.row_group_of_rows()),
+          rows_(std::move(rows)) {
+        const DampedMoments moments = damp(hessian, problem.samples, parameters.damping, notes);
         order_columns(moments);
-        importance_ = diagonal_of(set.hessian);
+        importance_ = diagonal_of(hessian);
         load(problem);
         factor_ = factor_feedback(problem.name, in_order(moments));
     }
@@ -101,10 +98,7 @@ class Feedback {
         parallel_for(count, 16, [&](std::int64_t begin, std::int64_t end) {
             for (std::int64_t i = begin; i < end; ++i) {
                 const std::int64_t row = rows_[static_cast<std::size_t>(i)];
-                const float* from =
-                    problem.weights.data<float>() +
-                    (matrix_.row_order.empty() ? row : matrix_.row_order[static_cast<std::size_t>(row)]) *
-                        cols_;
+                const float* from = problem.weights.data<float>() + matrix_.model_row(row) * cols_;
                 float* to = targets_.data<float>() + i * cols_;
                 for (std::int64_t j = 0; j < cols_; ++j) to[j] = from[order_[static_cast<std::size_t>(j)]];
             }
@@ -234,15 +228,9 @@ class Feedback {
 SolverLog solve_gptq(const LayerProblem& problem, CompressedMatrix& matrix,
                      const GptqParameters& parameters) {
     const Layout& layout = matrix.layout;
-    problem.validate();
-    const auto sets = problem.row_sets();
-    require(sets.front().hessian.defined(), "{}: gptq needs the second moments of the layer's inputs",
-            problem.name);
-    require(problem.weights.rows() == layout.rows && problem.weights.cols() == layout.cols,
-            "{}: weights {} for a layout of {} x {}", problem.name, to_string(problem.weights.shape()),
-            layout.rows, layout.cols);
-    require(layout.dimension == 1 && layout.residual == 1 && matrix.outliers.empty(),
-            "{}: gptq solves scalar codewords in one stage, without outliers", problem.name);
+    begin_solving("gptq", problem, matrix,
+                  layout.dimension == 1 && layout.residual == 1 && matrix.outliers.empty(),
+                  "scalar codewords in one stage, without outliers");
     require(!parameters.refit || (layout.shared_codebook && layout.column_group > 0 &&
                                   layout.row_groups == layout.rows && layout.runs.empty()),
             "{}: gptq finds scales anew for groups of columns of single rows over a shared codebook "
@@ -252,14 +240,15 @@ SolverLog solve_gptq(const LayerProblem& problem, CompressedMatrix& matrix,
             "{}: gptq finds scales anew in natural order only: by activation, a group's columns do not come "
             "together",
             problem.name);
-    matrix.validate(problem.name);
     require_positive_scales(problem.name, matrix);
-    matrix.round_to_storage(problem.name);
     SolverLog log;
     double objective = 0;
-    for (const RowSet& set : sets) {
-        if (set.begin == set.end) continue;
-        objective += Feedback(problem, set, matrix, parameters, log.notes).run();
+    const auto sets = problem.row_sets();
+    auto rows = stored_rows(sets, matrix);
+    for (std::size_t set = 0; set < sets.size(); ++set) {
+        if (rows[set].empty()) continue;
+        objective +=
+            Feedback(problem, sets[set].hessian, std::move(rows[set]), matrix, parameters, log.notes).run();
     }
     log.objective.push_back(objective);
     return log;

@@ -34,6 +34,19 @@ std::vector<std::int32_t> consecutive_groups(std::int64_t rows, std::int64_t gro
     return result;
 }
 
+Layout row_group_layout(const LayerProblem& problem, int bits, GroupParts parts) {
+    Layout layout = Layout::per_tensor(problem.weights.rows(), problem.weights.cols(), bits);
+    layout.shared_codebook = parts == GroupParts::scales;
+    return layout;
+}
+
+GroupedRows consecutive_rows(const LayerProblem& problem, int bits, GroupParts parts, std::int64_t groups) {
+    const std::int64_t rows = problem.weights.rows();
+    const std::int64_t count = std::min(groups, rows);
+    return {groups_in_place(row_group_layout(problem, bits, parts), consecutive_groups(rows, count), count),
+            {}};
+}
+
 GroupedRows contiguous_groups(Layout layout, const std::vector<std::int32_t>& cluster_of_row,
                               std::int64_t clusters) {
     ensure(static_cast<std::int64_t>(cluster_of_row.size()) == layout.rows, "{} clusters of {} rows",

@@ -65,6 +65,13 @@ struct KindOf<Grouping> {
 [[nodiscard]] Layout groups_in_place(Layout layout, const std::vector<std::int32_t>& group_of_row,
                                      std::int64_t groups);
 
+/// Groups for codes of `bits` bits over whole rows that hold `parts`; one group for all rows, to be cut.
+[[nodiscard]] Layout row_group_layout(const LayerProblem& problem, int bits, GroupParts parts);
+
+/// The same, cut into `groups` (at most the rows) equal runs of consecutive rows.
+[[nodiscard]] GroupedRows consecutive_rows(const LayerProblem& problem, int bits, GroupParts parts,
+                                           std::int64_t groups);
+
 /// The group of every row where `groups` (at most `rows`) equal runs of consecutive rows are cut.
 [[nodiscard]] std::vector<std::int32_t> consecutive_groups(std::int64_t rows, std::int64_t groups);
 

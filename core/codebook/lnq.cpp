@@ -16,7 +16,7 @@ constexpr std::int64_t lanes = solver_lanes;
 constexpr std::int64_t tiles_a_task = 2;  // rows that share a packed block of H in the codebook step
 
 float stored(double value) {
-    return float_from_f16(f16_from_float(static_cast<float>(value)));
+    return f16_rounded(static_cast<float>(value));
 }
 
 /// Sums over the rows of a group: what its codebook and scale are solved from.
@@ -203,7 +203,7 @@ class Lnq {
         return codes_.data<std::uint8_t>() + t * padded_ * lanes;
     }
     /// The stored rows of a tile.
-    [[nodiscard]] std::span<const std::int32_t> tile_rows(std::int64_t t) const {
+    [[nodiscard]] std::span<const std::int64_t> tile_rows(std::int64_t t) const {
         const Tile& tile = tile_list_[static_cast<std::size_t>(t)];
         return std::span(rows_of_tiles_).subspan(tile.first_row, tile.rows);
     }
@@ -228,14 +228,7 @@ class Lnq {
     /// Tiles hold rows that share second moments, in stored order.
     void cut_into_tiles(const LayerProblem& problem) {
         const auto sets = problem.row_sets();
-        std::vector<std::vector<std::int32_t>> rows_of_sets(sets.size());
-        for (std::int64_t row = 0; row < rows_; ++row) {
-            const std::int64_t model_row =
-                matrix_.row_order.empty() ? row : matrix_.row_order[static_cast<std::size_t>(row)];
-            std::size_t set = 0;
-            while (model_row >= sets[set].end) ++set;
-            rows_of_sets[set].push_back(static_cast<std::int32_t>(row));
-        }
+        const auto rows_of_sets = stored_rows(sets, matrix_);
         for (std::size_t set = 0; set < sets.size(); ++set) {
             moments_.push_back(damp(sets[set].hessian, problem.samples, parameters_.damping, log_.notes));
             const auto& rows = rows_of_sets[set];
@@ -512,7 +505,7 @@ class Lnq {
     std::vector<std::int64_t> group_rows_;
     std::vector<DampedMoments> moments_;  ///< one, or one for each set of rows
     std::vector<Tile> tile_list_;
-    std::vector<std::int32_t> rows_of_tiles_;
+    std::vector<std::int64_t> rows_of_tiles_;
     std::vector<std::pair<std::int64_t, std::int64_t>>
         tasks_;                              ///< of the codebook step: tiles [first, end) of one set
     Tensor weights_;                         ///< stored order; only while tiles are made
@@ -528,18 +521,11 @@ class Lnq {
 
 SolverLog solve_lnq(const LayerProblem& problem, CompressedMatrix& matrix, const LnqParameters& parameters) {
     const Layout& layout = matrix.layout;
-    problem.validate();
-    require(problem.row_sets().front().hessian.defined(),
-            "{}: lnq needs the second moments of the layer's inputs", problem.name);
-    require(problem.weights.rows() == layout.rows && problem.weights.cols() == layout.cols,
-            "{}: weights {} for a layout of {} x {}", problem.name, to_string(problem.weights.shape()),
-            layout.rows, layout.cols);
-    require(
+    begin_solving(
+        "lnq", problem, matrix,
         layout.dimension == 1 && layout.residual == 1 && layout.column_group == 0 && matrix.outliers.empty(),
-        "{}: lnq solves scalar codewords in one stage over whole rows, without outliers", problem.name);
-    matrix.validate(problem.name);
+        "scalar codewords in one stage over whole rows, without outliers");
     require_positive_scales(problem.name, matrix);
-    matrix.round_to_storage(problem.name);
     return Lnq(problem, matrix, parameters).run();
 }
 

@@ -60,7 +60,7 @@ std::vector<RowSet> LayerProblem::row_sets() const {
     const auto count = static_cast<std::int64_t>(weighted_hessians.size());
     std::vector<RowSet> sets;
     for (std::int64_t q = 0; q < count; ++q)
-        sets.push_back({(q * rows + count - 1) / count, ((q + 1) * rows + count - 1) / count,
+        sets.push_back({row_set_begin(rows, count, q), row_set_begin(rows, count, q + 1),
                         weighted_hessians[static_cast<std::size_t>(q)]});
     return sets;
 }
@@ -90,6 +90,31 @@ ImportanceOfRow LayerProblem::fisher_importance() const {
 
 ImportanceOfRow equal_importance() {
     return [](std::int64_t) { return std::span<const float>(); };
+}
+
+void begin_solving(std::string_view solver, const LayerProblem& problem, CompressedMatrix& matrix,
+                   bool handled, std::string_view handles) {
+    const Layout& layout = matrix.layout;
+    problem.validate();
+    require(problem.row_sets().front().hessian.defined(),
+            "{}: {} needs the second moments of the layer's inputs", problem.name, solver);
+    require(problem.weights.rows() == layout.rows && problem.weights.cols() == layout.cols,
+            "{}: weights {} for a layout of {} x {}", problem.name, to_string(problem.weights.shape()),
+            layout.rows, layout.cols);
+    require(handled, "{}: {} solves {}", problem.name, solver, handles);
+    matrix.validate(problem.name);
+    matrix.round_to_storage(problem.name);
+}
+
+std::vector<std::vector<std::int64_t>> stored_rows(const std::vector<RowSet>& sets,
+                                                   const CompressedMatrix& matrix) {
+    std::vector<std::vector<std::int64_t>> rows(sets.size());
+    for (std::int64_t row = 0; row < matrix.layout.rows; ++row) {
+        std::size_t set = 0;
+        while (matrix.model_row(row) >= sets[set].end) ++set;
+        rows[set].push_back(row);
+    }
+    return rows;
 }
 
 std::vector<float> diagonal_of(const Tensor& matrix) {

@@ -9,6 +9,7 @@
 #include <functional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace jlcm {
@@ -27,6 +28,11 @@ struct RowSet {
     Tensor hessian;  ///< as LayerProblem::hessian
 };
 
+/// Where set number `set` of `count` begins among `rows` rows: row r is in set floor(r count / rows).
+[[nodiscard]] inline std::int64_t row_set_begin(std::int64_t rows, std::int64_t count, std::int64_t set) {
+    return (set * rows + count - 1) / count;
+}
+
 /// What is known of a layer when its weights are compressed.
 struct LayerProblem {
     std::string name;  ///< for messages
@@ -34,8 +40,7 @@ struct LayerProblem {
     Tensor hessian;  ///< float32 or float64 [cols, cols]: sum of x x^T over calibration inputs; or undefined
     std::int64_t samples = 0;  ///< inputs in the sum; 0: not known
     /// Second moments weighted by output gradients (GuidedQuant, arXiv 2505.07004, section 3): float32 or
-    /// float64 [cols, cols] for each of Q sets of rows, row r being in set floor(r Q / rows); empty:
-    /// `hessian` is for all rows.
+    /// float64 [cols, cols] for each of Q sets of rows (row_set_begin); empty: `hessian` is for all rows.
     std::vector<Tensor> weighted_hessians{};
     /// Diagonal Fisher information: float32 [rows, cols], mean over sequences of the squared gradient of the
     /// language-model loss with respect to each weight; or undefined.
@@ -51,6 +56,16 @@ struct LayerProblem {
     /// The Fisher information of each weight; requires `fisher`.
     [[nodiscard]] ImportanceOfRow fisher_importance() const;
 };
+
+/// What every solver on second moments begins with: an input error that names the layer unless the problem is
+/// valid, has second moments and fits `matrix`, and `handled` holds (`handles` says what the solver solves).
+/// Then rounds `matrix` to what is stored.
+void begin_solving(std::string_view solver, const LayerProblem& problem, CompressedMatrix& matrix,
+                   bool handled, std::string_view handles);
+
+/// The stored rows of each set, in order.
+[[nodiscard]] std::vector<std::vector<std::int64_t>> stored_rows(const std::vector<RowSet>& sets,
+                                                                 const CompressedMatrix& matrix);
 
 /// The diagonal of float32 or float64 [n, n] as float32.
 [[nodiscard]] std::vector<float> diagonal_of(const Tensor& matrix);

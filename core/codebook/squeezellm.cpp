@@ -29,8 +29,7 @@ Outliers corrections(const CompressedMatrix& matrix, const Tensor& weights, cons
     Outliers result;
     result.row_start.push_back(0);
     for (std::int64_t stored = 0; stored < matrix.layout.rows; ++stored) {
-        const std::int64_t row =
-            matrix.row_order.empty() ? stored : matrix.row_order[static_cast<std::size_t>(stored)];
+        const std::int64_t row = matrix.model_row(stored);
         for (std::int64_t j = 0; j < cols; ++j) {
             const std::int64_t i = row * cols + j;
             if (!marked[static_cast<std::size_t>(i)]) continue;

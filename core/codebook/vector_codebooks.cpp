@@ -35,7 +35,7 @@ class Stage {
                         codebook.data<float>() + k * d_);
         std::vector<std::int32_t> codes(count);
         for (int i = 0; i < iterations; ++i) {
-            const std::vector<float> columns = transposed(codebook);
+            const std::vector<float> columns = codebook_columns(codebook.data<float>(), k_, d_);
             parallel_for(static_cast<std::int64_t>(count), 512, [&](std::int64_t begin, std::int64_t end) {
                 for (std::int64_t s = begin; s < end; ++s)
                     codes[static_cast<std::size_t>(s)] = nearest(order[static_cast<std::size_t>(s)], columns);
@@ -54,13 +54,13 @@ class Stage {
             for (std::size_t at = 0; at < sum.size(); ++at)
                 if (weight[at] > 0) codebook.data<float>()[at] = static_cast<float>(sum[at] / weight[at]);
         }
-        for (float& c : codebook.values<float>()) c = float_from_f16(f16_from_float(c));
+        for (float& c : codebook.values<float>()) c = f16_rounded(c);
         return codebook;
     }
 
     /// The nearest codeword of every vector into `codes`, taken from the residual.
     void assign(const Tensor& codebook, std::uint8_t* codes, Tensor& residual) const {
-        const std::vector<float> columns = transposed(codebook);
+        const std::vector<float> columns = codebook_columns(codebook.data<float>(), k_, d_);
         parallel_for(vectors_, 512, [&](std::int64_t begin, std::int64_t end) {
             for (std::int64_t v = begin; v < end; ++v) {
                 const std::int32_t code = nearest(v, columns);
@@ -72,14 +72,6 @@ class Stage {
     }
 
   private:
-    [[nodiscard]] std::vector<float> transposed(const Tensor& codebook) const {
-        std::vector<float> columns(static_cast<std::size_t>(k_ * d_));
-        for (std::int64_t k = 0; k < k_; ++k)
-            for (std::int64_t e = 0; e < d_; ++e)
-                columns[static_cast<std::size_t>(e * k_ + k)] = codebook.data<float>()[k * d_ + e];
-        return columns;
-    }
-
     [[nodiscard]] std::int32_t nearest(std::int64_t vector, const std::vector<float>& columns) const {
         std::array<float, 256> lengths{};  // sum_e h_e c_ke^2
         std::array<float, 64> slope{};
@@ -101,6 +93,14 @@ class Stage {
 };
 
 }  // namespace
+
+std::vector<float> codebook_columns(const float* codebook, std::int64_t words, std::int64_t dimension) {
+    std::vector<float> columns(static_cast<std::size_t>(words * dimension));
+    for (std::int64_t k = 0; k < words; ++k)
+        for (std::int64_t e = 0; e < dimension; ++e)
+            columns[static_cast<std::size_t>(e * words + k)] = codebook[k * dimension + e];
+    return columns;
+}
 
 bool has_one_vector_codebook(const Layout& layout) {
     return layout.column_group == 0 && (layout.shared_codebook || layout.row_groups == 1) &&
@@ -134,15 +134,14 @@ CompressedMatrix fill_vector_codebooks(const LayerProblem& problem, const Groupe
         matrix.scales = Tensor::empty({layout.row_groups});
         for (std::size_t g = 0; g < squares.size(); ++g)
             matrix.scales.values<float>()[g] =
-                float_from_f16(f16_from_float(static_cast<float>(std::sqrt(squares[g] / weights[g]))));
+                f16_rounded(static_cast<float>(std::sqrt(squares[g] / weights[g])));
     }
     parallel_for(layout.rows, row_grain, [&](std::int64_t begin, std::int64_t end) {
         for (std::int64_t row = begin; row < end; ++row) {
             const float scale = matrix.scales.defined()
                                     ? matrix.scales.data<float>()[row_groups[static_cast<std::size_t>(row)]]
                                     : 1.0F;
-            const auto known =
-                importance(matrix.row_order.empty() ? row : matrix.row_order[static_cast<std::size_t>(row)]);
+            const auto known = importance(matrix.model_row(row));
             for (std::int64_t j = 0; j < layout.cols; ++j) {
                 const std::int64_t i = row * layout.cols + j;
                 residual.data<float>()[i] = scale > 0 ? residual.data<float>()[i] / scale : 0.0F;

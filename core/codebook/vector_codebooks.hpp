@@ -9,6 +9,10 @@ namespace jlcm {
 /// column groups; a scale for every row group where the codebook is shared.
 [[nodiscard]] bool has_one_vector_codebook(const Layout& layout);
 
+/// A codebook [words, dimension] as its columns [dimension, words], which kernels run along.
+[[nodiscard]] std::vector<float> codebook_columns(const float* codebook, std::int64_t words,
+                                                  std::int64_t dimension);
+
 /// Fills the codebooks of such a layout stage by stage by k-means of what the stages before leave (Lloyd's
 /// algorithm from random vectors, on a sample of them; weights count by `importance`), and maps every vector
 /// to its nearest codeword. Scales are the root mean squares of their rows' weights. Draws by the problem's

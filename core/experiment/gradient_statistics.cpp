@@ -3,6 +3,7 @@
 #include "core/base/interrupt.hpp"
 #include "core/base/log.hpp"
 #include "core/base/parallel.hpp"
+#include "core/codebook/solver.hpp"
 
 #include <algorithm>
 #include <numeric>
@@ -125,8 +126,8 @@ class GradientPass {
             for (std::int64_t t = begin; t < end; ++t) {
                 const float* g = gradient.data<float>() + t * rows;
                 for (std::int64_t q = 0; q < sets; ++q) {
-                    const std::int64_t first = (q * rows + sets - 1) / sets;
-                    const std::int64_t last = ((q + 1) * rows + sets - 1) / sets;
+                    const std::int64_t first = row_set_begin(rows, sets, q);
+                    const std::int64_t last = row_set_begin(rows, sets, q + 1);
                     float sum = 0;
                     for (std::int64_t j = first; j < last; ++j) sum += g[j] * g[j];
                     out[t * sets + q] = last > first ? sum / static_cast<float>(last - first) : 0.0F;

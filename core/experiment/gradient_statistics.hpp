@@ -21,8 +21,8 @@ struct GradientNeeds {
 struct GradientStatistics {
     /// By weight, float32 [out, in]: mean over sequences of the squared gradient of a sequence's summed loss.
     std::map<ParameterId, Tensor> fisher;
-    /// By linear node, float32 [sequences * length, row_sets]: mean over the outputs j of a set (row r is in
-    /// set floor(r row_sets / rows)) of (dl / dz_tj)^2, divided by the layer's mean over tokens and sets.
+    /// By linear node, float32 [sequences * length, row_sets]: mean over the outputs j of a set (as
+    /// row_set_begin cuts them) of (dl / dz_tj)^2, divided by the layer's mean over tokens and sets.
     std::map<NodeId, Tensor> token_weights;
     double loss = 0;  ///< mean negative log-likelihood a token, nats
 };

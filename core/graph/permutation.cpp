@@ -1,10 +1,8 @@
 #include "core/graph/permutation.hpp"
 
-#include "core/base/parallel.hpp"
 #include "core/graph/feature_blocks.hpp"
 
 #include <algorithm>
-#include <cstring>
 #include <set>
 
 namespace jlcm {
@@ -256,37 +254,6 @@ void PermutationAnalysis::validate(const Permutations& permutations) const {
             }
         }
     }
-}
-
-Tensor reorder(const Tensor& tensor, const std::vector<std::int32_t>& rows,
-               const std::vector<std::int32_t>& columns) {
-    if (rows.empty() && columns.empty()) return tensor;
-    const std::int64_t height = tensor.rows();
-    const std::int64_t width = columns.empty() ? 1 : tensor.shape().at(1);
-    ensure((rows.empty() || std::ssize(rows) == height) && (columns.empty() || std::ssize(columns) == width),
-           "orders of {} rows and {} columns for {}", rows.size(), columns.size(), to_string(tensor.shape()));
-    Tensor result = Tensor::empty(tensor.shape(), tensor.dtype());
-    const std::size_t row_bytes =
-        tensor.byte_count() / static_cast<std::size_t>(std::max<std::int64_t>(1, height));
-    const std::size_t item_bytes = row_bytes / static_cast<std::size_t>(width);
-    const std::byte* from = tensor.bytes().data();
-    std::byte* to = result.bytes().data();
-    constexpr std::int64_t grain = 64;  // rows
-    parallel_for(height, grain, [&](std::int64_t begin, std::int64_t end) {
-        for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i) {
-            const std::byte* row = from + (rows.empty() ? i : static_cast<std::size_t>(rows[i])) * row_bytes;
-            std::byte* out = to + i * row_bytes;
-            if (columns.empty()) {
-                std::memcpy(out, row, row_bytes);
-                continue;
-            }
-            for (const std::int32_t column : columns) {
-                std::memcpy(out, row + static_cast<std::size_t>(column) * item_bytes, item_bytes);
-                out += item_bytes;
-            }
-        }
-    });
-    return result;
 }
 
 }  // namespace jlcm

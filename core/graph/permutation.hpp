@@ -101,9 +101,4 @@ class PermutationAnalysis {
     std::map<std::pair<ParameterId, int>, FeatureAxis> axes_;
 };
 
-/// result[i, j, ...] = tensor[rows[i], columns[j], ...], over the first two dimensions; an empty order leaves
-/// its dimension as it is. Returns `tensor` itself where both are empty.
-[[nodiscard]] Tensor reorder(const Tensor& tensor, const std::vector<std::int32_t>& rows,
-                             const std::vector<std::int32_t>& columns);
-
 }  // namespace jlcm

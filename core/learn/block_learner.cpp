@@ -28,10 +28,7 @@ void BlockLearningOptions::fields(Fields& v) {
 }
 
 LearningRates BlockLearningOptions::rates(std::int64_t step) const {
-    return {.codebook = codebook_rate,
-            .scale = scale_rate,
-            .factor = schedule_factor(schedule, step, steps, warmup),
-            .progress = static_cast<double>(step) / static_cast<double>(std::max<std::int64_t>(steps, 1))};
+    return scheduled_rates(codebook_rate, scale_rate, schedule, step, steps, warmup);
 }
 
 struct BlockLearner::Impl {

@@ -110,11 +110,8 @@ struct Distiller::Impl {
             static_cast<double>(tokens);
         ensure(std::isfinite(loss), "distillation: the loss is {} in step {}", loss, done);
 
-        const double factor = schedule_factor(options.schedule, done, options.steps, options.warmup);
-        const LearningRates rates{.codebook = options.rate,
-                                  .scale = options.rate,
-                                  .factor = factor,
-                                  .progress = static_cast<double>(done) / static_cast<double>(options.steps)};
+        const LearningRates rates = scheduled_rates(options.rate, options.rate, options.schedule, done,
+                                                    options.steps, options.warmup);
         JumpHistogram jumps;
         slope = backward(graph.epilogue(), blocks.back().output, x, graph.features(),
                          slope.reshape(features.shape()), rates, jumps);

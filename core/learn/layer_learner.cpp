@@ -1,6 +1,5 @@
 #include "core/learn/layer_learner.hpp"
 
-#include "core/base/parallel.hpp"
 #include "core/learn/learned_matrix.hpp"
 #include "core/learn/learning_record.hpp"
 
@@ -8,22 +7,6 @@
 #include <cmath>
 
 namespace jlcm {
-namespace {
-
-double dot(const Tensor& a, const Tensor& b) {
-    std::vector<double> rows(static_cast<std::size_t>(a.rows()));
-    parallel_for(a.rows(), 16, [&](std::int64_t begin, std::int64_t end) {
-        for (std::int64_t r = begin; r < end; ++r)
-            for (std::int64_t i = r * a.cols(); i < (r + 1) * a.cols(); ++i)
-                rows[static_cast<std::size_t>(r)] +=
-                    static_cast<double>(a.data<float>()[i]) * static_cast<double>(b.data<float>()[i]);
-    });
-    double total = 0;
-    for (const double row : rows) total += row;
-    return total;
-}
-
-}  // namespace
 
 struct LayerLearner::Layer {
     Layer(const LearnedLayer& layer, const CompressedModel& model, const Estimator& estimator,
@@ -36,7 +19,8 @@ struct LayerLearner::Layer {
           curvature(Tensor::empty({1, target.cols()})) {
         ensure(hessian.rows() == target.cols() && hessian.cols() == target.cols(), "H {} for a layer {}",
                to_string(hessian.shape()), to_string(target.shape()));
-        energy = std::max(dot(target, backend.product(target, Transpose::no, hessian, Transpose::no)), 1e-30);
+        energy = std::max(backend.dot(target, backend.product(target, Transpose::no, hessian, Transpose::no)),
+                          1e-30);
         for (std::int64_t j = 0; j < target.cols(); ++j)
             curvature.data<float>()[j] = static_cast<float>(
                 2.0 * static_cast<double>(hessian.data<float>()[j * target.cols() + j]) / energy);
@@ -47,7 +31,7 @@ struct LayerLearner::Layer {
         Tensor error = matrix.weight(DType::f32);
         backend.add_scaled(error, target, -1.0);
         const Tensor product = backend.product(error, Transpose::no, hessian, Transpose::no);
-        const double loss = dot(error, product) / energy;
+        const double loss = backend.dot(error, product) / energy;
         ensure(std::isfinite(loss), "{}: the loss is {} in step {}", matrix.name(), loss, number);
         Tensor gradient = Tensor::zeros(target.shape());
         backend.add_scaled(gradient, product, 2.0 / energy);

@@ -29,6 +29,14 @@ Tensor spacing_of(const Tensor& codebooks) {
 
 }  // namespace
 
+LearningRates scheduled_rates(double codebook, double scale, Schedule schedule, std::int64_t step,
+                              std::int64_t steps, std::int64_t warmup) {
+    return {.codebook = codebook,
+            .scale = scale,
+            .factor = schedule_factor(schedule, step, steps, warmup),
+            .progress = static_cast<double>(step) / static_cast<double>(steps)};
+}
+
 LearnedMatrix::LearnedMatrix(std::string name, const CompressedMatrix& matrix, const Tensor& target,
                              const Estimator* estimator, Backend& backend)
     : name_(std::move(name)),

@@ -16,6 +16,10 @@ struct LearningRates {
     double progress = 0;  ///< share of all steps that is done
 };
 
+/// The rates of step `step` of `steps`, counted from 0.
+[[nodiscard]] LearningRates scheduled_rates(double codebook, double scale, Schedule schedule,
+                                            std::int64_t step, std::int64_t steps, std::int64_t warmup);
+
 class LearnedMatrix {
   public:
     /// `matrix` (codewords of dimension 1, one codebook stage) is cloned; `target`: the original weights,

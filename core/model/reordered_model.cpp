@@ -1,5 +1,7 @@
 #include "core/model/reordered_model.hpp"
 
+#include "core/tensor/reorder.hpp"
+
 #include <algorithm>
 #include <cmath>
 

@@ -1,3 +1,5 @@
+#include "core/codebook/adaround.hpp"
+
 #include "core/learn/estimator.hpp"
 #include "core/learn/latent.hpp"
 
@@ -52,19 +54,13 @@ class AdaRoundLearner final : public MappingLearner {
         if (!regularised || unit_.data<float>()[1] == 0) measure_unit(matrix, step.gradient, backend);
         const double done =
             regularised ? (step.progress - options_.warmup) / std::max(1e-9, 1.0 - options_.warmup) : 0.0;
-        const auto number = static_cast<double>(step.number + 1);
-        backend.rounding_step(
-            matrix, low_codes_, step.gradient,
-            {.slope = 1,
-             .regulariser = regularised ? static_cast<float>(options_.regulariser) * unit_.data<float>()[0] /
-                                              unit_.data<float>()[1]
-                                        : 0.0F,
-             .beta = static_cast<int>(
-                 std::lround(options_.first_beta + done * (options_.last_beta - options_.first_beta))),
-             .rate = static_cast<float>(options_.rate),
-             .correction1 = static_cast<float>(1 / (1 - std::pow(0.9, number))),
-             .correction2 = static_cast<float>(1 / (1 - std::pow(0.999, number)))},
-            v_, first_, second_, jumps.jumps);
+        RoundingStep rounding =
+            rounding_step(step.number, options_.rate, options_.first_beta, options_.last_beta, done);
+        rounding.slope = 1;
+        if (regularised)
+            rounding.regulariser =
+                static_cast<float>(options_.regulariser) * unit_.data<float>()[0] / unit_.data<float>()[1];
+        backend.rounding_step(matrix, low_codes_, step.gradient, rounding, v_, first_, second_, jumps.jumps);
     }
     void relabel(const CompressedMatrix&, const std::vector<std::int32_t>&, const Tensor&) override {}
     std::vector<NamedTensor> state() override {
@@ -116,11 +112,9 @@ class AdaRound final : public Estimator {
             const int low = std::clamp(around, std::max(0, weight.code - 1),
                                        std::min(static_cast<int>(values.size()) - 2, weight.code));
             const auto at = static_cast<std::size_t>(low);
-            const float gap = values[at + 1] - values[at];
-            const float share = gap > 0 ? std::clamp((weight.target - values[at]) / gap, 0.01F, 0.99F) : 0.5F;
-            const float s = (share + 0.1F) / 1.2F;  // h = 1.2 sigmoid(v) - 0.1
             low_codes.data<std::uint8_t>()[weight.index] = static_cast<std::uint8_t>(low);
-            v.data<float>()[weight.index] = std::log(s / (1 - s));
+            v.data<float>()[weight.index] =
+                rounding_variable(values[at], values[at + 1] - values[at], weight.target);
         });
         return std::make_unique<AdaRoundLearner>(std::move(low_codes), std::move(v), options_);
     }

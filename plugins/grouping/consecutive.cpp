@@ -1,7 +1,5 @@
 #include "core/codebook/grouping.hpp"
 
-#include <algorithm>
-
 namespace jlcm {
 namespace {
 
@@ -23,11 +21,7 @@ class Consecutive : public Grouping {
 
     [[nodiscard]] GroupedRows group(const LayerProblem& problem, int bits) const override {
         problem.validate();
-        Layout layout = Layout::per_tensor(problem.weights.rows(), problem.weights.cols(), bits);
-        layout.shared_codebook = options_.parts == GroupParts::scales;
-        const std::int64_t groups = std::min<std::int64_t>(options_.groups, layout.rows);
-        const auto group_of_row = consecutive_groups(layout.rows, groups);
-        return {groups_in_place(std::move(layout), group_of_row, groups), {}};
+        return consecutive_rows(problem, bits, options_.parts, options_.groups);
     }
 
   private:

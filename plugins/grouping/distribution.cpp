@@ -198,7 +198,8 @@ class Distribution : public Grouping {
 
     [[nodiscard]] GroupedRows group(const LayerProblem& problem, int bits) const override {
         const TiedRows rows = [&] { return problem; };
-        return contiguous_groups(layout(problem, bits), cluster(problem.weights.rows(), std::span(&rows, 1)),
+        return contiguous_groups(row_group_layout(problem, bits, options_.parts),
+                                 cluster(problem.weights.rows(), std::span(&rows, 1)),
                                  groups(problem.weights.rows()));
     }
 
@@ -223,26 +224,15 @@ class Distribution : public Grouping {
     [[nodiscard]] GroupedRows group_in_place(const LayerProblem& problem, int bits,
                                              const std::vector<std::int32_t>& group_of_row) const override {
         problem.validate();
-        if (group_of_row.empty()) {
-            const std::int64_t rows = problem.weights.rows();
-            return {
-                groups_in_place(layout(problem, bits), consecutive_groups(rows, groups(rows)), groups(rows)),
-                {}};
-        }
+        if (group_of_row.empty()) return consecutive_rows(problem, bits, options_.parts, options_.groups);
         const std::int64_t named = *std::max_element(group_of_row.begin(), group_of_row.end()) + 1;
-        return {groups_in_place(layout(problem, bits), group_of_row, named), {}};
+        return {groups_in_place(row_group_layout(problem, bits, options_.parts), group_of_row, named), {}};
     }
 
   private:
     [[nodiscard]] std::int64_t groups(std::int64_t rows) const {
         return std::min<std::int64_t>(options_.groups, rows);
     }
-    [[nodiscard]] Layout layout(const LayerProblem& problem, int bits) const {
-        Layout layout = Layout::per_tensor(problem.weights.rows(), problem.weights.cols(), bits);
-        layout.shared_codebook = options_.parts == GroupParts::scales;
-        return layout;
-    }
-
     Options options_;
 };
 

@@ -148,6 +148,16 @@ class CpuBackend final : public Backend {
         });
     }
 
+    double dot(const Tensor& a, const Tensor& b) override {
+        check_same(a, b, "a sum of products");
+        return by_type(a, [&](auto zero) {
+            using T = decltype(zero);
+            return parallel_sum(a.size(), element_grain, [&](std::int64_t begin, std::int64_t end) {
+                return dense_kernels<T>().dot(end - begin, a.data<T>() + begin, b.data<T>() + begin);
+            });
+        });
+    }
+
     Tensor unary(Unary function, const Tensor& x) override {
         Tensor y = Tensor::empty(x.shape(), x.dtype());
         by_type(x, [&](auto zero) {

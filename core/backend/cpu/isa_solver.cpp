@@ -207,13 +207,10 @@ std::int32_t best_codeword(int k, std::int64_t dimension, const float* columns, 
     return best;
 }
 
-constexpr float stretch = 1.2F;  // the rectified sigmoid reaches 0 and 1 at finite v
-constexpr float overhang = 0.1F;
-
 void soft_errors(std::int64_t n, const float* v, const float* low, const float* gap, const float* target,
                  float* error) {
     for (std::int64_t i = 0; i < n; ++i) {
-        const float h = stretch * sigmoid(v[i]) - overhang;
+        const float h = rounding_stretch * sigmoid(v[i]) - rounding_overhang;
         const float share = h < 0.0F ? 0.0F : (h > 1.0F ? 1.0F : h);
         error[i] = low[i] + gap[i] * share - target[i];
     }
@@ -223,7 +220,7 @@ void round_step(std::int64_t n, const RoundingStep& step, const float* product, 
                 float* first, float* second) {
     for (std::int64_t i = 0; i < n; ++i) {
         const float s = sigmoid(v[i]);
-        const float h = stretch * s - overhang;
+        const float h = rounding_stretch * s - rounding_overhang;
         const bool inside = h > 0.0F && h < 1.0F;
         const float centred = 2.0F * h - 1.0F;
         const float distance = __builtin_fabsf(centred);
@@ -231,7 +228,7 @@ void round_step(std::int64_t n, const RoundingStep& step, const float* product, 
         for (int b = 1; b < step.beta; ++b) power *= distance;
         const float pull = -2.0F * static_cast<float>(step.beta) * power * (centred < 0.0F ? -1.0F : 1.0F);
         const float by_share = step.slope * product[i] * gap[i] + step.regulariser * pull;
-        const float gradient = inside ? by_share * stretch * s * (1.0F - s) : 0.0F;
+        const float gradient = inside ? by_share * rounding_stretch * s * (1.0F - s) : 0.0F;
         first[i] = 0.9F * first[i] + 0.1F * gradient;
         second[i] = 0.999F * second[i] + 0.001F * gradient * gradient;
         v[i] -= step.rate * first[i] * step.correction1 /

@@ -2,6 +2,7 @@
 #include "core/codebook/artifact.hpp"
 #include "core/codebook/codebook_init.hpp"
 #include "core/plugin/choice.hpp"
+#include "tests/support/squared_error.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -12,6 +13,7 @@
 #include <catch2/catch.hpp>
 
 using namespace jlcm;
+using test::squared_error;
 
 namespace {
 
@@ -21,14 +23,6 @@ Tensor normal(Shape shape, std::uint64_t seed) {
     for (std::int64_t i = 0; i < t.size(); ++i)
         t.data<float>()[i] = static_cast<float>(rng.normal(static_cast<std::uint64_t>(i)));
     return t;
-}
-
-double squared_error(const Tensor& a, const Tensor& b) {
-    double total = 0;
-    for (std::int64_t i = 0; i < a.size(); ++i)
-        total +=
-            std::pow(static_cast<double>(a.data<float>()[i]) - static_cast<double>(b.data<float>()[i]), 2);
-    return total;
 }
 
 Tensor diagonal(const std::vector<float>& values) {

@@ -5,6 +5,7 @@
 #include "core/codebook/lnq.hpp"
 #include "core/plugin/choice.hpp"
 #include "tests/support/random.hpp"
+#include "tests/support/squared_error.hpp"
 
 #include <array>
 #include <cmath>
@@ -17,6 +18,7 @@ namespace {
 
 using namespace jlcm;
 using test::random_tensor;
+using test::squared_error;
 
 constexpr std::int64_t rows = 24;
 constexpr std::int64_t cols = 20;
@@ -64,14 +66,6 @@ Vector solve(Square a, Vector b) {
     }
     for (std::size_t i = 0; i < 4; ++i) b[i] /= a[i][i];
     return b;
-}
-
-double squared_error(const Tensor& a, const Tensor& b) {
-    double total = 0;
-    for (std::int64_t i = 0; i < a.size(); ++i)
-        total +=
-            std::pow(static_cast<double>(a.data<float>()[i]) - static_cast<double>(b.data<float>()[i]), 2);
-    return total;
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include "core/graph/execution.hpp"
 #include "core/graph/llama.hpp"
 #include "core/graph/permutation.hpp"
+#include "core/tensor/reorder.hpp"
 #include "tests/support/random.hpp"
 #include "tests/support/random_permutations.hpp"
 

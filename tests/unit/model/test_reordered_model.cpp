@@ -1,6 +1,7 @@
 // A re-ordered model computes what the original does.
 #include "core/model/reordered_model.hpp"
 #include "core/model/scoring.hpp"
+#include "core/tensor/reorder.hpp"
 #include "tests/support/assets.hpp"
 #include "tests/support/random.hpp"
 #include "tests/support/random_permutations.hpp"

@@ -1,0 +1,16 @@
+#pragma once
+// Rows and columns of a tensor in another order.
+
+#include "core/tensor/tensor.hpp"
+
+#include <cstdint>
+#include <vector>
+
+namespace jlcm {
+
+/// result[i, j, ...] = tensor[rows[i], columns[j], ...], over the first two dimensions; an empty order leaves
+/// its dimension as it is. Returns `tensor` itself where both are empty.
+[[nodiscard]] Tensor reorder(const Tensor& tensor, const std::vector<std::int32_t>& rows,
+                             const std::vector<std::int32_t>& columns);
+
+}  // namespace jlcm

@@ -6,14 +6,14 @@
 # repeated and a run that was stopped goes on: call it again with the same DIR. JLCM_BIN: the programs' directory.
 source "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
 
-spec=$root/experiments/estimator_ablation.yaml
+spec=$root/scripts/estimator_ablation.yaml
 out=$root/build/estimator_ablation
 seeds="1 2 3"
 objectives="block layer model"
 only=.
 while (($#)); do
     case $1 in
-    --fast) spec=$root/experiments/estimator_ablation_fast.yaml && shift ;;
+    --fast) spec=$root/scripts/estimator_ablation_fast.yaml && shift ;;
     --spec) spec=$2 && shift 2 ;;
     --out) out=$2 && shift 2 ;;
     --seeds) seeds=$2 && shift 2 ;;

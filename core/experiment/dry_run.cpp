@@ -113,80 +113,154 @@ double estimator_bytes(const CompressOptions& compress, const Graph& graph,
     return std::max(largest, all);
 }
 
-}  // namespace
-
-std::string dry_run(const Resolved<RunSpec>& resolved) {
-    const RunSpec& spec = resolved.value;
-    Backend& backend = cpu_backend();
-    const DType compute = compute_type(spec.compute, backend);
-    const Model model(spec.model.loader.make()->load(find_model(spec.model.source)));
-    const Graph& graph = model.graph();
-
-    std::map<std::string, Share> roles;
+/// What is stored, by kind.
+struct StoredPlan {
+    std::map<std::string, Share> roles;  ///< by the beginning of the role's line
     Bytes bytes;
     std::int64_t compressed_weights = 0;
     std::int64_t kept_bytes = 0;
-    auto plan = plan_compression(graph, spec.compress);
-    const auto reordered =
-        spec.compress.reorder ? reorder_model(model, *spec.compress.reorder, plan) : nullptr;
+    std::int64_t tokenizer_bytes = 0;
+    std::map<ParameterId, MatrixPlan> matrices;
+
+    [[nodiscard]] std::int64_t file_bytes() const { return bytes.total() + kept_bytes + tokenizer_bytes; }
+    [[nodiscard]] double linear_bits_per_weight() const {
+        return 8.0 * static_cast<double>(bytes.total()) / static_cast<double>(compressed_weights);
+    }
+};
+
+/// Makes the groups.
+StoredPlan plan_storage(const Model& model, const CompressOptions& compress) {
+    StoredPlan stored;
+    const Graph& graph = model.graph();
+    stored.matrices = plan_compression(graph, compress);
+    auto& plan = stored.matrices;
+    const auto reordered = compress.reorder ? reorder_model(model, *compress.reorder, plan) : nullptr;
     const WeightSource& source = reordered ? static_cast<const WeightSource&>(*reordered) : model;
-    if (const auto& embedding = spec.compress.embedding)
+    if (const auto& embedding = compress.embedding)
         for (const ParameterId id : embedding_parameters(graph))
             plan.emplace(id, MatrixPlan{embedding->bits, embedding->grouping, {}});
     for (ParameterId id = 0; id < static_cast<ParameterId>(graph.parameters().size()); ++id) {
         const Parameter& parameter = graph.parameter(id);
         const auto found = plan.find(id);
         if (found == plan.end()) {
-            if (parameter.tied_to < 0) kept_bytes += static_cast<std::int64_t>(model.stored(id).bytes.size());
+            if (parameter.tied_to < 0)
+                stored.kept_bytes += static_cast<std::int64_t>(model.stored(id).bytes.size());
             continue;
         }
         const LayerProblem problem{.name = parameter.name, .weights = source.weight(id), .hessian = {}};
         const GroupedRows grouped = found->second.group(problem);
-        bytes.add(grouped);
-        compressed_weights += problem.weights.size();
-        Share& share = roles[fmt::format("{:<18}{:>5}  {:<14}", parameter.role, found->second.bits,
-                                         found->second.grouping.name())];
+        stored.bytes.add(grouped);
+        stored.compressed_weights += problem.weights.size();
+        Share& share = stored.roles[fmt::format("{:<18}{:>5}  {:<14}", parameter.role, found->second.bits,
+                                                found->second.grouping.name())];
         share.matrices += 1;
         share.weights += problem.weights.size();
         share.codebooks += grouped.layout.codebooks();
         share.shape = parameter.shape;
     }
+    stored.tokenizer_bytes = static_cast<std::int64_t>(model.checkpoint().tokenizer.data.size());
+    return stored;
+}
+
+/// Every weight of each model that is evaluated, as products take it.
+double evaluated_bytes(const RunSpec& spec, const Graph& graph, DType compute) {
+    if (spec.evaluate.empty()) return 0;
+    double weights = 0;
+    for (const Parameter& parameter : graph.parameters())
+        weights += static_cast<double>(element_count(parameter.shape));
+    const CompressOptions& compress = spec.compress;
+    const bool solver_only = compress.compare_with_solver && (compress.learn || compress.distill);
+    const bool learned_only = compress.compare_with_learned && compress.learn && compress.distill;
+    return weights * static_cast<double>(size_of(compute)) *
+           (2.0 + (solver_only ? 1 : 0) + (learned_only ? 1 : 0));
+}
+
+RunEstimate estimate_of(const RunSpec& spec, const Graph& graph, const StoredPlan& stored, DType compute,
+                        double rate) {
+    constexpr double efficiency = 0.6;  // of the products' own rate, over a step of learning
+    return {.linear_bits_per_weight = stored.linear_bits_per_weight(),
+            .file_bytes = stored.file_bytes(),
+            .activation_bytes = static_cast<double>(activation_bytes(spec, graph)),
+            .mapping_bytes = estimator_bytes(spec.compress, graph, stored.matrices),
+            .evaluated_bytes = evaluated_bytes(spec, graph, compute),
+            .operations = operations(spec, graph),
+            .operations_a_second = rate * efficiency};
+}
+
+std::unique_ptr<Model> load_model(const RunSpec& spec) {
+    return std::make_unique<Model>(spec.model.loader.make()->load(find_model(spec.model.source)));
+}
+
+}  // namespace
+
+double RunEstimate::memory_bytes() const {
+    constexpr double program = 2e8;
+    return program + std::max(activation_bytes + mapping_bytes, evaluated_bytes);
+}
+
+struct RunEstimator::State {
+    std::map<std::string, std::unique_ptr<Model>> models;  ///< by the model's options
+    std::map<std::string, StoredPlan> plans;               ///< by those and what groups depend on
+    std::map<DType, double> rates;
+};
+
+RunEstimator::RunEstimator() : state_(std::make_unique<State>()) {}
+RunEstimator::~RunEstimator() = default;
+
+RunEstimate RunEstimator::estimate(const Resolved<RunSpec>& resolved) {
+    const RunSpec& spec = resolved.value;
+    const std::string source = to_yaml(*resolved.config.find("model"));
+    auto& model = state_->models[source];
+    if (!model) model = load_model(spec);
+    Config stored = encode_options(spec.compress);
+    for (const char* key : {"codebook_init", "solver", "learn", "distill"}) stored.erase(key);
+    const std::string key = source + to_yaml(stored);
+    auto plan = state_->plans.find(key);
+    if (plan == state_->plans.end())
+        plan = state_->plans.emplace(key, plan_storage(*model, spec.compress)).first;
+    const DType compute = compute_type(spec.compute, cpu_backend());
+    if (!state_->rates.contains(compute)) state_->rates[compute] = measured_rate(cpu_backend(), compute);
+    return estimate_of(spec, model->graph(), plan->second, compute, state_->rates[compute]);
+}
+
+std::string dry_run(const Resolved<RunSpec>& resolved) {
+    const RunSpec& spec = resolved.value;
+    Backend& backend = cpu_backend();
+    const DType compute = compute_type(spec.compute, backend);
+    const auto loaded = load_model(spec);
+    const Model& model = *loaded;
+    const StoredPlan stored = plan_storage(model, spec.compress);
+    const double rate = measured_rate(backend, compute);
+    const RunEstimate estimate = estimate_of(spec, model.graph(), stored, compute, rate);
 
     std::string text = fmt::format("{}: {} ({}), {} blocks, compute {} on {}\n\n", spec.name,
-                                   spec.model.source, model.checkpoint().description, graph.blocks().size(),
-                                   name_of(compute), backend.describe());
+                                   spec.model.source, model.checkpoint().description,
+                                   model.graph().blocks().size(), name_of(compute), backend.describe());
     text += fmt::format("{:<18}{:>5}  {:<14}{:>9}{:>16}{:>13}{:>11}\n", "role", "bits", "grouping",
                         "matrices", "shape", "weights", "codebooks");
-    for (const auto& [role, share] : roles)
+    for (const auto& [role, share] : stored.roles)
         text += fmt::format("{}{:>9}{:>16}{:>13}{:>11}\n", role, share.matrices, to_string(share.shape),
                             share.weights, share.codebooks);
 
-    const auto tokenizer = static_cast<std::int64_t>(model.checkpoint().tokenizer.data.size());
     text += "\nbytes of the artifact, about\n";
     const auto line = [&](const char* what, std::int64_t count) {
         if (count > 0) text += fmt::format("  {:<14}{:>14}\n", what, count);
     };
-    line("mapping", bytes.mapping);
-    line("codebooks", bytes.codebooks);
-    line("scales", bytes.scales);
-    line("runs", bytes.runs);
-    line("permutation", bytes.permutation);
-    line("uncompressed", kept_bytes);
-    line("tokenizer", tokenizer);
-    line("file", bytes.total() + kept_bytes + tokenizer);
-    text += fmt::format("  {:.4f} bits per linear weight\n\n",
-                        8.0 * static_cast<double>(bytes.total()) / static_cast<double>(compressed_weights));
-
-    constexpr double efficiency = 0.6;  // of the products' own rate, over a step of learning
-    const double rate = measured_rate(backend, compute);
-    const double work = operations(spec, graph);
+    line("mapping", stored.bytes.mapping);
+    line("codebooks", stored.bytes.codebooks);
+    line("scales", stored.bytes.scales);
+    line("runs", stored.bytes.runs);
+    line("permutation", stored.bytes.permutation);
+    line("uncompressed", stored.kept_bytes);
+    line("tokenizer", stored.tokenizer_bytes);
+    line("file", estimate.file_bytes);
+    text += fmt::format("  {:.4f} bits per linear weight\n\n", estimate.linear_bits_per_weight);
     text += fmt::format(
         "memory of activations {:.0f} MB, of mappings under way {:.0f} MB; {:.1f} TFLOP at {:.0f} GFLOP/s "
         "here, about {} without "
         "solving and evaluation\n",
-        static_cast<double>(activation_bytes(spec, graph)) / 1e6,
-        estimator_bytes(spec.compress, graph, plan) / 1e6, work / 1e12, rate / 1e9,
-        format_duration(work / rate / efficiency));
+        estimate.activation_bytes / 1e6, estimate.mapping_bytes / 1e6, estimate.operations / 1e12, rate / 1e9,
+        format_duration(estimate.seconds()));
     return text;
 }
 

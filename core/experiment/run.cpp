@@ -9,6 +9,7 @@
 #include "core/experiment/embedding.hpp"
 #include "core/experiment/reordering.hpp"
 #include "core/experiment/result.hpp"
+#include "core/experiment/run_identity.hpp"
 #include "core/experiment/saved_state.hpp"
 #include "core/experiment/training.hpp"
 
@@ -29,8 +30,7 @@ struct Sources {
     Directories directories;
     std::map<ParameterId, MatrixPlan> plan;
     std::unique_ptr<ReorderedModel> reordered;  ///< the model in the order that is compressed, or null
-    json identity;                              ///< what its results depend on
-    std::string hash;                           ///< of that
+    RunIdentity identity;
 
     /// What is compressed.
     [[nodiscard]] const WeightSource& base() const {
@@ -60,28 +60,10 @@ Sources read_sources(const Resolved<RunSpec>& spec, DType compute) {
     require(longest <= model->max_positions(), "windows of {} tokens are beyond the model's {}", longest,
             model->max_positions());
     auto plan = plan_compression(model->graph(), options.compress);
-    json identity{{"spec", to_yaml(identity_of(spec.config))},
-                  {"compute", name_of(compute)},
-                  {"model_sha256", model->checkpoint().sha256},
-                  {"calibration", texts.describe()},
-                  {"evaluation", evaluated},
-                  {"result_version", result_version}};
-    std::string hash = sha256(identity.dump());
-    return {path,    std::move(model),    std::move(texts), directories, std::move(plan),
-            nullptr, std::move(identity), std::move(hash)};
-}
-
-std::optional<json> finished_result(const RunFiles& files) {
-    std::error_code ignored;
-    if (!std::filesystem::exists(files.result(), ignored)) return std::nullopt;
-    try {
-        json result = json::parse(read_file(files.result()));
-        if (std::filesystem::file_size(files.artifact()) == result.at("footprint").at("file_bytes"))
-            return result;
-    } catch (const std::exception&) {
-        log_warning("{} is damaged or its artifact is gone: the run is done again", files.result().string());
-    }
-    return std::nullopt;
+    RunIdentity identity =
+        identity_of(spec, compute, model->checkpoint().sha256, texts.describe(), evaluated);
+    return {path,    std::move(model),   std::move(texts), directories, std::move(plan),
+            nullptr, std::move(identity)};
 }
 
 /// Learns the whole model on the original's predictions.
@@ -115,9 +97,10 @@ void pack(const RunContext& run, const Sources& sources, const CompressedModel& 
           std::size_t metrics_begin) {
     {
         const Stages::Timer timer(run.stages, "pack");
-        write_artifact(run.files.artifact(),
-                       make_artifact(model, sources.model->checkpoint(), sources.reordered.get(),
-                                     {{"identity", sources.identity}, {"sha256", sources.hash}}));
+        write_artifact(
+            run.files.artifact(),
+            make_artifact(model, sources.model->checkpoint(), sources.reordered.get(),
+                          {{"identity", sources.identity.content}, {"sha256", sources.identity.hash}}));
     }
     save_state(run.files.packed(), {.words = {{"artifact_sha256", file_hash(run.files.artifact())},
                                               {"metrics", run.metrics.since(metrics_begin)},
@@ -189,8 +172,8 @@ json make_result(const RunContext& run, const Sources& sources, const json& eval
     const CompressOptions& compress = run.spec.compress;
     return {{"version", result_version},
             {"name", run.spec.name},
-            {"hash", sources.hash},
-            {"identity", sources.identity},
+            {"hash", sources.identity.hash},
+            {"identity", sources.identity.content},
             {"seed", run.spec.seed},
             {"compute", name_of(run.compute)},
             {"model", model_record(*sources.model, run.spec.model.source)},
@@ -218,6 +201,19 @@ DType compute_type(Compute compute, const Backend& backend) {
     return compute == Compute::float32 ? DType::f32 : DType::bf16;
 }
 
+std::optional<json> finished_result(const RunFiles& files) {
+    std::error_code ignored;
+    if (!std::filesystem::exists(files.result(), ignored)) return std::nullopt;
+    try {
+        json result = json::parse(read_file(files.result()));
+        if (std::filesystem::file_size(files.artifact()) == result.at("footprint").at("file_bytes"))
+            return result;
+    } catch (const std::exception&) {
+        log_warning("{} is damaged or its artifact is gone: the run is done again", files.result().string());
+    }
+    return std::nullopt;
+}
+
 RunOutcome run_experiment(const Resolved<RunSpec>& spec, const std::filesystem::path& out) {
     Backend& backend = cpu_backend();
     const DType compute = compute_type(spec.value.compute, backend);
@@ -227,7 +223,7 @@ RunOutcome run_experiment(const Resolved<RunSpec>& spec, const std::filesystem::
         const Stages::Timer timer(stages, "load");
         sources.emplace(read_sources(spec, compute));
     }
-    const RunFiles files{out / fmt::format("{}-{}", spec.value.name, sources->hash.substr(0, 12))};
+    const RunFiles files{out / sources->identity.directory_name(spec.value)};
     if (auto result = finished_result(files)) return {files.directory, std::move(*result), true};
 
     std::filesystem::create_directories(files.checkpoints());

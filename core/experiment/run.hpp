@@ -1,10 +1,12 @@
 #pragma once
 // A run from its spec to its result: load, compress block by block, distill, pack, evaluate what was packed.
 
+#include "core/experiment/run_directory.hpp"
 #include "core/experiment/run_spec.hpp"
 #include "core/spec/resolve.hpp"
 
 #include <filesystem>
+#include <optional>
 
 #include <nlohmann/json.hpp>
 
@@ -21,6 +23,10 @@ struct RunOutcome {
 /// finished one is recognised. Errors: everything that a user can get wrong, as input errors; `interrupted`
 /// with the state saved.
 [[nodiscard]] RunOutcome run_experiment(const Resolved<RunSpec>& spec, const std::filesystem::path& out);
+
+/// The result of a run that is finished, its artifact in place; nothing where it is not (with a warning where
+/// something is damaged).
+[[nodiscard]] std::optional<nlohmann::json> finished_result(const RunFiles& files);
 
 /// The type that `compute` means on this machine; an input error where it has no bfloat16 unit and that was
 /// asked for.

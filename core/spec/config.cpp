@@ -210,20 +210,26 @@ Config merged(Config base, const Config& over) {
     return over;
 }
 
+void set_value(Config& root, std::string_view path, const Config& value, Problems& problems) {
+    std::vector<std::string> segments(1);
+    for (const char c : path) {
+        if (c == '.') {
+            segments.emplace_back();
+        } else {
+            segments.back() += c;
+        }
+    }
+    if (std::ranges::any_of(segments, &std::string::empty)) {
+        problems.add(value.origin, "expected key=value, the key as a.b or a.0.b");
+        return;
+    }
+    set_at(root, segments, 0, value, problems);
+}
+
 void apply_set(Config& root, std::string_view assignment, Problems& problems) {
     const Origin where{fmt::format("--set {}", assignment), 0, 0};
     const std::size_t equals = assignment.find('=');
-    std::vector<std::string> path(1);
-    for (const char c : assignment.substr(0, equals)) {
-        if (c == '.') {
-            path.emplace_back();
-        } else {
-            path.back() += c;
-        }
-    }
-    const bool has_empty =
-        std::any_of(path.begin(), path.end(), [](const auto& segment) { return segment.empty(); });
-    if (equals == std::string_view::npos || has_empty) {
+    if (equals == std::string_view::npos) {
         problems.add(where, "expected key=value, the key as a.b or a.0.b");
         return;
     }
@@ -236,7 +242,7 @@ void apply_set(Config& root, std::string_view assignment, Problems& problems) {
         if (!parsed || parsed->items.empty()) return;
         value = parsed->items.front();
     }
-    set_at(root, path, 0, value, problems);
+    set_value(root, assignment.substr(0, equals), value, problems);
 }
 
 Config read_config(const fs::path& file, const std::vector<std::string>& sets, Problems& problems) {

@@ -72,6 +72,9 @@ struct Config::Entry {
 [[nodiscard]] Config read_config(const std::filesystem::path& file, const std::vector<std::string>& sets,
                                  Problems& problems);
 
+/// `value` put over what is at `path` ("a.b" or "a.0.b") as merged() does it.
+void set_value(Config& root, std::string_view path, const Config& value, Problems& problems);
+
 /// Applies one "a.b=value"; the value is YAML.
 void apply_set(Config& root, std::string_view assignment, Problems& problems);
 

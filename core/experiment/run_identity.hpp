@@ -1,0 +1,44 @@
+#pragma once
+// Who a run is: everything that its results depend on.
+
+#include "core/experiment/run_spec.hpp"
+#include "core/spec/resolve.hpp"
+
+#include <map>
+#include <string>
+
+#include <nlohmann/json.hpp>
+
+namespace jlcm {
+
+struct RunIdentity {
+    nlohmann::json content;  ///< `identity` of result.json
+    std::string hash;        ///< SHA-256 of that
+
+    /// Of the run's directory: the spec's name and the first 12 digits of the hash.
+    [[nodiscard]] std::string directory_name(const RunSpec& spec) const;
+};
+
+/// `calibration`: what the texts of the spec are (CalibrationTexts::describe); `evaluation`: the data of each
+/// evaluation (Evaluation::data).
+[[nodiscard]] RunIdentity identity_of(const Resolved<RunSpec>& spec, DType compute,
+                                      const std::string& model_sha256, const nlohmann::json& calibration,
+                                      const nlohmann::json& evaluation);
+
+/// The identities of many runs: models and texts that they share are read once.
+class RunIdentifier {
+  public:
+    /// Input errors where model or texts cannot be read.
+    [[nodiscard]] RunIdentity identify(const Resolved<RunSpec>& spec);
+
+  private:
+    /// What `read` returns, once for every `key`.
+    template <class Read>
+    const nlohmann::json& known(std::map<std::string, nlohmann::json>& memory, std::string key, Read read);
+
+    std::map<std::string, nlohmann::json> models_;
+    std::map<std::string, nlohmann::json> texts_;
+    std::map<std::string, nlohmann::json> evaluations_;
+};
+
+}  // namespace jlcm

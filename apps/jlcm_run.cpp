@@ -6,12 +6,14 @@
 #include "core/base/log.hpp"
 #include "core/base/parallel.hpp"
 #include "core/experiment/dry_run.hpp"
+#include "core/experiment/memory_plan.hpp"
 #include "core/experiment/program.hpp"
 #include "core/experiment/run.hpp"
 #include "core/plugin/catalog.hpp"
 #include "core/plugin/load.hpp"
 #include "core/report/run_table.hpp"
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -45,6 +47,7 @@ struct Arguments {
     std::string kind;
     std::string what;
     int threads = 0;
+    std::string memory_limit;
     std::string log_level = "info";
 };
 
@@ -71,6 +74,10 @@ int run(int argc, char** argv) {
     app.add_option("--threads", given.threads, "Threads; all cores where it is not given")
         ->check(CLI::Range(1, 4096))
         ->type_name("N");
+    app.add_option(
+           "--memory-limit", given.memory_limit,
+           "Refuse a run whose memory plan is above this, and stop it where it would take more: 8G, 512M")
+        ->type_name("SIZE");
     app.add_option("--log-level", given.log_level, "How much is said: debug, info or warning")
         ->check(CLI::IsMember({"debug", "info", "warning"}))
         ->capture_default_str();
@@ -98,7 +105,9 @@ int run(int argc, char** argv) {
         fmt::print("{}", dry_run(spec));
         return 0;
     }
-    const RunOutcome outcome = run_experiment(spec, given.out);
+    const RunOutcome outcome = run_experiment(
+        spec, given.out,
+        given.memory_limit.empty() ? std::nullopt : std::optional(parse_bytes(given.memory_limit)));
     if (outcome.was_finished) log_info("this run is finished already");
     fmt::print("{}\n{}\n", run_table(outcome.result), outcome.directory.string());
     return 0;

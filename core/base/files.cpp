@@ -4,6 +4,8 @@
 
 #include <cerrno>
 #include <cstring>
+#include <map>
+#include <mutex>
 #include <system_error>
 #include <utility>
 
@@ -24,7 +26,38 @@ namespace {
     throw Error(kind, fmt::format("{}: cannot {}: {}{}", path.string(), what, std::strerror(code), advice));
 }
 
+/// All mappings there are: address and size.
+class Mappings {
+  public:
+    void add(const std::byte* data, std::size_t size) {
+        const std::scoped_lock lock(mutex_);
+        sizes_[data] = size;
+    }
+    void remove(const std::byte* data) {
+        const std::scoped_lock lock(mutex_);
+        sizes_.erase(data);
+    }
+    void release_pages() {
+        const std::scoped_lock lock(mutex_);
+        for (const auto& [data, size] : sizes_)
+            ::madvise(const_cast<std::byte*>(data), size, MADV_DONTNEED);  // NOLINT: takes a mutable pointer
+    }
+
+  private:
+    std::mutex mutex_;
+    std::map<const std::byte*, std::size_t> sizes_;
+};
+
+Mappings& mappings() {
+    static Mappings instance;
+    return instance;
+}
+
 }  // namespace
+
+void release_mapped_pages() {
+    mappings().release_pages();
+}
 
 MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
     const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
@@ -44,6 +77,7 @@ MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
             fail_system("map", path);
         }
         data_ = static_cast<const std::byte*>(mapping);
+        mappings().add(data_, size_);
     }
     ::close(descriptor);
 }
@@ -61,8 +95,9 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
 }
 
 MappedFile::~MappedFile() {
-    if (data_ != nullptr)
-        ::munmap(const_cast<std::byte*>(data_), size_);  // NOLINT: munmap takes a mutable pointer
+    if (data_ == nullptr) return;
+    mappings().remove(data_);
+    ::munmap(const_cast<std::byte*>(data_), size_);  // NOLINT: munmap takes a mutable pointer
 }
 
 AtomicFile::AtomicFile(std::filesystem::path path) : path_(std::move(path)) {

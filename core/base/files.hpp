@@ -30,6 +30,10 @@ class MappedFile {
     std::size_t size_ = 0;
 };
 
+/// Gives the memory that pages of mapped files take back to the system; they are read again when they are
+/// touched. For whoever walks through files that are larger than memory.
+void release_mapped_pages();
+
 /// Writes to "<path>.tmp.<pid>" and renames on commit(); without a commit the temporary file is removed.
 /// Parent directories are made. Throws a system error with the reason (disk full, no permission).
 class AtomicFile {

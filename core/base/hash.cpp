@@ -2,6 +2,7 @@
 
 #include "core/base/error.hpp"
 
+#include <algorithm>
 #include <array>
 
 #include <fmt/format.h>
@@ -37,6 +38,16 @@ std::string sha256(std::span<const std::byte> bytes) {
 }
 std::string sha256(std::string_view text) {
     return Sha256().update(text).hex();
+}
+
+std::string sha256(const MappedFile& file) {
+    constexpr std::size_t step = std::size_t{1} << 26;
+    Sha256 hash;
+    for (std::size_t at = 0; at < file.bytes().size(); at += step) {
+        hash.update(file.bytes().subspan(at, std::min(step, file.bytes().size() - at)));
+        release_mapped_pages();
+    }
+    return hash.hex();
 }
 
 }  // namespace jlcm

@@ -1,6 +1,8 @@
 #pragma once
 // SHA-256 (OpenSSL): run identity, model content, pinned downloads, damaged checkpoints.
 
+#include "core/base/files.hpp"
+
 #include <cstddef>
 #include <memory>
 #include <span>
@@ -29,5 +31,7 @@ class Sha256 {
 
 [[nodiscard]] std::string sha256(std::span<const std::byte> bytes);
 [[nodiscard]] std::string sha256(std::string_view text);
+/// Of a whole file, which may be larger than memory.
+[[nodiscard]] std::string sha256(const MappedFile& file);
 
 }  // namespace jlcm

@@ -64,5 +64,7 @@ class Progress {
 
 /// Peak resident memory of this process, bytes.
 [[nodiscard]] std::uint64_t peak_memory_bytes();
+/// What the process holds now.
+[[nodiscard]] std::uint64_t resident_memory_bytes();
 
 }  // namespace jlcm

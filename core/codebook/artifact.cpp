@@ -473,6 +473,7 @@ void write_artifact(const std::filesystem::path& path, const Artifact& artifact)
     json encodings = json::object();
     for (const auto& [name, matrix] : artifact.matrices) {
         matrix.validate(name);
+        release_mapped_pages();  // it may be a view of a checkpoint
         layouts[name] = to_json(matrix.layout);
         add_matrix(parts, name, matrix);
     }
@@ -499,7 +500,10 @@ void write_artifact(const std::filesystem::path& path, const Artifact& artifact)
                                                       {"provenance", artifact.provenance.dump()},
                                                       {"tokenizer_format", artifact.tokenizer.format}};
     auto writer = begin_safetensors(path, metadata, std::move(infos));
-    for (const auto& one : parts) writer.write(one.bytes());
+    for (const auto& one : parts) {
+        writer.write(one.bytes());
+        release_mapped_pages();
+    }
     writer.commit();
 }
 

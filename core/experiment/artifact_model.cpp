@@ -70,7 +70,7 @@ OpenedModel open_model(const std::string& source) {
         auto model = std::make_unique<ArtifactModel>(read_artifact(source));
         auto tokenizer = make_tokenizer(model->artifact().tokenizer);
         const std::int64_t positions = model->artifact().config.at("max_position_embeddings");
-        std::string hash = sha256(MappedFile(source).bytes());
+        std::string hash = sha256(MappedFile(source));
         return {std::move(model), std::move(tokenizer), positions, "artifact", std::move(hash)};
     }
     auto model = std::make_unique<Model>(read_checkpoint(find_model(source)));

@@ -1,5 +1,6 @@
 #include "core/experiment/block_checkpoint.hpp"
 
+#include "core/base/files.hpp"
 #include "core/experiment/matrix_state.hpp"
 
 namespace jlcm {
@@ -7,6 +8,24 @@ namespace {
 
 constexpr const char* dense_suffix = ".dense";
 constexpr const char* solver_prefix = "solver/";
+
+/// Nothing after the blocks but the distillation changes a mapping.
+StateResidence residence(const RunSpec& spec) {
+    return spec.compress.distill ? StateResidence::memory : StateResidence::file;
+}
+
+void restore(const SavedState& state, std::size_t index, const std::vector<ParameterId>& compressed,
+             CompressedModel& model, CompressedModel* solver_only) {
+    const Graph& graph = model.graph();
+    for (const ParameterId id : compressed) {
+        const std::string& name = graph.parameter(id).name;
+        model.matrices()[id] = restore_matrix(state, name);
+        if (solver_only != nullptr) solver_only->matrices()[id] = restore_matrix(state, solver_prefix + name);
+    }
+    for (const ParameterId id : graph.parameters_of(graph.blocks()[index].nodes))
+        if (Tensor dense = state.find(graph.parameter(id).name + dense_suffix); dense.defined())
+            model.dense()[id] = std::move(dense);
+}
 
 }  // namespace
 
@@ -31,21 +50,22 @@ void save_block(const RunContext& run, std::size_t index, const CompressedModel&
 
 bool load_block(const RunContext& run, std::size_t index, const std::vector<ParameterId>& compressed,
                 CompressedModel& model, CompressedModel* solver_only) {
-    const auto state = load_state(run.files.block(index));
+    const auto state = load_state(run.files.block(index), residence(run.spec));
     if (!state) return false;
-    const Graph& graph = model.graph();
-    for (const ParameterId id : compressed) {
-        const std::string& name = graph.parameter(id).name;
-        model.matrices()[id] = restore_matrix(*state, name);
-        if (solver_only != nullptr)
-            solver_only->matrices()[id] = restore_matrix(*state, solver_prefix + name);
-    }
-    for (const ParameterId id : graph.parameters_of(graph.blocks()[index].nodes))
-        if (Tensor dense = state->find(graph.parameter(id).name + dense_suffix); dense.defined())
-            model.dense()[id] = std::move(dense);
+    restore(*state, index, compressed, model, solver_only);
     run.metrics.append(state->words.at("metrics"));
     run.stages.restore(nlohmann::json::parse(state->words.at("stages")));
     return true;
+}
+
+void leave_block_on_disk(const RunContext& run, std::size_t index, const std::vector<ParameterId>& compressed,
+                         CompressedModel& model, CompressedModel* solver_only) {
+    if (residence(run.spec) == StateResidence::file) {
+        const auto state = load_state(run.files.block(index), StateResidence::file);
+        require(state.has_value(), "{} was written and cannot be read back", run.files.block(index).string());
+        restore(*state, index, compressed, model, solver_only);
+    }
+    release_mapped_pages();
 }
 
 }  // namespace jlcm

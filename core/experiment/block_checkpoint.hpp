@@ -17,4 +17,9 @@ void save_block(const RunContext& run, std::size_t index, const CompressedModel&
                               const std::vector<ParameterId>& compressed, CompressedModel& model,
                               CompressedModel* solver_only);
 
+/// Lets memory go that a saved block takes: unless the distillation will change them, its mappings are read
+/// from its checkpoint from now on, and so are the source's weights.
+void leave_block_on_disk(const RunContext& run, std::size_t index, const std::vector<ParameterId>& compressed,
+                         CompressedModel& model, CompressedModel* solver_only);
+
 }  // namespace jlcm

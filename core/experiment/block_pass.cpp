@@ -124,6 +124,7 @@ class BlockPass {
             advance(executor_, block, bound(model_, block), compressed_);
         }
         save_block(run_, index, model_, solver_only_, metrics_begin);
+        leave_block_on_disk(run_, index, compressed_parameters(block), model_, solver_only_);
         std::filesystem::remove(run_.files.learning(index));
     }
 

@@ -9,9 +9,6 @@
 namespace jlcm {
 namespace {
 
-/// Tokens of one forward: enough for products to be efficient, few enough for memory.
-constexpr std::int64_t tokens_per_step = 2048;
-
 Tensor to_tensor(const std::vector<std::span<const std::int32_t>>& windows, std::int64_t length) {
     Tensor ids = Tensor::empty({static_cast<std::int64_t>(windows.size()), length}, DType::i32);
     auto* out = ids.data<std::int32_t>();
@@ -22,7 +19,7 @@ Tensor to_tensor(const std::vector<std::span<const std::int32_t>>& windows, std:
 /// Calls `body(first, end)` for some sequences at a time.
 template <class Body>
 void by_sequences(const Shape& shape, Body body) {
-    const std::int64_t step = std::max<std::int64_t>(1, tokens_per_step / shape[1]);
+    const std::int64_t step = std::max<std::int64_t>(1, calibration_tokens_per_step / shape[1]);
     for (std::int64_t first = 0; first < shape[0]; first += step) {
         throw_if_interrupted();
         body(first, std::min(shape[0], first + step));

@@ -10,6 +10,9 @@
 
 namespace jlcm {
 
+/// Tokens of one forward: enough for products to be efficient, few enough for memory.
+constexpr std::int64_t calibration_tokens_per_step = 2048;
+
 /// The texts of the spec, read.
 struct CalibrationTexts {
     std::vector<TextData> texts;

@@ -81,38 +81,6 @@ double operations(const RunSpec& spec, const Graph& graph) {
     return total;
 }
 
-std::int64_t activation_bytes(const RunSpec& spec, const Graph& graph) {
-    const CompressOptions& compress = spec.compress;
-    const bool two = compress.learns_blocks() || compress.solver_inputs == Inputs::compressed;
-    const Shape shape =
-        graph.infer({1, spec.calibration.length})[static_cast<std::size_t>(graph.blocks().front().input)];
-    return (two ? 2 : 1) * spec.calibration.sequences * element_count(shape) * 4;
-}
-
-/// What estimators keep for mappings under way, bytes: of the largest block, or of the whole model where
-/// distillation moves mappings too.
-double estimator_bytes(const CompressOptions& compress, const Graph& graph,
-                       const std::map<ParameterId, MatrixPlan>& plan) {
-    const auto bytes_of = [&](const Estimator& estimator, const Block& block) {
-        double bytes = 0;
-        for (const auto& use : graph.linears(block.nodes))
-            if (const auto found = plan.find(use.parameter); found != plan.end())
-                bytes += static_cast<double>(element_count(graph.parameter(use.parameter).shape)) *
-                         estimator.bytes_per_weight(found->second.bits);
-        return bytes;
-    };
-    const auto learning = compress.learn ? compress.learn->estimator.make() : nullptr;
-    const auto distilling =
-        compress.distill && compress.distill->estimator ? compress.distill->estimator->make() : nullptr;
-    double largest = 0;
-    double all = 0;
-    for (const Block& block : graph.blocks()) {
-        if (learning) largest = std::max(largest, bytes_of(*learning, block));
-        if (distilling) all += bytes_of(*distilling, block);
-    }
-    return std::max(largest, all);
-}
-
 /// What is stored, by kind.
 struct StoredPlan {
     std::map<std::string, Share> roles;  ///< by the beginning of the role's line
@@ -162,27 +130,13 @@ StoredPlan plan_storage(const Model& model, const CompressOptions& compress) {
     return stored;
 }
 
-/// Every weight of each model that is evaluated, as products take it.
-double evaluated_bytes(const RunSpec& spec, const Graph& graph, DType compute) {
-    if (spec.evaluate.empty()) return 0;
-    double weights = 0;
-    for (const Parameter& parameter : graph.parameters())
-        weights += static_cast<double>(element_count(parameter.shape));
-    const CompressOptions& compress = spec.compress;
-    const bool solver_only = compress.compare_with_solver && (compress.learn || compress.distill);
-    const bool learned_only = compress.compare_with_learned && compress.learn && compress.distill;
-    return weights * static_cast<double>(size_of(compute)) *
-           (2.0 + (solver_only ? 1 : 0) + (learned_only ? 1 : 0));
-}
-
 RunEstimate estimate_of(const RunSpec& spec, const Graph& graph, const StoredPlan& stored, DType compute,
                         double rate) {
     constexpr double efficiency = 0.6;  // of the products' own rate, over a step of learning
     return {.linear_bits_per_weight = stored.linear_bits_per_weight(),
             .file_bytes = stored.file_bytes(),
-            .activation_bytes = static_cast<double>(activation_bytes(spec, graph)),
-            .mapping_bytes = estimator_bytes(spec.compress, graph, stored.matrices),
-            .evaluated_bytes = evaluated_bytes(spec, graph, compute),
+            // What a run holds before it starts: the program, and of the mapped model hardly anything.
+            .memory = plan_memory(spec, graph, stored.matrices, compute, 6e7),
             .operations = operations(spec, graph),
             .operations_a_second = rate * efficiency};
 }
@@ -192,11 +146,6 @@ std::unique_ptr<Model> load_model(const RunSpec& spec) {
 }
 
 }  // namespace
-
-double RunEstimate::memory_bytes() const {
-    constexpr double program = 2e8;
-    return program + std::max(activation_bytes + mapping_bytes, evaluated_bytes);
-}
 
 struct RunEstimator::State {
     std::map<std::string, std::unique_ptr<Model>> models;  ///< by the model's options
@@ -256,10 +205,8 @@ std::string dry_run(const Resolved<RunSpec>& resolved) {
     line("file", estimate.file_bytes);
     text += fmt::format("  {:.4f} bits per linear weight\n\n", estimate.linear_bits_per_weight);
     text += fmt::format(
-        "memory of activations {:.0f} MB, of mappings under way {:.0f} MB; {:.1f} TFLOP at {:.0f} GFLOP/s "
-        "here, about {} without "
-        "solving and evaluation\n",
-        estimate.activation_bytes / 1e6, estimate.mapping_bytes / 1e6, estimate.operations / 1e12, rate / 1e9,
+        "memory, at most\n{}\n{:.1f} TFLOP at {:.0f} GFLOP/s here, about {} without solving and evaluation\n",
+        estimate.memory.describe(), estimate.operations / 1e12, rate / 1e9,
         format_duration(estimate.seconds()));
     return text;
 }

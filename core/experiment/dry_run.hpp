@@ -1,6 +1,7 @@
 #pragma once
 // What a run would do, without doing it: jlcm-run --dry-run.
 
+#include "core/experiment/memory_plan.hpp"
 #include "core/experiment/run_spec.hpp"
 #include "core/spec/resolve.hpp"
 
@@ -13,15 +14,13 @@ namespace jlcm {
 /// What a run will need, about.
 struct RunEstimate {
     double linear_bits_per_weight = 0;
-    std::int64_t file_bytes = 0;     ///< of the artifact
-    double activation_bytes = 0;     ///< of calibration and learning
-    double mapping_bytes = 0;        ///< of mappings under way
-    double evaluated_bytes = 0;      ///< of the models that are evaluated side by side
+    std::int64_t file_bytes = 0;  ///< of the artifact
+    MemoryPlan memory;
     double operations = 0;           ///< of everything but solving and evaluation
     double operations_a_second = 0;  ///< of this machine, as learning reaches them
 
     [[nodiscard]] double seconds() const { return operations / operations_a_second; }
-    [[nodiscard]] double memory_bytes() const;
+    [[nodiscard]] double memory_bytes() const { return memory.largest().total(); }
 };
 
 /// The plan: weights by role with bits and groups, bytes of the artifact by kind, memory, time. The model is

@@ -7,11 +7,13 @@
 #include "core/experiment/block_pass.hpp"
 #include "core/experiment/calibration.hpp"
 #include "core/experiment/embedding.hpp"
+#include "core/experiment/memory_plan.hpp"
 #include "core/experiment/reordering.hpp"
 #include "core/experiment/result.hpp"
 #include "core/experiment/run_identity.hpp"
 #include "core/experiment/saved_state.hpp"
 #include "core/experiment/training.hpp"
+#include "core/tensor/memory.hpp"
 
 #include <algorithm>
 #include <memory>
@@ -79,7 +81,7 @@ void distill(const RunContext& run, const DistillationOptions& options, const Te
 }
 
 std::string file_hash(const std::filesystem::path& path) {
-    return sha256(MappedFile(path).bytes());
+    return sha256(MappedFile(path));
 }
 
 /// Whether an earlier process packed the artifact; its metrics and stages are taken up then.
@@ -214,7 +216,8 @@ std::optional<json> finished_result(const RunFiles& files) {
     return std::nullopt;
 }
 
-RunOutcome run_experiment(const Resolved<RunSpec>& spec, const std::filesystem::path& out) {
+RunOutcome run_experiment(const Resolved<RunSpec>& spec, const std::filesystem::path& out,
+                          std::optional<double> memory_limit) {
     Backend& backend = cpu_backend();
     const DType compute = compute_type(spec.value.compute, backend);
     Stages stages;
@@ -225,6 +228,14 @@ RunOutcome run_experiment(const Resolved<RunSpec>& spec, const std::filesystem::
     }
     const RunFiles files{out / sources->identity.directory_name(spec.value)};
     if (auto result = finished_result(files)) return {files.directory, std::move(*result), true};
+
+    release_mapped_pages();  // hashing has read the whole model
+    const MemoryPlan memory = plan_memory(spec.value, sources->model->graph(), sources->plan, compute,
+                                          static_cast<double>(resident_memory_bytes()));
+    if (memory_limit) {
+        memory.require_within(*memory_limit);
+        limit_memory(*memory_limit);
+    }
 
     std::filesystem::create_directories(files.checkpoints());
     const RunLock lock(files.lock());
@@ -238,6 +249,7 @@ RunOutcome run_experiment(const Resolved<RunSpec>& spec, const std::filesystem::
     const RunContext run{spec.value, sources->base(), backend, compute, files, metrics, stages};
     log_info("{}: {} ({})", files.directory.string(), spec.value.model.source,
              sources->model->checkpoint().description);
+    log_info("memory planned\n{}", memory.describe());
 
     const EarlierStages earlier(sources->base(), spec.value.compress);
     compress(run, *sources, earlier);
@@ -245,6 +257,8 @@ RunOutcome run_experiment(const Resolved<RunSpec>& spec, const std::filesystem::
     json result = make_result(run, *sources, evaluations);
     write_file(files.result(), result.dump(2) + '\n');
     std::filesystem::remove_all(files.checkpoints());
+    log_info("peak memory {} of {} planned", format_bytes(static_cast<double>(peak_memory_bytes())),
+             format_bytes(memory.largest().total()));
     set_log_file({});
     return {files.directory, std::move(result), false};
 }

@@ -20,9 +20,11 @@ struct RunOutcome {
 
 /// Runs the spec in the directory NAME-HASH of `out`, HASH being that of the resolved spec, the model's
 /// content and the texts'. A run that was stopped goes on where it was saved and ends in the same bytes; a
-/// finished one is recognised. Errors: everything that a user can get wrong, as input errors; `interrupted`
-/// with the state saved.
-[[nodiscard]] RunOutcome run_experiment(const Resolved<RunSpec>& spec, const std::filesystem::path& out);
+/// finished one is recognised. `memory_limit` (bytes): a run whose memory plan is above it is refused, and
+/// one that takes more all the same is stopped by the system. Errors: everything that a user can get wrong,
+/// as input errors; `interrupted` with the state saved.
+[[nodiscard]] RunOutcome run_experiment(const Resolved<RunSpec>& spec, const std::filesystem::path& out,
+                                        std::optional<double> memory_limit = {});
 
 /// The result of a run that is finished, its artifact in place; nothing where it is not (with a warning where
 /// something is damaged).

@@ -6,6 +6,7 @@
 #include "core/formats/safetensors.hpp"
 
 #include <algorithm>
+#include <memory>
 
 namespace jlcm {
 namespace {
@@ -50,10 +51,14 @@ std::string digest(const SavedState& state) {
     return hash.hex();
 }
 
-SavedState parse(const MappedFile& file) {
-    const Safetensors parsed = parse_safetensors(file.bytes());
+SavedState parse(const std::shared_ptr<const MappedFile>& file, StateResidence residence) {
+    const Safetensors parsed = parse_safetensors(file->bytes());
     SavedState state{.words = parsed.metadata, .tensors = {}};
     for (const StoredTensor& stored : parsed.tensors) {
+        if (residence == StateResidence::file && stored.encoding == Encoding::u8) {
+            state.tensors.push_back({stored.name, Tensor::view(stored.shape, DType::u8, stored.bytes, file)});
+            continue;
+        }
         Tensor tensor = Tensor::empty(stored.shape, dtype_of(stored.encoding));
         std::ranges::copy(stored.bytes, tensor.bytes().begin());
         state.tensors.push_back({stored.name, std::move(tensor)});
@@ -83,11 +88,11 @@ void save_state(const std::filesystem::path& path, const SavedState& state) {
     writer.commit();
 }
 
-std::optional<SavedState> load_state(const std::filesystem::path& path) {
+std::optional<SavedState> load_state(const std::filesystem::path& path, StateResidence residence) {
     std::error_code ignored;
     if (!std::filesystem::exists(path, ignored)) return std::nullopt;
     try {
-        return parse(MappedFile(path));
+        return parse(std::make_shared<const MappedFile>(path), residence);
     } catch (const Error& error) {
         log_warning("{} is damaged and is not used: {}", path.string(), error.what());
         return std::nullopt;

@@ -3,6 +3,7 @@
 
 #include "core/learn/trainable.hpp"
 
+#include <cstdint>
 #include <filesystem>
 #include <map>
 #include <optional>
@@ -22,7 +23,14 @@ struct SavedState {
 /// Atomically: a program that is killed leaves the former file or the new one.
 void save_state(const std::filesystem::path& path, const SavedState& state);
 
+/// Where the tensors of a state that is read back lie.
+enum class StateResidence : std::uint8_t {
+    memory,
+    file,  ///< uint8 tensors, which are most of a finished block, are views of the file: not to be written
+};
+
 /// Nothing where there is no such file, or (with a warning) where it is damaged.
-[[nodiscard]] std::optional<SavedState> load_state(const std::filesystem::path& path);
+[[nodiscard]] std::optional<SavedState> load_state(const std::filesystem::path& path,
+                                                   StateResidence residence = StateResidence::memory);
 
 }  // namespace jlcm

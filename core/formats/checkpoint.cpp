@@ -72,7 +72,7 @@ Checkpoint gguf_checkpoint(const std::shared_ptr<const MappedFile>& file) {
             found != gguf.metadata.end() && found->second.type == GgufType::string)
             checkpoint.extra[to] = found->second.value;
     checkpoint.description = fmt::format("GGUF v{}, {}", gguf.version, list_encodings(checkpoint.tensors));
-    checkpoint.sha256 = sha256(file->bytes());
+    checkpoint.sha256 = sha256(*file);
     return checkpoint;
 }
 
@@ -94,7 +94,7 @@ class FolderReader {
     }
     std::shared_ptr<const MappedFile> map(const std::string& name) {
         auto file = std::make_shared<const MappedFile>(directory_ / name);
-        digests_[name] = jlcm::sha256(file->bytes());
+        digests_[name] = jlcm::sha256(*file);
         return file;
     }
     std::string text(const std::string& name) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 namespace jlcm {
 namespace {
@@ -112,6 +113,15 @@ std::shared_ptr<std::byte> allocate_tensor_memory(std::size_t bytes) {
     if (block == nullptr)
         throw Error(ErrorKind::system, fmt::format("out of memory: a tensor needs {} bytes", bytes));
     return {block, [size](std::byte* p) { pool().give(p, size); }};
+}
+
+void limit_memory(double bytes) {
+    const rlimit limit{static_cast<rlim_t>(bytes), static_cast<rlim_t>(bytes)};
+    ensure(::setrlimit(RLIMIT_DATA, &limit) == 0, "a memory limit of {:.0f} bytes could not be set", bytes);
+}
+
+std::size_t kept_memory_limit() {
+    return kept_at_most;
 }
 
 void release_kept_memory() {

@@ -12,6 +12,13 @@ namespace jlcm {
 /// where there is no memory.
 [[nodiscard]] std::shared_ptr<std::byte> allocate_tensor_memory(std::size_t bytes);
 
+/// From now on the process cannot hold more than about `bytes` of memory of its own (mapped files apart):
+/// what asks for more gets the system error.
+void limit_memory(double bytes);
+
+/// Bytes that are kept at most.
+[[nodiscard]] std::size_t kept_memory_limit();
+
 /// Gives all kept blocks back to the system.
 void release_kept_memory();
 

@@ -109,6 +109,18 @@ Tensor Tensor::zeros(Shape shape, DType type) {
     return tensor;
 }
 
+Tensor Tensor::view(Shape shape, DType type, std::span<const std::byte> bytes,
+                    const std::shared_ptr<const void>& owner) {
+    Tensor tensor;
+    auto* memory = const_cast<std::byte*>(bytes.data());  // NOLINT: a view is not written, by contract
+    tensor.memory_ = std::shared_ptr<std::byte>(std::const_pointer_cast<void>(owner), memory);
+    tensor.shape_ = std::move(shape);
+    tensor.type_ = type;
+    ensure(tensor.byte_count() == bytes.size(), "{} bytes for shape {}", bytes.size(),
+           to_string(tensor.shape_));
+    return tensor;
+}
+
 Tensor Tensor::slice(std::int64_t begin, std::int64_t end) const {
     ensure(defined() && !shape_.empty() && begin >= 0 && begin <= end && end <= rows(),
            "rows {}..{} of shape {}", begin, end, to_string(shape_));

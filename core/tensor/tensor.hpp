@@ -62,6 +62,10 @@ class Tensor {
         return tensor;
     }
 
+    /// Elements that lie in foreign memory, which `owner` keeps. They must not be written.
+    [[nodiscard]] static Tensor view(Shape shape, DType type, std::span<const std::byte> bytes,
+                                     const std::shared_ptr<const void>& owner);
+
     [[nodiscard]] bool defined() const { return memory_ != nullptr; }
     [[nodiscard]] const Shape& shape() const { return shape_; }
     [[nodiscard]] DType dtype() const { return type_; }

@@ -85,3 +85,21 @@ TEST_CASE("compressed matrices of every make come back from a state") {
         CHECK(restore_matrix(state, "m" + std::to_string(i)).identical(matrices[i]));
     CHECK_THROWS_WITH(restore_matrix(state, "other"), Catch::Contains("other is not in the saved state"));
 }
+
+TEST_CASE("a state left on disk gives the same tensors, also after its pages were given back") {
+    const test::TemporaryDirectory directory;
+    const auto path = directory.path() / "state";
+    SavedState state = some_state();
+    Tensor codes = Tensor::empty({300, 1000}, DType::u8);
+    for (std::int64_t i = 0; i < codes.size(); ++i)
+        codes.data<std::uint8_t>()[i] = static_cast<std::uint8_t>(i * i >> 5);
+    state.tensors.push_back({"more codes", codes});
+    save_state(path, state);
+    const auto loaded = load_state(path, StateResidence::file);
+    REQUIRE(loaded);
+    std::filesystem::remove(path);  // the mapping keeps the content
+    release_mapped_pages();
+    REQUIRE(loaded->tensors.size() == state.tensors.size());
+    for (std::size_t i = 0; i < state.tensors.size(); ++i)
+        CHECK(std::ranges::equal(loaded->tensors[i].tensor.bytes(), state.tensors[i].tensor.bytes()));
+}

@@ -1,0 +1,60 @@
+"""What a run keeps in memory: the plan holds, limits are kept, and blocks that rest on disk give the same bytes."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent / "support"))
+from programs import SKIPPED, SOURCE, STORIES, call, need_assets, run_directory, stopped
+
+need_assets()
+try:
+    import numpy  # noqa: F401
+except ImportError:
+    print("SKIPPED: numpy is not here")
+    sys.exit(SKIPPED)
+
+SHAPE = ["--blocks", 6, "--hidden", 512, "--ffn", 1376, "--heads", 8, "--kv-heads", 4, "--vocabulary", 2000]
+if not Path("model/config.json").is_file():
+    subprocess.run([sys.executable, SOURCE / "bench/make_llama_checkpoint.py", "model", *map(str, SHAPE)], check=True)
+ARGUMENTS = [SOURCE / "configs/llama_7b_2bit.yaml", "--set", "model.source=model", "--set", "calibration.length=256"]
+ARGUMENTS += ["--set", "calibration.dataset=[tinystories-heldout]", "--out"]
+
+
+def megabytes(text):
+    number, unit = text.split()
+    return float(number) * (1000 if unit == "GB" else 1)
+
+
+def peak_and_plan(log):
+    peak, plan = re.search(r"peak memory (\S+ \S+) of (\S+ \S+) planned", log).groups()
+    return megabytes(peak), megabytes(plan)
+
+
+for out in ("whole", "killed", "refused"):
+    shutil.rmtree(out, ignore_errors=True)
+_, log = call("jlcm-run", *ARGUMENTS, "whole", "--memory-limit", "1G")
+peak, plan = peak_and_plan(log)
+assert peak <= plan, log
+
+_, said = call("jlcm-run", *ARGUMENTS, "refused", "--memory-limit", "100M", code=2)
+assert "the memory limit is 100 MB" in said and not Path("refused").exists(), said
+_, said = call("jlcm-run", *ARGUMENTS, "refused", "--memory-limit", "much", code=2)
+assert "'much' is no amount of memory" in said, said
+
+for lines in (9, 30):
+    stopped("killed", "jlcm-run", *ARGUMENTS, "killed", lines=lines, with_signal=signal.SIGKILL)
+call("jlcm-run", *ARGUMENTS, "killed")
+for name in ("artifact.safetensors", "metrics.jsonl"):
+    assert (run_directory("killed") / name).read_bytes() == (run_directory("whole") / name).read_bytes(), name
+
+# With learning, distillation and evaluation of several models.
+shutil.rmtree("learned", ignore_errors=True)
+_, log = call("jlcm-run", STORIES, "--out", "learned", "--set", "compress.learn.steps=4", "--set", "compress.distill.steps=3")
+learned_peak, learned_plan = peak_and_plan(log)
+assert learned_peak <= learned_plan, log
+print(f"peak {peak:.0f} of {plan:.0f} MB planned; with learning {learned_peak:.0f} of {learned_plan:.0f} MB")

@@ -1,0 +1,34 @@
+// Memory plans: amounts as users write them, and limits.
+
+#include "core/base/error.hpp"
+#include "core/experiment/memory_plan.hpp"
+
+#include <catch2/catch.hpp>
+
+namespace {
+
+using namespace jlcm;
+
+}  // namespace
+
+TEST_CASE("amounts of memory are read with their units") {
+    CHECK(parse_bytes("123") == 123);
+    CHECK(parse_bytes("8G") == 8e9);
+    CHECK(parse_bytes("1.5GB") == 1.5e9);
+    CHECK(parse_bytes("2GiB") == 2147483648.0);
+    CHECK(parse_bytes("512M") == 5.12e8);
+    for (const char* wrong : {"", "G", "8 apples", "-1G", "0", "nan", "inf", "8Gi", "8G "})
+        CHECK_THROWS_WITH(parse_bytes(wrong), Catch::Contains("is no amount of memory"));
+    CHECK(format_bytes(1.934e9) == "1.93 GB");
+    CHECK(format_bytes(5.1e7) == "51 MB");
+}
+
+TEST_CASE("a plan above the limit is refused with its largest stage") {
+    MemoryPlan plan;
+    plan.stages = {{"calibrate", {{"activations", 2e9}, {"values", 1e8}}}, {"learn", {{"activations", 3e9}}}};
+    CHECK(plan.largest().name == "learn");
+    plan.require_within(3.1e9);
+    CHECK_THROWS_WITH(
+        plan.require_within(2.5e9),
+        Catch::Contains("3.00 GB (learn)") && Catch::Contains("calibrate      2.10 GB   activations"));
+}

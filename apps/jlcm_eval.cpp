@@ -81,8 +81,8 @@ nlohmann::json evaluate(const Arguments& given) {
     const OpenedModel model = open_model(given.model);
     std::optional<OpenedModel> original;
     if (!given.original.empty()) original.emplace(open_model(given.original));
-    require(!original || original->tokenizer->vocabulary_size() == model.tokenizer->vocabulary_size(),
-            "{} and {} have different vocabularies and cannot be compared", given.original, given.model);
+    require(!original || original->input.is_like(model.input),
+            "{} and {} do not read the same and cannot be compared", given.original, given.model);
 
     std::vector<std::string> names;
     std::vector<BoundModel> bound;
@@ -93,7 +93,7 @@ nlohmann::json evaluate(const Arguments& given) {
     }
     names.emplace_back("compressed");
     bound.emplace_back(*model.weights, compute, backend);
-    EvaluatedModels models{{}, *model.tokenizer, model.max_positions};
+    EvaluatedModels models{{}, model.input};
     for (const BoundModel& each : bound) models.models.push_back(&each);
     const auto result = choice.make()->evaluate(models, data_directories(given.data_path));
 

@@ -68,18 +68,17 @@ bool is_artifact(const std::filesystem::path& path) {
 OpenedModel open_model(const std::string& source) {
     if (is_artifact(source)) {
         auto model = std::make_unique<ArtifactModel>(read_artifact(source));
-        auto tokenizer = make_tokenizer(model->artifact().tokenizer);
-        const std::int64_t positions = model->artifact().config.at("max_position_embeddings");
+        const Artifact& artifact = model->artifact();
+        ModelInput input = make_input(artifact.config, artifact.extra, artifact.tokenizer);
         std::string hash = sha256(MappedFile(source));
-        return {std::move(model), std::move(tokenizer), positions, "artifact", std::move(hash)};
+        return {std::move(model), std::move(input), "artifact", std::move(hash)};
     }
     auto model = std::make_unique<Model>(read_checkpoint(find_model(source)));
     const Checkpoint& checkpoint = model->checkpoint();
-    auto tokenizer = make_tokenizer(checkpoint.tokenizer);
-    const std::int64_t positions = model->max_positions();
+    ModelInput input = model->input();
     std::string description = checkpoint.description;
     std::string hash = checkpoint.sha256;
-    return {std::move(model), std::move(tokenizer), positions, std::move(description), std::move(hash)};
+    return {std::move(model), std::move(input), std::move(description), std::move(hash)};
 }
 
 }  // namespace jlcm

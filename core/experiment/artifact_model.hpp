@@ -39,8 +39,7 @@ class ArtifactModel final : public WeightSource {
 /// A model or an artifact, opened to be run.
 struct OpenedModel {
     std::unique_ptr<WeightSource> weights;
-    std::unique_ptr<Tokenizer> tokenizer;
-    std::int64_t max_positions = 0;
+    ModelInput input;
     std::string description;  ///< e.g. "GGUF v3, Q4_1, F32, Q8_0", or "artifact"
     std::string sha256;       ///< of its files
 };

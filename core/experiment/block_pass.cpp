@@ -27,14 +27,14 @@ class BlockPass {
           codebook_init_(run.spec.compress.codebook_init.make()),
           solver_(run.spec.compress.solver.make()) {}
 
-    void compress(const Tensor& windows) {
+    void compress(const Tensor& samples) {
         const auto& blocks = model_.graph().blocks();
         std::size_t done = 0;
         while (done < blocks.size() &&
                load_block(run_, done, compressed_parameters(blocks[done]), model_, solver_only_))
             ++done;
         if (done == blocks.size()) return;
-        begin(windows);
+        begin(samples);
         for (std::size_t b = 0; b < done; ++b) pass_on(blocks[b]);
         Progress progress("compressing", static_cast<std::int64_t>(blocks.size()), "blocks");
         for (std::size_t b = done; b < blocks.size(); ++b) {
@@ -73,16 +73,16 @@ class BlockPass {
         return weights;
     }
 
-    void begin(const Tensor& windows) {
-        find_gradients(windows);
+    void begin(const Tensor& samples) {
+        find_gradients(samples);
         const Stages::Timer timer(run_.stages, "calibrate");
-        const Tensor first = first_activations(executor_, run_.model, windows);
+        const Tensor first = first_activations(executor_, run_.model, samples);
         if (needs_original()) original_ = first;
         if (needs_compressed()) compressed_ = needs_original() ? first.clone() : first;
     }
 
     /// Gradient statistics of the original model, where the spec has a use for them.
-    void find_gradients(const Tensor& windows) {
+    void find_gradients(const Tensor& samples) {
         GradientNeeds needs{.fisher = codebook_init_->needs_fisher() || solver_->needs_fisher(),
                             .row_sets = 0};
         const std::optional<OutputWeightingOptions> weighting = run_.spec.compress.output_weighting;
@@ -92,8 +92,8 @@ class BlockPass {
         std::set<ParameterId> wanted;
         for (const auto& [id, matrix] : plan_) wanted.insert(id);
         gradients_ =
-            gradient_statistics(executor_, run_.model, windows.slice(0, solver_sequences()), needs, wanted);
-        log_info("gradients of the original model: loss {:.4f} nats a token", gradients_.loss);
+            gradient_statistics(executor_, run_.model, samples.slice(0, solver_sequences()), needs, wanted);
+        log_info("gradients of the original model: loss {:.4f} nats a prediction", gradients_.loss);
     }
 
     [[nodiscard]] Tensor fisher(ParameterId id) const {
@@ -101,11 +101,16 @@ class BlockPass {
         return found == gradients_.fisher.end() ? Tensor() : found->second;
     }
 
+    /// `activations` through a block with the weights of `source`.
+    void pass_on(const Block& block, const WeightSource& source, Tensor& activations) const {
+        activations = advance(executor_, block, bound(source, block), std::move(activations));
+    }
+
     /// Activations through a block that is compressed already.
     void pass_on(const Block& block) {
         const Stages::Timer timer(run_.stages, "calibrate");
-        if (original_.defined()) advance(executor_, block, bound(run_.model, block), original_);
-        if (compressed_.defined()) advance(executor_, block, bound(model_, block), compressed_);
+        if (original_.defined()) pass_on(block, run_.model, original_);
+        if (compressed_.defined()) pass_on(block, model_, compressed_);
     }
 
     void compress_block(std::size_t index) {
@@ -121,7 +126,7 @@ class BlockPass {
         if (objective_) learn(index, block, moments, std::move(inputs));
         if (compressed_.defined() && !is_last) {
             const Stages::Timer timer(run_.stages, "calibrate");
-            advance(executor_, block, bound(model_, block), compressed_);
+            pass_on(block, model_, compressed_);
         }
         save_block(run_, index, model_, solver_only_, metrics_begin);
         leave_block_on_disk(run_, index, compressed_parameters(block), model_, solver_only_);
@@ -135,11 +140,12 @@ class BlockPass {
         const Weights weights = bound(run_.model, block);
         const LinearObserver observer = moments.observer();
         if (solver_sees(Inputs::compressed)) {
-            Tensor observed = compressed_.slice(0, solver_sequences()).clone();
-            advance(executor_, block, weights, observed, observer, solver_sequences());
-            if (original_.defined()) advance(executor_, block, weights, original_);
+            (void)advance(executor_, block, weights, compressed_.slice(0, solver_sequences()).clone(),
+                          observer, solver_sequences());
+            if (original_.defined()) pass_on(block, run_.model, original_);
         } else {
-            advance(executor_, block, weights, original_, observer, solver_sequences());
+            original_ =
+                advance(executor_, block, weights, std::move(original_), observer, solver_sequences());
         }
     }
 
@@ -198,7 +204,7 @@ class BlockPass {
     std::unique_ptr<CodebookInit> codebook_init_;
     std::unique_ptr<Solver> solver_;
     GradientStatistics gradients_;  ///< empty where nothing reads them
-    /// Inputs of the block that comes next, [sequences, length, width]: the original model's, and the
+    /// Inputs of the block that comes next, [samples, ...]: the original model's, and the
     /// compressed one's. Undefined where nothing reads them.
     Tensor original_;
     Tensor compressed_;
@@ -207,8 +213,8 @@ class BlockPass {
 }  // namespace
 
 void compress_blocks(const RunContext& run, const std::map<ParameterId, MatrixPlan>& plan,
-                     const Tensor& windows, CompressedModel& model, CompressedModel* solver_only) {
-    BlockPass(run, plan, model, solver_only).compress(windows);
+                     const Tensor& samples, CompressedModel& model, CompressedModel* solver_only) {
+    BlockPass(run, plan, model, solver_only).compress(samples);
 }
 
 }  // namespace jlcm

@@ -7,10 +7,10 @@
 
 namespace jlcm {
 
-/// Compresses the blocks of the context's model into `model`. `windows`: int32 [sequences, length]. A block
+/// Compresses the blocks of the context's model into `model`. `samples`: as the model reads them. A block
 /// that was finished before is taken from its checkpoint. `solver_only` (may be null) receives each matrix as
 /// the solver left it.
 void compress_blocks(const RunContext& run, const std::map<ParameterId, MatrixPlan>& plan,
-                     const Tensor& windows, CompressedModel& model, CompressedModel* solver_only);
+                     const Tensor& samples, CompressedModel& model, CompressedModel* solver_only);
 
 }  // namespace jlcm

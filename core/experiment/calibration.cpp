@@ -1,7 +1,6 @@
 #include "core/experiment/calibration.hpp"
 
 #include "core/base/interrupt.hpp"
-#include "core/text/tokens.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -9,96 +8,110 @@
 namespace jlcm {
 namespace {
 
-Tensor to_tensor(const std::vector<std::span<const std::int32_t>>& windows, std::int64_t length) {
-    Tensor ids = Tensor::empty({static_cast<std::int64_t>(windows.size()), length}, DType::i32);
-    auto* out = ids.data<std::int32_t>();
-    for (const auto& window : windows) out = std::ranges::copy(window, out).out;
-    return ids;
+/// Rows of a tensor that is as long as `rows` and made when the first part is known.
+class Parts {
+  public:
+    explicit Parts(std::int64_t rows, Tensor whole = {}) : rows_(rows), whole_(std::move(whole)) {}
+    void put(std::int64_t first, const Tensor& part) {
+        Shape shape = part.shape();
+        shape.front() = rows_;
+        if (!whole_.defined() || whole_.shape() != shape) whole_ = Tensor::empty(shape, part.dtype());
+        std::ranges::copy(part.bytes(), whole_.slice(first, first + part.rows()).bytes().begin());
+    }
+    [[nodiscard]] Tensor take() { return std::move(whole_); }
+
+  private:
+    std::int64_t rows_;
+    Tensor whole_;
+};
+
+}  // namespace
+
+std::int64_t samples_per_step(const Shape& shape) {
+    constexpr std::int64_t tokens = 2048;
+    constexpr std::int64_t values = 1 << 18;  // of images, whose convolutions read each of them many times
+    if (shape.size() < 4) return std::max<std::int64_t>(1, tokens / shape[1]);
+    return std::clamp<std::int64_t>(values / (element_count(shape) / shape[0]), 4, 64);
 }
 
-/// Calls `body(first, end)` for some sequences at a time.
-template <class Body>
-void by_sequences(const Shape& shape, Body body) {
-    const std::int64_t step = std::max<std::int64_t>(1, calibration_tokens_per_step / shape[1]);
+void by_samples(const Shape& shape, const std::function<void(std::int64_t, std::int64_t)>& body) {
+    const std::int64_t step = samples_per_step(shape);
     for (std::int64_t first = 0; first < shape[0]; first += step) {
         throw_if_interrupted();
         body(first, std::min(shape[0], first + step));
     }
 }
 
-}  // namespace
-
-nlohmann::json CalibrationTexts::describe() const {
+nlohmann::json CalibrationData::describe() const {
     auto json = nlohmann::json::array();
-    for (std::size_t i = 0; i < texts.size(); ++i)
-        json.push_back({{"text", texts[i].name}, {"text_sha256", texts[i].sha256}, {"share", shares[i]}});
+    for (std::size_t i = 0; i < data.size(); ++i) {
+        json.push_back(identity_of(data[i]));
+        json.back()["share"] = shares[i];
+    }
     return json;
 }
 
-CalibrationTexts load_calibration_texts(const CalibrationOptions& options, const Directories& directories) {
-    CalibrationTexts result;
+CalibrationData load_calibration_data(const CalibrationOptions& options, const Directories& directories) {
+    CalibrationData result;
     for (const DatasetChoice& choice : options.dataset)
-        result.texts.push_back(choice.make()->load(directories));
+        result.data.push_back(choice.make()->load(directories));
     result.shares = options.shares;
-    result.shares.resize(result.texts.size(), 1.0);
+    result.shares.resize(result.data.size(), 1.0);
     return result;
 }
 
-CalibrationWindows draw_windows(const RunSpec& spec, const CalibrationTexts& texts,
-                                const Tokenizer& tokenizer) {
-    std::vector<TokenizedText> tokenized;
-    for (const TextData& text : texts.texts) tokenized.push_back(tokenize(text, tokenizer));
-    std::vector<const TokenizedText*> views;
-    for (const TokenizedText& text : tokenized) views.push_back(&text);
+void require_readable(const ModelInput& input, const CalibrationData& data, const RunSpec& spec) {
+    const auto& distill = spec.compress.distill;
+    const std::int64_t length = distill ? distill->length.value_or(0) : 0;
+    require_readable(input, data.data, std::max(spec.calibration.length, length));
+}
 
+CalibrationSamples draw_samples(const RunSpec& spec, const CalibrationData& data, const ModelInput& input) {
     const CalibrationOptions& options = spec.calibration;
-    const WindowSampler sampler(views, texts.shares, options.length, spec.seed);
-    CalibrationWindows windows;
-    windows.calibration = to_tensor(sampler.windows(0, options.sequences), options.length);
-    windows.distinct_tokens = sampler.distinct_tokens(options.sequences);
+    const auto source = make_sample_source(input, data.data, data.shares, options.length, spec.seed);
+    CalibrationSamples samples;
+    samples.calibration = source->samples(0, options.sequences);
+    samples.distinct = source->distinct(options.sequences);
     if (const auto& distill = spec.compress.distill) {
         const std::int64_t count = distill->steps * distill->batch;
         const std::int64_t length = distill->length.value_or(options.length);
         if (length == options.length) {
-            windows.distillation = to_tensor(sampler.windows(options.sequences, count), length);
-            windows.distinct_tokens = sampler.distinct_tokens(options.sequences + count);
+            samples.distillation = source->samples(options.sequences, count);
+            samples.distinct = source->distinct(options.sequences + count);
         } else {
-            const WindowSampler other(views, texts.shares, length, spec.seed + 1);
-            windows.distillation = to_tensor(other.windows(0, count), length);
-            windows.distinct_tokens = std::max(windows.distinct_tokens, other.distinct_tokens(count));
+            const auto other = make_sample_source(input, data.data, data.shares, length, spec.seed + 1);
+            samples.distillation = other->samples(0, count);
+            samples.distinct += " and " + other->distinct(count);
         }
     }
-    return windows;
+    return samples;
 }
 
-Tensor first_activations(const Executor& executor, const WeightSource& model, const Tensor& windows) {
+Tensor first_activations(const Executor& executor, const WeightSource& model, const Tensor& samples) {
     const Graph& graph = executor.graph();
-    const Block& first_block = graph.blocks().front();
     Weights weights(graph);
     bind_weights(weights, model, graph.prologue(), executor.compute(), executor.backend());
-    const Shape inferred = graph.infer(windows.shape())[static_cast<std::size_t>(first_block.input)];
-    Tensor activations = Tensor::empty(inferred);
-    by_sequences(windows.shape(), [&](std::int64_t first, std::int64_t end) {
-        const Tensor part = executor.forward(graph.prologue(), weights, graph.input(),
-                                             windows.slice(first, end), first_block.input);
-        std::ranges::copy(part.bytes(), activations.slice(first, end).bytes().begin());
+    Parts activations(samples.rows());
+    by_samples(samples.shape(), [&](std::int64_t first, std::int64_t end) {
+        activations.put(first, executor.forward(graph.prologue(), weights, graph.input(),
+                                                samples.slice(first, end), graph.blocks().front().input));
     });
-    return activations;
+    return activations.take();
 }
 
-void advance(const Executor& executor, const Block& block, const Weights& weights, Tensor& activations,
-             const LinearObserver& observer, std::int64_t observed) {
-    by_sequences(activations.shape(), [&](std::int64_t first, std::int64_t end) {
-        // A step that holds the last observed sequence is cut there.
+Tensor advance(const Executor& executor, const Block& block, const Weights& weights, Tensor activations,
+               const LinearObserver& observer, std::int64_t observed) {
+    Parts outputs(activations.rows(), activations);
+    by_samples(activations.shape(), [&](std::int64_t first, std::int64_t end) {
+        // A step that holds the last observed sample is cut there.
         const std::int64_t middle = std::clamp(observer ? observed : 0, first, end);
         for (const auto& [from, to] : {std::pair(first, middle), std::pair(middle, end)}) {
             if (from == to) continue;
-            Tensor part = activations.slice(from, to);
-            const Tensor output =
-                executor.forward(block, weights, part, nullptr, to <= middle ? observer : LinearObserver());
-            std::ranges::copy(output.bytes(), part.bytes().begin());
+            outputs.put(from, executor.forward(block, weights, activations.slice(from, to), nullptr,
+                                               to <= middle ? observer : LinearObserver()));
         }
     });
+    return outputs.take();
 }
 
 LinearObserver SecondMoments::observer() {

@@ -1,5 +1,5 @@
 #pragma once
-// What calibration and learning look at: windows of tokens, and what blocks make of them.
+// What calibration and learning look at: samples of the data, and what blocks make of them.
 
 #include "core/experiment/gradient_statistics.hpp"
 #include "core/experiment/run_spec.hpp"
@@ -10,40 +10,48 @@
 
 namespace jlcm {
 
-/// Tokens of one forward: enough for products to be efficient, few enough for memory.
-constexpr std::int64_t calibration_tokens_per_step = 2048;
+/// How many samples of a tensor of that shape go through a block at a time: enough for products to be
+/// efficient, few enough for memory.
+[[nodiscard]] std::int64_t samples_per_step(const Shape& shape);
+/// Calls `body(first, end)` for as many samples at a time.
+void by_samples(const Shape& shape, const std::function<void(std::int64_t first, std::int64_t end)>& body);
 
-/// The texts of the spec, read.
-struct CalibrationTexts {
-    std::vector<TextData> texts;
+/// The datasets of the spec, read.
+struct CalibrationData {
+    std::vector<Data> data;
     std::vector<double> shares;
-    /// [{"text", "text_sha256", "share"}]
+    /// [{"text", "text_sha256", "share"}], "images" in place of "text" where it is those
     [[nodiscard]] nlohmann::json describe() const;
 };
-[[nodiscard]] CalibrationTexts load_calibration_texts(const CalibrationOptions& options,
-                                                      const Directories& directories);
+[[nodiscard]] CalibrationData load_calibration_data(const CalibrationOptions& options,
+                                                    const Directories& directories);
 
-/// Windows of tokens, int32 [sequences, length].
-struct CalibrationWindows {
+/// An input error unless the model can read what the spec calibrates and learns on.
+void require_readable(const ModelInput& input, const CalibrationData& data, const RunSpec& spec);
+
+/// Samples as the model reads them: int32 [n, length] or float32 [n, channels, height, width].
+struct CalibrationSamples {
     Tensor calibration;
-    Tensor distillation;  ///< undefined without distillation; none of calibration's windows, where texts last
-    std::int64_t distinct_tokens = 0;  ///< of both
+    Tensor distillation;   ///< undefined without distillation; none of calibration's samples, where data last
+    std::string distinct;  ///< of both: "51200 tokens"
 };
-[[nodiscard]] CalibrationWindows draw_windows(const RunSpec& spec, const CalibrationTexts& texts,
-                                              const Tokenizer& tokenizer);
+[[nodiscard]] CalibrationSamples draw_samples(const RunSpec& spec, const CalibrationData& data,
+                                              const ModelInput& input);
 
-/// The inputs of the first block for `windows`: float32 [sequences, length, width].
+/// The inputs of the first block for `samples`: float32 [samples, ...].
 [[nodiscard]] Tensor first_activations(const Executor& executor, const WeightSource& model,
-                                       const Tensor& windows);
+                                       const Tensor& samples);
 
-/// Puts `activations` [sequences, length, width] through a block, in place, some sequences at a time.
-/// `observer` sees the inputs of linear layers of the first `observed` sequences.
-void advance(const Executor& executor, const Block& block, const Weights& weights, Tensor& activations,
-             const LinearObserver& observer = {}, std::int64_t observed = 0);
+/// What a block makes of `activations` [samples, ...], some samples at a time; in the memory of `activations`
+/// where the result has the same shape. `observer` sees the inputs of linear layers of the first `observed`
+/// samples.
+[[nodiscard]] Tensor advance(const Executor& executor, const Block& block, const Weights& weights,
+                             Tensor activations, const LinearObserver& observer = {},
+                             std::int64_t observed = 0);
 
 /// The second moments of the inputs of linear layers: sum of x x^T. Layers that read one value share one
 /// matrix. With token weights (GradientStatistics) there is also, for each set of a layer's outputs, the sum
-/// of x x^T weighted by them; sequences must then come in order.
+/// of x x^T weighted by them; samples must then come in order.
 class SecondMoments {
   public:
     /// `gradients` may be null.

@@ -58,11 +58,11 @@ double measured_rate(Backend& backend, DType compute) {
 
 /// Operations of everything but the evaluation. A backward is two forwards; distillation recomputes each
 /// block and runs the original beside it.
-double operations(const RunSpec& spec, const Graph& graph) {
+double operations(const RunSpec& spec, const Graph& graph, const ModelInput& input) {
     const CompressOptions& compress = spec.compress;
     const CalibrationOptions& calibration = spec.calibration;
     const auto forward = [&](std::int64_t length) {
-        return graph.flops({0, graph.node_count()}, {1, length});
+        return graph.flops({0, graph.node_count()}, input.sample_shape(length));
     };
     const double sequences = static_cast<double>(calibration.sequences);
     double passes = compress.learns_blocks() || compress.solver_inputs == Inputs::original ? 1 : 0;
@@ -73,8 +73,10 @@ double operations(const RunSpec& spec, const Graph& graph) {
         total += 3.0 * static_cast<double>(learn->steps * learn->batch) * forward(calibration.length);
     if (const auto& distill = compress.distill) {
         const std::int64_t length = distill->length.value_or(calibration.length);
-        const Shape& head = graph.parameter(graph.head()).shape;
-        const double head_forward = 2.0 * static_cast<double>(element_count(head) * length);
+        double head_forward = 0;
+        if (graph.head() >= 0)
+            head_forward =
+                2.0 * static_cast<double>(element_count(graph.parameter(graph.head()).shape) * length);
         total += static_cast<double>(distill->steps * distill->batch) *
                  (5.0 * forward(length) + 3.0 * head_forward);
     }
@@ -130,14 +132,15 @@ StoredPlan plan_storage(const Model& model, const CompressOptions& compress) {
     return stored;
 }
 
-RunEstimate estimate_of(const RunSpec& spec, const Graph& graph, const StoredPlan& stored, DType compute,
+RunEstimate estimate_of(const RunSpec& spec, const Model& model, const StoredPlan& stored, DType compute,
                         double rate) {
+    const Graph& graph = model.graph();
     constexpr double efficiency = 0.6;  // of the products' own rate, over a step of learning
     return {.linear_bits_per_weight = stored.linear_bits_per_weight(),
             .file_bytes = stored.file_bytes(),
             // What a run holds before it starts: the program, and of the mapped model hardly anything.
-            .memory = plan_memory(spec, graph, stored.matrices, compute, 6e7),
-            .operations = operations(spec, graph),
+            .memory = plan_memory(spec, model, stored.matrices, compute, 6e7),
+            .operations = operations(spec, graph, model.input()),
             .operations_a_second = rate * efficiency};
 }
 
@@ -169,7 +172,7 @@ RunEstimate RunEstimator::estimate(const Resolved<RunSpec>& resolved) {
         plan = state_->plans.emplace(key, plan_storage(*model, spec.compress)).first;
     const DType compute = compute_type(spec.compute, cpu_backend());
     if (!state_->rates.contains(compute)) state_->rates[compute] = measured_rate(cpu_backend(), compute);
-    return estimate_of(spec, model->graph(), plan->second, compute, state_->rates[compute]);
+    return estimate_of(spec, *model, plan->second, compute, state_->rates[compute]);
 }
 
 std::string dry_run(const Resolved<RunSpec>& resolved) {
@@ -180,7 +183,7 @@ std::string dry_run(const Resolved<RunSpec>& resolved) {
     const Model& model = *loaded;
     const StoredPlan stored = plan_storage(model, spec.compress);
     const double rate = measured_rate(backend, compute);
-    const RunEstimate estimate = estimate_of(spec, model.graph(), stored, compute, rate);
+    const RunEstimate estimate = estimate_of(spec, model, stored, compute, rate);
 
     std::string text = fmt::format("{}: {} ({}), {} blocks, compute {} on {}\n\n", spec.name,
                                    spec.model.source, model.checkpoint().description,

@@ -6,7 +6,7 @@ std::vector<ParameterId> embedding_parameters(const Graph& graph) {
     std::vector<ParameterId> ids;
     for (const ParameterId id : graph.parameters_of(graph.prologue()))
         if (graph.parameter(id).role == "embedding") ids.push_back(id);
-    if (graph.parameter(graph.head()).tied_to < 0) ids.push_back(graph.head());
+    if (graph.head() >= 0 && graph.parameter(graph.head()).tied_to < 0) ids.push_back(graph.head());
     return ids;
 }
 
@@ -20,7 +20,8 @@ void compress_embedding(const EmbeddingOptions& options, CompressedModel& model)
         CompressedMatrix matrix = codebook_init->initialise(problem, grouping->group(problem, options.bits));
         matrix.round_to_storage(name);
         model.matrices()[id] = matrix;
-        if (graph.parameter(graph.head()).tied_to == id) model.matrices()[graph.head()] = std::move(matrix);
+        if (graph.head() >= 0 && graph.parameter(graph.head()).tied_to == id)
+            model.matrices()[graph.head()] = std::move(matrix);
     }
 }
 

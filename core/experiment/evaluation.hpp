@@ -1,9 +1,9 @@
 #pragma once
 // Plugin kind "evaluation": figures of models, each with the protocol that it was measured under.
 
+#include "core/data/samples.hpp"
 #include "core/model/scoring.hpp"
 #include "core/plugin/registry.hpp"
-#include "core/text/dataset.hpp"
 
 #include <optional>
 #include <string>
@@ -17,23 +17,27 @@ namespace jlcm {
 struct Figures {
     double value = 0;                      ///< of the metric
     std::optional<double> standard_error;  ///< of the value; none where one window cannot tell
-    std::optional<double> kl;         ///< mean KL(original || model) a token, nats; none for the original
-    std::optional<double> agreement;  ///< share of tokens with the original's most likely next token
+    std::optional<double> kl;  ///< mean KL(original || model) a prediction, nats; none for the original
+    std::optional<double> agreement;  ///< share of predictions whose most likely outcome is the original's
+    nlohmann::json more;              ///< an object of further keys of the record; null: none
+    nlohmann::json items;             ///< what the model predicted for each item; null: not kept
 };
 
+/// Where items are kept they make paired tests between runs possible (core/report/paired_test.hpp).
 struct EvaluationResult {
-    std::string title;            ///< what tables call it: "perplexity, wikitext-2-raw-test, context 2048"
-    std::string metric;           ///< "perplexity"
+    std::string title;   ///< what tables call it: "perplexity, wikitext-2-raw-test, context 2048"
+    std::string metric;  ///< "perplexity"
+    bool higher_is_better = false;
     nlohmann::json protocol;      ///< everything that a comparable figure has to share
     std::vector<Figures> models;  ///< in the order they were given
+    nlohmann::json expected;      ///< what is right for each item, where the models' items are kept
 };
 
-/// What an evaluation measures: models of one tokenizer and architecture, the first of which is the original
+/// What an evaluation measures: models that read and predict the same, the first of which is the original
 /// where there are several.
 struct EvaluatedModels {
     std::vector<const BoundModel*> models;
-    const Tokenizer& tokenizer;
-    std::int64_t max_positions = 0;  ///< longest context that the model was made for
+    const ModelInput& input;
 };
 
 class Evaluation {

@@ -15,15 +15,15 @@ namespace {
 
 class Planner {
   public:
-    Planner(const RunSpec& spec, const Graph& graph, const std::map<ParameterId, MatrixPlan>& plan,
+    Planner(const RunSpec& spec, const Model& model, const std::map<ParameterId, MatrixPlan>& plan,
             DType compute, double program)
         : spec_(spec),
           compress_(spec.compress),
-          graph_(graph),
+          graph_(model.graph()),
           plan_(plan),
           compute_bytes_(static_cast<double>(size_of(compute))),
           program_(program),
-          shapes_(graph.infer({1, spec.calibration.length})) {}
+          shapes_(graph_.infer(model.input().sample_shape(spec.calibration.length))) {}
 
     [[nodiscard]] MemoryPlan plan() const {
         MemoryPlan result;
@@ -35,7 +35,7 @@ class Planner {
         if (!spec_.evaluate.empty()) result.stages.push_back(evaluate());
         for (MemoryStage& stage : result.stages) {
             constexpr double workspace = 48e6;  // of products and of tokenisation
-            stage.parts.insert(stage.parts.begin(), {"program, texts", program_ + workspace});
+            stage.parts.insert(stage.parts.begin(), {"program, data", program_ + workspace});
             stage.parts.push_back({"kept for reuse", std::min(stage.total() - program_,
                                                               static_cast<double>(kept_memory_limit()))});
         }
@@ -75,13 +75,17 @@ class Planner {
             total += elements(id) * (graph_.parameter(id).linear ? compute_bytes_ : 4);
         return total;
     }
+    /// The head as products take it.
+    [[nodiscard]] double head() const {
+        return graph_.head() < 0 ? 0 : elements(graph_.head()) * compute_bytes_;
+    }
     /// Of one sample's value.
     [[nodiscard]] double value_elements(ValueId value) const {
         return static_cast<double>(element_count(shapes_[static_cast<std::size_t>(value)]));
     }
     [[nodiscard]] double activations() const {
-        return static_cast<double>(spec_.calibration.sequences) *
-               value_elements(graph_.blocks().front().input) * 4;
+        return static_cast<double>(spec_.calibration.sequences) * 4 *
+               largest_block([&](const Block& block) { return value_elements(block.input); });
     }
     /// All values of a block for `samples`, in float32 and in the compute type where that is another.
     [[nodiscard]] double values(const Block& block, double samples) const {
@@ -92,9 +96,8 @@ class Planner {
     }
     /// A forward through a block frees values after their last use: about half of them are there at a time.
     [[nodiscard]] double forward(const Block& block) const {
-        const double samples =
-            std::max(1.0, static_cast<double>(calibration_tokens_per_step / spec_.calibration.length));
-        return values(block, samples) / 2;
+        const auto samples = samples_per_step(shapes_[static_cast<std::size_t>(block.input)]);
+        return values(block, static_cast<double>(samples)) / 2;
     }
     [[nodiscard]] double moments(const Block& block) const {
         std::set<ValueId> inputs;
@@ -155,7 +158,7 @@ class Planner {
         const NodeRange all{0, graph_.node_count()};
         return {"gradients",
                 {{"gradient statistics", statistics()},
-                 {"weights of the model", bound(all) + elements(graph_.head()) * compute_bytes_},
+                 {"weights of the model", bound(all) + head()},
                  {"values and their gradients",
                   all_blocks([&](const Block& block) { return value_elements(block.input) * 4; }) +
                       largest_block([&](const Block& block) { return 2 * values(block, 1); })}}};
@@ -224,8 +227,7 @@ class Planner {
                                static_cast<double>(spec_.calibration.length);
         const auto estimator = options.estimator ? options.estimator->make() : nullptr;
         stage.parts.push_back({"mappings", 2 * mappings()});
-        stage.parts.push_back({"weights of the original",
-                               bound(all) + elements(graph_.head()) * compute_bytes_ + 8 * largest_matrix()});
+        stage.parts.push_back({"weights of the original", bound(all) + head() + 8 * largest_matrix()});
         if (estimator)
             stage.parts.push_back({"estimator", all_blocks([&](const Block& block) {
                                        return estimator_bytes(*estimator, block);
@@ -244,16 +246,13 @@ class Planner {
         const NodeRange all{0, graph_.node_count()};
         MemoryStage stage{"evaluate", {}};
         stage.parts.push_back(
-            {"weights of the models",
-             models * (bound(all) + elements(graph_.head()) * compute_bytes_) + 4 * largest_matrix()});
+            {"weights of the models", models * (bound(all) + head()) + 4 * largest_matrix()});
         stage.parts.push_back({"mappings", mappings() + all_blocks([&](const Block& block) {
                                                return compressed_weights(block);
                                            })});
-        const double tokens = 2048;  // of a step of scoring
-        stage.parts.push_back({"values", largest_block([&](const Block& block) {
-                                   return values(block,
-                                                 tokens / static_cast<double>(spec_.calibration.length));
-                               })});
+        // Evaluations take about as many samples a step as calibration does.
+        stage.parts.push_back(
+            {"values", largest_block([&](const Block& block) { return 2 * forward(block); })});
         return stage;
     }
 
@@ -305,9 +304,9 @@ void MemoryPlan::require_within(double limit) const {
         format_bytes(limit), format_bytes(stage.total()), stage.name, describe());
 }
 
-MemoryPlan plan_memory(const RunSpec& spec, const Graph& graph, const std::map<ParameterId, MatrixPlan>& plan,
+MemoryPlan plan_memory(const RunSpec& spec, const Model& model, const std::map<ParameterId, MatrixPlan>& plan,
                        DType compute, double program) {
-    return Planner(spec, graph, plan, compute, program).plan();
+    return Planner(spec, model, plan, compute, program).plan();
 }
 
 double parse_bytes(const std::string& text) {

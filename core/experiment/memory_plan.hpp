@@ -34,8 +34,8 @@ struct MemoryPlan {
     void require_within(double limit) const;
 };
 
-/// Of a run over `graph`. `program`: bytes that the process holds already, model and texts read.
-[[nodiscard]] MemoryPlan plan_memory(const RunSpec& spec, const Graph& graph,
+/// Of a run on `model`. `program`: bytes that the process holds already, model and data read.
+[[nodiscard]] MemoryPlan plan_memory(const RunSpec& spec, const Model& model,
                                      const std::map<ParameterId, MatrixPlan>& plan, DType compute,
                                      double program);
 

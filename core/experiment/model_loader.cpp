@@ -1,7 +1,7 @@
 #include "core/experiment/model_loader.hpp"
 
 #include "core/base/cache.hpp"
-#include "core/text/dataset.hpp"
+#include "core/data/dataset.hpp"
 
 #include <algorithm>
 #include <cstdlib>

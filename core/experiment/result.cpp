@@ -40,13 +40,17 @@ nlohmann::json evaluation_record(const std::string& name, const EvaluationResult
                                  const std::vector<std::string>& models) {
     ensure(models.size() == result.models.size(), "{} names for the figures of {} models", models.size(),
            result.models.size());
-    nlohmann::json record{
-        {"name", name}, {"title", result.title}, {"metric", result.metric}, {"protocol", result.protocol}};
+    nlohmann::json record{{"name", name},
+                          {"title", result.title},
+                          {"metric", result.metric},
+                          {"higher_is_better", result.higher_is_better},
+                          {"protocol", result.protocol}};
     for (std::size_t m = 0; m < models.size(); ++m) {
         const Figures& figures = result.models[m];
         nlohmann::json json{{"value", figures.value}, {"stderr", or_null(figures.standard_error)}};
         if (figures.kl) json["kl"] = *figures.kl;
         if (figures.agreement) json["agreement"] = *figures.agreement;
+        if (!figures.more.is_null()) json.update(figures.more);
         record["models"][models[m]] = json;
         if (models[m] == "original") record["original"] = figures.value;
         if (models[m] != "compressed") continue;
@@ -55,6 +59,14 @@ nlohmann::json evaluation_record(const std::string& name, const EvaluationResult
         record["kl"] = or_null(figures.kl);
         record["agreement"] = or_null(figures.agreement);
     }
+    return record;
+}
+
+nlohmann::json predictions_record(const EvaluationResult& result, const std::vector<std::string>& models) {
+    if (result.expected.is_null()) return {};
+    nlohmann::json record{
+        {"title", result.title}, {"protocol", result.protocol}, {"expected", result.expected}};
+    for (std::size_t m = 0; m < models.size(); ++m) record["models"][models[m]] = result.models[m].items;
     return record;
 }
 
@@ -85,13 +97,14 @@ nlohmann::json footprint_record(const std::filesystem::path& artifact, const Mod
 
 nlohmann::json model_record(const Model& model, const std::string& source) {
     const Checkpoint& checkpoint = model.checkpoint();
-    return {{"source", source},
-            {"name", checkpoint.extra.value("name", source)},
-            {"architecture", checkpoint.config.at("model_type")},
-            {"description", checkpoint.description},
-            {"sha256", checkpoint.sha256},
-            {"tokenizer_sha256", model.tokenizer().hash()},
-            {"full_precision", "what the source's files decode to"}};
+    nlohmann::json record{{"source", source},
+                          {"name", checkpoint.extra.value("name", source)},
+                          {"architecture", checkpoint.config.at("model_type")},
+                          {"description", checkpoint.description},
+                          {"sha256", checkpoint.sha256},
+                          {"full_precision", "what the source's files decode to"}};
+    if (const auto& tokenizer = model.input().tokenizer) record["tokenizer_sha256"] = tokenizer->hash();
+    return record;
 }
 
 nlohmann::json environment_record(const Backend& backend) {

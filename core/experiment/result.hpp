@@ -19,6 +19,11 @@ inline constexpr int result_version = 1;
 [[nodiscard]] nlohmann::json evaluation_record(const std::string& name, const EvaluationResult& result,
                                                const std::vector<std::string>& models);
 
+/// One record of predictions.json: {"title", "protocol", "expected", "models": {NAME: [...]}}; null where the
+/// evaluation keeps no items.
+[[nodiscard]] nlohmann::json predictions_record(const EvaluationResult& result,
+                                                const std::vector<std::string>& models);
+
 /// `footprint` of a packed model, with ratios to its source.
 [[nodiscard]] nlohmann::json footprint_record(const std::filesystem::path& artifact, const Model& source,
                                               const std::filesystem::path& source_path,

@@ -28,7 +28,7 @@ using nlohmann::json;
 struct Sources {
     std::filesystem::path model_path;
     std::unique_ptr<Model> model;
-    CalibrationTexts texts;
+    CalibrationData data;
     Directories directories;
     std::map<ParameterId, MatrixPlan> plan;
     std::unique_ptr<ReorderedModel> reordered;  ///< the model in the order that is compressed, or null
@@ -51,27 +51,22 @@ struct Sources {
 Sources read_sources(const Resolved<RunSpec>& spec, DType compute) {
     const RunSpec& options = spec.value;
     const Directories directories = data_directories(options.data_path);
-    CalibrationTexts texts = load_calibration_texts(options.calibration, directories);
+    CalibrationData data = load_calibration_data(options.calibration, directories);
     auto evaluated = json::array();
     for (const auto& choice : options.evaluate) evaluated.push_back(choice.make()->data(directories));
     const auto path = find_model(options.model.source);
     auto model = std::make_unique<Model>(options.model.loader.make()->load(path));
-    const std::int64_t longest =
-        std::max(options.calibration.length,
-                 options.compress.distill ? options.compress.distill->length.value_or(0) : std::int64_t{0});
-    require(longest <= model->max_positions(), "windows of {} tokens are beyond the model's {}", longest,
-            model->max_positions());
+    require_readable(model->input(), data, options);
     auto plan = plan_compression(model->graph(), options.compress);
-    RunIdentity identity =
-        identity_of(spec, compute, model->checkpoint().sha256, texts.describe(), evaluated);
-    return {path,    std::move(model),   std::move(texts), directories, std::move(plan),
+    RunIdentity identity = identity_of(spec, compute, model->checkpoint().sha256, data.describe(), evaluated);
+    return {path,    std::move(model),   std::move(data), directories, std::move(plan),
             nullptr, std::move(identity)};
 }
 
 /// Learns the whole model on the original's predictions.
-void distill(const RunContext& run, const DistillationOptions& options, const Tensor& windows,
+void distill(const RunContext& run, const DistillationOptions& options, const Tensor& samples,
              CompressedModel& model) {
-    Distiller distiller(model, windows, options, run.compute, run.backend);
+    Distiller distiller(model, samples, options, run.compute, run.backend);
     train(distiller, run.metrics, run.stages,
           {.title = "distilling",
            .stage = "distill",
@@ -126,21 +121,20 @@ struct EarlierStages {
 /// Compresses into the artifact's file, and fills the earlier stages.
 void compress(const RunContext& run, const Sources& sources, const EarlierStages& earlier) {
     CompressedModel model(sources.base());
-    CalibrationWindows windows;
+    CalibrationSamples samples;
     {
         const Stages::Timer timer(run.stages, "load");
-        windows = draw_windows(run.spec, sources.texts, sources.model->tokenizer());
-        log_info("{} windows of {} tokens, {} distinct tokens in all", windows.calibration.rows(),
-                 windows.calibration.cols(), windows.distinct_tokens);
+        samples = draw_samples(run.spec, sources.data, sources.model->input());
+        log_info("samples {}, {} in all", to_string(samples.calibration.shape()), samples.distinct);
     }
-    compress_blocks(run, sources.plan, windows.calibration, model, earlier.solver_only.get());
+    compress_blocks(run, sources.plan, samples.calibration, model, earlier.solver_only.get());
     if (earlier.learned_only) model.copy_to(*earlier.learned_only);
     for (CompressedModel* each : {earlier.solver_only.get(), earlier.learned_only.get()})
         if (each != nullptr && run.spec.compress.embedding)
             compress_embedding(*run.spec.compress.embedding, *each);
     if (was_packed(run)) return;
     const std::size_t metrics_begin = run.metrics.position();
-    if (const auto& options = run.spec.compress.distill) distill(run, *options, windows.distillation, model);
+    if (const auto& options = run.spec.compress.distill) distill(run, *options, samples.distillation, model);
     if (run.spec.compress.embedding) compress_embedding(*run.spec.compress.embedding, model);
     pack(run, sources, model, metrics_begin);
 }
@@ -161,12 +155,17 @@ json evaluate(const RunContext& run, const Sources& sources, const EarlierStages
     if (earlier.solver_only) add("solver_only", *earlier.solver_only);
     if (earlier.learned_only) add("learned_only", *earlier.learned_only);
     add("compressed", packed);
-    EvaluatedModels models{{}, sources.model->tokenizer(), sources.model->max_positions()};
+    EvaluatedModels models{{}, sources.model->input()};
     for (const BoundModel& each : bound) models.models.push_back(&each);
     auto records = json::array();
-    for (const auto& choice : run.spec.evaluate)
-        records.push_back(
-            evaluation_record(choice.name(), choice.make()->evaluate(models, sources.directories), names));
+    auto predictions = json::array();
+    for (const auto& choice : run.spec.evaluate) {
+        const EvaluationResult result = choice.make()->evaluate(models, sources.directories);
+        records.push_back(evaluation_record(choice.name(), result, names));
+        if (auto items = predictions_record(result, names); !items.is_null())
+            predictions.push_back(std::move(items));
+    }
+    if (!predictions.empty()) write_file(run.files.predictions(), predictions.dump() + '\n');
     return records;
 }
 
@@ -230,7 +229,7 @@ RunOutcome run_experiment(const Resolved<RunSpec>& spec, const std::filesystem::
     if (auto result = finished_result(files)) return {files.directory, std::move(*result), true};
 
     release_mapped_pages();  // hashing has read the whole model
-    const MemoryPlan memory = plan_memory(spec.value, sources->model->graph(), sources->plan, compute,
+    const MemoryPlan memory = plan_memory(spec.value, *sources->model, sources->plan, compute,
                                           static_cast<double>(resident_memory_bytes()));
     if (memory_limit) {
         memory.require_within(*memory_limit);

@@ -52,6 +52,8 @@ struct RunFiles {
     [[nodiscard]] std::filesystem::path lock() const { return directory / "lock"; }
     [[nodiscard]] std::filesystem::path metrics() const { return directory / "metrics.jsonl"; }
     [[nodiscard]] std::filesystem::path result() const { return directory / "result.json"; }
+    /// What the models predicted item by item, where evaluations keep that.
+    [[nodiscard]] std::filesystem::path predictions() const { return directory / "predictions.json"; }
     [[nodiscard]] std::filesystem::path artifact() const { return directory / "artifact.safetensors"; }
     [[nodiscard]] std::filesystem::path checkpoints() const { return directory / "checkpoints"; }
     /// A finished block.

@@ -38,11 +38,11 @@ RunIdentity RunIdentifier::identify(const Resolved<RunSpec>& spec) {
     const auto& model = known(models_, to_yaml(*spec.config.find("model")), [&] {
         return options.model.loader.make()->load(find_model(options.model.source)).sha256;
     });
-    CalibrationOptions texts;
-    texts.dataset = options.calibration.dataset;
-    texts.shares = options.calibration.shares;
-    const auto& calibration = known(texts_, places + to_yaml(encode_options(texts)), [&] {
-        return load_calibration_texts(options.calibration, directories).describe();
+    CalibrationOptions datasets;
+    datasets.dataset = options.calibration.dataset;
+    datasets.shares = options.calibration.shares;
+    const auto& calibration = known(calibrations_, places + to_yaml(encode_options(datasets)), [&] {
+        return load_calibration_data(options.calibration, directories).describe();
     });
     auto evaluation = nlohmann::json::array();
     for (const auto& choice : options.evaluate)

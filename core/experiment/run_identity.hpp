@@ -19,16 +19,16 @@ struct RunIdentity {
     [[nodiscard]] std::string directory_name(const RunSpec& spec) const;
 };
 
-/// `calibration`: what the texts of the spec are (CalibrationTexts::describe); `evaluation`: the data of each
-/// evaluation (Evaluation::data).
+/// `calibration`: what the datasets of the spec are (CalibrationData::describe); `evaluation`: the data of
+/// each evaluation (Evaluation::data).
 [[nodiscard]] RunIdentity identity_of(const Resolved<RunSpec>& spec, DType compute,
                                       const std::string& model_sha256, const nlohmann::json& calibration,
                                       const nlohmann::json& evaluation);
 
-/// The identities of many runs: models and texts that they share are read once.
+/// The identities of many runs: models and data that they share are read once.
 class RunIdentifier {
   public:
-    /// Input errors where model or texts cannot be read.
+    /// Input errors where model or data cannot be read.
     [[nodiscard]] RunIdentity identify(const Resolved<RunSpec>& spec);
 
   private:
@@ -37,7 +37,7 @@ class RunIdentifier {
     const nlohmann::json& known(std::map<std::string, nlohmann::json>& memory, std::string key, Read read);
 
     std::map<std::string, nlohmann::json> models_;
-    std::map<std::string, nlohmann::json> texts_;
+    std::map<std::string, nlohmann::json> calibrations_;
     std::map<std::string, nlohmann::json> evaluations_;
 };
 

@@ -14,29 +14,30 @@ void ModelOptions::fields(Fields& v) {
 
 void CalibrationOptions::fields(Fields& v) {
     v("dataset", dataset,
-      Doc{"Texts that calibration windows are drawn from. Text like that of later use helps most; a mix of "
-          "two kinds generalises better than either."},
+      Doc{"Texts or images that calibration samples are drawn from. Data like those of later use help most; "
+          "a mix of two kinds generalises better than either."},
       Required{});
-    v("shares", shares, Doc{"How often each text's turn comes. Empty: equally often."}, at_least(0));
+    v("shares", shares, Doc{"How often each dataset's turn comes. Empty: equally often."}, at_least(0));
     v("sequences", sequences,
-      Doc{"Windows. Learning on fresh windows beats several passes over fewer; memory is 8 bytes times "
-          "sequences times length times the model's width.",
+      Doc{"Samples: windows of tokens, or images. Learning on fresh ones beats several passes over fewer; "
+          "memory is 8 bytes times sequences times what a block makes of one (length times width).",
           "method section 7"},
       Range{1, 1e6});
     v("length", length,
-      Doc{"Tokens of a window. Short windows make attention cheap, long ones are closer to use.",
+      Doc{"Tokens of a window; nothing to images. Short windows make attention cheap, long ones are closer "
+          "to use.",
           "method section 7"},
       Range{2, 1 << 20});
     v("solver_sequences", solver_sequences,
-      Doc{"How many of the windows the layer-wise stages see. None: all. Second moments need far fewer than "
+      Doc{"How many of them the layer-wise stages see. None: all. Second moments need far fewer than "
           "learning does."},
       at_least(1));
 }
 
 void CalibrationOptions::validate(Problems& problems) const {
-    if (dataset.empty()) problems.field("dataset", "needs at least one text");
+    if (dataset.empty()) problems.field("dataset", "needs at least one dataset");
     if (!shares.empty() && shares.size() != dataset.size())
-        problems.field("shares", "{} shares for {} texts", shares.size(), dataset.size());
+        problems.field("shares", "{} shares for {} datasets", shares.size(), dataset.size());
     if (!shares.empty() && std::ranges::all_of(shares, [](double share) { return share == 0; }))
         problems.field("shares", "at least one must be above 0");
     if (solver_sequences && *solver_sequences > sequences)
@@ -161,7 +162,7 @@ void RunSpec::fields(Fields& v) {
     v("checkpoint_minutes", checkpoint_minutes,
       Doc{"How often learning saves its state, so that a run that was killed goes on from there."},
       Range{0.0, 1e6});
-    v("data_path", data_path, Doc{"Directories with texts, before those of JLCM_DATA and the cache."});
+    v("data_path", data_path, Doc{"Directories with data, before those of JLCM_DATA and the cache."});
     v("plugins", plugins,
       Doc{"Shared objects (or directories of them) with more plugins. Loading one runs its code."});
     v("model", model, Doc{"The model that is compressed."});

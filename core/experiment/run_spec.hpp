@@ -4,13 +4,13 @@
 #include "core/codebook/codebook_init.hpp"
 #include "core/codebook/grouping.hpp"
 #include "core/codebook/solver.hpp"
+#include "core/data/dataset.hpp"
 #include "core/experiment/evaluation.hpp"
 #include "core/experiment/model_loader.hpp"
 #include "core/learn/block_learner.hpp"
 #include "core/learn/distiller.hpp"
 #include "core/learn/objective.hpp"
 #include "core/plugin/choice.hpp"
-#include "core/text/dataset.hpp"
 
 #include <cstdint>
 #include <optional>

@@ -3,6 +3,7 @@
 #include "core/base/rng.hpp"
 #include "core/learn/learned_weights.hpp"
 #include "core/learn/learning_record.hpp"
+#include "core/tensor/reorder.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -11,11 +12,11 @@ namespace jlcm {
 
 void BlockLearningOptions::fields(Fields& v) {
     v("steps", steps,
-      Doc{"Steps of learning a block. With steps x batch up to the number of calibration sequences each is "
+      Doc{"Steps of learning a block. With steps x batch up to the number of calibration samples each is "
           "seen once, "
           "which generalises better than several passes over fewer."},
       at_least(0));
-    v("batch", batch, Doc{"Calibration sequences of a step."}, at_least(1));
+    v("batch", batch, Doc{"Calibration samples of a step."}, at_least(1));
     v("estimator", estimator, Doc{"How gradients move the mapping."});
     v("codebook_rate", codebook_rate,
       Doc{"Adam step of the codewords, in units of their codebook's spacing."}, Range{0.0, 1.0});
@@ -45,14 +46,14 @@ struct BlockLearner::Impl {
           weights(compressed.graph()),
           learned(compressed, block.nodes, options.estimator.make().get(), options.norm_rate > 0,
                   executor.backend()) {
-        ensure(inputs.shape() == targets.shape() && inputs.shape().size() == 3,
-               "inputs {} and targets {} of a block", to_string(inputs.shape()), to_string(targets.shape()));
+        ensure(inputs.rows() == targets.rows(), "inputs {} and targets {} of a block",
+               to_string(inputs.shape()), to_string(targets.shape()));
         bind_weights(weights, compressed, block.nodes, executor.compute(), executor.backend());
         target_energy = executor.backend().sum_of_squares(targets) / static_cast<double>(targets.rows());
     }
 
-    /// The sequences of a step: the next `batch` of an endless chain of permutations.
-    std::vector<std::int64_t> sequences_of(std::int64_t step) const {
+    /// The samples of a step: the next `batch` of an endless chain of permutations.
+    std::vector<std::int64_t> samples_of(std::int64_t step) const {
         const std::int64_t count = inputs.rows();
         std::vector<std::int64_t> chosen;
         std::int64_t epoch = -1;
@@ -67,20 +68,10 @@ struct BlockLearner::Impl {
         return chosen;
     }
 
-    static Tensor gather(const Tensor& all, const std::vector<std::int64_t>& rows) {
-        Shape shape = all.shape();
-        shape[0] = static_cast<std::int64_t>(rows.size());
-        Tensor chosen = Tensor::empty(shape);
-        for (std::size_t i = 0; i < rows.size(); ++i)
-            std::copy_n(all.data<float>() + rows[i] * all.cols(), all.cols(),
-                        chosen.data<float>() + static_cast<std::int64_t>(i) * all.cols());
-        return chosen;
-    }
-
     nlohmann::json step() {
-        const auto chosen = sequences_of(done);
-        const Tensor x = gather(inputs, chosen);
-        const Tensor y = gather(targets, chosen);
+        const auto chosen = samples_of(done);
+        const Tensor x = gather_rows(inputs, chosen);
+        const Tensor y = gather_rows(targets, chosen);
         learned.bind(block.nodes, executor.compute() == DType::bf16 ? DType::bf16 : DType::f32, weights);
 
         Recording recording;
@@ -118,7 +109,7 @@ struct BlockLearner::Impl {
     std::uint64_t seed;
     Weights weights;
     LearnedWeights learned;
-    double target_energy = 1;  ///< mean over sequences of the sum of squares
+    double target_energy = 1;  ///< mean over samples of the sum of squares
     std::int64_t done = 0;
 };
 

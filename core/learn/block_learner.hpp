@@ -27,8 +27,8 @@ struct BlockLearningOptions {
 };
 
 /// Learns one block of `model`, which must hold a CompressedMatrix for every linear weight that is to be
-/// learned. `inputs` and `targets`: [sequences, length, width] float32, the block's inputs as the compressed
-/// model makes them and the original model's outputs. Sequences are visited in an order drawn from `seed`,
+/// learned. `inputs` and `targets`: [samples, ...] float32, the block's inputs as the compressed
+/// model makes them and the original model's outputs. Samples are visited in an order drawn from `seed`,
 /// anew each epoch.
 class BlockLearner final : public Trainable {
   public:

@@ -3,6 +3,7 @@
 #include "core/learn/learned_weights.hpp"
 #include "core/learn/learning_record.hpp"
 #include "core/model/scoring.hpp"
+#include "core/tensor/reorder.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -11,7 +12,7 @@ namespace jlcm {
 
 void DistillationOptions::fields(Fields& v) {
     v("steps", steps, Doc{"Steps of distillation."}, at_least(0));
-    v("batch", batch, Doc{"Windows of a step."}, at_least(1));
+    v("batch", batch, Doc{"Samples of a step."}, at_least(1));
     v("rate", rate,
       Doc{"Adam step of the codewords in units of their codebook's spacing, and of scales relative to each."},
       Range{0.0, 1.0});
@@ -24,10 +25,10 @@ void DistillationOptions::fields(Fields& v) {
 }
 
 struct Distiller::Impl {
-    Impl(CompressedModel& compressed, Tensor token_windows, const DistillationOptions& given,
+    Impl(CompressedModel& compressed, Tensor learning_samples, const DistillationOptions& given,
          DType compute_type, Backend& device)
         : model(&compressed),
-          windows(std::move(token_windows)),
+          samples(std::move(learning_samples)),
           options(given),
           compute(compute_type),
           backend(&device),
@@ -36,8 +37,8 @@ struct Distiller::Impl {
           weights(compressed.graph()),
           learned(compressed, all_nodes(), options.estimator ? options.estimator->make().get() : nullptr,
                   options.norm_rate > 0, device) {
-        require(windows.rows() >= options.batch, "distillation has {} windows, fewer than one batch of {}",
-                windows.rows(), options.batch);
+        require(samples.rows() >= options.batch, "distillation has {} samples, fewer than one batch of {}",
+                samples.rows(), options.batch);
         // Everything but the learned linear weights stays bound; those are decoded block by block.
         for (const ParameterId id : compressed.graph().parameters_of(all_nodes()))
             if (!learned.contains(id)) weights.bind(id, bound(id));
@@ -50,14 +51,12 @@ struct Distiller::Impl {
         return model->graph().parameter(id).linear ? backend->convert(value, compute) : value;
     }
 
-    /// The next batch of the endless chain of windows.
+    /// The next batch of the endless chain of samples.
     Tensor batch_of(std::int64_t step) const {
-        Tensor ids = Tensor::empty({options.batch, windows.cols()}, DType::i32);
+        std::vector<std::int64_t> chosen;
         for (std::int64_t i = 0; i < options.batch; ++i)
-            std::copy_n(
-                windows.data<std::int32_t>() + (step * options.batch + i) % windows.rows() * windows.cols(),
-                windows.cols(), ids.data<std::int32_t>() + i * windows.cols());
-        return ids;
+            chosen.push_back((step * options.batch + i) % samples.rows());
+        return gather_rows(samples, chosen);
     }
 
     Tensor forward(NodeRange range, ValueId from, const Tensor& input, ValueId to) {
@@ -78,36 +77,35 @@ struct Distiller::Impl {
         gradients.want_input = true;
         executor.backward(recording, weights, from, to, slope, gradients);
         learned.release(range, weights);
-        // The Fisher diagonal's stand-in: a batch's gradient is the mean over its tokens', so its square
-        // times their number is what the square of one token's would be. No further backward.
+        // The Fisher diagonal's stand-in: a batch's gradient is the mean over its predictions', so its square
+        // times their number is what the square of one prediction's would be. No further backward.
         if (learned.needs_curvature())
-            learned.observe_curvature(range, gradients, static_cast<double>(options.batch * windows.cols()),
-                                      done);
+            learned.observe_curvature(range, gradients, static_cast<double>(predictions), done);
         jumps.add(learned.step(range, gradients, done, rates, options.norm_rate * rates.factor));
         return gradients.input;
     }
 
     nlohmann::json step() {
         const Graph& graph = model->graph();
-        const Tensor ids = batch_of(done);
-        const Tensor reference = teacher.features(ids);
+        const Tensor batch = batch_of(done);
+        const Predictions reference = teacher.predict(batch);
+        predictions = reference.features.rows();
 
         // Forward, keeping each block's input only.
         const auto& blocks = graph.blocks();
-        Tensor x = forward(graph.prologue(), graph.input(), ids, blocks.front().input);
+        Tensor x = forward(graph.prologue(), graph.input(), batch, blocks.front().input);
         std::vector<Tensor> block_inputs;
         for (const Block& block : blocks) {
             block_inputs.push_back(x);
             x = forward(block.nodes, block.input, x, block.output);
         }
         const Tensor features = forward(graph.epilogue(), blocks.back().output, x, graph.features());
-        const std::int64_t tokens = ids.size();
-        const std::int64_t width = features.shape().back();
         Tensor slope;
+        const auto count = static_cast<double>(predictions);
         const double loss =
-            backend->kl_backward(backend->convert(features.reshape({tokens, width}), compute), teacher.head(),
-                                 reference, teacher.head(), 1.0 / static_cast<double>(tokens), slope) /
-            static_cast<double>(tokens);
+            backend->kl_backward(head_input(features, teacher.head(), *backend), reference.head,
+                                 reference.features, reference.head, 1.0 / count, slope) /
+            count;
         ensure(std::isfinite(loss), "distillation: the loss is {} in step {}", loss, done);
 
         const LearningRates rates = scheduled_rates(options.rate, options.rate, options.schedule, done,
@@ -126,7 +124,7 @@ struct Distiller::Impl {
     }
 
     CompressedModel* model;
-    Tensor windows;
+    Tensor samples;
     DistillationOptions options;
     DType compute;
     Backend* backend;
@@ -134,12 +132,13 @@ struct Distiller::Impl {
     BoundModel teacher;
     Weights weights;
     LearnedWeights learned;
+    std::int64_t predictions = 0;  ///< of the batch: one a token, or one an image
     std::int64_t done = 0;
 };
 
-Distiller::Distiller(CompressedModel& model, Tensor windows, const DistillationOptions& options,
+Distiller::Distiller(CompressedModel& model, Tensor samples, const DistillationOptions& options,
                      DType compute, Backend& backend)
-    : impl_(std::make_unique<Impl>(model, std::move(windows), options, compute, backend)) {}
+    : impl_(std::make_unique<Impl>(model, std::move(samples), options, compute, backend)) {}
 Distiller::~Distiller() = default;
 
 std::int64_t Distiller::total_steps() const {

@@ -21,17 +21,17 @@ struct DistillationOptions {
     void fields(Fields& v);
 };
 
-/// `windows`: int32 [count, length], visited in order, `batch` a step, from the start again where they run
-/// out.
+/// `samples`: [count, ...] as the model reads them, visited in order, `batch` a step, from the start again
+/// where they run out.
 class Distiller final : public Trainable {
   public:
-    Distiller(CompressedModel& model, Tensor windows, const DistillationOptions& options, DType compute,
+    Distiller(CompressedModel& model, Tensor samples, const DistillationOptions& options, DType compute,
               Backend& backend);
     ~Distiller() override;
 
     [[nodiscard]] std::int64_t total_steps() const override;
     [[nodiscard]] std::int64_t steps_done() const override;
-    /// {"step", "loss" (mean KL a token, nats), "moved", "jumps"}
+    /// {"step", "loss" (mean KL a prediction, nats), "moved", "jumps"}
     [[nodiscard]] nlohmann::json step() override;
     [[nodiscard]] std::vector<NamedTensor> state() override;
     void restored(std::int64_t steps) override;

@@ -22,7 +22,7 @@ struct LearningProblem {
     const Block& block;
     CompressedModel& model;
     std::vector<LearnedLayer> layers;
-    Tensor inputs;   ///< [sequences, length, width] float32: what the block is fed, if wanted
+    Tensor inputs;   ///< [samples, ...] float32: what the block is fed, if wanted
     Tensor targets;  ///< the original block's outputs, if wanted
     const BlockLearningOptions& options;
     std::uint64_t seed = 0;

@@ -50,7 +50,7 @@ Graph build_graph(const nlohmann::json& config) {
 Model::Model(Checkpoint checkpoint)
     : checkpoint_(std::move(checkpoint)),
       graph_(build_graph(checkpoint_.config)),
-      tokenizer_(make_tokenizer(checkpoint_.tokenizer)) {
+      input_(make_input(checkpoint_.config, checkpoint_.extra, checkpoint_.tokenizer)) {
     for (const Parameter& parameter : graph_.parameters()) {
         const StoredTensor& stored = checkpoint_.tensor(parameter.name);
         require(stored.shape == parameter.shape, "{}: shape {}, expected {}", parameter.name,
@@ -62,8 +62,20 @@ const StoredTensor& Model::stored(ParameterId id) const {
     return checkpoint_.tensor(graph_.parameter(id).name);
 }
 
-std::int64_t Model::max_positions() const {
-    return checkpoint_.config.at("max_position_embeddings");
+ModelInput make_input(const nlohmann::json& config, const nlohmann::json& extra,
+                      const TokenizerSource& tokenizer) {
+    ModelInput input;
+    if (const auto found = extra.find("preprocess"); found != extra.end()) {
+        try {
+            input.preprocess = std::make_shared<const Preprocess>(*found);
+        } catch (const Error& error) {
+            throw error.within("the model's preprocessing");
+        }
+    } else if (!tokenizer.data.empty()) {
+        input.tokenizer = make_tokenizer(tokenizer);
+        input.max_positions = config.at("max_position_embeddings");
+    }
+    return input;
 }
 
 void bind_weights(Weights& weights, const WeightSource& source, NodeRange range, DType compute,
@@ -76,6 +88,7 @@ void bind_weights(Weights& weights, const WeightSource& source, NodeRange range,
 }
 
 Tensor head_weight(const WeightSource& source, DType compute, Backend& backend) {
+    if (source.graph().head() < 0) return {};
     return backend.convert(source.weight(source.graph().head()), compute);
 }
 

@@ -1,9 +1,9 @@
 #pragma once
-// A checkpoint as something that runs: its graph, its weights decoded on demand, its tokenizer.
+// A checkpoint as something that runs: its graph, its weights decoded on demand, what it reads.
 
+#include "core/data/samples.hpp"
 #include "core/formats/checkpoint.hpp"
 #include "core/graph/execution.hpp"
-#include "core/text/tokenizer.hpp"
 
 #include <memory>
 
@@ -33,18 +33,21 @@ class Model final : public WeightSource {
     /// The parameter as it is encoded in the source.
     [[nodiscard]] const StoredTensor& stored(ParameterId id) const;
     [[nodiscard]] const Checkpoint& checkpoint() const { return checkpoint_; }
-    [[nodiscard]] const Tokenizer& tokenizer() const { return *tokenizer_; }
-    /// Longest context that the model was made for, in tokens.
-    [[nodiscard]] std::int64_t max_positions() const;
+    [[nodiscard]] const ModelInput& input() const { return input_; }
 
   private:
     Checkpoint checkpoint_;
     Graph graph_;
-    std::unique_ptr<Tokenizer> tokenizer_;
+    ModelInput input_;
 };
 
 /// The graph of a checkpoint's configuration (config.json keys).
 [[nodiscard]] Graph build_graph(const nlohmann::json& config);
+
+/// What a model reads: images where `extra` has a "preprocess" (Preprocess), else text, if it has a
+/// tokenizer.
+[[nodiscard]] ModelInput make_input(const nlohmann::json& config, const nlohmann::json& extra,
+                                    const TokenizerSource& tokenizer);
 
 /// Binds the parameters that `range` reads. Linear weights take the type `compute` (float32 or bfloat16),
 /// which is what their products are made of; all others stay float32.
@@ -52,6 +55,7 @@ void bind_weights(Weights& weights, const WeightSource& source, NodeRange range,
                   Backend& backend);
 
 /// The head's weight in the type `compute`; not a node's parameter, hence not bound by bind_weights.
+/// Undefined where the graph has no head.
 [[nodiscard]] Tensor head_weight(const WeightSource& source, DType compute, Backend& backend);
 
 }  // namespace jlcm

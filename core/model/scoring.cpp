@@ -47,6 +47,20 @@ WindowScore& WindowScore::operator+=(const WindowScore& other) {
     return *this;
 }
 
+Tensor head_input(const Tensor& features, const Tensor& head, Backend& backend) {
+    const std::int64_t width = features.shape().back();
+    const Tensor rows = features.reshape({features.size() / width, width});
+    return head.defined() ? backend.convert(rows, head.dtype()) : rows;
+}
+
+Tensor head_or_identity(const Tensor& head, const Tensor& features) {
+    if (head.defined()) return head;
+    const std::int64_t classes = features.cols();
+    Tensor identity = Tensor::zeros({classes, classes});
+    for (std::int64_t i = 0; i < classes; ++i) identity.data<float>()[i * (classes + 1)] = 1.0F;
+    return identity;
+}
+
 BoundModel::BoundModel(const WeightSource& source, DType compute, Backend& backend)
     : executor_(source.graph(), backend, compute),
       weights_(source.graph()),
@@ -54,11 +68,22 @@ BoundModel::BoundModel(const WeightSource& source, DType compute, Backend& backe
     bind_weights(weights_, source, {0, source.graph().node_count()}, compute, backend);
 }
 
-Tensor BoundModel::features(const Tensor& ids) const {
+Tensor BoundModel::features(const Tensor& samples) const {
     const Graph& graph = executor_.graph();
     const Tensor x =
-        executor_.forward({0, graph.node_count()}, weights_, graph.input(), ids, graph.features());
-    return executor_.backend().convert(x.reshape({ids.size(), x.shape().back()}), head_.dtype());
+        executor_.forward({0, graph.node_count()}, weights_, graph.input(), samples, graph.features());
+    return head_input(x, head_, executor_.backend());
+}
+
+Tensor BoundModel::scores(const Tensor& samples) const {
+    const Tensor x = features(samples);
+    return head_.defined() ? executor_.backend().product(x, Transpose::no, head_, Transpose::yes) : x;
+}
+
+Predictions BoundModel::predict(const Tensor& samples) const {
+    Tensor x = features(samples);
+    Tensor head = head_or_identity(head_, x);
+    return {std::move(x), std::move(head)};
 }
 
 std::vector<std::vector<WindowScore>> score_windows(const std::vector<const BoundModel*>& models,

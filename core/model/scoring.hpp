@@ -1,5 +1,5 @@
 #pragma once
-// Next-token prediction of a language model over windows of tokens: what perplexity, KL and agreement are
+// What models predict; next-token prediction over windows of tokens: what perplexity, KL and agreement are
 // made of.
 
 #include "core/model/model.hpp"
@@ -10,13 +10,24 @@
 
 namespace jlcm {
 
+/// What the scores of a vocabulary, or of classes, are made of: features times head.
+struct Predictions {
+    Tensor features;  ///< [rows, width]
+    Tensor head;      ///< [classes, width]; the identity where the features are the scores
+};
+
 /// A model bound for repeated forwards: all weights decoded once, in the type its products are made of.
 class BoundModel {
   public:
     BoundModel(const WeightSource& source, DType compute, Backend& backend);
-    /// The final norm's output for ids [sequences, length]: [sequences * length, width] in the compute type.
-    [[nodiscard]] Tensor features(const Tensor& ids) const;
+    /// What the head reads, for samples [n, ...]: [rows, width] in the head's type. Of ids [n, length] there
+    /// is a row a token.
+    [[nodiscard]] Tensor features(const Tensor& samples) const;
+    /// Undefined where the graph has none: features are the scores then, and stay float32.
     [[nodiscard]] const Tensor& head() const { return head_; }
+    /// Of a vocabulary or of classes: float32 [rows, classes].
+    [[nodiscard]] Tensor scores(const Tensor& samples) const;
+    [[nodiscard]] Predictions predict(const Tensor& samples) const;
     [[nodiscard]] Backend& backend() const { return executor_.backend(); }
 
   private:
@@ -24,6 +35,12 @@ class BoundModel {
     Weights weights_;
     Tensor head_;
 };
+
+/// Features [.., width] as a head reads them: [rows, width] in its type, or as they are where it is
+/// undefined.
+[[nodiscard]] Tensor head_input(const Tensor& features, const Tensor& head, Backend& backend);
+/// `head`, or the identity of the width of `features` [rows, width] where it is undefined.
+[[nodiscard]] Tensor head_or_identity(const Tensor& head, const Tensor& features);
 
 /// Sums over the scored positions of one window.
 struct WindowScore {

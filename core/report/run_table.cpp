@@ -29,6 +29,10 @@ std::size_t width_of(const std::string& text) {
 
 std::string protocol_line(const json& record) {
     const json& protocol = record.at("protocol");
+    if (protocol.contains("images"))
+        return fmt::format("{}: {} images; SHA-256 {}", record.at("title").get<std::string>(),
+                           protocol.at("items").get<std::int64_t>(),
+                           protocol.at("images_sha256").get<std::string>().substr(0, 12));
     return fmt::format("{}: {} windows, {} tokens scored{}; text SHA-256 {}",
                        record.at("title").get<std::string>(), protocol.at("windows").get<std::int64_t>(),
                        protocol.at("tokens_scored").get<std::int64_t>(),
@@ -36,8 +40,21 @@ std::string protocol_line(const json& record) {
                        protocol.at("text_sha256").get<std::string>().substr(0, 12));
 }
 
+/// What each model's row shows, and the header of that.
 Row figures(const json& model) {
-    return {with_error(model), number(model, "kl", "{:.4f}"), number(model, "agreement", "{:.4f}")};
+    Row row{with_error(model)};
+    if (model.contains("top5")) row.push_back(number(model, "top5", "{:.2f}"));
+    row.push_back(number(model, "kl", "{:.4f}"));
+    row.push_back(number(model, "agreement", "{:.4f}"));
+    return row;
+}
+
+Row figures_header(const json& record) {
+    Row row{record.at("metric").get<std::string>()};
+    if (record.at("models").at("compressed").contains("top5")) row.emplace_back("top-5 %");
+    row.emplace_back("KL");
+    row.emplace_back("agreement");
+    return row;
 }
 
 }  // namespace
@@ -97,9 +114,9 @@ std::string run_table(const json& result) {
         if (record.at("models").contains("learned_only"))
             add("block learning alone", bits, bytes, "learned_only");
         add("this run", bits, bytes, "compressed");
-        text += markdown_table({"model", "bits per linear weight", "file bytes",
-                                record.at("metric").get<std::string>(), "KL", "agreement"},
-                               rows);
+        Row header{"model", "bits per linear weight", "file bytes"};
+        std::ranges::move(figures_header(record), std::back_inserter(header));
+        text += markdown_table(header, rows);
     }
     return text;
 }
@@ -113,7 +130,9 @@ std::string evaluation_table(const json& record) {
         std::ranges::move(figures(record.at("models").at(model)), std::back_inserter(row));
         rows.push_back(std::move(row));
     }
-    return text + markdown_table({"model", record.at("metric").get<std::string>(), "KL", "agreement"}, rows);
+    Row header{"model"};
+    std::ranges::move(figures_header(record), std::back_inserter(header));
+    return text + markdown_table(header, rows);
 }
 
 }  // namespace jlcm

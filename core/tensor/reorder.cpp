@@ -38,4 +38,13 @@ Tensor reorder(const Tensor& tensor, const std::vector<std::int32_t>& rows,
     return result;
 }
 
+Tensor gather_rows(const Tensor& tensor, std::span<const std::int64_t> rows) {
+    Shape shape = tensor.shape();
+    shape.front() = std::ssize(rows);
+    Tensor result = Tensor::empty(shape, tensor.dtype());
+    std::byte* to = result.bytes().data();
+    for (const std::int64_t row : rows) to = std::ranges::copy(tensor.slice(row, row + 1).bytes(), to).out;
+    return result;
+}
+
 }  // namespace jlcm

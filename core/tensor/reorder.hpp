@@ -4,6 +4,7 @@
 #include "core/tensor/tensor.hpp"
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 namespace jlcm {
@@ -12,5 +13,8 @@ namespace jlcm {
 /// its dimension as it is. Returns `tensor` itself where both are empty.
 [[nodiscard]] Tensor reorder(const Tensor& tensor, const std::vector<std::int32_t>& rows,
                              const std::vector<std::int32_t>& columns);
+
+/// result[i, ...] = tensor[rows[i], ...], as many as there are `rows`.
+[[nodiscard]] Tensor gather_rows(const Tensor& tensor, std::span<const std::int64_t> rows);
 
 }  // namespace jlcm

@@ -1,7 +1,8 @@
 #pragma once
 // Token streams: datasets as ids, cut into windows, and drawn from.
 
-#include "core/text/dataset.hpp"
+#include "core/base/draws.hpp"
+#include "core/text/text_data.hpp"
 #include "core/text/tokenizer.hpp"
 
 #include <cstdint>
@@ -34,34 +35,28 @@ struct TokenizedText {
 [[nodiscard]] std::vector<std::span<const std::int32_t>> cut_windows(std::span<const std::int32_t> ids,
                                                                      std::int64_t length);
 
-/// An endless sequence of windows drawn from several texts. The i-th window depends on (texts, shares,
-/// length, seed, i) alone, so that a run that goes on at window i needs no other state. Of each text, windows
-/// come in random order without replacement; when all have been drawn, they come again in another order.
+/// Windows drawn from several texts (core/base/draws.hpp).
 class WindowSampler {
   public:
     /// `shares` (one a text, >= 0, their sum > 0) say how often each text's turn comes. The texts must
     /// outlive the sampler. An input error names a text with a share that is shorter than one window.
-    WindowSampler(std::vector<const TokenizedText*> texts, std::vector<double> shares, std::int64_t length,
-                  std::uint64_t seed);
+    WindowSampler(const std::vector<const TokenizedText*>& texts, const std::vector<double>& shares,
+                  std::int64_t length, std::uint64_t seed);
 
     /// Windows first, first + 1, ..., first + count - 1.
     [[nodiscard]] std::vector<std::span<const std::int32_t>> windows(std::int64_t first,
                                                                      std::int64_t count) const;
 
     /// How many different tokens of the texts the windows [0, count) hold.
-    [[nodiscard]] std::int64_t distinct_tokens(std::int64_t count) const;
+    [[nodiscard]] std::int64_t distinct_tokens(std::int64_t count) const {
+        return draws_.distinct(count) * length_;
+    }
 
   private:
-    struct Source {
-        std::vector<std::span<const std::int32_t>> windows;
-        double share;
-    };
-    /// Whose turn each of the windows [0, count) is.
-    [[nodiscard]] std::vector<std::size_t> turns(std::int64_t count) const;
-
-    std::vector<Source> sources_;
+    using Windows = std::vector<std::span<const std::int32_t>>;
+    std::vector<Windows> sources_;
     std::int64_t length_;
-    std::uint64_t seed_;
+    Draws draws_;
 };
 
 }  // namespace jlcm

@@ -1,6 +1,6 @@
 #include "core/base/error.hpp"
 #include "core/base/log.hpp"
-#include "core/text/dataset.hpp"
+#include "core/data/dataset.hpp"
 
 namespace jlcm {
 namespace {
@@ -32,12 +32,13 @@ class FirstAvailable final : public Dataset {
     }
 
     /// Where none is there, the error is that of the last one: the fallback is the one to get.
-    [[nodiscard]] TextData load(const Directories& directories) const override {
+    [[nodiscard]] Data load(const Directories& directories) const override {
         const Candidate* found = find(directories);
         if (found == nullptr) found = &candidates_.back();
-        TextData data = found->dataset->load(directories);
+        Data data = found->dataset->load(directories);
         if (found != &candidates_.front())
-            log_warning("{} is not on this machine: using {} instead", candidates_.front().name, data.name);
+            log_warning("{} is not on this machine: using {} instead", candidates_.front().name,
+                        name_of(data));
         return data;
     }
 

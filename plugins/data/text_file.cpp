@@ -1,7 +1,7 @@
 #include "core/base/error.hpp"
 #include "core/base/files.hpp"
 #include "core/base/hash.hpp"
-#include "core/text/text_source.hpp"
+#include "core/data/text_source.hpp"
 
 namespace jlcm {
 namespace {
@@ -30,11 +30,11 @@ class TextFile final : public Dataset {
     explicit TextFile(Options options) : options_(std::move(options)) {}
 
     [[nodiscard]] bool is_available(const Directories& directories) const override {
-        return std::filesystem::is_regular_file(place(directories));
+        return std::filesystem::is_regular_file(place_data(options_.path, directories));
     }
 
-    [[nodiscard]] TextData load(const Directories& directories) const override {
-        const std::string text = read_file(place(directories));
+    [[nodiscard]] Data load(const Directories& directories) const override {
+        const std::string text = read_file(place_data(options_.path, directories));
         const std::string name = std::filesystem::path(options_.path).filename().string();
         TextData data{.name = name_with_split(name, options_.part),
                       .documents = {text},
@@ -48,13 +48,6 @@ class TextFile final : public Dataset {
     }
 
   private:
-    [[nodiscard]] std::filesystem::path place(const Directories& directories) const {
-        std::filesystem::path here = options_.path;
-        std::error_code ignored;
-        if (here.is_absolute() || std::filesystem::exists(here, ignored)) return here;
-        const auto found = find_data_file(options_.path, directories);
-        return found.empty() ? here : found;
-    }
     TextFileOptions options_;
 };
 

@@ -1,4 +1,4 @@
-#include "core/text/text_source.hpp"
+#include "core/data/text_source.hpp"
 
 namespace jlcm {
 namespace {

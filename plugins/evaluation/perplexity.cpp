@@ -44,7 +44,8 @@ Figures figures(const std::vector<WindowScore>& windows, bool has_reference) {
     for (const WindowScore& window : windows) total += window;
     const auto tokens = static_cast<double>(total.tokens);
     const double mean = total.nll / tokens;
-    Figures result{.value = std::exp(mean), .standard_error = {}, .kl = {}, .agreement = {}};
+    Figures result{
+        .value = std::exp(mean), .standard_error = {}, .kl = {}, .agreement = {}, .more = {}, .items = {}};
     if (const auto n = static_cast<double>(windows.size()); n > 1) {
         double squares = 0;
         for (const WindowScore& window : windows) {
@@ -66,18 +67,18 @@ class Perplexity final : public Evaluation {
     explicit Perplexity(const Options& options) : options_(options), dataset_(options.dataset.make()) {}
 
     [[nodiscard]] nlohmann::json data(const Directories& directories) const override {
-        const TextData text = dataset_->load(directories);
-        return {{"text", text.name}, {"text_sha256", text.sha256}};
+        return identity_of(load_text(*dataset_, directories));
     }
 
     [[nodiscard]] EvaluationResult evaluate(const EvaluatedModels& models,
                                             const Directories& directories) const override {
-        require(options_.context <= models.max_positions,
+        const Tokenizer& tokenizer = models.input.need_tokenizer("perplexity");
+        require(options_.context <= models.input.max_positions,
                 "perplexity: a context of {} tokens is beyond the model's {}", options_.context,
-                models.max_positions);
-        const TextData text = dataset_->load(directories);
-        const TokenizedText tokens = tokenize(text, models.tokenizer);
-        const std::int32_t bos = options_.bos ? models.tokenizer.bos().value_or(-1) : -1;
+                models.input.max_positions);
+        const TextData text = load_text(*dataset_, directories);
+        const TokenizedText tokens = tokenize(text, tokenizer);
+        const std::int32_t bos = options_.bos ? tokenizer.bos().value_or(-1) : -1;
         require(!options_.bos || bos >= 0,
                 "perplexity: the model's tokenizer names no beginning-of-text token; set bos: false");
         const ScoringOptions scoring{
@@ -95,8 +96,10 @@ class Perplexity final : public Evaluation {
             .title = fmt::format("perplexity, {}, context {}{}", text.name, options_.context,
                                  options_.positions == Positions::all ? "" : ", second half"),
             .metric = "perplexity",
+            .higher_is_better = false,
             .protocol = {},
-            .models = {}};
+            .models = {},
+            .expected = {}};
         for (std::size_t m = 0; m < scores.size(); ++m) result.models.push_back(figures(scores[m], m > 0));
         std::int64_t scored = 0;
         for (const WindowScore& window : scores.front()) scored += window.tokens;
@@ -105,7 +108,7 @@ class Perplexity final : public Evaluation {
                            {"text_source", text.source},
                            {"tokens_sha256", token_hash(tokens.ids)},
                            {"tokens_of_text", tokens.ids.size()},
-                           {"tokenizer_sha256", models.tokenizer.hash()},
+                           {"tokenizer_sha256", tokenizer.hash()},
                            {"context", options_.context},
                            {"stride", options_.context},
                            {"positions", options_.positions == Positions::all ? "all" : "second_half"},

@@ -18,8 +18,9 @@ RunSpec spec_of(std::int64_t sequences, std::int64_t length) {
     return spec;
 }
 
-CalibrationTexts text_of(const std::string& text) {
-    return {.texts = {{.name = "text", .documents = {text}, .sha256 = "", .source = ""}}, .shares = {1.0}};
+CalibrationData text_of(const std::string& text) {
+    return {.data = {TextData{.name = "text", .documents = {text}, .sha256 = "", .source = ""}},
+            .shares = {1.0}};
 }
 
 }  // namespace
@@ -33,7 +34,7 @@ TEST_CASE("activations that advance block by block, in steps, are those of one f
     bind_weights(weights, model, {0, graph.node_count()}, DType::f32, cpu_backend());
 
     Tensor activations = first_activations(executor, model, ids);
-    for (const Block& block : graph.blocks()) advance(executor, block, weights, activations);
+    for (const Block& block : graph.blocks()) activations = advance(executor, block, weights, activations);
     const Tensor whole = executor.forward({0, graph.blocks().back().nodes.end}, weights, graph.input(), ids,
                                           graph.blocks().back().output);
     REQUIRE(activations.shape() == whole.shape());
@@ -67,7 +68,7 @@ TEST_CASE(
                                expected[node] = sum;
                            });
     SecondMoments moments(executor);
-    advance(executor, block, weights, activations, moments.observer(), observed);
+    (void)advance(executor, block, weights, activations, moments.observer(), observed);
     std::set<const void*> different;
     for (const auto& use : graph.linears(block.nodes)) {
         const Tensor& sum = moments.matrix(use.node);
@@ -89,14 +90,14 @@ TEST_CASE("windows of distillation are fresh ones, and the seed decides which ar
     spec.compress.distill.emplace();
     spec.compress.distill->steps = 5;
     spec.compress.distill->batch = 4;
-    const auto windows = draw_windows(spec, text_of(text), model.tokenizer());
+    const auto windows = draw_samples(spec, text_of(text), model.input());
     CHECK(windows.calibration.shape() == Shape({20, 16}));
     CHECK(windows.distillation.shape() == Shape({20, 16}));
-    CHECK(windows.distinct_tokens == 40 * 16);
+    CHECK(windows.distinct == "640 tokens");
 
-    const auto again = draw_windows(spec, text_of(text), model.tokenizer());
+    const auto again = draw_samples(spec, text_of(text), model.input());
     CHECK(std::ranges::equal(again.calibration.bytes(), windows.calibration.bytes()));
     spec.seed = 1;
-    const auto other = draw_windows(spec, text_of(text), model.tokenizer());
+    const auto other = draw_samples(spec, text_of(text), model.input());
     CHECK_FALSE(std::ranges::equal(other.calibration.bytes(), windows.calibration.bytes()));
 }

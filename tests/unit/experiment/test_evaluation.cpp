@@ -31,7 +31,7 @@ EvaluationResult perplexity(const std::vector<const BoundModel*>& models, const 
                             const std::filesystem::path& text, const std::string& more) {
     const auto choice =
         Choice<Evaluation>::parse(fmt::format("{{type: perplexity, dataset: {}, {}}}", text.string(), more));
-    return choice.make()->evaluate({models, model.tokenizer(), model.max_positions()}, {});
+    return choice.make()->evaluate({models, model.input()}, {});
 }
 
 /// -log p of token `i` of `ids` given those before it, in double precision from the logits.
@@ -60,7 +60,7 @@ TEST_CASE("perplexity and its standard error are those of a direct computation")
     write_file(path, text);
     const Model model = test::tiny_llama();
     const BoundModel bound(model, DType::f32, cpu_backend());
-    const auto ids = model.tokenizer().encode(text);
+    const auto ids = model.input().tokenizer->encode(text);
 
     for (const bool half : {false, true}) {
         std::vector<double> means;

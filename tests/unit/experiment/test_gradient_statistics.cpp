@@ -119,7 +119,7 @@ TEST_CASE("token weights are squared gradients of outputs, and weigh second mome
     std::map<NodeId, Tensor> inputs;
     const LinearObserver sums = moments.observer();
     for (const Block& block : graph.blocks())
-        advance(
+        (void)advance(
             executor, block, weights, activations,
             [&](NodeId node, const Tensor& input) {
                 sums(node, input);

@@ -86,7 +86,7 @@ TEST_CASE("impossible combinations are refused with their place") {
         Catch::Contains("the first and the last block"));
     CHECK_THROWS_WITH(decode(std::string(base) + "name: a/b\n"), Catch::Contains("directory's name"));
     CHECK_THROWS_WITH(decode("model: {source: x}\ncalibration: {dataset: []}\n"),
-                      Catch::Contains("at least one text"));
+                      Catch::Contains("at least one dataset"));
 }
 
 TEST_CASE("a run's identity is in what changes its results") {

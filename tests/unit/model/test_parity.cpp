@@ -39,7 +39,8 @@ TEST_CASE("negative log-likelihood per window equals llama.cpp's within 5e-4") {
     JLCM_SKIP_UNLESS(model_path, "no default model; scripts/fetch_model.sh gets it");
     JLCM_SKIP_UNLESS(assets, "no assets with parity figures");
     const Model model(read_checkpoint(*model_path));
-    const auto ids = model.tokenizer().encode(read_file(*assets / "data/text/wikitext-2-raw-test.txt"));
+    const auto ids =
+        model.input().tokenizer->encode(read_file(*assets / "data/text/wikitext-2-raw-test.txt"));
     struct Case {
         const char* file;
         int column;

@@ -1,6 +1,7 @@
 #include "core/base/error.hpp"
 #include "core/base/files.hpp"
 #include "core/base/parallel.hpp"
+#include "core/data/dataset.hpp"
 #include "core/text/tokens.hpp"
 #include "tests/support/assets.hpp"
 
@@ -62,7 +63,8 @@ TEST_CASE("stories260k's protocol counts the tokens that its reference figures n
     JLCM_SKIP_UNLESS(found && std::filesystem::exists(*found / "data/text"), "no assets");
     const auto tokenizer =
         make_tokenizer({"sentencepiece", read_file(*found / "lm/stories260k/tokenizer.model")});
-    const auto stories = DatasetChoice::parse("tinystories-heldout").make()->load({*found / "data"});
+    const TextData stories =
+        load_text(*DatasetChoice::parse("tinystories-heldout").make(), {*found / "data"});
     const TokenizedText tokens = tokenize(stories, *tokenizer);
     std::int64_t scored = 0;  // beginning-of-text and a story, cut to 512 positions
     for (std::size_t i = 0; i < tokens.starts.size(); ++i)

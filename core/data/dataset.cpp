@@ -1,0 +1,116 @@
+#include "core/data/dataset.hpp"
+
+#include "core/base/cache.hpp"
+
+#include <cstdlib>
+
+namespace jlcm {
+
+Directories data_directories(const std::vector<std::string>& given) {
+    Directories directories(given.begin(), given.end());
+    if (const char* named = std::getenv("JLCM_DATA")) {
+        std::string_view rest = named;
+        while (!rest.empty()) {
+            const std::string_view one = rest.substr(0, rest.find(':'));
+            if (!one.empty()) directories.emplace_back(one);
+            rest.remove_prefix(std::min(rest.size(), one.size() + 1));
+        }
+    }
+    directories.push_back(cache_directory() / "data");
+    return directories;
+}
+
+namespace {
+
+template <class Fits>
+std::filesystem::path find_place(const std::string& name, const Directories& directories, Fits fits) {
+    for (const auto& directory : directories)
+        for (const auto& path : {directory / name, directory / "text" / name})
+            if (fits(path)) return path;
+    return {};
+}
+
+}  // namespace
+
+std::filesystem::path find_data_file(const std::string& file, const Directories& directories) {
+    std::error_code ignored;
+    return find_place(file, directories, [&](const std::filesystem::path& path) {
+        return std::filesystem::is_regular_file(path, ignored);
+    });
+}
+
+std::filesystem::path place_data(const std::string& path, const Directories& directories) {
+    const std::filesystem::path here = path;
+    std::error_code ignored;
+    const auto exists = [&](const std::filesystem::path& place) {
+        return std::filesystem::exists(place, ignored);
+    };
+    if (here.is_absolute() || exists(here)) return here;
+    const auto found = find_place(path, directories, exists);
+    return found.empty() ? here : found;
+}
+
+const std::string& name_of(const Data& data) {
+    return std::visit([](const auto& each) -> const std::string& { return each.name; }, data);
+}
+
+nlohmann::json identity_of(const Data& data) {
+    if (const auto* text = std::get_if<TextData>(&data))
+        return {{"text", text->name}, {"text_sha256", text->sha256}};
+    const auto& images = std::get<ImageData>(data);
+    return {{"images", images.name}, {"images_sha256", images.sha256}};
+}
+
+TextData load_text(const Dataset& dataset, const Directories& directories) {
+    Data data = dataset.load(directories);
+    require(std::holds_alternative<TextData>(data), "{} holds images, and a text is wanted here",
+            name_of(data));
+    return std::get<TextData>(std::move(data));
+}
+
+ImageData load_images(const Dataset& dataset, const Directories& directories) {
+    Data data = dataset.load(directories);
+    require(std::holds_alternative<ImageData>(data), "{} is a text, and images are wanted here",
+            name_of(data));
+    return std::get<ImageData>(std::move(data));
+}
+
+namespace {
+
+/// A path as the map that it is short for; everything else as it is.
+Config expanded(const Config& given) {
+    if (given.kind != Config::Kind::scalar) return given;
+    const bool is_path = given.text.find('/') != std::string::npos || given.text.ends_with(".txt");
+    if (!is_path) return given;
+    Config map = Config::map();
+    map.origin = given.origin;
+    for (const auto& [key, value] :
+         {std::pair("type", std::string("text_file")), std::pair("path", given.text)}) {
+        Config::Entry& entry = map.entry(key);
+        entry.origin = given.origin;
+        entry.value = Config::string(value);
+        entry.value.origin = given.origin;
+    }
+    return map;
+}
+
+}  // namespace
+
+void DatasetChoice::decode(const Config& given, Problems& problems) {
+    Choice::decode(expanded(given), problems);
+}
+
+DatasetChoice DatasetChoice::parse(std::string_view yaml) {
+    Problems problems;
+    DatasetChoice choice;
+    if (const auto config = parse_config(yaml, {std::string(yaml), 0, 0}, problems))
+        choice.decode(*config, problems);
+    problems.throw_if_any();
+    return choice;
+}
+
+void DatasetSlot::decode(const Config& given, const Range& /*range*/, Problems& problems) {
+    dataset_.decode(given, problems);
+}
+
+}  // namespace jlcm

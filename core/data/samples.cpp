@@ -1,0 +1,118 @@
+#include "core/data/samples.hpp"
+
+#include "core/text/tokens.hpp"
+
+#include <algorithm>
+
+namespace jlcm {
+namespace {
+
+class TokenSource final : public SampleSource {
+  public:
+    TokenSource(std::vector<TokenizedText> texts, const std::vector<double>& shares, std::int64_t length,
+                std::uint64_t seed)
+        : texts_(std::move(texts)), length_(length), sampler_(views(), shares, length, seed) {}
+
+    [[nodiscard]] Tensor samples(std::int64_t first, std::int64_t count) const override {
+        Tensor ids = Tensor::empty({count, length_}, DType::i32);
+        auto* out = ids.data<std::int32_t>();
+        for (const auto& window : sampler_.windows(first, count)) out = std::ranges::copy(window, out).out;
+        return ids;
+    }
+    [[nodiscard]] std::string distinct(std::int64_t count) const override {
+        return fmt::format("{} tokens", sampler_.distinct_tokens(count));
+    }
+
+  private:
+    [[nodiscard]] std::vector<const TokenizedText*> views() const {
+        std::vector<const TokenizedText*> views;
+        for (const TokenizedText& text : texts_) views.push_back(&text);
+        return views;
+    }
+    std::vector<TokenizedText> texts_;
+    std::int64_t length_;
+    WindowSampler sampler_;
+};
+
+class ImageSource final : public SampleSource {
+  public:
+    ImageSource(std::vector<const ImageData*> data, const std::vector<double>& shares, std::uint64_t seed,
+                std::shared_ptr<const Preprocess> preprocess)
+        : data_(std::move(data)), draws_(sizes(), shares, seed), preprocess_(std::move(preprocess)) {}
+
+    [[nodiscard]] Tensor samples(std::int64_t first, std::int64_t count) const override {
+        std::vector<ImageChoice> chosen;
+        for (const auto& draw : draws_.take(first, count))
+            chosen.push_back({data_[draw.pool]->images.get(), static_cast<std::int64_t>(draw.index)});
+        return preprocessed(chosen, *preprocess_);
+    }
+    [[nodiscard]] std::string distinct(std::int64_t count) const override {
+        return fmt::format("{} images", draws_.distinct(count));
+    }
+
+  private:
+    [[nodiscard]] std::vector<std::int64_t> sizes() const {
+        std::vector<std::int64_t> sizes;
+        for (const ImageData* each : data_) sizes.push_back(each->images->count());
+        return sizes;
+    }
+    std::vector<const ImageData*> data_;
+    Draws draws_;
+    std::shared_ptr<const Preprocess> preprocess_;
+};
+
+}  // namespace
+
+bool ModelInput::is_like(const ModelInput& other) const {
+    if (preprocess != nullptr && other.preprocess != nullptr)
+        return preprocess->shape() == other.preprocess->shape();
+    return tokenizer != nullptr && other.tokenizer != nullptr &&
+           tokenizer->vocabulary_size() == other.tokenizer->vocabulary_size();
+}
+
+Shape ModelInput::sample_shape(std::int64_t length) const {
+    if (preprocess == nullptr) return {1, length};
+    const Shape& image = preprocess->shape();
+    return {1, image[0], image[1], image[2]};
+}
+
+const Tokenizer& ModelInput::need_tokenizer(std::string_view what) const {
+    require(tokenizer != nullptr, "{} works on text, and the model {}", what,
+            preprocess != nullptr ? "reads images" : "has no tokenizer");
+    return *tokenizer;
+}
+
+const Preprocess& ModelInput::need_preprocess(std::string_view what) const {
+    require(preprocess != nullptr, "{} works on images, and {}", what,
+            tokenizer != nullptr
+                ? "the model reads text"
+                : "nothing says how the model wants them: put a preprocess.json beside its file");
+    return *preprocess;
+}
+
+void require_readable(const ModelInput& input, const std::vector<Data>& data, std::int64_t length) {
+    for (const Data& each : data) {
+        if (std::holds_alternative<ImageData>(each)) {
+            (void)input.need_preprocess(name_of(each));
+        } else {
+            (void)input.need_tokenizer(name_of(each));
+            require(length <= input.max_positions, "windows of {} tokens are beyond the model's {}", length,
+                    input.max_positions);
+        }
+    }
+}
+
+std::unique_ptr<SampleSource> make_sample_source(const ModelInput& input, const std::vector<Data>& data,
+                                                 const std::vector<double>& shares, std::int64_t length,
+                                                 std::uint64_t seed) {
+    if (input.tokenizer != nullptr) {
+        std::vector<TokenizedText> texts;
+        for (const Data& each : data) texts.push_back(tokenize(std::get<TextData>(each), *input.tokenizer));
+        return std::make_unique<TokenSource>(std::move(texts), shares, length, seed);
+    }
+    std::vector<const ImageData*> sets;
+    for (const Data& each : data) sets.push_back(&std::get<ImageData>(each));
+    return std::make_unique<ImageSource>(std::move(sets), shares, seed, input.preprocess);
+}
+
+}  // namespace jlcm

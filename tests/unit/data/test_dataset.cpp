@@ -1,0 +1,227 @@
+#include "core/base/cache.hpp"
+#include "core/base/error.hpp"
+#include "core/base/files.hpp"
+#include "core/base/hash.hpp"
+#include "core/data/text_source.hpp"
+#include "tests/support/assets.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <optional>
+
+#include <catch2/catch.hpp>
+
+using namespace jlcm;
+using Catch::Contains;
+
+namespace {
+
+/// A directory of its own, removed at the end.
+class TemporaryDirectory {
+  public:
+    TemporaryDirectory() {
+        std::string pattern = (std::filesystem::temp_directory_path() / "jlcm-data.XXXXXX").string();
+        if (mkdtemp(pattern.data()) == nullptr) FAIL("no temporary directory");
+        path_ = pattern;
+    }
+    TemporaryDirectory(const TemporaryDirectory&) = delete;
+    TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
+    ~TemporaryDirectory() { std::filesystem::remove_all(path_); }
+    [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+
+  private:
+    std::filesystem::path path_;
+};
+
+/// An environment variable that has another value for a while.
+class Environment {
+  public:
+    Environment(const char* name, const std::string& value) : name_(name) {
+        if (const char* old = std::getenv(name)) old_ = old;
+        setenv(name, value.c_str(), 1);
+    }
+    Environment(const Environment&) = delete;
+    Environment& operator=(const Environment&) = delete;
+    ~Environment() {
+        if (old_) setenv(name_, old_->c_str(), 1);
+        if (!old_) unsetenv(name_);
+    }
+
+  private:
+    const char* name_;
+    std::optional<std::string> old_;
+};
+
+std::string message_of(const std::function<void()>& action) {
+    try {
+        action();
+    } catch (const Error& error) {
+        CHECK(error.kind() == ErrorKind::input);
+        return error.what();
+    }
+    return "no error";
+}
+
+TextData load(const std::string& yaml, const Directories& directories) {
+    return load_text(*DatasetChoice::parse(yaml).make(), directories);
+}
+
+std::size_t total_size(const TextData& data) {
+    std::size_t size = 0;
+    for (const std::string& document : data.documents) size += document.size();
+    return size;
+}
+
+}  // namespace
+
+TEST_CASE("data directories come from the spec, JLCM_DATA and the cache, in that order") {
+    const Environment cache("JLCM_CACHE", "/cache");
+    {
+        const Environment data("JLCM_DATA", "/one::/two");
+        CHECK(data_directories({"given"}) == Directories{"given", "/one", "/two", "/cache/data"});
+    }
+    const Environment data("JLCM_DATA", "");
+    CHECK(data_directories() == Directories{"/cache/data"});
+    CHECK(cache_directory() == "/cache");
+}
+
+TEST_CASE("a data file is found directly or under text/, in the first directory that has it") {
+    const TemporaryDirectory directory;
+    const auto first = directory.path() / "first";
+    const auto second = directory.path() / "second";
+    write_file(second / "text/a.txt", "a");
+    CHECK(find_data_file("a.txt", {first, second}) == second / "text/a.txt");
+    write_file(first / "a.txt", "a");
+    CHECK(find_data_file("a.txt", {first, second}) == first / "a.txt");
+    CHECK(find_data_file("b.txt", {first, second}).empty());
+    CHECK(find_data_file("text", {second}).empty());  // a directory is no data file
+}
+
+TEST_CASE("documents are cut, trimmed and never empty") {
+    CHECK(cut_documents(" a \n\n b\r\nc", "\n") == std::vector<std::string>{"a", "b", "c"});
+    CHECK(cut_documents("a<end>\n<end> b<end>", "<end>") == std::vector<std::string>{"a", "b"});
+    CHECK(cut_documents(" whole text ", "") == std::vector<std::string>{"whole text"});
+    CHECK(cut_documents("", "\n").empty());
+    CHECK(cut_documents(" \n ", "\n").empty());
+}
+
+TEST_CASE("a split by hash is a partition that does not depend on order") {
+    std::vector<std::string> documents;
+    for (int i = 0; i < 2000; ++i) documents.push_back("document " + std::to_string(i));
+    const auto part = [&](Split split, double share) { return split_documents(documents, {split, share}); };
+    const auto held_out = part(Split::held_out, 0.1);
+    const auto calibration = part(Split::calibration, 0.1);
+    CHECK(held_out.size() + calibration.size() == documents.size());
+    CHECK(held_out.size() > 150);
+    CHECK(held_out.size() < 250);
+    for (const std::string& text : held_out)
+        CHECK(std::find(calibration.begin(), calibration.end(), text) == calibration.end());
+    CHECK(part(Split::all, 0.1) == documents);
+    CHECK(part(Split::held_out, 0.0).empty());
+    CHECK(part(Split::calibration, 1.0).empty());
+
+    std::reverse(documents.begin(), documents.end());
+    auto reversed = part(Split::held_out, 0.1);
+    std::reverse(reversed.begin(), reversed.end());
+    CHECK(reversed == held_out);
+}
+
+TEST_CASE("named datasets load from the data directory, checked") {
+    const auto found = test::assets();
+    JLCM_SKIP_UNLESS(found && std::filesystem::exists(*found / "data/text"), "no texts");
+    const Directories directories{*found / "data"};
+
+    const TextData wikitext = load("wikitext-2-raw-test", directories);
+    REQUIRE(wikitext.documents.size() == 1);
+    CHECK(wikitext.documents.front().size() == 1290590);
+    CHECK(wikitext.name == "wikitext-2-raw-test");
+    CHECK(wikitext.sha256 == sha256(wikitext.documents.front()));
+
+    CHECK(load("c4-sample", directories).documents.size() == 584);
+    CHECK(load("tinystories-4mb", directories).documents.size() == 4453);
+    CHECK(load("tinystories-heldout", directories).documents.size() == 495);
+
+    const TextData held_out = load("{type: c4-sample, split: held_out}", directories);
+    const TextData calibration = load("{type: c4-sample, split: calibration}", directories);
+    CHECK(held_out.documents.size() + calibration.documents.size() == 584);
+    CHECK(held_out.documents.size() > 40);
+    CHECK(held_out.name == "c4-sample, held out 10 %");
+    CHECK(calibration.name == "c4-sample, calibration 90 %");
+
+    const TextData whole = load("wikitext-2-train-subset", directories);
+    CHECK(whole.documents.size() == 1);
+    CHECK(whole.documents.front().size() == 2887164);
+    CHECK(sha256(whole.documents.front()) == whole.sha256);
+    const TextData part = load("{type: wikitext-2-train-subset, split: held_out}", directories);
+    const TextData rest = load("{type: wikitext-2-train-subset, split: calibration}", directories);
+    CHECK(total_size(part) + total_size(rest) + 2 == total_size(whole));  // one "\n\n" fewer
+    CHECK(total_size(part) > total_size(whole) / 20);
+}
+
+TEST_CASE("the handbook's chapters are split once and for all") {
+    const Directories directories{test::cache() / "data"};
+    const auto all = DatasetChoice::parse("debian-handbook").make();
+    JLCM_SKIP_UNLESS(all->is_available(directories), "no handbook (scripts/make_handbook_text.sh)");
+    CHECK(load_text(*all, directories).documents.size() == 20);
+    const TextData held_out = load("{type: debian-handbook, split: held_out}", directories);
+    CHECK(held_out.name == "debian-handbook, held out 25 %");
+    std::vector<std::string> titles;
+    for (const std::string& chapter : held_out.documents)
+        titles.push_back(chapter.substr(0, chapter.find_first_of(".\n")));
+    CHECK(titles == std::vector<std::string>{"Foreword", "Chapter 3", "Chapter 4", "Chapter 8", "Chapter 15",
+                                             "Appendix A"});
+}
+
+TEST_CASE("a missing dataset says where it was looked for and what to do") {
+    const Directories directories{"/no/such/place", "/nor/this"};
+    for (const std::string name : {"wikitext-2-raw-test", "c4-sample", "debian-handbook"}) {
+        const auto dataset = DatasetChoice::parse(name).make();
+        CHECK_FALSE(dataset->is_available(directories));
+        const std::string message = message_of([&] { (void)dataset->load(directories); });
+        CHECK_THAT(message, Contains(name + ".txt") && Contains("/no/such/place") && Contains("/nor/this") &&
+                                Contains("JLCM_DATA"));
+    }
+    CHECK_THAT(message_of([&] { (void)load("debian-handbook", directories); }),
+               Contains("make_handbook_text.sh"));
+}
+
+TEST_CASE("a file that is not the pinned one is refused") {
+    const TemporaryDirectory directory;
+    write_file(directory.path() / "c4-sample.txt", "something else");
+    CHECK_THAT(message_of([&] { (void)load("c4-sample", {directory.path()}); }),
+               Contains("2daf1ef16e02dbd3") && Contains(sha256("something else")));
+}
+
+TEST_CASE("a text file is one text, or documents between separators") {
+    const TemporaryDirectory directory;
+    const auto path = directory.path() / "own.txt";
+    write_file(path, "one\ntwo\n\nthree\n");
+    CHECK(load(path.string(), {}).documents == std::vector<std::string>{"one\ntwo\n\nthree\n"});
+    const std::string lines = "{type: text_file, path: " + path.string() + R"(, separator: "\n"})";
+    CHECK(load(lines, {}).documents == std::vector<std::string>{"one", "two", "three"});
+    CHECK(load("own.txt", {directory.path()}).name == "own.txt");  // found where named datasets are
+
+    CHECK_THAT(message_of([] { (void)load("/no/such/file.txt", {}); }), Contains("/no/such/file.txt"));
+    CHECK_THAT(
+        message_of([] { (void)DatasetChoice::parse("{type: text_file, path: a, part: {split: held_out}}"); }),
+        Contains("separator"));
+    write_file(path, "");
+    CHECK_THAT(message_of([&] { (void)load(path.string(), {}); }), Contains("no text"));
+}
+
+TEST_CASE("an unknown dataset is refused with a suggestion") {
+    CHECK_THAT(message_of([] { (void)DatasetChoice::parse("c4-sampel"); }), Contains("c4-sample"));
+}
+
+TEST_CASE("the first dataset that is here is taken") {
+    const TemporaryDirectory directory;
+    write_file(directory.path() / "own.txt", "own");
+    const std::string yaml = "{type: first_available, datasets: [wikitext-2-raw-test, own.txt, c4-sample]}";
+    const auto dataset = DatasetChoice::parse(yaml).make();
+    CHECK(dataset->is_available({directory.path()}));
+    CHECK(name_of(dataset->load({directory.path()})) == "own.txt");
+    CHECK_FALSE(dataset->is_available({}));
+    CHECK_THAT(message_of([&] { (void)dataset->load({}); }), Contains("c4-sample"));
+    CHECK_THAT(message_of([] { (void)DatasetChoice::parse("{type: first_available, datasets: []}"); }),
+               Contains("at least one"));
+}

@@ -1,0 +1,123 @@
+// Published data sets: IDX, CIFAR-10, folders; and gzip.
+
+#include "core/base/files.hpp"
+#include "core/vision/image_sets.hpp"
+#include "tests/support/mutation.hpp"
+#include "tests/support/temporary.hpp"
+
+#include <catch2/catch.hpp>
+
+namespace {
+
+using namespace jlcm;
+using test::Bytes;
+
+Bytes bytes_of(std::initializer_list<int> values) {
+    Bytes bytes;
+    for (const int value : values) bytes.push_back(static_cast<std::byte>(value));
+    return bytes;
+}
+
+/// Two images of 2 x 3 pixels.
+Bytes idx_images() {
+    Bytes bytes = bytes_of({0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0, 3});
+    for (int i = 0; i < 12; ++i) bytes.push_back(static_cast<std::byte>(i));
+    return bytes;
+}
+Bytes idx_labels() {
+    return bytes_of({0, 0, 8, 1, 0, 0, 0, 2, 7, 250});
+}
+
+std::string message_of(const std::function<void()>& action) {
+    try {
+        action();
+    } catch (const Error& error) {
+        CHECK(error.kind() == ErrorKind::input);
+        return error.what();
+    }
+    return "no error";
+}
+
+}  // namespace
+
+TEST_CASE("a pair of IDX files is images and labels") {
+    const ImageData data = parse_idx(idx_images(), idx_labels());
+    REQUIRE(data.images->count() == 2);
+    CHECK(data.labels == std::vector<std::int32_t>{7, 250});
+    const Image second = data.images->image(1);
+    CHECK(second.height == 2);
+    CHECK(second.width == 3);
+    CHECK(second.channels == 1);
+    CHECK(second.pixels == std::vector<std::uint8_t>{6, 7, 8, 9, 10, 11});
+}
+
+TEST_CASE("IDX files that do not fit are refused") {
+    const test::Reader images = [](auto bytes) {
+        (void)parse_idx({bytes.begin(), bytes.end()}, idx_labels());
+    };
+    const test::Reader labels = [](auto bytes) { (void)parse_idx(idx_images(), bytes); };
+    CHECK(test::accepted_prefixes(images, idx_images()) == 0);
+    CHECK(test::accepted_prefixes(labels, idx_labels()) == 0);
+    CHECK(test::mutate(images, idx_images(), 16, 300) > 200);
+    Bytes other = idx_labels();
+    other[7] = std::byte{1};
+    other.pop_back();
+    CHECK_THAT(message_of([&] { (void)parse_idx(idx_images(), other); }),
+               Catch::Contains("2 images and 1 labels"));
+}
+
+TEST_CASE("CIFAR-10's records are a label and three planes") {
+    Bytes bytes(2 * 3073);
+    bytes[0] = std::byte{9};
+    bytes[1 + 5] = std::byte{10};         // red of pixel 5
+    bytes[1 + 1024 + 5] = std::byte{20};  // green
+    bytes[1 + 2048 + 5] = std::byte{30};  // blue
+    const ImageData data = parse_cifar10(bytes);
+    CHECK(data.labels == std::vector<std::int32_t>{9, 0});
+    CHECK(data.classes.size() == 10);
+    const Image image = data.images->image(0);
+    CHECK(std::vector<std::uint8_t>(image.pixels.begin() + 15, image.pixels.begin() + 18) ==
+          std::vector<std::uint8_t>{10, 20, 30});
+    CHECK_THAT(message_of([&] { (void)parse_cifar10(std::span(bytes).first(3000)); }),
+               Catch::Contains("3073"));
+    CHECK_THAT(message_of([&] { (void)parse_cifar10({}); }), Catch::Contains("0 bytes"));
+    bytes[0] = std::byte{10};
+    CHECK_THAT(message_of([&] { (void)parse_cifar10(bytes); }), Catch::Contains("class 10"));
+}
+
+TEST_CASE("a folder's images are those that labels.csv lists") {
+    const test::TemporaryDirectory directory;
+    const auto& path = directory.path();
+    const auto golden = std::filesystem::path(JLCM_SOURCE_DIR) / "tests/golden/images";
+    for (const char* name : {"12.png", "03.jpg"}) std::filesystem::copy(golden / name, path / name);
+    const auto write = [&](const std::string& text) { write_file(path / "labels.csv", text); };
+    write("class_index,note,filename\r\n4,\"a, \"\"b\"\"\",12.png\r\n0,,03.jpg\r\n");
+    write_file(path / "classes.txt", "cat\ndog\n");
+    const ImageData data = read_image_folder(path);
+    CHECK(data.labels == std::vector<std::int32_t>{4, 0});
+    CHECK(data.classes == std::vector<std::string>{"cat", "dog"});
+    CHECK(data.name == path.filename().string());
+    CHECK(data.images->count() == 2);
+    CHECK(data.images->image(0).channels == 3);
+
+    const std::string first = data.sha256;
+    write("class_index,filename\n4,12.png\n");
+    CHECK(read_image_folder(path).sha256 != first);
+
+    const auto refused = [&](const std::string& text) {
+        write(text);
+        return message_of([&] { (void)read_image_folder(path); });
+    };
+    CHECK_THAT(refused(""), Catch::Contains("no column 'filename'"));
+    CHECK_THAT(refused("filename,class_index\n"), Catch::Contains("no image"));
+    CHECK_THAT(refused("filename,class_index\na.png\n"), Catch::Contains("line 2 has 1 cells"));
+    CHECK_THAT(refused("filename,class_index\n../a.png,1\n"), Catch::Contains("../a.png"));
+    CHECK_THAT(refused("filename,class_index\n12.png,-1\n"), Catch::Contains("'-1'"));
+    CHECK_THAT(refused("filename,class_index\n12.png,1x\n"), Catch::Contains("'1x'"));
+    CHECK_THAT(refused("filename,class_index\nnone.png,1\n"), Catch::Contains("none.png"));
+    write("filename,class_index\nlabels.csv,1\n");
+    const ImageData no_image = read_image_folder(path);
+    CHECK_THAT(message_of([&] { (void)no_image.images->image(0); }), Catch::Contains("labels.csv"));
+    std::filesystem::remove(path / "labels.csv");
+    CHECK_THAT(message_of([&] { (void)read_image_folder(path); }), Catch::Contains("labels.csv"));
+}

@@ -1,0 +1,93 @@
+// Decoding and resizing against Pillow (tests/golden/make_images.py), byte for byte.
+
+#include "core/base/files.hpp"
+#include "core/base/hash.hpp"
+#include "core/vision/image_file.hpp"
+#include "core/vision/resize.hpp"
+#include "tests/support/assets.hpp"
+#include "tests/support/mutation.hpp"
+
+#include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
+
+namespace {
+
+using namespace jlcm;
+
+const std::filesystem::path golden = std::filesystem::path(JLCM_SOURCE_DIR) / "tests/golden";
+
+nlohmann::json fixtures() {
+    return nlohmann::json::parse(read_file(golden / "images.json"));
+}
+
+std::string digest(const Image& image) {
+    return sha256(std::as_bytes(std::span(image.pixels)));
+}
+
+/// Whether a file is decoded and resized as the record says; how many sizes were compared.
+std::size_t compare(const std::filesystem::path& directory, const nlohmann::json& record) {
+    const MappedFile file(directory / record.at("file").get<std::string>());
+    const Image image = decode_image(file.bytes());
+    INFO(file.path().string());
+    REQUIRE(image.height == record.at("height"));
+    REQUIRE(image.width == record.at("width"));
+    CHECK(digest(image) == record.at("sha256"));
+    for (const auto& each : record.at("resized")) {
+        const auto filter = each.at("filter") == "bilinear" ? ResizeFilter::bilinear : ResizeFilter::bicubic;
+        INFO(each.dump());
+        const Image resized = resize(image, each.at("height"), each.at("width"), filter);
+        CHECK(digest(resized) == each.at("sha256"));
+    }
+    return record.at("resized").size();
+}
+
+std::string message_of(std::span<const std::byte> bytes) {
+    try {
+        (void)decode_image(bytes);
+    } catch (const Error& error) {
+        CHECK(error.kind() == ErrorKind::input);
+        return error.what();
+    }
+    return "no error";
+}
+
+}  // namespace
+
+TEST_CASE("JPEG and PNG files are decoded and resized as Pillow does it") {
+    std::size_t compared = 0;
+    const auto records = fixtures().at("files");
+    for (const auto& record : records) compared += compare(golden / "images", record);
+    CHECK(compared == 20 * 12);
+}
+
+TEST_CASE("photographs are decoded and resized as Pillow does it") {
+    const auto assets = test::assets();
+    JLCM_SKIP_UNLESS(assets && std::filesystem::exists(*assets / "data/imagenet-samples"), "no photographs");
+    const auto records = fixtures().at("photographs");
+    CHECK(records.size() == 30);
+    for (const auto& record : records) compare(*assets / "data/imagenet-samples", record);
+}
+
+TEST_CASE("an image of its own size stays as it is, and one colour stays that colour") {
+    Image image{5, 7, 3, std::vector<std::uint8_t>(5 * 7 * 3)};
+    for (std::size_t i = 0; i < image.pixels.size(); ++i) image.pixels[i] = static_cast<std::uint8_t>(37 * i);
+    for (const auto filter : {ResizeFilter::bilinear, ResizeFilter::bicubic})
+        CHECK(resize(image, 5, 7, filter).pixels == image.pixels);
+    const Image flat{3, 4, 1, std::vector<std::uint8_t>(12, 201)};
+    for (const auto& [height, width] : {std::pair(1, 1), std::pair(2, 9), std::pair(50, 3)})
+        for (const auto filter : {ResizeFilter::bilinear, ResizeFilter::bicubic})
+            for (const std::uint8_t pixel : resize(flat, height, width, filter).pixels) CHECK(pixel == 201);
+}
+
+TEST_CASE("damaged images are refused or read, and never crash") {
+    const auto read = [](std::span<const std::byte> bytes) { (void)decode_image(bytes); };
+    for (const char* name : {"images/04.jpg", "images/03.jpg", "images/12.png", "images/14.png"}) {
+        const MappedFile file(golden / name);
+        const test::Bytes bytes(file.bytes().begin(), file.bytes().end());
+        INFO(name);
+        CHECK(test::refuses(read, test::Bytes(bytes.begin(), bytes.begin() + std::ssize(bytes) / 2)));
+        CHECK(test::mutate(read, bytes, bytes.size(), 300) > 0);
+    }
+    CHECK(message_of({}) == "neither JPEG nor PNG");
+    CHECK(message_of(std::as_bytes(std::span("GIF89a and more"))) == "neither JPEG nor PNG");
+}

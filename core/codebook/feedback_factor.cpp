@@ -10,9 +10,10 @@ namespace jlcm {
 namespace {
 
 constexpr std::int64_t block = 128;
-/// Entries this small beside their row's length are below its rounding; left in, they breed denormal numbers,
-/// which are slow.
+/// Entries this small beside the lengths of their row and column are below rounding; left in, they breed
+/// denormal numbers, which are slow.
 constexpr float rounding = 1e-10F;
+constexpr double smallest_normal = 1e-37;
 constexpr double smallest_pivot = 1e-7;  // of the diagonal: what float32 sums can tell from zero
 
 /// A diagonal block R R^T = A (R upper triangular), and R^-T, float64 row-major of side `size`.
@@ -68,35 +69,45 @@ FeedbackFactor factor_feedback(const std::string& name, Tensor matrix) {
     float* a = matrix.data<float>();
     std::vector<float> moments(static_cast<std::size_t>(n));
     for (std::int64_t j = 0; j < n; ++j) moments[static_cast<std::size_t>(j)] = a[j * n + j];
+    std::vector<float> lengths(moments.size());
+    std::ranges::transform(moments, lengths.begin(), [](float m) { return std::sqrt(m); });
+    const auto without_noise = [](float value, float unit) {
+        return std::abs(value) > rounding * unit ? value : 0.0F;
+    };
+    const std::int64_t widest = std::min(n, block);
+    Tensor rest_memory = Tensor::empty({n * widest});
+    Tensor solved_memory = Tensor::empty({n * widest});
     // H = R R^T, R upper triangular, from the last block of columns to the first: R replaces H's upper part.
     for (std::int64_t end = n; end > 0;) {
         const std::int64_t begin = std::max<std::int64_t>(0, (end - 1) / block * block);
         const std::int64_t size = end - begin;
-        Tensor rest = Tensor::empty({end, size});
+        Tensor rest = rest_memory.slice(0, end * size).reshape({end, size});
         backend.gemm(view(matrix, 0, end, end, n - end), Transpose::no,
                      view(matrix, begin, size, end, n - end), Transpose::yes, rest, false);
         parallel_for(end, block, [&](std::int64_t first, std::int64_t last) {
             for (std::int64_t i = first; i < last; ++i)
-                for (std::int64_t j = 0; j < size; ++j)
-                    rest.data<float>()[i * size + j] =
-                        a[i * n + begin + j] - rest.data<float>()[i * size + j];
+                for (std::int64_t j = 0; j < size; ++j) {
+                    float& value = rest.data<float>()[i * size + j];
+                    value = without_noise(
+                        a[i * n + begin + j] - value,
+                        lengths[static_cast<std::size_t>(i)] * lengths[static_cast<std::size_t>(begin + j)]);
+                }
         });
         const DiagonalBlock diagonal =
             factor_block(name, rest.data<float>() + begin * size, size, size, moments.data() + begin);
         Tensor inverse = Tensor::empty({size, size});
-        std::ranges::transform(diagonal.inverse_transposed, inverse.data<float>(),
-                               [](double v) { return static_cast<float>(v); });
+        std::ranges::transform(diagonal.inverse_transposed, inverse.data<float>(), [](double v) {
+            return std::abs(v) < smallest_normal ? 0.0F : static_cast<float>(v);
+        });
         const Tensor above = rest.slice(0, begin);
-        Tensor solved = Tensor::empty({begin, size});
+        Tensor solved = solved_memory.slice(0, begin * size).reshape({begin, size});
         backend.gemm(view(above, 0, begin, 0, size), Transpose::no, jlcm::matrix(inverse), Transpose::no,
                      solved, false);
         parallel_for(begin, block, [&](std::int64_t first, std::int64_t last) {
             for (std::int64_t i = first; i < last; ++i) {
-                const float noise = rounding * std::sqrt(moments[static_cast<std::size_t>(i)]);
-                for (std::int64_t j = 0; j < size; ++j) {
-                    const float r = solved.data<float>()[i * size + j];
-                    a[i * n + begin + j] = std::abs(r) > noise ? r : 0.0F;
-                }
+                for (std::int64_t j = 0; j < size; ++j)
+                    a[i * n + begin + j] = without_noise(solved.data<float>()[i * size + j],
+                                                         lengths[static_cast<std::size_t>(i)]);
             }
         });
         for (std::int64_t i = 0; i < size; ++i)

@@ -39,22 +39,16 @@ class Feedback {
 
     /// Maps every weight; returns the objective.
     double run() {
-        const std::int64_t block = parameters_.refit ? width_ : block_columns;
+        const std::int64_t size = parameters_.refit ? width_ : block_columns;
+        std::vector<Block> blocks;
+        for (std::int64_t begin = 0; begin < cols_; begin += size)
+            blocks.push_back(block_of(begin, std::min(size, cols_ - begin)));
         const auto count = static_cast<std::int64_t>(rows_.size());
-        const std::int64_t tiles = (count + lanes - 1) / lanes;
-        std::vector<double> objective(static_cast<std::size_t>(tiles), 0.0);
-        for (std::int64_t begin = 0; begin < cols_; begin += block) {
-            const std::int64_t size = std::min(block, cols_ - begin);
-            Tensor carried = Tensor::empty({count, size});
-            const MatrixView before{errors_.data<float>(), DType::f32, count, begin, cols_};
-            const MatrixView feedback{factor_.feedback.data<float>() + begin, DType::f32, begin, size, cols_};
-            cpu_backend().gemm(before, Transpose::no, feedback, Transpose::no, carried, false);
-            const Block view = block_of(begin, size);
-            parallel_for(tiles, 1, [&](std::int64_t t, std::int64_t) {
-                objective[static_cast<std::size_t>(t)] += map_tile(t * lanes, view, carried);
-            });
-        }
-        return std::accumulate(objective.begin(), objective.end(), 0.0);
+        const std::int64_t step = tiles_at_a_time() * lanes;
+        double objective = 0;
+        for (std::int64_t first = 0; first < count; first += step)
+            objective += map_rows(first, std::min(step, count - first), blocks);
+        return objective;
     }
 
   private:
@@ -63,9 +57,55 @@ class Feedback {
         std::int64_t begin = 0;
         std::int64_t size = 0;
         Tensor factor;  ///< [size, size], row j: the feedback that column j gets from those before it
-        std::vector<std::int64_t> groups;         ///< the column groups that occur
-        std::vector<std::int32_t> table_columns;  ///< of each column: its group's place in `groups`
+        std::vector<std::int32_t> groups;  ///< of each column
     };
+    /// What the column groups of a tile's rows hold.
+    struct Tables {
+        float* codewords = nullptr;   ///< [column groups, K, lanes]
+        float* thresholds = nullptr;  ///< [column groups, K - 1, lanes]
+    };
+
+    [[nodiscard]] std::int64_t table_size() const {
+        return matrix_.layout.column_groups() * (2 * k_ - 1) * lanes;
+    }
+    /// Tiles whose tables are kept: each block of columns reads all of them where columns are in another
+    /// order.
+    [[nodiscard]] std::int64_t tiles_at_a_time() const {
+        constexpr std::int64_t table_floats = std::int64_t{1} << 24;
+        return std::clamp<std::int64_t>(table_floats / table_size(), 8, 128);
+    }
+    [[nodiscard]] Tables tables_of(Tensor& memory, std::int64_t tile) const {
+        float* codewords = memory.data<float>() + tile * table_size();
+        return {codewords, codewords + matrix_.layout.column_groups() * k_ * lanes};
+    }
+
+    /// Maps `count` rows of the set; returns their part of the objective.
+    double map_rows(std::int64_t first, std::int64_t count, const std::vector<Block>& blocks) {
+        const std::int64_t tiles = (count + lanes - 1) / lanes;
+        Tensor tables = Tensor::empty({tiles, table_size()});
+        const auto rows_of = [&](std::int64_t tile) { return std::min(lanes, count - tile * lanes); };
+        parallel_for(tiles, 1, [&](std::int64_t t, std::int64_t) {
+            std::ranges::fill(tables.slice(t, t + 1).values<float>(), 0.0F);
+            if (parameters_.refit) return;  // made when a group's columns come
+            for (std::int64_t g = 0; g < matrix_.layout.column_groups(); ++g)
+                fill_tables(first + t * lanes, rows_of(t), g, tables_of(tables, t));
+        });
+        std::vector<double> objective(static_cast<std::size_t>(tiles), 0.0);
+        for (const Block& block : blocks) {
+            Tensor carried = Tensor::empty({count, block.size});
+            const MatrixView before{errors_.data<float>() + first * cols_, DType::f32, count, block.begin,
+                                    cols_};
+            const MatrixView feedback{factor_.feedback.data<float>() + block.begin, DType::f32, block.begin,
+                                      block.size, cols_};
+            cpu_backend().gemm(before, Transpose::no, feedback, Transpose::no, carried, false);
+            parallel_for(tiles, 1, [&](std::int64_t t, std::int64_t) {
+                objective[static_cast<std::size_t>(t)] +=
+                    map_tile(first + t * lanes, rows_of(t), block,
+                             carried.data<float>() + t * lanes * block.size, tables_of(tables, t));
+            });
+        }
+        return std::accumulate(objective.begin(), objective.end(), 0.0);
+    }
 
     void order_columns(const DampedMoments& moments) {
         order_.resize(static_cast<std::size_t>(cols_));
@@ -106,15 +146,13 @@ class Feedback {
     }
 
     [[nodiscard]] Block block_of(std::int64_t begin, std::int64_t size) const {
-        Block block{begin, size, Tensor::empty({size, size}), {}, {}};
+        Block block{begin, size, Tensor::empty({size, size}), {}};
         for (std::int64_t j = 0; j < size; ++j) {
             for (std::int64_t i = 0; i < size; ++i)
                 block.factor.data<float>()[j * size + i] =
                     factor_.feedback.data<float>()[(begin + i) * cols_ + begin + j];
-            const std::int64_t group = order_[static_cast<std::size_t>(begin + j)] / width_;
-            auto known = std::ranges::find(block.groups, group);
-            if (known == block.groups.end()) known = block.groups.insert(known, group);
-            block.table_columns.push_back(static_cast<std::int32_t>(known - block.groups.begin()));
+            block.groups.push_back(
+                static_cast<std::int32_t>(order_[static_cast<std::size_t>(begin + j)] / width_));
         }
         return block;
     }
@@ -124,36 +162,31 @@ class Feedback {
                column_group;
     }
 
-    /// Maps rows [first, first + lanes) over a block; returns their part of the objective.
-    double map_tile(std::int64_t first, const Block& block, const Tensor& carried) {
-        const std::int64_t count = std::min(lanes, static_cast<std::int64_t>(rows_.size()) - first);
+    /// Maps rows [first, first + count) over a block; `carried` [count, block.size] is what columns before it
+    /// feed back. Returns their part of the objective.
+    double map_tile(std::int64_t first, std::int64_t count, const Block& block, const float* carried,
+                    const Tables& tables) {
         const std::int64_t size = block.size;
-        const auto groups = static_cast<std::int64_t>(block.groups.size());
-        Tensor memory = Tensor::zeros({3 * size * lanes + groups * (2 * k_ - 1) * lanes + lanes});
+        Tensor memory = Tensor::zeros({3 * size * lanes + lanes});
         float* target = memory.data<float>();
         float* aim = target + size * lanes;
         float* error = aim + size * lanes;
-        float* codewords = error + size * lanes;
-        float* thresholds = codewords + groups * k_ * lanes;
-        float* loss = thresholds + groups * (k_ - 1) * lanes;
+        float* loss = error + size * lanes;
         std::vector<std::uint8_t> codes(static_cast<std::size_t>(size * lanes));
         for (std::int64_t l = 0; l < count; ++l) {
             const float* w = targets_.data<float>() + (first + l) * cols_ + block.begin;
-            const float* c = carried.data<float>() + (first + l) * size;
+            const float* c = carried + l * size;
             for (std::int64_t j = 0; j < size; ++j) {
                 target[j * lanes + l] = w[j];
                 aim[j * lanes + l] = w[j] - c[j];
             }
         }
-        if (const auto fit = parameters_.refit) refit(*fit, first, count, block, target, aim);
-        std::vector<float> values(static_cast<std::size_t>(k_));
-        for (std::int64_t g = 0; g < groups; ++g)
-            for (std::int64_t l = 0; l < count; ++l)
-                fill_table(rows_[static_cast<std::size_t>(first + l)],
-                           block.groups[static_cast<std::size_t>(g)], values, codewords + g * k_ * lanes + l,
-                           thresholds + g * (k_ - 1) * lanes + l);
+        if (const auto fit = parameters_.refit) {
+            refit(*fit, first, count, block, target, aim);
+            fill_tables(first, count, block.begin / width_, tables);
+        }
         kernels_.feed_back(size, block.factor.data<float>(), factor_.diagonal.data() + block.begin, k_,
-                           block.table_columns.data(), codewords, thresholds, target, aim, error,
+                           block.groups.data(), tables.codewords, tables.thresholds, target, aim, error,
                            codes.data(), loss);
         double total = 0;
         for (std::int64_t l = 0; l < count; ++l) {
@@ -170,13 +203,19 @@ class Feedback {
         return total;
     }
 
-    /// The values of a group of one row, and the thresholds between them, one lane of a tile's tables.
-    void fill_table(std::int64_t row, std::int64_t column_group, std::span<float> values, float* codewords,
-                    float* thresholds) const {
-        group_values(matrix_, group_index(row, column_group), values);
-        for (int i = 0; i < k_; ++i) codewords[i * lanes] = values[static_cast<std::size_t>(i)];
-        for (int i = 0; i + 1 < k_; ++i)
-            thresholds[i * lanes] = 0.5F * codewords[i * lanes] + 0.5F * codewords[(i + 1) * lanes];
+    /// The values of a column group of rows [first, first + count), and the thresholds between them.
+    void fill_tables(std::int64_t first, std::int64_t count, std::int64_t column_group,
+                     const Tables& tables) const {
+        std::vector<float> values(static_cast<std::size_t>(k_));
+        for (std::int64_t l = 0; l < count; ++l) {
+            group_values(matrix_, group_index(rows_[static_cast<std::size_t>(first + l)], column_group),
+                         values);
+            float* codewords = tables.codewords + column_group * k_ * lanes + l;
+            float* thresholds = tables.thresholds + column_group * (k_ - 1) * lanes + l;
+            for (int i = 0; i < k_; ++i) codewords[i * lanes] = values[static_cast<std::size_t>(i)];
+            for (int i = 0; i + 1 < k_; ++i)
+                thresholds[i * lanes] = 0.5F * codewords[i * lanes] + 0.5F * codewords[(i + 1) * lanes];
+        }
     }
 
     /// New scales and offsets of a block that is one column group. The weights as feedback has changed them

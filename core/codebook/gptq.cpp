@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::int64_t lanes = solver_lanes;
 constexpr std::int64_t block_columns = 128;
+constexpr std::int64_t transposed_columns = 16;  // a square of a tile that is transposed in cache
 
 /// The rows of one set of second moments, column by column in their order.
 class Feedback {
@@ -173,12 +174,15 @@ class Feedback {
         float* error = aim + size * lanes;
         float* loss = error + size * lanes;
         std::vector<std::uint8_t> codes(static_cast<std::size_t>(size * lanes));
-        for (std::int64_t l = 0; l < count; ++l) {
-            const float* w = targets_.data<float>() + (first + l) * cols_ + block.begin;
-            const float* c = carried + l * size;
-            for (std::int64_t j = 0; j < size; ++j) {
-                target[j * lanes + l] = w[j];
-                aim[j * lanes + l] = w[j] - c[j];
+        for (std::int64_t begin = 0; begin < size; begin += transposed_columns) {
+            const std::int64_t end = std::min(size, begin + transposed_columns);
+            for (std::int64_t l = 0; l < count; ++l) {
+                const float* w = targets_.data<float>() + (first + l) * cols_ + block.begin;
+                const float* c = carried + l * size;
+                for (std::int64_t j = begin; j < end; ++j) {
+                    target[j * lanes + l] = w[j];
+                    aim[j * lanes + l] = w[j] - c[j];
+                }
             }
         }
         if (const auto fit = parameters_.refit) {
@@ -188,19 +192,21 @@ class Feedback {
         kernels_.feed_back(size, block.factor.data<float>(), factor_.diagonal.data() + block.begin, k_,
                            block.groups.data(), tables.codewords, tables.thresholds, target, aim, error,
                            codes.data(), loss);
-        double total = 0;
-        for (std::int64_t l = 0; l < count; ++l) {
-            float* e = errors_.data<float>() + (first + l) * cols_ + block.begin;
-            std::uint8_t* code =
-                matrix_.mapping.data<std::uint8_t>() + rows_[static_cast<std::size_t>(first + l)] * cols_;
-            for (std::int64_t j = 0; j < size; ++j) {
-                e[j] = error[j * lanes + l];
-                code[order_[static_cast<std::size_t>(block.begin + j)]] =
-                    codes[static_cast<std::size_t>(j * lanes + l)];
+        for (std::int64_t begin = 0; begin < size; begin += transposed_columns) {
+            const std::int64_t end = std::min(size, begin + transposed_columns);
+            for (std::int64_t l = 0; l < count; ++l) {
+                float* e = errors_.data<float>() + (first + l) * cols_ + block.begin;
+                std::uint8_t* code =
+                    matrix_.mapping.data<std::uint8_t>() + rows_[static_cast<std::size_t>(first + l)] * cols_;
+                for (std::int64_t j = begin; j < end; ++j) {
+                    e[j] = error[j * lanes + l];
+                    code[order_[static_cast<std::size_t>(block.begin + j)]] =
+                        codes[static_cast<std::size_t>(j * lanes + l)];
+                }
             }
-            total += static_cast<double>(loss[l]);
         }
-        return total;
+        return std::accumulate(loss, loss + count, 0.0,
+                               [](double sum, float each) { return sum + static_cast<double>(each); });
     }
 
     /// The values of a column group of rows [first, first + count), and the thresholds between them.

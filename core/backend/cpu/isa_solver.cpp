@@ -239,6 +239,8 @@ void round_step(std::int64_t n, const RoundingStep& step, const float* product, 
 // ---- P^T H P
 // H is cut into chunks of 64 columns i and blocks of 128 rows j. Per row of codes, the rows j of a block are
 // listed by code; the sum of H's rows over a list is K times cheaper than a product with an indicator matrix.
+// The sum for a row's most frequent code, if it has its share of the columns, is what the other codes leave
+// of the sum of all of H's rows, which all rows of codes share. (Of a rare one, rounding would be left.)
 // By symmetry only j >= i is visited: pairs within a chunk's own 64 x 64 square count half, all others stand
 // for (i, j) and (j, i).
 
@@ -246,9 +248,11 @@ constexpr std::int64_t chunk = solver_columns;
 constexpr std::int64_t block = 2 * chunk;
 
 struct GramScratch {
-    float* packed;           // [block, chunk]
-    float* sums;             // [rows, k, chunk]
-    std::uint16_t* columns;  // [rows, cols]: each block's columns sorted by code, relative to the block
+    float* packed;            // [block, chunk]
+    float* sums;              // [rows, k, chunk]
+    float* total;             // [chunk]: the sum over all codes
+    std::uint16_t* frequent;  // [rows]: the code that most columns have; k: none is frequent
+    std::uint16_t* columns;   // [rows, cols]: each block's columns sorted by code, relative to the block
     std::uint16_t* begins;  // [rows, blocks, 2 k + 1]: where a code's columns of the block's first and second
                             // chunk begin
 };
@@ -263,6 +267,8 @@ GramScratch carve(void* memory, std::int64_t cols, std::int64_t rows, int k) {
     GramScratch scratch{};
     scratch.packed = reinterpret_cast<float*>(take(block * chunk * 4));
     scratch.sums = reinterpret_cast<float*>(take(rows * k * chunk * 4));
+    scratch.total = reinterpret_cast<float*>(take(chunk * 4));
+    scratch.frequent = reinterpret_cast<std::uint16_t*>(take(rows * 2));
     scratch.columns = reinterpret_cast<std::uint16_t*>(take(rows * cols * 2));
     scratch.begins =
         reinterpret_cast<std::uint16_t*>(take(rows * ((cols + block - 1) / block) * (2 * k + 1) * 2));
@@ -297,10 +303,11 @@ GramScratch carve(void* memory, std::int64_t cols, std::int64_t rows, int k) {
     }
 }
 
-void list_columns(std::int64_t cols, std::int64_t rows, int k, const std::uint8_t* codes,
-                  const GramScratch& scratch) {
+void list_columns(std::int64_t cols, std::int64_t rows, int k, const float* hessian,
+                  const std::uint8_t* codes, const GramScratch& scratch) {
     const std::int64_t blocks = (cols + block - 1) / block;
     for (std::int64_t row = 0; row < rows; ++row) {
+        std::int32_t counts[256] = {};
         for (std::int64_t b = 0; b < blocks; ++b) {
             const std::int64_t size = cols - b * block < block ? cols - b * block : block;
             const std::uint8_t* code = codes + (row / lanes * cols + b * block) * lanes + row % lanes;
@@ -312,8 +319,21 @@ void list_columns(std::int64_t cols, std::int64_t rows, int k, const std::uint8_
             for (int q = 0; q <= 2 * k; ++q) begin[q] = next[q];
             for (std::int64_t i = 0; i < size; ++i)
                 list[next[2 * code[i * lanes] + i / chunk]++] = static_cast<std::uint16_t>(i);
+            for (std::int64_t i = 0; i < size; ++i)
+                counts[code[i * lanes]] += hessian[(b * block + i) * (cols + 1)] != 0.0F;
         }
+        int frequent = 0;
+        for (int q = 1; q < k; ++q)
+            if (counts[q] > counts[frequent]) frequent = q;
+        const bool often = counts[frequent] * 8 >= cols;
+        scratch.frequent[row] = static_cast<std::uint16_t>(often ? frequent : k);
     }
+}
+
+/// total[0..chunk) += factor * rows [first, end) of `packed`.
+void add_all_rows(const float* packed, std::int64_t first, std::int64_t end, float factor, float* total) {
+    for (std::int64_t j = first; j < end; ++j)
+        for (std::int64_t i = 0; i < chunk; ++i) total[i] += factor * packed[j * chunk + i];
 }
 
 /// result[p] += sum of x over the columns that list names, for four x at once.
@@ -339,21 +359,27 @@ void code_gram(std::int64_t cols, std::int64_t tiles, int k, const float* hessia
     const std::int64_t rows = tiles * lanes;
     const GramScratch scratch = carve(memory, cols, rows, k);
     const std::int64_t blocks = (cols + block - 1) / block;
-    list_columns(cols, rows, k, codes, scratch);
+    list_columns(cols, rows, k, hessian, codes, scratch);
     for (std::int64_t i = 0; i < rows * k * k; ++i) a[i] = 0;
     for (std::int64_t ic = 0; ic < cols / chunk; ++ic) {
         const std::int64_t own = ic * chunk / block;       // the block that holds this chunk
         const std::int64_t second = ic % (block / chunk);  // whether it is the second one there
         for (std::int64_t i = 0; i < rows * k * chunk; ++i) scratch.sums[i] = 0;
+        for (std::int64_t i = 0; i < chunk; ++i) scratch.total[i] = 0;
         for (std::int64_t b = own; b < blocks; ++b) {
             const std::int64_t height = cols - b * block < block ? cols - b * block : block;
             for (std::int64_t j = 0; j < height; ++j)
                 for (std::int64_t i = 0; i < chunk; ++i)
                     scratch.packed[j * chunk + i] = hessian[(b * block + j) * cols + ic * chunk + i];
+            const std::int64_t counted =
+                b == own ? (second + 1) * chunk : 0;  // pairs below it count half, or not
+            if (b == own) add_all_rows(scratch.packed, second * chunk, counted, 0.5F, scratch.total);
+            add_all_rows(scratch.packed, counted, height, 1.0F, scratch.total);
             for (std::int64_t row = 0; row < rows; ++row) {
                 const std::uint16_t* begin = scratch.begins + (row * blocks + b) * (2 * k + 1);
                 const std::uint16_t* list = scratch.columns + row * cols + b * block;
                 for (int q = 0; q < k; ++q) {
+                    if (q == scratch.frequent[row]) continue;
                     float* sum = scratch.sums + (row * k + q) * chunk;
                     std::int64_t from = begin[2 * q];
                     if (b == own) {
@@ -367,6 +393,13 @@ void code_gram(std::int64_t cols, std::int64_t tiles, int k, const float* hessia
             }
         }
         for (std::int64_t row = 0; row < rows; ++row) {
+            if (const int frequent = scratch.frequent[row]; frequent < k) {
+                float* rest = scratch.sums + (row * k + frequent) * chunk;
+                for (std::int64_t i = 0; i < chunk; ++i) rest[i] = scratch.total[i];
+                for (int q = 0; q < k; ++q)
+                    for (std::int64_t i = 0; i < chunk && q != frequent; ++i)
+                        rest[i] -= scratch.sums[(row * k + q) * chunk + i];
+            }
             const std::uint16_t* begin = scratch.begins + (row * blocks + own) * (2 * k + 1);
             const std::uint16_t* list = scratch.columns + row * cols + own * block;
             const float* sums = scratch.sums + row * k * chunk;

@@ -19,7 +19,8 @@ std::int64_t gram_scratch_bytes(std::int64_t cols, std::int64_t tiles, int k) {
     const std::int64_t rows = tiles * solver_lanes;
     constexpr std::int64_t slack = 1024;  // alignment of the parts
     const std::int64_t block = solver_columns;
-    return 128 * block * 4                                // a packed block of H
+    return 129 * block * 4                                // a packed block of H and its sum
+           + rows * 2                                     // the most frequent codes
            + rows * k * block * 4                         // sums of one chunk
            + rows * cols * 2                              // columns by code
            + rows * (cols / block + 1) * (2 * k + 1) * 2  // where each code begins

@@ -39,6 +39,8 @@ class Grouping {
 
     /// Whether it wants rows in an order of its own. Only then the functions below are called.
     [[nodiscard]] virtual bool orders_rows() const { return false; }
+    /// Into how many groups it puts `count` things.
+    [[nodiscard]] virtual std::int64_t groups(std::int64_t count) const { return count; }
     /// Clusters `count` things by what all of `tied` say of them: row i of each is about thing i. Returns
     /// their groups, 0..groups-1, none of them empty.
     [[nodiscard]] virtual std::vector<std::int32_t> cluster(std::int64_t count,

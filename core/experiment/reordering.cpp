@@ -16,15 +16,27 @@ std::string describe(const Choice<Grouping>& grouping) {
     return to_yaml(grouping.encode());
 }
 
+bool is_absorbed(const PermutationAnalysis& analysis, ClassId id, const ReorderOptions& options) {
+    return options.residual || !analysis.crosses_blocks(id);
+}
+
+/// Stretches of rows (heads) that can move as wholes are put side by side where a group takes one or more of
+/// them.
+bool moves_whole_heads(const PermutationClass& heads, const MatrixPlan& matrix,
+                       const ReorderOptions& options) {
+    const std::int64_t count = heads.instances * heads.size;
+    return options.unabsorbed == Unabsorbed::leave && matrix.grouping.make()->groups(count) < count;
+}
+
 Sets tied_sets(const PermutationAnalysis& analysis, const ReorderOptions& options,
                std::map<ParameterId, MatrixPlan>& plan) {
     Sets sets;
     for (auto& [id, matrix] : plan) {
         if (!matrix.grouping.make()->orders_rows()) continue;
-        const auto moved = analysis.innermost({id, 0});
-        const bool absorbed =
-            moved && analysis.at(*moved).is_free() && (options.residual || !analysis.crosses_blocks(*moved));
-        if (absorbed) {
+        const auto moved = analysis.innermost_free({id, 0});
+        if (moved && is_absorbed(analysis, *moved, options) &&
+            (moved == analysis.innermost({id, 0}) ||
+             moves_whole_heads(analysis.at(*moved), matrix, options))) {
             auto& set = sets[*moved];
             if (set.empty() || describe(plan.at(set.front()).grouping) == describe(matrix.grouping)) {
                 set.push_back(id);
@@ -65,10 +77,10 @@ class Reordering {
             const auto element_of_row = analysis_.elements({parameter, 0}, id);
             for (std::int64_t which = 0; which < std::ssize(element_of_row) / elements; ++which)
                 tied.emplace_back([this, parameter, element_of_row, elements, which] {
-                    return LayerProblem{.name = model_.graph().parameter(parameter).name,
-                                        .weights = rows_of_elements(model_.weight(parameter), element_of_row,
-                                                                    elements, which),
-                                        .hessian = {}};
+                    return LayerProblem{
+                        .name = model_.graph().parameter(parameter).name,
+                        .weights = rows_of_elements(weight(parameter), element_of_row, elements, which),
+                        .hessian = {}};
                 });
         }
         const auto cluster = plan_.at(set.front()).grouping.make()->cluster(elements, tied);
@@ -102,9 +114,17 @@ class Reordering {
     [[nodiscard]] const Permutations& permutations() const { return permutations_; }
 
   private:
+    /// The one that was asked for last is kept: whole heads ask for it once a row.
+    const Tensor& weight(ParameterId id) {
+        if (id != last_) last_weight_ = model_.weight(last_ = id);
+        return last_weight_;
+    }
+
     const WeightSource& model_;
     const PermutationAnalysis& analysis_;
     std::map<ParameterId, MatrixPlan>& plan_;
+    ParameterId last_ = -1;
+    Tensor last_weight_;
     Permutations permutations_;
     std::map<ClassId, std::vector<std::int32_t>> clusters_;
 };

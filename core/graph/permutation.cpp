@@ -163,6 +163,15 @@ std::optional<ClassId> PermutationAnalysis::innermost(const ParameterAxis& where
     return parts.front().back();
 }
 
+std::optional<ClassId> PermutationAnalysis::innermost_free(const ParameterAxis& where) const {
+    const FeatureAxis& parts = axis(where);
+    if (parts.size() != 1) return std::nullopt;
+    const auto& blocks = parts.front();
+    const auto found = std::find_if(blocks.rbegin(), blocks.rend(),
+                                    [&](ClassId id) { return at(id).is_free() && at(id).size > 1; });
+    return found == blocks.rend() ? std::nullopt : std::optional(*found);
+}
+
 bool PermutationAnalysis::crosses_blocks(ClassId id) const {
     const auto& axes = at(id).axes;
     const int block = graph_->parameter(axes.front().parameter).block;

@@ -78,6 +78,8 @@ class PermutationAnalysis {
     /// The class of the innermost blocks of an axis that is one part: what an order of single features
     /// belongs to. Nothing for an axis of several parts or of one feature.
     [[nodiscard]] std::optional<ClassId> innermost(const ParameterAxis& axis) const;
+    /// The class of the innermost blocks of such an axis that can move: of query rows, the heads of a group.
+    [[nodiscard]] std::optional<ClassId> innermost_free(const ParameterAxis& axis) const;
     /// Whether parameters of several blocks of the graph, or outside of any, hold the class: the residual
     /// stream.
     [[nodiscard]] bool crosses_blocks(ClassId id) const;

@@ -205,6 +205,10 @@ class Distribution : public Grouping {
 
     [[nodiscard]] bool orders_rows() const override { return true; }
 
+    [[nodiscard]] std::int64_t groups(std::int64_t count) const override {
+        return std::min<std::int64_t>(options_.groups, count);
+    }
+
     [[nodiscard]] std::vector<std::int32_t> cluster(std::int64_t count,
                                                     std::span<const TiedRows> tied) const override {
         const std::int64_t coordinates = options_.quantiles + 1;
@@ -230,9 +234,6 @@ class Distribution : public Grouping {
     }
 
   private:
-    [[nodiscard]] std::int64_t groups(std::int64_t rows) const {
-        return std::min<std::int64_t>(options_.groups, rows);
-    }
     Options options_;
 };
 

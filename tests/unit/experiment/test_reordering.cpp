@@ -90,7 +90,10 @@ TEST_CASE("re-ordering keeps the function and makes groups runs without a stored
             CHECK(problem.group("self_attn.v_proj").layout.runs.size() <= 2 * 3);
             const bool stays = problem.reordered->rows(problem.id("mlp.down_proj")).empty();
             CHECK(stays != residual);
-            CHECK(problem.reordered->rows(problem.id("self_attn.q_proj")).empty());
+            // Queries: whole heads of 4 rows within their group, so that no run cuts one. Keys: fewer heads
+            // than groups.
+            for (const Run& run : problem.group("self_attn.q_proj").layout.runs) CHECK(run.start % 4 == 0);
+            CHECK(problem.reordered->rows(problem.id("self_attn.k_proj")).empty());
             CHECK_FALSE(problem.reordered->rows(problem.id("mlp.up_proj")).empty());
             CHECK(problem.reordered->rows(problem.id("mlp.up_proj")) ==
                   problem.reordered->columns(problem.id("mlp.down_proj")));
@@ -115,11 +118,24 @@ TEST_CASE("groups after re-ordering hold the rows that clustering put together")
         CHECK(group_of_row[row] == cluster[static_cast<std::size_t>(order[row])]);
 }
 
+TEST_CASE("whole heads of similar distribution share a group") {
+    Problem problem({}, "{type: distribution, groups: 2}");
+    const auto& order = problem.reordered->rows(problem.id("self_attn.q_proj"));
+    const auto group_of_row = problem.group("self_attn.q_proj").layout.row_group_of_rows();
+    REQUIRE(group_of_row.size() == 16);
+    for (std::size_t row = 0; row < 16; ++row) CHECK(group_of_row[row] == group_of_row[row / 4 * 4]);
+    if (!order.empty())
+        for (std::size_t row = 0; row < 16; ++row) {
+            CHECK(order[row] % 4 == static_cast<std::int32_t>(row % 4));  // rows keep their place in the head
+            CHECK(order[row] / 8 == static_cast<std::int32_t>(row / 8));  // heads stay in their group
+        }
+}
+
 TEST_CASE("unabsorbed rows stay in consecutive groups, or store their order") {
     const Problem left({.residual = false, .unabsorbed = Unabsorbed::leave});
-    const GroupedRows queries = left.group("self_attn.q_proj");
-    CHECK(queries.row_order.empty());
-    CHECK(queries.layout.runs == std::vector<Run>{{0, 0}, {6, 1}, {11, 2}});
+    const GroupedRows keys = left.group("self_attn.k_proj");
+    CHECK(keys.row_order.empty());
+    CHECK(keys.layout.runs == std::vector<Run>{{0, 0}, {3, 1}, {6, 2}});
     const Problem stored({.residual = false, .unabsorbed = Unabsorbed::store});
     CHECK_FALSE(stored.group("self_attn.q_proj").row_order.empty());
     CHECK_FALSE(stored.group("mlp.down_proj").row_order.empty());

@@ -7,7 +7,9 @@
 // otherwise (it is what finite differences are checked in); bfloat16 is an input type of `gemm` and
 // `attention` with float32 accumulation.
 
+#include "core/backend/functions.hpp"
 #include "core/backend/rounding_step.hpp"
+#include "core/backend/windows.hpp"
 #include "core/tensor/tensor.hpp"
 
 #include <cstdint>
@@ -46,8 +48,13 @@ struct AttentionShape {
     [[nodiscard]] std::int64_t key_width() const { return key_heads * head_dim; }
 };
 
-enum class Unary : std::uint8_t { silu, relu, gelu, tanh, sigmoid };
-enum class Binary : std::uint8_t { add, multiply, silu_multiply };  ///< silu_multiply: silu(a) * b
+/// Which elements of a tensor: `offset` + sum of index times step over the dimensions, in elements.
+struct Strides {
+    std::int64_t offset = 0;
+    std::vector<std::int64_t> steps;
+};
+/// Those of a dense tensor of that shape.
+[[nodiscard]] Strides strides_of(const Shape& shape);
 
 /// Per-token figures of a prediction against its target, and against another model's prediction.
 struct TokenScores {
@@ -164,8 +171,9 @@ class Backend {
     [[nodiscard]] virtual double sum_of_squares(const Tensor& x) = 0;
     /// Sum over all elements of a b, in float64; chunks are added in a fixed order.
     [[nodiscard]] virtual double dot(const Tensor& a, const Tensor& b) = 0;
-    [[nodiscard]] virtual Tensor unary(Unary function, const Tensor& x) = 0;
-    [[nodiscard]] virtual Tensor unary_backward(Unary function, const Tensor& x, const Tensor& gradient) = 0;
+    [[nodiscard]] virtual Tensor unary(const UnaryFunction& function, const Tensor& x) = 0;
+    [[nodiscard]] virtual Tensor unary_backward(const UnaryFunction& function, const Tensor& x,
+                                                const Tensor& gradient) = 0;
     [[nodiscard]] virtual Tensor binary(Binary function, const Tensor& a, const Tensor& b) = 0;
     /// Gradients of a and b.
     virtual void binary_backward(Binary function, const Tensor& a, const Tensor& b, const Tensor& gradient,
@@ -195,6 +203,31 @@ class Backend {
     [[nodiscard]] virtual Tensor embedding(const Tensor& ids, const Tensor& table) = 0;
     /// table_gradient[id] += gradient row, in the order of the tokens.
     virtual void embedding_backward(const Tensor& ids, const Tensor& gradient, Tensor& table_gradient) = 0;
+
+    // ---- images [images, height, width, channels]
+    // ------------------------------------------------------------------------------------------------
+    /// The convolution of x (float32, bfloat16 or float64; the weight alike) with `weight`, float32 or
+    /// float64 [images, out height, out width, outputs]; `bias` may be null.
+    [[nodiscard]] virtual Tensor convolution(const Convolution& shape, const Tensor& x, const Tensor& weight,
+                                             const Tensor* bias) = 0;
+    /// The gradient of x, from that of the output.
+    [[nodiscard]] virtual Tensor convolution_input_gradient(const Convolution& shape, const Tensor& weight,
+                                                            const Tensor& gradient) = 0;
+    /// weight_gradient += the gradient of the weight.
+    virtual void convolution_weight_gradient(const Convolution& shape, const Tensor& x,
+                                             const Tensor& gradient, Tensor& weight_gradient) = 0;
+    /// What each row of the weight multiplies: [groups, windows, columns], or [windows, columns] where there
+    /// is one group.
+    [[nodiscard]] virtual Tensor patches(const Convolution& shape, const Tensor& x) = 0;
+    /// y[.., c] = x[.., c] * scale[c] + shift[c]
+    [[nodiscard]] virtual Tensor scale_and_shift(const Tensor& x, const Tensor& scale,
+                                                 const Tensor& shift) = 0;
+
+    // ---- any shape
+    // --------------------------------------------------------------------------------------------
+    /// to = from, or to += from, element by element over `extents`, each side by its own strides.
+    virtual void copy_strided(const Shape& extents, const Tensor& from, const Strides& from_strides,
+                              Tensor& to, const Strides& to_strides, bool accumulate) = 0;
 
     // ---- attention
     // --------------------------------------------------------------------------------------------

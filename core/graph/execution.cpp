@@ -25,6 +25,7 @@ class NodeContext final : public BackwardContext {
     }
 
     Backend& backend() const override { return *backend_; }
+    std::size_t inputs() const override { return node_->inputs.size(); }
     const Tensor& input(std::size_t i) const override { return run_->values[index(node_->inputs[i])]; }
     const Tensor& input_as(std::size_t i, DType type) const override {
         const Tensor& plain = input(i);
@@ -55,6 +56,18 @@ class NodeContext final : public BackwardContext {
     Tensor* parameter_gradient(std::size_t i) const override {
         const auto found = gradients_->parameters.find(node_->parameters[i]);
         return found == gradients_->parameters.end() ? nullptr : &found->second;
+    }
+    bool wants_parameter(std::size_t i) const override {
+        const ParameterId id = node_->parameters[i];
+        return gradients_->parameters.contains(id) || gradients_->terms.contains(id);
+    }
+    void add_parameter_gradient(std::size_t i, const Tensor& gradient) const override {
+        if (const auto later = gradients_->terms.find(node_->parameters[i]);
+            later != gradients_->terms.end()) {
+            later->second.push_back({Tensor(), gradient});
+        } else if (Tensor* slot = parameter_gradient(i)) {
+            backend_->add_scaled(*slot, gradient, 1.0);
+        }
     }
     void add_weight_gradient(std::size_t i, const Tensor& gradient, const Tensor& input) const override {
         if (const auto later = gradients_->terms.find(node_->parameters[i]);
@@ -121,7 +134,7 @@ Tensor Executor::forward(NodeRange range, const Weights& weights, ValueId input_
         for (const ValueId value : node.inputs)
             ensure(run.values[index(value)].defined(), "{} reads a value from outside the range", node.name);
         if (observer && !node.parameters.empty() && graph_->parameter(node.parameters[0]).linear)
-            observer(id, context.input_as(0, context.parameter(0).dtype()));
+            observer(id, node.op->weight_inputs(context));
         run.values[index(node.output)] = node.op->forward(context);
         if (recording != nullptr) continue;
         for (const ValueId value : node.inputs) {

@@ -28,7 +28,8 @@ class Weights {
 /// Called with the gradient of every linear node's output, before the node's own backward.
 using GradientObserver = std::function<void(NodeId node, const Tensor& gradient)>;
 
-/// Called with the input of every linear node, in the type the product is made of, before the product.
+/// Called with the rows that the weight of every linear node is multiplied with (Operator::weight_inputs),
+/// before the product.
 using LinearObserver = std::function<void(NodeId node, const Tensor& input)>;
 
 /// What a backward needs of a forward: all values of the range, their converted copies, what operators saved.
@@ -42,7 +43,7 @@ struct Recording {
 
 /// A term of a linear weight's gradient, not multiplied yet: gradient^T input.
 struct WeightGradientTerm {
-    Tensor gradient;  ///< [rows, out]
+    Tensor gradient;  ///< [rows, out]; undefined: `input` [out, in] is the term itself
     Tensor input;     ///< [rows, in], of the same type
 };
 

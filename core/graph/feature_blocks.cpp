@@ -62,6 +62,23 @@ FeatureBlocks::Axis FeatureBlocks::expand(const Axis& axis) const {
     return parts;
 }
 
+bool FeatureBlocks::is_sum(int block) const {
+    const Node& node = at(block);
+    if (node.split == Split::none) return false;
+    return node.split == Split::sum || is_sum(node.first) || is_sum(node.second);
+}
+
+bool FeatureBlocks::is_scattered(const Axis& axis) const {
+    for (const Blocks& part : axis) {
+        std::int64_t outer = 1;
+        for (const int block : part) {
+            if (outer > 1 && is_sum(block)) return true;
+            outer *= at(block).size;
+        }
+    }
+    return false;
+}
+
 void FeatureBlocks::unite(int a, int b) {
     a = find(a);
     b = find(b);
@@ -161,6 +178,7 @@ bool FeatureBlocks::tie_expanded(const Axis& a, const Axis& b, const std::string
 
 void FeatureBlocks::tie(const Axis& a, const Axis& b, const std::string& who) {
     ensure(size(a) == size(b), "{}: {} features cannot be {} others", who, size(a), size(b));
+    if (is_scattered(a) || is_scattered(b)) return refuse(a, b, who);
     while (!tie_expanded(expand(a), expand(b), who)) {
     }
 }

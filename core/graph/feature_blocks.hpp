@@ -47,6 +47,9 @@ class FeatureBlocks {
     [[nodiscard]] const Node& at(int block) const { return nodes_[static_cast<std::size_t>(find(block))]; }
     [[nodiscard]] std::int64_t product(const Blocks& blocks) const;
     void expand(const Blocks& blocks, Axis& parts) const;
+    [[nodiscard]] bool is_sum(int block) const;
+    /// Whether a block within others has parts, whose features would lie scattered.
+    [[nodiscard]] bool is_scattered(const Axis& axis) const;
     void unite(int a, int b);
     void split(int block, Split how, std::int64_t first);
     /// Ties as far as the present splits go; false where it had to split one and wants to be called again.

@@ -4,8 +4,9 @@
 
 namespace jlcm {
 
-ValueId Graph::add_input(const std::string& name) {
+ValueId Graph::add_input(const std::string& name, Shape shape) {
     values_.push_back(name);
+    input_shape_ = std::move(shape);
     return static_cast<ValueId>(values_.size()) - 1;
 }
 
@@ -29,6 +30,10 @@ ValueId Graph::add(const std::string& name, OperatorPtr op, std::vector<ValueId>
 void Graph::add_block(Block block) {
     ensure(blocks_.empty() || blocks_.back().nodes.end == block.nodes.first,
            "block {} does not follow the last one", block.name);
+    for (const ParameterId id : parameters_of(block.nodes)) {
+        Parameter& read = parameters_[static_cast<std::size_t>(id)];
+        if (read.block < 0) read.block = static_cast<int>(blocks_.size());
+    }
     blocks_.push_back(std::move(block));
 }
 

@@ -21,7 +21,7 @@ struct Parameter {
     std::string
         role;  ///< "attention.query", "mlp.down", "norm", "embedding", "head", ...: what specs match on
     Shape shape;
-    int block = -1;            ///< index of the block it belongs to; -1 outside
+    int block = -1;            ///< index of the (first) block it belongs to; -1 outside
     bool linear = false;       ///< the weight of a linear operator: what compression is about
     ParameterId tied_to = -1;  ///< shares the tensor of that parameter
 };
@@ -50,13 +50,16 @@ struct Block {
 
 class Graph {
   public:
-    [[nodiscard]] ValueId add_input(const std::string& name);
+    /// `shape`: one that the graph takes, of one sequence or image.
+    [[nodiscard]] ValueId add_input(const std::string& name, Shape shape = {1, 1});
     [[nodiscard]] ParameterId add_parameter(Parameter parameter);
     /// Appends a node and returns its output value.
     [[nodiscard]] ValueId add(const std::string& name, OperatorPtr op, std::vector<ValueId> inputs,
                               std::vector<ParameterId> parameters = {});
+    /// Parameters that its nodes read belong to it.
     void add_block(Block block);
-    /// Declares the last linear layer over the vocabulary (or classes): `features` [.., width] times `head`.
+    /// Declares the last linear layer over the vocabulary: `features` [.., width] times `head`. Without one
+    /// (-1) the features are what the model returns (logits).
     void set_head(ValueId features, ParameterId head);
 
     [[nodiscard]] const std::vector<Node>& nodes() const { return nodes_; }
@@ -69,6 +72,7 @@ class Graph {
         return parameters_.at(static_cast<std::size_t>(id));
     }
     [[nodiscard]] ValueId input() const { return 0; }
+    [[nodiscard]] const Shape& input_shape() const { return input_shape_; }
     [[nodiscard]] ValueId features() const { return features_; }
     [[nodiscard]] ParameterId head() const { return head_; }
     [[nodiscard]] std::optional<ParameterId> find_parameter(const std::string& name) const;
@@ -93,6 +97,7 @@ class Graph {
 
   private:
     std::vector<std::string> values_;
+    Shape input_shape_;
     std::vector<Node> nodes_;
     std::vector<Parameter> parameters_;
     std::vector<Block> blocks_;

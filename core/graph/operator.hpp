@@ -7,8 +7,11 @@
 
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
+
+#include <nlohmann/json_fwd.hpp>
 
 namespace jlcm {
 
@@ -17,6 +20,7 @@ class ForwardContext {
   public:
     virtual ~ForwardContext() = default;
     [[nodiscard]] virtual Backend& backend() const = 0;
+    [[nodiscard]] virtual std::size_t inputs() const = 0;
     [[nodiscard]] virtual const Tensor& input(std::size_t i) const = 0;
     /// The same input converted to `type`; nodes that read one value share the converted copy.
     [[nodiscard]] virtual const Tensor& input_as(std::size_t i, DType type) const = 0;
@@ -37,6 +41,10 @@ class BackwardContext : public ForwardContext {
     [[nodiscard]] virtual bool wants_input(std::size_t i) const = 0;
     /// The accumulator of a parameter's gradient, or null where nobody asked for it.
     [[nodiscard]] virtual Tensor* parameter_gradient(std::size_t i) const = 0;
+    /// Whether anybody asked for a parameter's gradient.
+    [[nodiscard]] virtual bool wants_parameter(std::size_t i) const = 0;
+    /// Adds to the gradient of parameter i, if it is wanted.
+    virtual void add_parameter_gradient(std::size_t i, const Tensor& gradient) const = 0;
     /// Adds gradient^T input ([rows, out]^T [rows, in], one type) to the gradient of parameter i, if it is
     /// wanted.
     virtual void add_weight_gradient(std::size_t i, const Tensor& gradient, const Tensor& input) const = 0;
@@ -63,6 +71,17 @@ class Operator {
                                       std::span<const Shape> parameters) const = 0;
     [[nodiscard]] virtual Tensor forward(const ForwardContext& context) const = 0;
     virtual void backward(const BackwardContext& context) const = 0;
+    /// With kind(), what the operator can be made of again (graph_json.hpp); an object.
+    [[nodiscard]] virtual nlohmann::json attributes() const;
+
+    /// Of an operator with a linear weight, its parameter 0: the rows that the weight's rows are multiplied
+    /// with, [.., columns of the weight] in the weight's type. Unless said otherwise input 0. A weight of
+    /// several groups (consecutive rows, equally many) has [groups, .., columns], each its own.
+    [[nodiscard]] virtual Tensor weight_inputs(const ForwardContext& context) const;
+    [[nodiscard]] virtual std::int64_t weight_groups() const { return 1; }
+    /// What tells apart the weight inputs of operators that read one value: the same text, the same rows.
+    [[nodiscard]] virtual std::string weight_inputs_key() const { return ""; }
+
     /// How an order of its features goes through it (permutation.hpp). Unless said otherwise nothing moves.
     virtual void permutation_rule(PermutationRule& rule) const;
     /// Multiply-adds of a forward, times two, for progress and plans.
@@ -98,7 +117,8 @@ struct RotaryScaling {
 /// Inputs q, k, v [sequences, length, heads * head_dim].
 [[nodiscard]] OperatorPtr make_attention(std::int64_t query_heads, std::int64_t key_heads,
                                          std::int64_t head_dim, bool causal);
-[[nodiscard]] OperatorPtr make_unary(Unary function);
+[[nodiscard]] OperatorPtr make_unary(UnaryFunction function);
+/// Inputs broadcast as numpy's.
 [[nodiscard]] OperatorPtr make_binary(Binary function);
 
 }  // namespace jlcm

@@ -15,9 +15,16 @@ class Tying {
         for (const Parameter& parameter : graph.parameters()) {
             parameters_.emplace_back();
             for (const std::int64_t size : parameter.shape) parameters_.back().push_back(new_axis(size));
+            // Weights are re-ordered as matrices.
+            for (std::size_t d = 1; d < parameter.shape.size() && parameter.shape.size() > 2; ++d)
+                blocks_.fix(parameters_.back()[d], "only rows of a tensor of more dimensions are re-ordered",
+                            parameter.name);
         }
-        for (const Shape& shape : shapes_) values_.push_back(new_axis(shape.empty() ? 1 : shape.back()));
-        blocks_.fix(values_.at(0), "the model's inputs have a given order", "input");
+        for (const Shape& shape : shapes_) {
+            values_.emplace_back();
+            for (const std::int64_t size : shape) values_.back().push_back(new_axis(size));
+        }
+        fix(values_.at(0), "the model's inputs have a given order", "input");
         std::vector<bool> read(shapes_.size(), false);
         for (const Node& node : graph.nodes()) {
             NodeRule rule(*this, node);
@@ -33,17 +40,24 @@ class Tying {
         }
         if (graph.head() >= 0) {
             const auto head = static_cast<std::size_t>(graph.head());
-            blocks_.tie(values_[static_cast<std::size_t>(graph.features())], parameters_[head].at(1), "head");
+            auto& features = values_[static_cast<std::size_t>(graph.features())];
+            blocks_.tie(features.back(), parameters_[head].at(1), "head");
+            features.pop_back();
+            fix(features, "the model's outputs have a given order", "output");
             blocks_.fix(parameters_[head].at(0), "the model's outputs have a given order", "output");
             read[static_cast<std::size_t>(graph.features())] = true;
         }
         for (std::size_t value = 0; value < read.size(); ++value)
-            if (!read[value]) blocks_.fix(values_[value], "the model's outputs have a given order", "output");
+            if (!read[value]) fix(values_[value], "the model's outputs have a given order", "output");
     }
 
     [[nodiscard]] const FeatureBlocks& blocks() const { return blocks_; }
-    [[nodiscard]] PermutationRule::Axis value(std::size_t id) const { return blocks_.expand(values_[id]); }
-    [[nodiscard]] std::size_t values() const { return values_.size(); }
+    [[nodiscard]] std::vector<PermutationRule::Axis> values() const {
+        std::vector<PermutationRule::Axis> all;
+        for (const auto& axes : values_)
+            for (const auto& axis : axes) all.push_back(blocks_.expand(axis));
+        return all;
+    }
     [[nodiscard]] PermutationRule::Axis parameter(std::size_t id, std::size_t dimension) const {
         return blocks_.expand(parameters_[id][dimension]);
     }
@@ -52,16 +66,40 @@ class Tying {
     class NodeRule final : public PermutationRule {
       public:
         NodeRule(Tying& all, const Node& node) : all_(all), node_(node) {}
-        [[nodiscard]] Axis input(std::size_t i) override {
-            return all_.values_[static_cast<std::size_t>(node_.inputs.at(i))];
+        [[nodiscard]] const Shape& input_shape(std::size_t i) const override {
+            return all_.shapes_[static_cast<std::size_t>(node_.inputs.at(i))];
         }
-        [[nodiscard]] Axis output() override { return all_.values_[static_cast<std::size_t>(node_.output)]; }
+        [[nodiscard]] const Shape& output_shape() const override {
+            return all_.shapes_[static_cast<std::size_t>(node_.output)];
+        }
+        [[nodiscard]] Axis input(std::size_t i, std::size_t dimension) override {
+            return all_.values_[static_cast<std::size_t>(node_.inputs.at(i))].at(dimension);
+        }
+        [[nodiscard]] Axis output(std::size_t dimension) override {
+            return all_.values_[static_cast<std::size_t>(node_.output)].at(dimension);
+        }
         [[nodiscard]] Axis parameter(std::size_t i, std::size_t dimension) override {
             return all_.parameters_[static_cast<std::size_t>(node_.parameters.at(i))].at(dimension);
         }
         [[nodiscard]] std::size_t inputs() const override { return node_.inputs.size(); }
         [[nodiscard]] std::int64_t size(const Axis& axis) const override { return all_.blocks_.size(axis); }
         [[nodiscard]] int blocks(std::int64_t size) override { return all_.blocks_.add(size); }
+        [[nodiscard]] std::optional<Axis> product(const std::vector<Axis>& axes) const override {
+            Axis result{{}};
+            for (const Axis& axis : axes) {
+                const Axis inner = all_.blocks_.expand(axis);
+                if (inner.size() != 1 && all_.blocks_.size(result) > 1) return std::nullopt;
+                Axis next;
+                for (const Blocks& outer : result) {
+                    for (const Blocks& part : inner) {
+                        next.push_back(outer);
+                        next.back().insert(next.back().end(), part.begin(), part.end());
+                    }
+                }
+                result = std::move(next);
+            }
+            return result;
+        }
         void tie(const Axis& a, const Axis& b) override { all_.blocks_.tie(a, b, node_.name); }
         void fix(const Axis& axis, const std::string& reason) override {
             all_.blocks_.fix(axis, reason, node_.name);
@@ -72,6 +110,11 @@ class Tying {
         const Node& node_;
     };
 
+    void fix(const std::vector<PermutationRule::Axis>& axes, const std::string& reason,
+             const std::string& who) {
+        for (const auto& axis : axes) blocks_.fix(axis, reason, who);
+    }
+
     PermutationRule::Axis new_axis(std::int64_t size) {
         PermutationRule::Axis axis{{blocks_.add(size)}};
         blocks_.watch(axis);
@@ -80,8 +123,8 @@ class Tying {
 
     std::vector<Shape> shapes_;
     FeatureBlocks blocks_;
-    std::vector<PermutationRule::Axis> values_;
-    std::vector<std::vector<PermutationRule::Axis>> parameters_;
+    std::vector<std::vector<PermutationRule::Axis>> values_;      ///< by value and dimension
+    std::vector<std::vector<PermutationRule::Axis>> parameters_;  ///< by parameter and dimension
 };
 
 /// Of every block, the blocks that enclose it on all axes.
@@ -110,14 +153,28 @@ class Enclosure {
 
 void Operator::permutation_rule(PermutationRule& rule) const {
     const std::string reason = fmt::format("nothing is known of how {} carries an order", kind());
-    for (std::size_t i = 0; i < rule.inputs(); ++i) rule.fix(rule.input(i), reason);
-    rule.fix(rule.output(), reason);
+    for (std::size_t i = 0; i < rule.inputs(); ++i)
+        rule.fix_dimensions(i, 0, rule.input_shape(i).size(), reason);
+    rule.fix_output_dimensions(0, rule.output_shape().size(), reason);
+}
+
+void PermutationRule::tie_dimensions(std::size_t i, std::size_t first, std::size_t end) {
+    for (std::size_t d = first; d < end; ++d) tie(input(i, d), output(d));
+}
+
+void PermutationRule::fix_dimensions(std::size_t i, std::size_t first, std::size_t end,
+                                     const std::string& reason) {
+    for (std::size_t d = first; d < end; ++d) fix(input(i, d), reason);
+}
+
+void PermutationRule::fix_output_dimensions(std::size_t first, std::size_t end, const std::string& reason) {
+    for (std::size_t d = first; d < end; ++d) fix(output(d), reason);
 }
 
 PermutationAnalysis::PermutationAnalysis(const Graph& graph, const Shape& input) : graph_(&graph) {
     const Tying tying(graph, input);
     Enclosure enclosure;
-    for (std::size_t value = 0; value < tying.values(); ++value) enclosure.add(tying.value(value));
+    for (const auto& axis : tying.values()) enclosure.add(axis);
     std::map<int, ClassId> classes;
     for (std::size_t id = 0; id < graph.parameters().size(); ++id) {
         for (std::size_t d = 0; d < graph.parameters()[id].shape.size(); ++d) {

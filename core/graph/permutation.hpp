@@ -15,8 +15,9 @@
 
 namespace jlcm {
 
-/// What an Operator says about its features: which axes have one order, what they are made of, what cannot
-/// move. An axis of a value is its last dimension.
+/// What an Operator says about the axes (dimensions) of what it reads and makes: which have one order, what
+/// they are made of, what cannot move. What it says nothing about is free: an operator ties or fixes every
+/// dimension that it has.
 class PermutationRule {
   public:
     /// Blocks nested in each other, outermost first, by number.
@@ -25,8 +26,10 @@ class PermutationRule {
     using Axis = std::vector<Blocks>;
 
     virtual ~PermutationRule() = default;
-    [[nodiscard]] virtual Axis input(std::size_t i) = 0;
-    [[nodiscard]] virtual Axis output() = 0;
+    [[nodiscard]] virtual const Shape& input_shape(std::size_t i) const = 0;
+    [[nodiscard]] virtual const Shape& output_shape() const = 0;
+    [[nodiscard]] virtual Axis input(std::size_t i, std::size_t dimension) = 0;
+    [[nodiscard]] virtual Axis output(std::size_t dimension) = 0;
     [[nodiscard]] virtual Axis parameter(std::size_t i, std::size_t dimension) = 0;
     [[nodiscard]] virtual std::size_t inputs() const = 0;
     [[nodiscard]] virtual std::int64_t size(const Axis& axis) const = 0;
@@ -36,6 +39,19 @@ class PermutationRule {
     virtual void tie(const Axis& a, const Axis& b) = 0;
     /// They stay where they are. `reason` completes "cannot move: ...".
     virtual void fix(const Axis& axis, const std::string& reason) = 0;
+
+    /// The last dimension: features.
+    [[nodiscard]] Axis input(std::size_t i) { return input(i, input_shape(i).size() - 1); }
+    [[nodiscard]] Axis output() { return output(output_shape().size() - 1); }
+    /// Dimensions [first, end) of input i and of the output have one order.
+    void tie_dimensions(std::size_t i, std::size_t first, std::size_t end);
+    /// All but the last.
+    void tie_rows(std::size_t i) { tie_dimensions(i, 0, input_shape(i).size() - 1); }
+    void fix_dimensions(std::size_t i, std::size_t first, std::size_t end, const std::string& reason);
+    void fix_output_dimensions(std::size_t first, std::size_t end, const std::string& reason);
+    /// One axis of all features of several, the first outermost. Nothing where an inner one has several
+    /// parts: theirs would lie scattered.
+    [[nodiscard]] virtual std::optional<Axis> product(const std::vector<Axis>& axes) const = 0;
 };
 
 using ClassId = int;
@@ -67,8 +83,9 @@ using Permutations = std::map<ClassId, std::vector<std::int32_t>>;
 
 class PermutationAnalysis {
   public:
+    explicit PermutationAnalysis(const Graph& graph) : PermutationAnalysis(graph, graph.input_shape()) {}
     /// `input`: any shape of the graph's input that its operators take.
-    explicit PermutationAnalysis(const Graph& graph, const Shape& input = {1, 1});
+    PermutationAnalysis(const Graph& graph, const Shape& input);
 
     [[nodiscard]] const std::vector<PermutationClass>& classes() const { return classes_; }
     [[nodiscard]] const PermutationClass& at(ClassId id) const {

@@ -11,9 +11,15 @@ namespace {
 Tensor multiply_out(const std::vector<WeightGradientTerm>& terms, const Shape& shape, Backend& backend) {
     Tensor total = Tensor::empty(shape);
     if (terms.empty()) backend.fill(total, 0.0);
-    for (std::size_t i = 0; i < terms.size(); ++i)
-        backend.gemm(matrix(terms[i].gradient), Transpose::yes, matrix(terms[i].input), Transpose::no, total,
-                     i > 0);
+    for (std::size_t i = 0; i < terms.size(); ++i) {
+        const auto& [gradient, input] = terms[i];
+        if (gradient.defined())
+            backend.gemm(matrix(gradient), Transpose::yes, matrix(input), Transpose::no, total, i > 0);
+        else if (i == 0)
+            total = input.clone();
+        else
+            backend.add_scaled(total, input, 1.0);
+    }
     return total;
 }
 

@@ -1,5 +1,6 @@
 #include "core/model/model.hpp"
 
+#include "core/graph/graph_json.hpp"
 #include "core/graph/llama.hpp"
 
 namespace jlcm {
@@ -28,7 +29,8 @@ RotaryScaling rotary_scaling(const nlohmann::json& config) {
 
 Graph build_graph(const nlohmann::json& config) {
     const auto type = config.at("model_type").get<std::string>();
-    require(type == "llama", "model_type '{}' is not supported; supported is llama", type);
+    if (type == "graph") return graph_from_json(config.at("graph"));
+    require(type == "llama", "model_type '{}' is not supported; supported are llama and graph", type);
     require(!config.at("attention_bias").get<bool>() && !config.at("mlp_bias").get<bool>(),
             "llama with biases (attention_bias, mlp_bias) is not supported");
     LlamaConfig llama;

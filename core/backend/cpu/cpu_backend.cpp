@@ -1,5 +1,7 @@
 #include "core/backend/backend.hpp"
 #include "core/backend/cpu/attention.hpp"
+#include "core/backend/cpu/convolution.hpp"
+#include "core/backend/cpu/copy_strided.hpp"
 #include "core/backend/cpu/dense_kernels.hpp"
 #include "core/backend/cpu/gemm.hpp"
 #include "core/backend/cpu/learning.hpp"
@@ -158,27 +160,28 @@ class CpuBackend final : public Backend {
         });
     }
 
-    Tensor unary(Unary function, const Tensor& x) override {
+    Tensor unary(const UnaryFunction& function, const Tensor& x) override {
         Tensor y = Tensor::empty(x.shape(), x.dtype());
         by_type(x, [&](auto zero) {
             using T = decltype(zero);
             parallel_for(x.size(), element_grain, [&](std::int64_t begin, std::int64_t end) {
-                dense_kernels<T>().unary(static_cast<int>(function), end - begin, x.data<T>() + begin,
+                dense_kernels<T>().unary(static_cast<int>(function.kind), static_cast<T>(function.a),
+                                         static_cast<T>(function.b), end - begin, x.data<T>() + begin,
                                          y.data<T>() + begin);
             });
         });
         return y;
     }
 
-    Tensor unary_backward(Unary function, const Tensor& x, const Tensor& gradient) override {
+    Tensor unary_backward(const UnaryFunction& function, const Tensor& x, const Tensor& gradient) override {
         check_same(x, gradient, "backward");
         Tensor dx = Tensor::empty(x.shape(), x.dtype());
         by_type(x, [&](auto zero) {
             using T = decltype(zero);
             parallel_for(x.size(), element_grain, [&](std::int64_t begin, std::int64_t end) {
-                dense_kernels<T>().unary_backward(static_cast<int>(function), end - begin,
-                                                  x.data<T>() + begin, gradient.data<T>() + begin,
-                                                  dx.data<T>() + begin);
+                dense_kernels<T>().unary_backward(
+                    static_cast<int>(function.kind), static_cast<T>(function.a), static_cast<T>(function.b),
+                    end - begin, x.data<T>() + begin, gradient.data<T>() + begin, dx.data<T>() + begin);
             });
         });
         return dx;
@@ -331,6 +334,40 @@ class CpuBackend final : public Backend {
         });
     }
 
+    Tensor convolution(const Convolution& shape, const Tensor& x, const Tensor& weight,
+                       const Tensor* bias) override {
+        return cpu::convolution(shape, x, weight, bias);
+    }
+    Tensor convolution_input_gradient(const Convolution& shape, const Tensor& weight,
+                                      const Tensor& gradient) override {
+        return cpu::convolution_input_gradient(shape, weight, gradient);
+    }
+    void convolution_weight_gradient(const Convolution& shape, const Tensor& x, const Tensor& gradient,
+                                     Tensor& weight_gradient) override {
+        cpu::convolution_weight_gradient(shape, x, gradient, weight_gradient);
+    }
+    Tensor patches(const Convolution& shape, const Tensor& x) override { return cpu::patches(shape, x); }
+
+    Tensor scale_and_shift(const Tensor& x, const Tensor& scale, const Tensor& shift) override {
+        const std::int64_t cols = last(x);
+        ensure(scale.size() == cols && shift.size() == cols, "{} scales for rows of {}", scale.size(), cols);
+        Tensor y = Tensor::empty(x.shape(), x.dtype());
+        by_type(x, [&](auto zero) {
+            using T = decltype(zero);
+            parallel_for(x.size() / cols, row_grain(cols), [&](std::int64_t begin, std::int64_t end) {
+                for (std::int64_t r = begin; r < end; ++r)
+                    dense_kernels<T>().scale_and_shift(cols, x.data<T>() + r * cols, scale.data<T>(),
+                                                       shift.data<T>(), y.data<T>() + r * cols);
+            });
+        });
+        return y;
+    }
+
+    void copy_strided(const Shape& extents, const Tensor& from, const Strides& from_strides, Tensor& to,
+                      const Strides& to_strides, bool accumulate) override {
+        cpu::copy_strided(extents, from, from_strides, to, to_strides, accumulate);
+    }
+
     Tensor attention(const AttentionShape& shape, const Tensor& q, const Tensor& k, const Tensor& v,
                      DType compute, Tensor& log_sums) override {
         return cpu::attention(shape, q, k, v, compute, log_sums);
@@ -432,6 +469,12 @@ MatrixView matrix(const Tensor& tensor) {
     const std::int64_t cols = tensor.shape().back();
     const std::int64_t rows = cols == 0 ? 0 : tensor.size() / cols;
     return {tensor.bytes().data(), tensor.dtype(), rows, cols, cols};
+}
+
+Strides strides_of(const Shape& shape) {
+    Strides strides{0, std::vector<std::int64_t>(shape.size(), 1)};
+    for (std::size_t d = shape.size(); d-- > 1;) strides.steps[d - 1] = strides.steps[d] * shape[d];
+    return strides;
 }
 
 Tensor Backend::product(const Tensor& a, Transpose ta, const Tensor& b, Transpose tb) {

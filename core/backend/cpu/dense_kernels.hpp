@@ -21,9 +21,9 @@ struct DenseKernels {
     /// gradient = 2 factor (a - b); returns sum (a - b)^2
     double (*squared_error)(std::int64_t n, const T* a, const T* b, T factor, T* gradient);
 
-    /// `function`: the value of enum Unary / Binary (core/backend/backend.hpp).
-    void (*unary)(int function, std::int64_t n, const T* x, T* y);
-    void (*unary_backward)(int function, std::int64_t n, const T* x, const T* gradient, T* dx);
+    /// `function`: the value of enum Unary / Binary (core/backend/backend.hpp); p, q: its constants a, b.
+    void (*unary)(int function, T p, T q, std::int64_t n, const T* x, T* y);
+    void (*unary_backward)(int function, T p, T q, std::int64_t n, const T* x, const T* gradient, T* dx);
     void (*binary)(int function, std::int64_t n, const T* a, const T* b, T* y);
     void (*binary_backward)(int function, std::int64_t n, const T* a, const T* b, const T* gradient, T* da,
                             T* db);
@@ -47,6 +47,10 @@ struct DenseKernels {
     void (*softmax_backward)(std::int64_t n, T scale, T shift, const T* probabilities,
                              const T* probability_gradient, T* scores_gradient);
     double (*dot)(std::int64_t n, const T* a, const T* b);
+    /// y += a b
+    void (*multiply_add)(std::int64_t n, const T* a, const T* b, T* y);
+    /// y = x scale + shift
+    void (*scale_and_shift)(std::int64_t n, const T* x, const T* scale, const T* shift, T* y);
 };
 
 /// Kernels that exist for float only.

@@ -1,5 +1,6 @@
 #include "core/backend/cpu/dense_kernels.hpp"
 #include "core/backend/cpu/vector_math.hpp"
+#include "core/backend/functions.hpp"
 
 namespace jlcm::JLCM_ISA {
 namespace {
@@ -51,84 +52,168 @@ T normal_density(T x) {
 }
 
 template <class T>
-void unary(int function, std::int64_t n, const T* x, T* y) {
-    switch (function) {
-        case 0:
-            for (std::int64_t i = 0; i < n; ++i) y[i] = x[i] * sigmoid(x[i]);
-            break;
-        case 1:
-            for (std::int64_t i = 0; i < n; ++i) y[i] = x[i] < T(0) ? T(0) : x[i];
-            break;
-        case 2:
-            for (std::int64_t i = 0; i < n; ++i) y[i] = x[i] * normal_cdf(x[i]);
-            break;
-        case 3:
-            for (std::int64_t i = 0; i < n; ++i) y[i] = T(2) * sigmoid(T(2) * x[i]) - T(1);
-            break;
-        default:
-            for (std::int64_t i = 0; i < n; ++i) y[i] = sigmoid(x[i]);
-    }
+T clipped(T x, T low, T high) {
+    // NaN stays NaN.
+    const T above = x < low ? low : x;
+    return above > high ? high : above;
+}
+
+template <class T, class Function>
+[[gnu::always_inline]] inline void each(std::int64_t n, const T* x, T* y, Function function) {
+    for (std::int64_t i = 0; i < n; ++i) y[i] = function(x[i]);
 }
 
 template <class T>
-void unary_backward(int function, std::int64_t n, const T* x, const T* gradient, T* dx) {
-    switch (function) {
-        case 0:
-            for (std::int64_t i = 0; i < n; ++i) dx[i] = gradient[i] * silu_slope(x[i]);
-            break;
-        case 1:
+void unary(int function, T p, T q, std::int64_t n, const T* x, T* y) {
+    switch (static_cast<Unary>(function)) {
+        case Unary::silu:
+            return each(n, x, y, [](T v) { return v * sigmoid(v); });
+        case Unary::relu:
+            return each(n, x, y, [](T v) { return v < T(0) ? T(0) : v; });
+        case Unary::gelu:
+            return each(n, x, y, [](T v) { return v * normal_cdf(v); });
+        case Unary::tanh:
+            return each(n, x, y, [](T v) { return T(2) * sigmoid(T(2) * v) - T(1); });
+        case Unary::sigmoid:
+            return each(n, x, y, [](T v) { return sigmoid(v); });
+        case Unary::clip:
+            return each(n, x, y, [p, q](T v) { return clipped(v, p, q); });
+        case Unary::leaky_relu:
+            return each(n, x, y, [p](T v) { return v < T(0) ? p * v : v; });
+        case Unary::hard_sigmoid:
+            return each(n, x, y, [p, q](T v) { return clipped(p * v + q, T(0), T(1)); });
+        case Unary::hard_swish:
+            return each(n, x, y, [](T v) { return v * clipped(v / T(6) + T(0.5), T(0), T(1)); });
+        case Unary::elu:
+            return each(n, x, y, [p](T v) { return v < T(0) ? p * (exponential(v) - T(1)) : v; });
+        case Unary::softplus:
+            return each(n, x, y, [](T v) {
+                const T e = exponential(v < T(0) ? v : -v);
+                return (v > T(0) ? v : T(0)) + static_cast<T>(__builtin_log1p(static_cast<double>(e)));
+            });
+        case Unary::affine:
+            return each(n, x, y, [p, q](T v) { return p * v + q; });
+        case Unary::power:
+            return each(n, x, y, [p](T v) {
+                return static_cast<T>(__builtin_pow(static_cast<double>(v), static_cast<double>(p)));
+            });
+        case Unary::exponential:
+            return each(n, x, y, [](T v) { return exponential(v); });
+        case Unary::logarithm:
+            return each(n, x, y, [](T v) { return static_cast<T>(__builtin_log(static_cast<double>(v))); });
+        case Unary::absolute:
+            return each(n, x, y, [](T v) { return v < T(0) ? -v : v; });
+        case Unary::erf:
+            return each(n, x, y, [](T v) { return static_cast<T>(__builtin_erf(static_cast<double>(v))); });
+    }
+}
+
+template <class T, class Slope>
+[[gnu::always_inline]] inline void each_slope(std::int64_t n, const T* x, const T* gradient, T* dx,
+                                              Slope slope) {
+    for (std::int64_t i = 0; i < n; ++i) dx[i] = gradient[i] * slope(x[i]);
+}
+
+template <class T>
+void unary_backward(int function, T p, T q, std::int64_t n, const T* x, const T* gradient, T* dx) {
+    const auto with = [&](auto slope) { each_slope(n, x, gradient, dx, slope); };
+    switch (static_cast<Unary>(function)) {
+        case Unary::silu:
+            return with([](T v) { return silu_slope(v); });
+        case Unary::relu:
             for (std::int64_t i = 0; i < n; ++i) dx[i] = x[i] > T(0) ? gradient[i] : T(0);
-            break;
-        case 2:
-            for (std::int64_t i = 0; i < n; ++i)
-                dx[i] = gradient[i] * (normal_cdf(x[i]) + x[i] * normal_density(x[i]));
-            break;
-        case 3:
-            for (std::int64_t i = 0; i < n; ++i) {
-                const T t = T(2) * sigmoid(T(2) * x[i]) - T(1);
-                dx[i] = gradient[i] * (T(1) - t * t);
-            }
-            break;
-        default:
-            for (std::int64_t i = 0; i < n; ++i) {
-                const T s = sigmoid(x[i]);
-                dx[i] = gradient[i] * s * (T(1) - s);
-            }
+            return;
+        case Unary::gelu:
+            return with([](T v) { return normal_cdf(v) + v * normal_density(v); });
+        case Unary::tanh:
+            return with([](T v) {
+                const T t = T(2) * sigmoid(T(2) * v) - T(1);
+                return T(1) - t * t;
+            });
+        case Unary::sigmoid:
+            return with([](T v) {
+                const T s = sigmoid(v);
+                return s * (T(1) - s);
+            });
+        case Unary::clip:
+            return with([p, q](T v) { return v > p && v < q ? T(1) : T(0); });
+        case Unary::leaky_relu:
+            return with([p](T v) { return v < T(0) ? p : T(1); });
+        case Unary::hard_sigmoid:
+            return with([p, q](T v) { return p * v + q > T(0) && p * v + q < T(1) ? p : T(0); });
+        case Unary::hard_swish:
+            return with([](T v) { return v <= T(-3) ? T(0) : (v >= T(3) ? T(1) : v / T(3) + T(0.5)); });
+        case Unary::elu:
+            return with([p](T v) { return v < T(0) ? p * exponential(v) : T(1); });
+        case Unary::softplus:
+            return with([](T v) { return sigmoid(v); });
+        case Unary::affine:
+            return with([p](T) { return p; });
+        case Unary::power:
+            return with([p](T v) {
+                const double exponent = static_cast<double>(p);
+                return static_cast<T>(exponent * __builtin_pow(static_cast<double>(v), exponent - 1.0));
+            });
+        case Unary::exponential:
+            return with([](T v) { return exponential(v); });
+        case Unary::logarithm:
+            return with([](T v) { return T(1) / v; });
+        case Unary::absolute:
+            return with([](T v) { return v < T(0) ? T(-1) : (v > T(0) ? T(1) : T(0)); });
+        case Unary::erf:
+            return with([](T v) { return T(1.12837916709551257390) * exponential(-v * v); });
     }
 }
 
 template <class T>
 void binary(int function, std::int64_t n, const T* a, const T* b, T* y) {
-    switch (function) {
-        case 0:
-            for (std::int64_t i = 0; i < n; ++i) y[i] = a[i] + b[i];
-            break;
-        case 1:
-            for (std::int64_t i = 0; i < n; ++i) y[i] = a[i] * b[i];
-            break;
-        default:
-            for (std::int64_t i = 0; i < n; ++i) y[i] = a[i] * sigmoid(a[i]) * b[i];
+    const auto with = [&](auto of) {
+        for (std::int64_t i = 0; i < n; ++i) y[i] = of(a[i], b[i]);
+    };
+    switch (static_cast<Binary>(function)) {
+        case Binary::add:
+            return with([](T u, T v) { return u + v; });
+        case Binary::multiply:
+            return with([](T u, T v) { return u * v; });
+        case Binary::silu_multiply:
+            return with([](T u, T v) { return u * sigmoid(u) * v; });
+        case Binary::subtract:
+            return with([](T u, T v) { return u - v; });
+        case Binary::divide:
+            return with([](T u, T v) { return u / v; });
+        case Binary::minimum:
+            return with([](T u, T v) { return v < u ? v : u; });
+        case Binary::maximum:
+            return with([](T u, T v) { return v > u ? v : u; });
     }
 }
 
 template <class T>
 void binary_backward(int function, std::int64_t n, const T* a, const T* b, const T* gradient, T* da, T* db) {
-    switch (function) {
-        case 0:
-            for (std::int64_t i = 0; i < n; ++i) da[i] = db[i] = gradient[i];
-            break;
-        case 1:
-            for (std::int64_t i = 0; i < n; ++i) {
-                da[i] = gradient[i] * b[i];
-                db[i] = gradient[i] * a[i];
-            }
-            break;
-        default:
-            for (std::int64_t i = 0; i < n; ++i) {
-                const T s = sigmoid(a[i]);
-                da[i] = gradient[i] * b[i] * s * (T(1) + a[i] * (T(1) - s));
-                db[i] = gradient[i] * a[i] * s;
-            }
+    const auto with = [&](auto of_a, auto of_b) {
+        for (std::int64_t i = 0; i < n; ++i) {
+            da[i] = gradient[i] * of_a(a[i], b[i]);
+            db[i] = gradient[i] * of_b(a[i], b[i]);
+        }
+    };
+    const auto one = [](T, T) { return T(1); };
+    switch (static_cast<Binary>(function)) {
+        case Binary::add:
+            return with(one, one);
+        case Binary::multiply:
+            return with([](T, T v) { return v; }, [](T u, T) { return u; });
+        case Binary::silu_multiply:
+            return with([](T u, T v) { return v * silu_slope(u); }, [](T u, T) { return u * sigmoid(u); });
+        case Binary::subtract:
+            return with(one, [](T, T) { return T(-1); });
+        case Binary::divide:
+            return with([](T, T v) { return T(1) / v; }, [](T u, T v) { return -u / (v * v); });
+        case Binary::minimum:
+            return with([](T u, T v) { return v < u ? T(0) : T(1); },
+                        [](T u, T v) { return v < u ? T(1) : T(0); });
+        case Binary::maximum:
+            return with([](T u, T v) { return v > u ? T(0) : T(1); },
+                        [](T u, T v) { return v > u ? T(1) : T(0); });
     }
 }
 
@@ -301,6 +386,18 @@ void from_bfloat16(std::int64_t n, const std::uint16_t* x, float* y) {
 }
 
 template <class T>
+void multiply_add(std::int64_t n, const T* a, const T* b, T* y) {
+#pragma omp simd
+    for (std::int64_t i = 0; i < n; ++i) y[i] += a[i] * b[i];
+}
+
+template <class T>
+void scale_and_shift(std::int64_t n, const T* x, const T* scale, const T* shift, T* y) {
+#pragma omp simd
+    for (std::int64_t i = 0; i < n; ++i) y[i] = x[i] * scale[i] + shift[i];
+}
+
+template <class T>
 constexpr DenseKernels<T> dense_table() {
     return {add_scaled<T>,        sum_of_squares<T>,
             squared_error<T>,     unary<T>,
@@ -308,7 +405,8 @@ constexpr DenseKernels<T> dense_table() {
             binary_backward<T>,   rms_norm<T>,
             rms_norm_backward<T>, rotary<T>,
             softmax<T>,           softmax_again<T>,
-            softmax_backward<T>,  dot<T>};
+            softmax_backward<T>,  dot<T>,
+            multiply_add<T>,      scale_and_shift<T>};
 }
 
 }  // namespace

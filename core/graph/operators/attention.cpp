@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include <nlohmann/json.hpp>
+
 namespace jlcm {
 namespace {
 
@@ -44,6 +46,9 @@ class Attention final : public Operator {
     // Key/value heads move with their query heads, query heads within the group that shares a key/value head.
     // Inside a head, queries have their key head's order, and outputs their value head's.
     void permutation_rule(PermutationRule& rule) const override {
+        constexpr const char* positions = "sequences and positions have a given order";
+        for (std::size_t i = 0; i < 3; ++i) rule.fix_dimensions(i, 0, 2, positions);
+        rule.fix_output_dimensions(0, 2, positions);
         const int heads = rule.blocks(key_heads_);
         const int sharing = rule.blocks(query_heads_ / key_heads_);
         const int compared = rule.blocks(head_dim_);
@@ -57,6 +62,13 @@ class Attention final : public Operator {
         const double pairs =
             static_cast<double>(inputs[0][0] * inputs[0][1] * inputs[0][1]) * (causal_ ? 0.5 : 1.0);
         return 4.0 * pairs * static_cast<double>(query_heads_ * head_dim_);
+    }
+
+    nlohmann::json attributes() const override {
+        return {{"query_heads", query_heads_},
+                {"key_heads", key_heads_},
+                {"head_dim", head_dim_},
+                {"causal", causal_}};
     }
 
   private:

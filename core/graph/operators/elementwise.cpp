@@ -1,26 +1,57 @@
+#include "core/graph/broadcast.hpp"
+#include "core/graph/graph_json.hpp"
 #include "core/graph/permutation.hpp"
+
+#include <algorithm>
+#include <array>
 
 namespace jlcm {
 namespace {
 
+struct UnaryName {
+    Unary kind;
+    std::string_view name;
+    int constants;
+};
+constexpr std::array unary_names{
+    UnaryName{Unary::silu, "silu", 0},
+    UnaryName{Unary::relu, "relu", 0},
+    UnaryName{Unary::gelu, "gelu", 0},
+    UnaryName{Unary::tanh, "tanh", 0},
+    UnaryName{Unary::sigmoid, "sigmoid", 0},
+    UnaryName{Unary::clip, "clip", 2},
+    UnaryName{Unary::leaky_relu, "leaky_relu", 1},
+    UnaryName{Unary::hard_sigmoid, "hard_sigmoid", 2},
+    UnaryName{Unary::hard_swish, "hard_swish", 0},
+    UnaryName{Unary::elu, "elu", 1},
+    UnaryName{Unary::softplus, "softplus", 0},
+    UnaryName{Unary::affine, "affine", 2},
+    UnaryName{Unary::power, "power", 1},
+    UnaryName{Unary::exponential, "exponential", 0},
+    UnaryName{Unary::logarithm, "logarithm", 0},
+    UnaryName{Unary::absolute, "absolute", 0},
+    UnaryName{Unary::erf, "erf", 0},
+};
+
+struct BinaryName {
+    Binary kind;
+    std::string_view name;
+};
+constexpr std::array binary_names{
+    BinaryName{Binary::add, "add"},
+    BinaryName{Binary::multiply, "multiply"},
+    BinaryName{Binary::silu_multiply, "silu_multiply"},
+    BinaryName{Binary::subtract, "subtract"},
+    BinaryName{Binary::divide, "divide"},
+    BinaryName{Binary::minimum, "minimum"},
+    BinaryName{Binary::maximum, "maximum"},
+};
+
 class UnaryOperator final : public Operator {
   public:
-    explicit UnaryOperator(Unary function) : function_(function) {}
-    std::string_view kind() const override {
-        switch (function_) {
-            case Unary::silu:
-                return "silu";
-            case Unary::relu:
-                return "relu";
-            case Unary::gelu:
-                return "gelu";
-            case Unary::tanh:
-                return "tanh";
-            case Unary::sigmoid:
-                return "sigmoid";
-        }
-        return "unary";
-    }
+    explicit UnaryOperator(const UnaryFunction& function)
+        : function_(function), name_(*std::ranges::find(unary_names, function.kind, &UnaryName::kind)) {}
+    std::string_view kind() const override { return name_.name; }
     Shape infer(std::span<const Shape> inputs, std::span<const Shape>) const override { return inputs[0]; }
     Tensor forward(const ForwardContext& context) const override {
         return context.backend().unary(function_, context.input(0));
@@ -29,58 +60,78 @@ class UnaryOperator final : public Operator {
         context.add_input_gradient(
             0, context.backend().unary_backward(function_, context.input(0), context.gradient()));
     }
-    void permutation_rule(PermutationRule& rule) const override { rule.tie(rule.input(0), rule.output()); }
+    void permutation_rule(PermutationRule& rule) const override {
+        rule.tie_dimensions(0, 0, rule.input_shape(0).size());
+    }
+    nlohmann::json attributes() const override {
+        auto json = nlohmann::json::object();
+        if (name_.constants > 0) json["a"] = function_.a;
+        if (name_.constants > 1) json["b"] = function_.b;
+        return json;
+    }
 
   private:
-    Unary function_;
+    UnaryFunction function_;
+    UnaryName name_;
 };
 
 class BinaryOperator final : public Operator {
   public:
     explicit BinaryOperator(Binary function) : function_(function) {}
     std::string_view kind() const override {
-        switch (function_) {
-            case Binary::add:
-                return "add";
-            case Binary::multiply:
-                return "multiply";
-            case Binary::silu_multiply:
-                return "silu_multiply";
-        }
-        return "binary";
+        return std::ranges::find(binary_names, function_, &BinaryName::kind)->name;
     }
     Shape infer(std::span<const Shape> inputs, std::span<const Shape>) const override {
-        require(inputs[0] == inputs[1], "{}: shapes {} and {} differ", kind(), to_string(inputs[0]),
-                to_string(inputs[1]));
-        return inputs[0];
+        return broadcast(inputs[0], inputs[1]);
     }
     Tensor forward(const ForwardContext& context) const override {
-        return context.backend().binary(function_, context.input(0), context.input(1));
+        const Shape shape = broadcast(context.input(0).shape(), context.input(1).shape());
+        return context.backend().binary(function_, stretched(context, 0, shape),
+                                        stretched(context, 1, shape));
     }
     void backward(const BackwardContext& context) const override {
+        const Shape& shape = context.gradient().shape();
         Tensor da;
         Tensor db;
-        context.backend().binary_backward(function_, context.input(0), context.input(1), context.gradient(),
-                                          da, db);
-        context.add_input_gradient(0, da);
-        context.add_input_gradient(1, db);
+        context.backend().binary_backward(function_, stretched(context, 0, shape),
+                                          stretched(context, 1, shape), context.gradient(), da, db);
+        context.add_input_gradient(0, sum_to(context.backend(), da, context.input(0).shape()));
+        context.add_input_gradient(1, sum_to(context.backend(), db, context.input(1).shape()));
     }
     void permutation_rule(PermutationRule& rule) const override {
-        rule.tie(rule.input(0), rule.output());
-        rule.tie(rule.input(1), rule.output());
+        const Shape& shape = rule.output_shape();
+        for (std::size_t i = 0; i < rule.inputs(); ++i) {
+            const Shape& input = rule.input_shape(i);
+            const std::size_t missing = shape.size() - input.size();
+            for (std::size_t d = 0; d < input.size(); ++d)
+                if (input[d] == shape[missing + d]) rule.tie(rule.input(i, d), rule.output(missing + d));
+        }
     }
 
   private:
+    static Tensor stretched(const ForwardContext& context, std::size_t i, const Shape& shape) {
+        return expand(context.backend(), context.input(i), shape);
+    }
+
     Binary function_;
 };
 
 }  // namespace
 
-OperatorPtr make_unary(Unary function) {
+OperatorPtr make_unary(UnaryFunction function) {
     return std::make_shared<UnaryOperator>(function);
 }
 OperatorPtr make_binary(Binary function) {
     return std::make_shared<BinaryOperator>(function);
+}
+
+OperatorPtr make_elementwise(std::string_view kind, const nlohmann::json& attributes) {
+    const auto unary = std::ranges::find(unary_names, kind, &UnaryName::name);
+    if (unary != unary_names.end())
+        return make_unary({unary->kind, unary->constants > 0 ? attributes.at("a").get<double>() : 0.0,
+                           unary->constants > 1 ? attributes.at("b").get<double>() : 0.0});
+    const auto binary = std::ranges::find(binary_names, kind, &BinaryName::name);
+    return binary != binary_names.end() ? make_binary(binary->kind) : nullptr;
 }
 
 }  // namespace jlcm

@@ -21,6 +21,7 @@ class Embedding final : public Operator {
     }
     void permutation_rule(PermutationRule& rule) const override {
         rule.tie(rule.output(), rule.parameter(0, 1));
+        rule.fix_output_dimensions(0, rule.output_shape().size() - 1, "token ids have a given order");
         rule.fix(rule.parameter(0, 0), "the vocabulary has a given order");
     }
 };

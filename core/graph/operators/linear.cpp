@@ -1,5 +1,7 @@
 #include "core/graph/permutation.hpp"
 
+#include <nlohmann/json.hpp>
+
 namespace jlcm {
 namespace {
 
@@ -47,6 +49,7 @@ class Linear final : public Operator {
 
     // Columns take any order of the input, rows make the output's.
     void permutation_rule(PermutationRule& rule) const override {
+        rule.tie_rows(0);
         rule.tie(rule.input(0), rule.parameter(0, 1));
         rule.tie(rule.output(), rule.parameter(0, 0));
         if (bias_) rule.tie(rule.output(), rule.parameter(1, 0));
@@ -55,6 +58,8 @@ class Linear final : public Operator {
     double flops(std::span<const Shape> inputs, std::span<const Shape> parameters) const override {
         return 2.0 * static_cast<double>(element_count(inputs[0])) * static_cast<double>(parameters[0][0]);
     }
+
+    nlohmann::json attributes() const override { return {{"bias", bias_}}; }
 
   private:
     bool bias_;

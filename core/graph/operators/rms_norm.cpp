@@ -25,7 +25,7 @@ class RmsNorm final : public Operator {
                                                    context.gradient(), context.parameter_gradient(0)));
     }
     void permutation_rule(PermutationRule& rule) const override {
-        rule.tie(rule.input(0), rule.output());
+        rule.tie_dimensions(0, 0, rule.input_shape(0).size());
         rule.tie(rule.output(), rule.parameter(0, 0));
     }
 

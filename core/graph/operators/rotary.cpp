@@ -39,6 +39,8 @@ class Rotary final : public Operator {
     }
     // Whole heads move; a feature's angle goes by its place in the head.
     void permutation_rule(PermutationRule& rule) const override {
+        rule.fix_dimensions(0, 0, 2, "rotary position embedding goes by the position");
+        rule.fix_output_dimensions(0, 2, "rotary position embedding goes by the position");
         const int heads = rule.blocks(rule.size(rule.input(0)) / head_dim_);
         const int features = rule.blocks(head_dim_);
         rule.fix({{features}}, "rotary position embedding goes by the place in the head");

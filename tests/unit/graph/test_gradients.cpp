@@ -1,6 +1,7 @@
 // Every operator's backward against central differences, in double precision.
 #include "core/graph/execution.hpp"
 #include "core/graph/llama.hpp"
+#include "core/graph/tensor_operators.hpp"
 #include "tests/support/random.hpp"
 
 #include <cmath>
@@ -106,9 +107,78 @@ TEST_CASE("rotary backward matches finite differences") {
 
 TEST_CASE("element-wise backward matches finite differences") {
     for (const Unary function : {Unary::silu, Unary::relu, Unary::gelu, Unary::tanh, Unary::sigmoid})
-        check_all_gradients(single(make_unary(function), {3, 7}, {}));
+        check_all_gradients(single(make_unary({function}), {3, 7}, {}));
     for (const Binary function : {Binary::add, Binary::multiply, Binary::silu_multiply})
         check_all_gradients(single(make_binary(function), {3, 7}, {}, 2));
+}
+
+TEST_CASE("broadcast and further element-wise backward match finite differences") {
+    using enum Unary;
+    for (const UnaryFunction& function : {UnaryFunction{clip, -0.4, 0.7},
+                                          {leaky_relu, 0.2},
+                                          {hard_sigmoid, 0.3, 0.5},
+                                          {hard_swish},
+                                          {elu, 0.7},
+                                          {softplus},
+                                          {affine, -2, 3},
+                                          {exponential},
+                                          {absolute},
+                                          {erf},
+                                          {power, 3}})
+        check_all_gradients(single(make_unary(function), {3, 7}, {}));
+    for (const Binary function :
+         {Binary::subtract, Binary::divide, Binary::minimum, Binary::maximum, Binary::add})
+        for (const Shape& shape : {Shape{2, 3, 4}, Shape{4}, Shape{3, 1}, Shape{1, 1, 4}, Shape{1}}) {
+            Graph graph;
+            const ValueId x = graph.add_input("x");
+            const ParameterId p = graph.add_parameter({"p", "other", shape});
+            const ValueId c = graph.add("c", make_constant(), {}, {p});
+            const ValueId y = graph.add("op", make_binary(function), {x, c});
+            Weights weights(graph);
+            weights.bind(p, random_tensor(shape, "p"));
+            check_all_gradients({graph, weights, random_tensor({2, 3, 4}, "x"), y});
+        }
+}
+
+TEST_CASE("convolution backward matches finite differences") {
+    const auto windows = [](Integers kernel, Integers stride, Integers dilation, Integers before,
+                            Integers behind) {
+        return WindowAttributes{std::move(kernel), std::move(stride), std::move(dilation),
+                                std::move(before), std::move(behind), false};
+    };
+    const auto plain = windows({3, 3}, {1, 1}, {1, 1}, {1, 1}, {1, 1});
+    const auto odd = windows({3, 2}, {2, 1}, {1, 2}, {0, 2}, {1, 0});
+    const auto pointwise = windows({1, 1}, {1, 1}, {1, 1}, {0, 0}, {0, 0});
+    const auto line = windows({3}, {2}, {2}, {1}, {2});
+    check_all_gradients(single(make_convolution({plain, 1, true}), {2, 5, 4, 3}, {{4, 27}, {4}}));
+    check_all_gradients(single(make_convolution({odd, 1, false}), {2, 5, 6, 3}, {{4, 18}}));
+    check_all_gradients(single(make_convolution({odd, 2, true}), {2, 5, 6, 4}, {{6, 12}, {6}}));
+    check_all_gradients(single(make_convolution({odd, 3, false}), {2, 5, 6, 3}, {{3, 6}}));
+    check_all_gradients(single(make_convolution({odd, 3, false}), {1, 5, 6, 3}, {{6, 6}}));
+    check_all_gradients(single(make_convolution({pointwise, 1, false}), {2, 5, 6, 3}, {{4, 3}}));
+    check_all_gradients(single(make_convolution({line, 1, true}), {2, 9, 3}, {{4, 9}, {4}}));
+    check_all_gradients(single(make_convolution({plain, 1, false}), {1, 1, 1, 1}, {{1, 9}}));
+}
+
+TEST_CASE("batch_norm backward matches finite differences, statistics included") {
+    Problem problem = single(make_batch_norm(1e-3), {2, 3, 4, 5}, {{5}, {5}, {5}, {5}});
+    Tensor variance = problem.weights[3].clone();
+    for (double& v : variance.values<double>()) v = v * v + 0.1;
+    problem.weights.bind(3, variance);
+    check_all_gradients(problem);
+}
+
+TEST_CASE("backward of what moves elements matches finite differences") {
+    check_all_gradients(single(make_transpose({2, 0, 1}), {2, 3, 4}, {}));
+    check_all_gradients(single(make_reshape({4, -1}), {2, 3, 4}, {}));
+    check_all_gradients(single(make_slice({1, 2, 2, -2}), {2, 3, 4}, {}));
+    check_all_gradients(single(make_slice({2, 1, 2, 1}), {2, 3, 4}, {}));
+    for (const PadMode mode : {PadMode::constant, PadMode::reflect, PadMode::edge})
+        check_all_gradients(single(make_pad({{0, 2, 1}, {0, 1, 3}, mode, 0.5}), {2, 4, 5}, {}));
+    check_all_gradients(single(make_concat(1), {2, 3, 4}, {}, 3));
+    for (const bool keep : {true, false})
+        for (const Reduction reduction : {Reduction::sum, Reduction::mean})
+            check_all_gradients(single(make_reduce({reduction, {0, 2}, keep}), {2, 3, 4}, {}));
 }
 
 TEST_CASE("embedding backward matches finite differences") {

@@ -98,7 +98,8 @@ class RandomGraph {
     }
     ValueId plain(ValueId x, std::int64_t out) {
         const std::int64_t inner = 3 + below(12);
-        const ValueId hidden = graph_.add(name("gelu"), make_unary(Unary::gelu), {linear(x, width_, inner)});
+        const ValueId hidden =
+            graph_.add(name("gelu"), make_unary({Unary::gelu}), {linear(x, width_, inner)});
         return linear(hidden, inner, out);
     }
     ValueId attention(ValueId x, std::int64_t out) {

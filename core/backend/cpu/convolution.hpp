@@ -1,0 +1,16 @@
+#pragma once
+// Convolutions of channels-last images on the CPU; see Backend.
+
+#include "core/backend/backend.hpp"
+
+namespace jlcm::cpu {
+
+[[nodiscard]] Tensor convolution(const Convolution& shape, const Tensor& x, const Tensor& weight,
+                                 const Tensor* bias);
+[[nodiscard]] Tensor convolution_input_gradient(const Convolution& shape, const Tensor& weight,
+                                                const Tensor& gradient);
+void convolution_weight_gradient(const Convolution& shape, const Tensor& x, const Tensor& gradient,
+                                 Tensor& weight_gradient);
+[[nodiscard]] Tensor patches(const Convolution& shape, const Tensor& x);
+
+}  // namespace jlcm::cpu

@@ -1,0 +1,43 @@
+#pragma once
+// Element-wise functions. Kernels of every instruction set include this: no code here.
+
+#include <cstdint>
+
+namespace jlcm {
+
+enum class Unary : std::uint8_t {
+    silu,
+    relu,
+    gelu,  ///< x Phi(x), the exact form
+    tanh,
+    sigmoid,
+    clip,          ///< min(max(x, a), b)
+    leaky_relu,    ///< x, or a x where negative
+    hard_sigmoid,  ///< min(max(a x + b, 0), 1)
+    hard_swish,    ///< x min(max(x / 6 + 1/2, 0), 1)
+    elu,           ///< x, or a (exp(x) - 1) where negative
+    softplus,      ///< log(1 + exp(x))
+    affine,        ///< a x + b
+    power,         ///< x^a; not a number where that is not real
+    exponential,
+    logarithm,
+    absolute,
+    erf,
+};
+/// A function of one number, with its constants.
+struct UnaryFunction {
+    Unary kind = Unary::relu;
+    double a = 0;
+    double b = 0;
+};
+enum class Binary : std::uint8_t {
+    add,
+    multiply,
+    silu_multiply,  ///< silu(a) * b
+    subtract,
+    divide,
+    minimum,
+    maximum,
+};
+
+}  // namespace jlcm

@@ -1,0 +1,21 @@
+#pragma once
+// ONNX files as checkpoints.
+
+#include "core/formats/checkpoint.hpp"
+
+namespace jlcm {
+
+struct OnnxOptions {
+    bool fold_batch_norm = false;  ///< into the convolution or linear layer before it
+};
+
+/// The model of an ONNX file (opset 9 to 17, one float32 input whose first dimension is the batch). `config`
+/// is
+/// {"model_type": "graph", "graph": graph_json.hpp, "classes": features of the output}; `tensors` are float32
+/// by the names of the file's initializers, weights of convolutions as matrices [outputs, taps * channels of
+/// a group]. It brings no tokenizer. Input errors name the node, its type and the opset of what is not
+/// supported.
+[[nodiscard]] Checkpoint read_onnx_checkpoint(const std::filesystem::path& path,
+                                              const OnnxOptions& options = {});
+
+}  // namespace jlcm

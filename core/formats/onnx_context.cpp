@@ -1,0 +1,208 @@
+#include "core/formats/onnx_context.hpp"
+
+#include <algorithm>
+#include <numeric>
+
+namespace jlcm::onnx_rules {
+namespace {
+
+std::size_t index(int id) {
+    return static_cast<std::size_t>(id);
+}
+
+template <class T>
+std::vector<T> moved_values(const std::vector<T>& values, const Shape& shape, const std::vector<int>& places,
+                            const Shape& result) {
+    const Strides to = strides_of(result);
+    std::vector<T> out(values.size());
+    std::vector<std::int64_t> position(shape.size(), 0);
+    for (const T& value : values) {
+        std::int64_t at = 0;
+        for (std::size_t d = 0; d < shape.size(); ++d) at += position[d] * to.steps[index(places[d])];
+        out[static_cast<std::size_t>(at)] = value;
+        for (std::size_t d = shape.size(); d-- > 0;) {
+            if (++position[d] < shape[d]) break;
+            position[d] = 0;
+        }
+    }
+    return out;
+}
+
+Shape moved_shape(const Shape& shape, const std::vector<int>& places) {
+    Shape result(shape.size());
+    for (std::size_t d = 0; d < shape.size(); ++d) result[index(places[d])] = shape[d];
+    return result;
+}
+
+}  // namespace
+
+std::vector<int> in_order(std::size_t rank) {
+    std::vector<int> places(rank);
+    std::iota(places.begin(), places.end(), 0);
+    return places;
+}
+
+std::vector<int> image_places(std::size_t rank) {
+    require(rank == 3 || rank == 4, "images of {} dimensions; supported are one or two spatial ones",
+            rank < 2 ? 0 : rank - 2);
+    std::vector<int> places{0, static_cast<int>(rank) - 1};
+    for (std::size_t d = 2; d < rank; ++d) places.push_back(static_cast<int>(d) - 1);
+    return places;
+}
+
+std::size_t axis_of(std::int64_t axis, std::size_t rank) {
+    const auto size = static_cast<std::int64_t>(rank);
+    require(axis >= -size && axis < size, "the axis {} of {} dimensions", axis, rank);
+    return static_cast<std::size_t>(axis < 0 ? axis + size : axis);
+}
+
+OnnxTensor moved(const OnnxTensor& tensor, const std::vector<int>& places) {
+    OnnxTensor result;
+    result.shape = moved_shape(tensor.shape, places);
+    std::visit(
+        [&](const auto& values) { result.values = moved_values(values, tensor.shape, places, result.shape); },
+        tensor.values);
+    return result;
+}
+
+Context::Context(const OnnxModel& model, std::int64_t batch) : model_(&model), batch_(batch) {
+    for (const auto& [name, tensor] : model.constants) {
+        Value& value = values_[name];
+        value.name = name;
+        value.constant = tensor;
+        value.shape = tensor.shape;
+    }
+    Shape shape = model.input_shape;
+    require(!shape.empty(), "the input '{}' has no dimensions", model.input);
+    Shape example = shape;
+    if (batch > 0) {
+        shape[0] = batch;
+        example[0] = 1;
+    }
+    for (std::size_t d = 0; d < shape.size(); ++d)
+        require(shape[d] > 0, "dimension {} of the input '{}' is left open; only the first one may be", d,
+                model.input);
+    const ValueId id = result_.graph.add_input(model.input, example);
+    shapes_.push_back(shape);
+    values_[model.input] = {model.input, {}, id, shape, in_order(shape.size())};
+}
+
+const Value& Context::input(const OnnxNode& node, std::size_t i) const {
+    require(node.has_input(i), "input {} is missing", i);
+    return values_.at(node.inputs[i]);
+}
+
+const OnnxTensor& Context::constant(const OnnxNode& node, std::size_t i) const {
+    const Value& value = input(node, i);
+    require(value.constant.has_value(), "input {} ('{}') has to be known without the model's input", i,
+            value.name);
+    return *value.constant;
+}
+
+std::optional<std::vector<std::int64_t>> Context::integers(const OnnxNode& node, const std::string& key,
+                                                           std::size_t i) const {
+    if (node.has(key)) return node.integers(key);
+    if (!node.has_input(i)) return std::nullopt;
+    return constant(node, i).integers();
+}
+
+void Context::set(const OnnxNode& node, std::size_t output, Value value) {
+    if (output >= node.outputs.size() || node.outputs[output].empty()) return;
+    value.name = node.outputs[output];
+    if (value.constant) value.shape = value.constant->shape;
+    values_[value.name] = std::move(value);
+}
+
+ValueId Context::add(const std::string& name, const OperatorPtr& op, const std::vector<ValueId>& inputs,
+                     const std::vector<ParameterId>& parameters) {
+    std::vector<Shape> in;
+    std::vector<Shape> with;
+    for (const ValueId id : inputs) in.push_back(graph_shape(id));
+    for (const ParameterId id : parameters) with.push_back(result_.graph.parameter(id).shape);
+    shapes_.push_back(op->infer(in, with));
+    return result_.graph.add(name, op, inputs, parameters);
+}
+
+Value Context::emit(const OnnxNode& node, const OperatorPtr& op, const std::vector<ValueId>& inputs,
+                    const std::vector<ParameterId>& parameters) {
+    const ValueId id = add(node.name, op, inputs, parameters);
+    return {"", {}, id, graph_shape(id), in_order(graph_shape(id).size())};
+}
+
+Value Context::emit(const OnnxNode& node, const OperatorPtr& op, const std::vector<ValueId>& inputs,
+                    const std::vector<ParameterId>& parameters, std::vector<int> places) {
+    const ValueId id = add(node.name, op, inputs, parameters);
+    Shape shape;
+    for (const int place : places) shape.push_back(graph_shape(id).at(index(place)));
+    return {"", {}, id, std::move(shape), std::move(places)};
+}
+
+ValueId Context::in_places(const OnnxNode& node, const Value& value, const std::vector<int>& places) {
+    ensure(places.size() == value.rank(), "{} places for {} dimensions", places.size(), value.rank());
+    if (value.constant) {
+        const OnnxTensor tensor = moved(*value.constant, places);
+        // Dimensions of one in front change nothing where shapes are broadcast.
+        Shape shape = tensor.shape;
+        while (shape.size() > 1 && shape.front() == 1) shape.erase(shape.begin());
+        const ParameterId id = parameter(value.name, "constant", shape, tensor.floats());
+        const ValueId stored = add(value.name, make_constant(), {}, {id});
+        return shape == tensor.shape ? stored : add(value.name, make_reshape(tensor.shape), {stored}, {});
+    }
+    if (value.places == places) return value.id;
+    // Dimension `places[d]` of the result is where dimension d is now.
+    std::vector<int> order(places.size());
+    for (std::size_t d = 0; d < places.size(); ++d) order[index(places[d])] = value.places[d];
+    std::vector<int> moving;
+    for (const int d : order)
+        if (graph_shape(value.id)[index(d)] != 1) moving.push_back(d);
+    if (std::ranges::is_sorted(moving))
+        return add(node.name + ".reshape", make_reshape(open_shape(moved_shape(value.shape, places))),
+                   {value.id}, {});
+    return add(node.name + ".transpose", make_transpose(order), {value.id}, {});
+}
+
+ValueId Context::plain(const OnnxNode& node, const Value& value) {
+    return in_places(node, value, in_order(value.rank()));
+}
+
+ValueId Context::channels_last(const OnnxNode& node, const Value& value) {
+    return in_places(node, value, image_places(value.rank()));
+}
+
+ParameterId Context::parameter(const std::string& name, const std::string& role, const Shape& shape,
+                               const std::vector<float>& values, bool linear) {
+    std::string unique = name;
+    for (int i = 2;; ++i) {
+        const auto found = result_.weights.find(unique);
+        if (found == result_.weights.end()) break;
+        if (found->second.shape() == shape && std::ranges::equal(found->second.values<float>(), values))
+            return *result_.graph.find_parameter(unique);
+        unique = fmt::format("{}.{}", name, i);
+    }
+    result_.weights.emplace(unique, Tensor::from<float>(shape, values));
+    return result_.graph.add_parameter({unique, role, shape, -1, linear});
+}
+
+Shape Context::open_shape(const Shape& shape) const {
+    Shape open = shape;
+    if (batch_ == 0) return open;
+    for (std::int64_t& size : open) {
+        if (size % batch_ != 0 || size == 0) continue;
+        size = -1;
+        break;
+    }
+    return open;
+}
+
+LoweredOnnx Context::finish() {
+    const Value& output = values_.at(model_->outputs.front());
+    require(!output.constant, "the output '{}' does not depend on the input", output.name);
+    const OnnxNode end{.name = "output", .type = "", .inputs = {}, .outputs = {}, .attributes = {}};
+    const ValueId id = plain(end, output);
+    require(id == static_cast<ValueId>(shapes_.size()) - 1, "the output '{}' is not made by the last node",
+            output.name);
+    result_.graph.set_head(id, -1);
+    return std::move(result_);
+}
+
+}  // namespace jlcm::onnx_rules

@@ -1,0 +1,100 @@
+#pragma once
+// What the lowering rules of ONNX operators work with. Of use to onnx_*.cpp only.
+
+#include "core/formats/onnx_lowering.hpp"
+#include "core/graph/tensor_operators.hpp"
+
+#include <functional>
+#include <optional>
+
+namespace jlcm::onnx_rules {
+
+/// A value of the ONNX graph, on the way to be lowered: known now, or a value of the graph.
+struct Value {
+    std::string name;
+    std::optional<OnnxTensor> constant;
+    ValueId id = -1;
+    /// Of the ONNX value, at the batch size that the lowering assumes.
+    Shape shape;
+    /// places[d]: the dimension of the graph's value that is dimension d here. Transposition costs nothing
+    /// until somebody needs another order.
+    std::vector<int> places;
+
+    [[nodiscard]] std::size_t rank() const { return shape.size(); }
+};
+
+class Context {
+  public:
+    /// `batch`: as lower_onnx.
+    Context(const OnnxModel& model, std::int64_t batch);
+
+    [[nodiscard]] std::int64_t opset() const { return model_->opset; }
+    [[nodiscard]] const Value& input(const OnnxNode& node, std::size_t i) const;
+    /// The values of input i, which have to be known now.
+    [[nodiscard]] const OnnxTensor& constant(const OnnxNode& node, std::size_t i) const;
+    /// Attribute `key`, or from the opset on that made it an input, input i; nothing where it is left out.
+    [[nodiscard]] std::optional<std::vector<std::int64_t>> integers(const OnnxNode& node,
+                                                                    const std::string& key,
+                                                                    std::size_t i) const;
+
+    void set(const OnnxNode& node, std::size_t output, Value value);
+    void set(const OnnxNode& node, Value value) { set(node, 0, std::move(value)); }
+    /// Appends a node of the graph; its output is dimension for dimension what ONNX means.
+    [[nodiscard]] Value emit(const OnnxNode& node, const OperatorPtr& op, const std::vector<ValueId>& inputs,
+                             const std::vector<ParameterId>& parameters = {});
+    /// The same; the output's dimensions lie where `places` says.
+    [[nodiscard]] Value emit(const OnnxNode& node, const OperatorPtr& op, const std::vector<ValueId>& inputs,
+                             const std::vector<ParameterId>& parameters, std::vector<int> places);
+
+    /// A value of the graph whose dimensions lie where `places` says, made of a constant or by a
+    /// transposition where needed.
+    [[nodiscard]] ValueId in_places(const OnnxNode& node, const Value& value, const std::vector<int>& places);
+    /// In ONNX's order.
+    [[nodiscard]] ValueId plain(const OnnxNode& node, const Value& value);
+    /// [images, spatial.., channels]
+    [[nodiscard]] ValueId channels_last(const OnnxNode& node, const Value& value);
+
+    /// A parameter of the graph that holds `values`. Asked again for the same name, it is the same parameter;
+    /// the name is `name`, or where that holds other values or another shape already, with a number.
+    [[nodiscard]] ParameterId parameter(const std::string& name, const std::string& role, const Shape& shape,
+                                        const std::vector<float>& values, bool linear = false);
+
+    /// The shape with the batch left open (-1), for a reshape at any batch size.
+    [[nodiscard]] Shape open_shape(const Shape& shape) const;
+
+    [[nodiscard]] LoweredOnnx finish();
+
+  private:
+    [[nodiscard]] const Shape& graph_shape(ValueId id) const { return shapes_[static_cast<std::size_t>(id)]; }
+    [[nodiscard]] ValueId add(const std::string& name, const OperatorPtr& op,
+                              const std::vector<ValueId>& inputs, const std::vector<ParameterId>& parameters);
+    const OnnxModel* model_;
+    std::int64_t batch_;
+    std::map<std::string, Value> values_;
+    std::vector<Shape> shapes_;  ///< of the graph's values
+    LoweredOnnx result_;
+};
+
+using Rule = void (*)(Context&, const OnnxNode&);
+using Rules = std::map<std::string, Rule, std::less<>>;
+
+void add_convolution_rules(Rules& rules);
+void add_elementwise_rules(Rules& rules);
+void add_linear_rules(Rules& rules);
+void add_normalisation_rules(Rules& rules);
+void add_shape_rules(Rules& rules);
+
+/// The identity of `rank` dimensions.
+[[nodiscard]] std::vector<int> in_order(std::size_t rank);
+/// Where the dimensions of an ONNX image lie in [images, spatial.., channels].
+[[nodiscard]] std::vector<int> image_places(std::size_t rank);
+/// `axis`, which may count from the end, in [0, rank).
+[[nodiscard]] std::size_t axis_of(std::int64_t axis, std::size_t rank);
+/// The tensor with its dimensions where `places` says.
+[[nodiscard]] OnnxTensor moved(const OnnxTensor& tensor, const std::vector<int>& places);
+
+/// What a node makes of inputs that are all known; nothing where the type has no such rule.
+[[nodiscard]] std::optional<std::vector<OnnxTensor>> fold(const OnnxNode& node, std::int64_t opset,
+                                                          const std::vector<const OnnxTensor*>& inputs);
+
+}  // namespace jlcm::onnx_rules

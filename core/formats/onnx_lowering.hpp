@@ -1,0 +1,23 @@
+#pragma once
+// ONNX nodes lowered to the operators of the graph.
+
+#include "core/formats/onnx_model.hpp"
+#include "core/graph/graph.hpp"
+
+namespace jlcm {
+
+struct LoweredOnnx {
+    Graph graph;                            ///< without blocks
+    std::map<std::string, Tensor> weights;  ///< float32, by the parameters' names
+};
+
+/// Lowers what the first output needs. Shape arithmetic and all else that is known without the input
+/// vanishes. Images become channels-last, the weights' columns with them. An input error names the node, its
+/// type and the opset of what is not supported, before anything is done.
+///
+/// `batch`: the size of the input's first dimension at which shapes are worked out; dimensions that are
+/// multiples of it are left open in the graph, so take a large prime. 0: the model's own, and nothing is left
+/// open.
+[[nodiscard]] LoweredOnnx lower_onnx(const OnnxModel& model, std::int64_t batch);
+
+}  // namespace jlcm

@@ -1,0 +1,65 @@
+#pragma once
+// An ONNX file as plain data: its nodes, attributes and constants, checked, without protobuf's types.
+
+#include "core/tensor/tensor.hpp"
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <span>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace jlcm {
+
+/// A tensor whose values are known: numbers (of any floating-point type of the file) or integers (of any
+/// type; booleans are 0 and 1).
+struct OnnxTensor {
+    Shape shape;
+    std::variant<std::vector<float>, std::vector<std::int64_t>> values;
+
+    [[nodiscard]] bool is_float() const { return values.index() == 0; }
+    /// Input errors where they are of the other kind.
+    [[nodiscard]] const std::vector<float>& floats() const;
+    [[nodiscard]] const std::vector<std::int64_t>& integers() const;
+};
+
+using OnnxAttribute =
+    std::variant<std::int64_t, float, std::string, std::vector<std::int64_t>, std::vector<float>, OnnxTensor>;
+
+struct OnnxNode {
+    std::string name;                 ///< never empty: of nodes without one, the type and their number
+    std::string type;                 ///< "Conv"
+    std::vector<std::string> inputs;  ///< names of values; empty where an optional one is left out
+    std::vector<std::string> outputs;
+    std::map<std::string, OnnxAttribute> attributes;
+
+    /// Attributes, or `otherwise` where there is none; input errors where one is of another type.
+    [[nodiscard]] std::int64_t integer(const std::string& key, std::int64_t otherwise) const;
+    [[nodiscard]] double number(const std::string& key, double otherwise) const;
+    [[nodiscard]] std::string text(const std::string& key, const std::string& otherwise) const;
+    [[nodiscard]] std::vector<std::int64_t> integers(const std::string& key,
+                                                     std::vector<std::int64_t> otherwise = {}) const;
+    [[nodiscard]] bool has(const std::string& key) const { return attributes.contains(key); }
+    [[nodiscard]] bool has_input(std::size_t i) const { return i < inputs.size() && !inputs[i].empty(); }
+};
+
+struct OnnxModel {
+    std::int64_t opset = 0;
+    std::string input;  ///< the one input that is no constant
+    Shape input_shape;  ///< -1 where the size is left open
+    std::vector<std::string> outputs;
+    std::vector<OnnxNode> nodes;  ///< each after those whose values it reads
+    std::map<std::string, OnnxTensor> constants;
+};
+
+/// Parses the bytes of an ONNX file of opset 9 to 17. Input errors name what is wrong or not supported: other
+/// opsets and domains, element types, external data, sizes that do not fit their data.
+/// `known_inputs`: inputs of the model that are constants here.
+[[nodiscard]] OnnxModel parse_onnx(std::span<const std::byte> bytes,
+                                   std::map<std::string, OnnxTensor> known_inputs = {});
+/// A tensor by itself (TensorProto), as ONNX's own tests keep them.
+[[nodiscard]] OnnxTensor parse_onnx_tensor(std::span<const std::byte> bytes);
+
+}  // namespace jlcm

@@ -1,0 +1,15 @@
+#pragma once
+// Blocks of a graph that names none: what is reconstructed together, found from the wiring.
+
+#include "core/graph/graph.hpp"
+
+namespace jlcm {
+
+/// Cuts a graph without blocks, whose last node makes what the model returns. Blocks end where every path
+/// goes through one value, so that a residual block (or what lies between two concatenations) stays whole;
+/// what follows without a linear weight of its own (norms, activations, pooling) belongs to the block before
+/// it. A plain chain of convolutions thus has a block for each. Nodes before the first block have no
+/// parameters; the last block ends with the graph.
+void cut_blocks(Graph& graph);
+
+}  // namespace jlcm

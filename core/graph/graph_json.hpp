@@ -1,0 +1,22 @@
+#pragma once
+// A graph as JSON: how an artifact of a model that has no architecture of a name brings its graph along.
+
+#include "core/graph/graph.hpp"
+
+#include <nlohmann/json.hpp>
+
+namespace jlcm {
+
+/// {"input": {"name", "shape"}, "parameters": [{"name", "role", "shape", "linear"}], "nodes": [{"name",
+/// "operator", "attributes", "inputs", "parameters"}], "output": value}. Values are numbered: 0 is the input,
+/// then a node's each. Graphs with a head or tied parameters have no such form.
+[[nodiscard]] nlohmann::json to_json(const Graph& graph);
+/// The reverse, with blocks (blocks.hpp). An input error where the JSON is no graph whose shapes fit.
+[[nodiscard]] Graph graph_from_json(const nlohmann::json& json);
+
+/// An operator of its kind() and attributes(). An input error names a kind that there is not.
+[[nodiscard]] OperatorPtr make_operator(std::string_view kind, const nlohmann::json& attributes);
+/// The unary and binary ones; null where it is none.
+[[nodiscard]] OperatorPtr make_elementwise(std::string_view kind, const nlohmann::json& attributes);
+
+}  // namespace jlcm

@@ -16,6 +16,21 @@ constexpr float rounding = 1e-10F;
 constexpr double smallest_normal = 1e-37;
 constexpr double smallest_pivot = 1e-7;  // of the diagonal: what float32 sums can tell from zero
 
+float without_noise(float value, float unit) {
+    return std::abs(value) > rounding * unit ? value : 0.0F;
+}
+
+/// to = from - to, a row of a block of columns.
+void subtract(std::int64_t size, const float* __restrict from, float row_length,
+              const float* __restrict column_lengths, float* __restrict to) {
+    for (std::int64_t j = 0; j < size; ++j)
+        to[j] = without_noise(from[j] - to[j], row_length * column_lengths[j]);
+}
+
+void copy(std::int64_t size, const float* __restrict from, float row_length, float* __restrict to) {
+    for (std::int64_t j = 0; j < size; ++j) to[j] = without_noise(from[j], row_length);
+}
+
 /// A diagonal block R R^T = A (R upper triangular), and R^-T, float64 row-major of side `size`.
 struct DiagonalBlock {
     std::vector<double> root;
@@ -71,9 +86,6 @@ FeedbackFactor factor_feedback(const std::string& name, Tensor matrix) {
     for (std::int64_t j = 0; j < n; ++j) moments[static_cast<std::size_t>(j)] = a[j * n + j];
     std::vector<float> lengths(moments.size());
     std::ranges::transform(moments, lengths.begin(), [](float m) { return std::sqrt(m); });
-    const auto without_noise = [](float value, float unit) {
-        return std::abs(value) > rounding * unit ? value : 0.0F;
-    };
     const std::int64_t widest = std::min(n, block);
     Tensor rest_memory = Tensor::empty({n * widest});
     Tensor solved_memory = Tensor::empty({n * widest});
@@ -86,12 +98,8 @@ FeedbackFactor factor_feedback(const std::string& name, Tensor matrix) {
                      view(matrix, begin, size, end, n - end), Transpose::yes, rest, false);
         parallel_for(end, block, [&](std::int64_t first, std::int64_t last) {
             for (std::int64_t i = first; i < last; ++i)
-                for (std::int64_t j = 0; j < size; ++j) {
-                    float& value = rest.data<float>()[i * size + j];
-                    value = without_noise(
-                        a[i * n + begin + j] - value,
-                        lengths[static_cast<std::size_t>(i)] * lengths[static_cast<std::size_t>(begin + j)]);
-                }
+                subtract(size, a + i * n + begin, lengths[static_cast<std::size_t>(i)],
+                         lengths.data() + begin, rest.data<float>() + i * size);
         });
         const DiagonalBlock diagonal =
             factor_block(name, rest.data<float>() + begin * size, size, size, moments.data() + begin);
@@ -104,11 +112,9 @@ FeedbackFactor factor_feedback(const std::string& name, Tensor matrix) {
         backend.gemm(view(above, 0, begin, 0, size), Transpose::no, jlcm::matrix(inverse), Transpose::no,
                      solved, false);
         parallel_for(begin, block, [&](std::int64_t first, std::int64_t last) {
-            for (std::int64_t i = first; i < last; ++i) {
-                for (std::int64_t j = 0; j < size; ++j)
-                    a[i * n + begin + j] = without_noise(solved.data<float>()[i * size + j],
-                                                         lengths[static_cast<std::size_t>(i)]);
-            }
+            for (std::int64_t i = first; i < last; ++i)
+                copy(size, solved.data<float>() + i * size, lengths[static_cast<std::size_t>(i)],
+                     a + i * n + begin);
         });
         for (std::int64_t i = 0; i < size; ++i)
             for (std::int64_t j = 0; j < size; ++j)

@@ -14,7 +14,7 @@ namespace jlcm {
 namespace {
 
 constexpr std::int64_t lanes = solver_lanes;
-constexpr std::int64_t block_columns = 128;
+constexpr std::int64_t block_columns = 256;
 constexpr std::int64_t transposed_columns = 16;  // a square of a tile that is transposed in cache
 
 /// The rows of one set of second moments, column by column in their order.

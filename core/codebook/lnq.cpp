@@ -13,7 +13,11 @@ namespace jlcm {
 namespace {
 
 constexpr std::int64_t lanes = solver_lanes;
-constexpr std::int64_t tiles_a_task = 2;  // rows that share a packed block of H in the codebook step
+/// Tiles that share a packed block of H in the codebook step: many where H is read from memory again and
+/// again, and there are enough for all threads.
+std::int64_t tiles_a_task(std::int64_t tiles) {
+    return tiles >= 64 ? 4 : 2;
+}
 
 float stored(double value) {
     return f16_rounded(static_cast<float>(value));
@@ -240,7 +244,7 @@ class Lnq {
         padded_ = moments_.front().cols;
         tiles_ = static_cast<std::int64_t>(tile_list_.size());
         for (std::int64_t t = 0; t < tiles_; ++t) {
-            if (tasks_.empty() || t - tasks_.back().first == tiles_a_task ||
+            if (tasks_.empty() || t - tasks_.back().first == tiles_a_task(tiles_) ||
                 tile_list_[static_cast<std::size_t>(t)].set !=
                     tile_list_[static_cast<std::size_t>(tasks_.back().first)].set)
                 tasks_.emplace_back(t, t);

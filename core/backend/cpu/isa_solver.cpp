@@ -20,20 +20,23 @@ constexpr int tile_columns = 4;
 
 constexpr std::int64_t width = vector_bytes / 4;
 constexpr std::int64_t lanes = solver_lanes;
-constexpr int group = 8;  // columns whose gradients are held while they are decided one after the other
+constexpr std::int64_t panel =
+    solver_columns;       // columns whose gradients are held while they are decided one by one
+constexpr int group = 8;  // columns of a block that get feedback from those before it at once
 
 using Vector = float __attribute__((vector_size(vector_bytes), aligned(4), may_alias));
 using Register = float __attribute__((vector_size(vector_bytes)));
 
 static_assert(lanes % (lane_vectors * width) == 0);
 
-/// out[c][l] = sum over j of rows c of H times tile[j][l], for tile_columns rows of H and lane_vectors
-/// vectors.
+/// out[c][l] = (add: +=) sum over j of rows c of H times tile[j][l], for tile_columns rows of H and
+/// lane_vectors vectors.
 [[gnu::always_inline]] inline void product_tile(std::int64_t cols, const float* hessian, std::int64_t stride,
-                                                const float* tile, float* out) {
+                                                const float* tile, float* out, bool add) {
     Register sum[tile_columns][lane_vectors];
     for (int c = 0; c < tile_columns; ++c)
-        for (int v = 0; v < lane_vectors; ++v) sum[c][v] = Register{};
+        for (int v = 0; v < lane_vectors; ++v)
+            sum[c][v] = add ? *reinterpret_cast<const Vector*>(out + c * lanes + v * width) : Register{};
     for (std::int64_t j = 0; j < cols; ++j) {
         Register x[lane_vectors];
         for (int v = 0; v < lane_vectors; ++v)
@@ -48,17 +51,21 @@ static_assert(lanes % (lane_vectors * width) == 0);
             *reinterpret_cast<Vector*>(out + c * lanes + v * width) = sum[c][v];
 }
 
-/// The same for `group` rows of H and all lanes.
-[[gnu::always_inline]] inline void product_group(std::int64_t cols, const float* hessian, const float* tile,
-                                                 float* out) {
-    for (int c = 0; c < group; c += tile_columns)
-        for (std::int64_t l = 0; l < lanes; l += lane_vectors * width)
-            product_tile(cols, hessian + c * cols, cols, tile + l, out + c * lanes + l);
+/// The same for a panel of rows of H and all lanes. A stretch of the tile stays in cache for the whole panel.
+void product_panel(std::int64_t cols, const float* hessian, const float* tile, float* out) {
+    constexpr std::int64_t stretch = 4096;
+    for (std::int64_t from = 0; from < cols; from += stretch) {
+        const std::int64_t count = cols - from < stretch ? cols - from : stretch;
+        for (std::int64_t c = 0; c < panel; c += tile_columns)
+            for (std::int64_t l = 0; l < lanes; l += lane_vectors * width)
+                product_tile(count, hessian + c * cols + from, cols, tile + from * lanes + l,
+                             out + c * lanes + l, from > 0);
+    }
 }
 
 void multiply(std::int64_t cols, const float* hessian, const float* tile, float* product) {
-    for (std::int64_t j = 0; j < cols; j += group)
-        product_group(cols, hessian + j * cols, tile, product + j * lanes);
+    for (std::int64_t j = 0; j < cols; j += panel)
+        product_panel(cols, hessian + j * cols, tile, product + j * lanes);
 }
 
 /// The codeword nearest to each target: the number of thresholds below it. Few codewords are compared one by
@@ -92,14 +99,14 @@ void multiply(std::int64_t cols, const float* hessian, const float* tile, float*
 void descend(std::int64_t cols, const float* hessian, const float* inverse_diagonal, int k,
              const float* codewords, const float* thresholds, float* value, float* residual,
              std::uint8_t* codes) {
-    alignas(64) float gradient[group * lanes];
+    alignas(64) float gradient[panel * lanes];
     alignas(64) float target[lanes];
     alignas(64) float chosen[lanes];
     alignas(64) float change[lanes];
     alignas(64) std::int32_t code[lanes];
-    for (std::int64_t begin = 0; begin < cols; begin += group) {
-        product_group(cols, hessian + begin * cols, residual, gradient);
-        for (int c = 0; c < group; ++c) {
+    for (std::int64_t begin = 0; begin < cols; begin += panel) {
+        product_panel(cols, hessian + begin * cols, residual, gradient);
+        for (std::int64_t c = 0; c < panel; ++c) {
             const std::int64_t j = begin + c;
             const float inverse = inverse_diagonal[j];
             const float* row = hessian + j * cols + begin;
@@ -115,7 +122,7 @@ void descend(std::int64_t cols, const float* hessian, const float* inverse_diago
             }
             for (std::int64_t l = 0; l < lanes; ++l)
                 codes[j * lanes + l] = static_cast<std::uint8_t>(code[l]);
-            for (int later = c + 1; later < group; ++later) {
+            for (std::int64_t later = c + 1; later < panel; ++later) {
                 const float h = row[later];
                 float* g = gradient + later * lanes;
                 for (std::int64_t l = 0; l < lanes; ++l) g[l] += h * change[l];
@@ -137,8 +144,8 @@ void feed_back(std::int64_t cols, const float* factor, const float* diagonal, in
         if (width_here == group) {
             for (int c = 0; c < group; c += tile_columns)
                 for (std::int64_t l = 0; l < lanes; l += lane_vectors * width)
-                    product_tile(begin, factor + (begin + c) * cols, cols, error + l,
-                                 carried + c * lanes + l);
+                    product_tile(begin, factor + (begin + c) * cols, cols, error + l, carried + c * lanes + l,
+                                 false);
         } else {
             for (std::int64_t i = 0; i < group * lanes; ++i) carried[i] = 0;
             for (int c = 0; c < width_here; ++c)

@@ -4,6 +4,7 @@
 #include "core/base/rng.hpp"
 #include "core/experiment/block_checkpoint.hpp"
 #include "core/experiment/calibration.hpp"
+#include "core/experiment/recalibration.hpp"
 #include "core/experiment/training.hpp"
 
 namespace jlcm {
@@ -52,7 +53,8 @@ class BlockPass {
     /// The activations that some stage reads.
     [[nodiscard]] bool needs_original() const { return learns_blocks() || solver_sees(Inputs::original); }
     [[nodiscard]] bool needs_compressed() const {
-        return learner_sees(Inputs::compressed) || solver_sees(Inputs::compressed);
+        return learner_sees(Inputs::compressed) || solver_sees(Inputs::compressed) ||
+               run_.spec.compress.recalibrate_norms;
     }
     [[nodiscard]] std::int64_t solver_sequences() const {
         const CalibrationOptions& options = run_.spec.calibration;
@@ -123,6 +125,10 @@ class BlockPass {
         SecondMoments moments(executor_, &gradients_);
         calibrate(block, moments);
         solve(index, block, moments);
+        if (run_.spec.compress.recalibrate_norms) {
+            const Stages::Timer timer(run_.stages, "calibrate");
+            recalibrate_norms(executor_, block, compressed_, model_);
+        }
         if (objective_) learn(index, block, moments, std::move(inputs));
         if (compressed_.defined() && !is_last) {
             const Stages::Timer timer(run_.stages, "calibrate");
@@ -184,7 +190,7 @@ class BlockPass {
                                 .seed = Rng(run_.spec.seed, "block learning").bits(index)};
         for (const auto& use : model_.graph().linears(block.nodes))
             if (plan_.contains(use.parameter))
-                problem.layers.push_back({use.parameter, moments.matrix(use.node)});
+                problem.layers.push_back({use.parameter, moments.matrices(use.node)});
         const auto learner = objective_->learner(problem);
         train(*learner, run_.metrics, run_.stages,
               {.title = fmt::format("block {} of {}", index + 1, model_.graph().blocks().size()),

@@ -117,15 +117,20 @@ Tensor advance(const Executor& executor, const Block& block, const Weights& weig
 LinearObserver SecondMoments::observer() {
     return [this](NodeId node, const Tensor& input) {
         add_weighted(node, input);
-        const ValueId value = executor_->graph().node(node).inputs[0];
-        Sum& sum = sums_[value];
+        const Operator& op = *executor_->graph().node(node).op;
+        const std::int64_t width = input.shape().back();
+        Sum& sum = sums_[key_of(node)];
         if (sum.first_reader < 0) {
             sum.first_reader = node;
-            sum.matrix = Tensor::zeros({input.shape().back(), input.shape().back()});
+            for (std::int64_t g = 0; g < op.weight_groups(); ++g)
+                sum.matrices.push_back(Tensor::zeros({width, width}));
         }
         if (sum.first_reader != node) return;
-        executor_->backend().accumulate_gram(input, sum.matrix);
-        sum.samples += input.size() / input.shape().back();
+        const auto groups = std::ssize(sum.matrices);
+        for (std::int64_t g = 0; g < groups; ++g)
+            executor_->backend().accumulate_gram(groups == 1 ? input : input.slice(g, g + 1),
+                                                 sum.matrices[static_cast<std::size_t>(g)]);
+        sum.samples += input.size() / width / groups;
     };
 }
 
@@ -153,19 +158,33 @@ void SecondMoments::add_weighted(NodeId node, const Tensor& input) {
     sum.tokens += tokens;
 }
 
-std::vector<Tensor> SecondMoments::weighted(NodeId node) const {
-    const auto found = weighted_.find(node);
-    return found == weighted_.end() ? std::vector<Tensor>() : found->second.matrices;
+SecondMoments::Key SecondMoments::key_of(NodeId node) const {
+    const Node& reader = executor_->graph().node(node);
+    return {reader.inputs[0], reader.op->weight_inputs_key()};
 }
 
 const SecondMoments::Sum& SecondMoments::sum(NodeId node) const {
-    const auto found = sums_.find(executor_->graph().node(node).inputs[0]);
+    const auto found = sums_.find(key_of(node));
     ensure(found != sums_.end(), "no second moments for node {}", executor_->graph().node(node).name);
     return found->second;
 }
 
-const Tensor& SecondMoments::matrix(NodeId node) const {
-    return sum(node).matrix;
+const std::vector<Tensor>& SecondMoments::matrices(NodeId node) const {
+    return sum(node).matrices;
+}
+
+Tensor SecondMoments::matrix(NodeId node) const {
+    const auto& all = matrices(node);
+    if (all.size() == 1) return all.front();
+    Tensor total = Tensor::zeros(all.front().shape());
+    for (const Tensor& each : all) executor_->backend().add_scaled(total, each, 1.0);
+    return total;
+}
+
+std::vector<Tensor> SecondMoments::weighted(NodeId node) const {
+    if (matrices(node).size() > 1) return matrices(node);
+    const auto found = weighted_.find(node);
+    return found == weighted_.end() ? std::vector<Tensor>() : found->second.matrices;
 }
 
 std::int64_t SecondMoments::samples(NodeId node) const {

@@ -49,19 +49,24 @@ struct CalibrationSamples {
                              Tensor activations, const LinearObserver& observer = {},
                              std::int64_t observed = 0);
 
-/// The second moments of the inputs of linear layers: sum of x x^T. Layers that read one value share one
-/// matrix. With token weights (GradientStatistics) there is also, for each set of a layer's outputs, the sum
-/// of x x^T weighted by them; samples must then come in order.
+/// The second moments of what linear weights are multiplied with: sum of x x^T. Weights that read the same
+/// rows share one matrix; a grouped convolution has one for each group of its outputs. With token weights
+/// (GradientStatistics) there is also, for each set of a layer's outputs, the sum of x x^T weighted by them;
+/// samples must then come in order.
 class SecondMoments {
   public:
     /// `gradients` may be null.
     explicit SecondMoments(const Executor& executor, const GradientStatistics* gradients = nullptr)
         : executor_(&executor), gradients_(gradients) {}
     [[nodiscard]] LinearObserver observer();
-    /// Of the input of a node: [inputs, inputs] float32, and how many inputs there were.
-    [[nodiscard]] const Tensor& matrix(NodeId node) const;
+    /// Of a node's weight: [columns, columns] float32, one for each of its groups.
+    [[nodiscard]] const std::vector<Tensor>& matrices(NodeId node) const;
+    /// Their sum.
+    [[nodiscard]] Tensor matrix(NodeId node) const;
+    /// How many rows there were for each.
     [[nodiscard]] std::int64_t samples(NodeId node) const;
-    /// One for each set of the node's outputs, or none.
+    /// Those of sets of the node's outputs (LayerProblem::weighted_hessians), where all outputs do not share
+    /// them: groups, else the weighted ones.
     [[nodiscard]] std::vector<Tensor> weighted(NodeId node) const;
 
   private:
@@ -73,13 +78,16 @@ class SecondMoments {
     };
     struct Sum {
         NodeId first_reader = -1;
-        Tensor matrix;
+        std::vector<Tensor> matrices;
         std::int64_t samples = 0;
     };
+    /// The value that is read, and how (Operator::weight_inputs_key).
+    using Key = std::pair<ValueId, std::string>;
+    [[nodiscard]] Key key_of(NodeId node) const;
     [[nodiscard]] const Sum& sum(NodeId node) const;
     const Executor* executor_;
     const GradientStatistics* gradients_;
-    std::map<ValueId, Sum> sums_;
+    std::map<Key, Sum> sums_;
     std::map<NodeId, WeightedSum> weighted_;
 };
 

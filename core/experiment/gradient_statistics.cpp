@@ -3,9 +3,12 @@
 #include "core/base/interrupt.hpp"
 #include "core/base/log.hpp"
 #include "core/base/parallel.hpp"
+#include "core/base/rng.hpp"
 #include "core/codebook/solver.hpp"
+#include "core/model/scoring.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 namespace jlcm {
@@ -15,11 +18,11 @@ constexpr std::int64_t element_grain = 1 << 15;
 
 class GradientPass {
   public:
-    GradientPass(const Executor& executor, const WeightSource& model, const Tensor& windows,
+    GradientPass(const Executor& executor, const WeightSource& model, const Tensor& samples,
                  const GradientNeeds& needs, const std::set<ParameterId>& wanted)
         : executor_(executor),
           graph_(executor.graph()),
-          windows_(windows),
+          samples_(samples),
           needs_(needs),
           wanted_(wanted),
           head_(head_weight(model, executor.compute(), executor.backend())),
@@ -30,23 +33,22 @@ class GradientPass {
             if (needs_.fisher)
                 result_.fisher.try_emplace(use.parameter,
                                            Tensor::zeros(graph_.parameter(use.parameter).shape));
-            if (needs_.row_sets > 0)
-                result_.token_weights.emplace(use.node, Tensor::zeros({windows.size(), needs_.row_sets}));
+            if (needs_.row_sets > 0 && graph_.node(use.node).op->weight_groups() == 1)
+                result_.token_weights.emplace(use.node, Tensor());
         }
     }
 
     GradientStatistics run() {
-        Progress progress("gradients", windows_.rows(), "sequences");
-        for (std::int64_t sequence = 0; sequence < windows_.rows(); ++sequence) {
+        Progress progress("gradients", samples_.rows(), "samples");
+        for (std::int64_t sample = 0; sample < samples_.rows(); ++sample) {
             throw_if_interrupted();
-            progress.update(sequence, "");
-            add(sequence);
+            progress.update(sample, "");
+            add(sample);
         }
-        const auto sequences = static_cast<double>(windows_.rows());
-        result_.loss /= sequences * static_cast<double>(windows_.cols() - 1);
+        const auto samples = static_cast<double>(samples_.rows());
+        result_.loss /= static_cast<double>(predictions_);
         for (auto& [id, fisher] : result_.fisher)
-            for (float& f : fisher.values<float>())
-                f = static_cast<float>(static_cast<double>(f) / sequences);
+            for (float& f : fisher.values<float>()) f = static_cast<float>(static_cast<double>(f) / samples);
         for (auto& [node, weights] : result_.token_weights) {
             const auto values = weights.values<float>();
             const double mean = std::accumulate(values.begin(), values.end(), 0.0) /
@@ -57,11 +59,12 @@ class GradientPass {
     }
 
   private:
-    void add(std::int64_t sequence) {
+    void add(std::int64_t number) {
         const auto& blocks = graph_.blocks();
-        const Tensor ids = windows_.slice(sequence, sequence + 1);
+        const Tensor sample = samples_.slice(number, number + 1);
         std::vector<Tensor> inputs;
-        Tensor x = executor_.forward(graph_.prologue(), weights_, graph_.input(), ids, blocks.front().input);
+        Tensor x =
+            executor_.forward(graph_.prologue(), weights_, graph_.input(), sample, blocks.front().input);
         for (const Block& block : blocks) {
             inputs.push_back(x);
             x = executor_.forward(block, weights_, x);
@@ -70,31 +73,63 @@ class GradientPass {
         const ValueId last = blocks.back().output;
         const Tensor features =
             executor_.forward(graph_.epilogue(), weights_, last, x, graph_.features(), &recording);
-        Tensor slope = loss_gradient(ids, features);
-        slope = backward(recording, last, graph_.features(), slope, sequence);
+        Tensor slope = loss_gradient(number, features);
+        slope = backward(recording, last, graph_.features(), slope, number);
         for (std::size_t b = blocks.size(); b-- > 0;) {
             (void)executor_.forward(blocks[b], weights_, inputs[b], &recording);
-            slope = backward(recording, blocks[b].input, blocks[b].output, slope, sequence);
+            slope = backward(recording, blocks[b].input, blocks[b].output, slope, number);
             inputs[b] = Tensor();
         }
     }
 
-    /// The gradient of the summed loss of next tokens with respect to the features.
-    Tensor loss_gradient(const Tensor& ids, const Tensor& features) {
+    /// The gradient of a sample's summed loss with respect to the features.
+    Tensor loss_gradient(std::int64_t number, const Tensor& features) {
+        Backend& backend = executor_.backend();
+        const Tensor rows = head_input(features, head_, backend);
+        const Tensor head = head_or_identity(head_, rows);
+        const std::vector<std::int32_t> targets =
+            samples_.dtype() == DType::i32 ? next_tokens(number) : drawn_classes(number, rows, head);
+        predictions_ += std::ranges::count_if(targets, [](std::int32_t target) { return target >= 0; });
+        Tensor slope;
+        result_.loss += backend.cross_entropy_backward(rows, head, targets, 1.0, slope);
+        return slope.reshape(features.shape());
+    }
+
+    /// Each token's next one, -1 for the last.
+    [[nodiscard]] std::vector<std::int32_t> next_tokens(std::int64_t number) const {
+        const Tensor ids = samples_.slice(number, number + 1);
         std::vector<std::int32_t> targets(ids.values<std::int32_t>().begin() + 1,
                                           ids.values<std::int32_t>().end());
         targets.push_back(-1);
-        Backend& backend = executor_.backend();
-        Tensor slope;
-        result_.loss += backend.cross_entropy_backward(
-            backend.convert(features.reshape({ids.size(), features.shape().back()}), head_.dtype()), head_,
-            targets, 1.0, slope);
-        return slope.reshape(features.shape());
+        return targets;
+    }
+
+    /// A class for each row, drawn from the model's own prediction.
+    [[nodiscard]] std::vector<std::int32_t> drawn_classes(std::int64_t number, const Tensor& rows,
+                                                          const Tensor& head) const {
+        const Tensor scores = executor_.backend().product(rows, Transpose::no, head, Transpose::yes);
+        const auto width = static_cast<std::size_t>(scores.cols());
+        const Rng rng(0, fmt::format("classes of sample {}", number));
+        std::vector<std::int32_t> targets;
+        for (std::int64_t row = 0; row < scores.rows(); ++row) {
+            const auto values = scores.values<float>().subspan(static_cast<std::size_t>(row) * width, width);
+            const auto largest = static_cast<double>(*std::ranges::max_element(values));
+            std::vector<double> sums;
+            double sum = 0;
+            for (const float value : values) {
+                sum += std::exp(static_cast<double>(value) - largest);
+                sums.push_back(sum);
+            }
+            const double drawn = rng.uniform(static_cast<std::uint64_t>(row)) * sum;
+            const auto found = std::ranges::upper_bound(sums, drawn);
+            targets.push_back(static_cast<std::int32_t>(std::min(found, sums.end() - 1) - sums.begin()));
+        }
+        return targets;
     }
 
     /// Through a range that `recording` holds; returns the gradient of its input.
     Tensor backward(const Recording& recording, ValueId from, ValueId to, const Tensor& slope,
-                    std::int64_t sequence) {
+                    std::int64_t number) {
         Gradients gradients;
         gradients.want_input = true;
         for (const auto& use : graph_.linears(recording.range))
@@ -102,7 +137,7 @@ class GradientPass {
                 gradients.parameters.emplace(use.parameter,
                                              Tensor::zeros(graph_.parameter(use.parameter).shape));
         executor_.backward(recording, weights_, from, to, slope, gradients,
-                           [&](NodeId node, const Tensor& gradient) { weigh(node, gradient, sequence); });
+                           [&](NodeId node, const Tensor& gradient) { weigh(node, gradient, number); });
         for (const auto& entry : gradients.parameters) {
             const Tensor& gradient = entry.second;
             Tensor& fisher = result_.fisher.at(entry.first);
@@ -115,13 +150,14 @@ class GradientPass {
     }
 
     /// The tokens' weights from the gradient of a layer's output.
-    void weigh(NodeId node, const Tensor& gradient, std::int64_t sequence) {
+    void weigh(NodeId node, const Tensor& gradient, std::int64_t number) {
         const auto found = result_.token_weights.find(node);
         if (found == result_.token_weights.end()) return;
-        const std::int64_t tokens = windows_.cols();
         const std::int64_t rows = gradient.shape().back();
+        const std::int64_t tokens = gradient.size() / rows;
         const std::int64_t sets = needs_.row_sets;
-        float* out = found->second.data<float>() + sequence * tokens * sets;
+        if (!found->second.defined()) found->second = Tensor::zeros({samples_.rows() * tokens, sets});
+        float* out = found->second.data<float>() + number * tokens * sets;
         parallel_for(tokens, 64, [&](std::int64_t begin, std::int64_t end) {
             for (std::int64_t t = begin; t < end; ++t) {
                 const float* g = gradient.data<float>() + t * rows;
@@ -138,21 +174,23 @@ class GradientPass {
 
     const Executor& executor_;
     const Graph& graph_;
-    const Tensor& windows_;
+    const Tensor& samples_;
     const GradientNeeds& needs_;
     const std::set<ParameterId>& wanted_;
     Tensor head_;
     Weights weights_;
     GradientStatistics result_;
+    std::int64_t predictions_ = 0;
 };
 
 }  // namespace
 
 GradientStatistics gradient_statistics(const Executor& executor, const WeightSource& model,
-                                       const Tensor& windows, const GradientNeeds& needs,
+                                       const Tensor& samples, const GradientNeeds& needs,
                                        const std::set<ParameterId>& wanted) {
-    require(windows.cols() >= 2, "gradients of the next token's loss need windows of two tokens or more");
-    return GradientPass(executor, model, windows, needs, wanted).run();
+    require(samples.dtype() != DType::i32 || samples.cols() >= 2,
+            "gradients of the next token's loss need windows of two tokens or more");
+    return GradientPass(executor, model, samples, needs, wanted).run();
 }
 
 }  // namespace jlcm

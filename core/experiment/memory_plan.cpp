@@ -100,14 +100,19 @@ class Planner {
         return values(block, static_cast<double>(samples)) / 2;
     }
     [[nodiscard]] double moments(const Block& block) const {
-        std::set<ValueId> inputs;
+        std::set<std::pair<ValueId, std::string>> inputs;
         double total = 0;
         const auto square = [&](ParameterId id) {
             const auto inputs_of = static_cast<double>(graph_.parameter(id).shape.back());
             return inputs_of * inputs_of * 4;
         };
+        const auto groups = [&](NodeId node) {
+            return static_cast<double>(graph_.node(node).op->weight_groups());
+        };
         for (const auto& use : graph_.linears(block.nodes)) {
-            if (inputs.insert(graph_.node(use.node).inputs[0]).second) total += square(use.parameter);
+            const Node& node = graph_.node(use.node);
+            if (inputs.insert({node.inputs[0], node.op->weight_inputs_key()}).second)
+                total += groups(use.node) * square(use.parameter);
             if (const auto& weighting = compress_.output_weighting)
                 total += static_cast<double>(weighting->groups) * square(use.parameter);
         }

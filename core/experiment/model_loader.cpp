@@ -15,11 +15,15 @@ fs::path find_model(const std::string& source) {
     std::error_code ignored;
     if (fs::exists(source, ignored)) return source;
     std::vector<fs::path> places{cache_directory() / "models"};
-    if (const char* assets = std::getenv("JLCM_ASSETS")) places.push_back(fs::path(assets) / "lm");
-    for (const fs::path& data : data_directories()) places.push_back((data / ".." / "lm").lexically_normal());
+    const auto add_assets = [&](const fs::path& assets) {
+        for (const char* kind : {"lm", "vision"}) places.push_back((assets / kind).lexically_normal());
+    };
+    if (const char* assets = std::getenv("JLCM_ASSETS")) add_assets(assets);
+    for (const fs::path& data : data_directories()) add_assets(data / "..");
     std::string listed;
     for (const fs::path& place : places) {
-        for (const fs::path& path : {place / source, place / (source + ".gguf")})
+        for (const fs::path& path : {place / source / "model.onnx", place / source,
+                                     place / (source + ".gguf"), place / (source + ".onnx")})
             if (fs::exists(path, ignored)) return path;
         listed += fmt::format("\n  {}", place.string());
     }

@@ -26,9 +26,9 @@ struct KindOf<ModelLoader> {
     static constexpr std::string_view doc = "Reads the model that is to be compressed.";
 };
 
-/// `source` as a path where it is one; else a model of that name (a folder, or NAME.gguf) in the cache's
-/// models/, in JLCM_ASSETS/lm, or in lm/ beside a directory of JLCM_DATA. An input error says where was
-/// looked.
+/// `source` as a path where it is one; else a model of that name (a folder, one with a model.onnx, NAME.gguf
+/// or NAME.onnx) in the cache's models/, or in lm/ or vision/ of JLCM_ASSETS or beside a directory of
+/// JLCM_DATA. An input error says where was looked.
 [[nodiscard]] std::filesystem::path find_model(const std::string& source);
 
 }  // namespace jlcm

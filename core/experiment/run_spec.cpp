@@ -138,6 +138,11 @@ void CompressOptions::fields(Fields& v) {
           "tokens "
           "count the same.",
           "GuidedQuant, arXiv 2505.07004, section 3"});
+    v("recalibrate_norms", recalibrate_norms,
+      Doc{"Measure the statistics of batch norms anew behind each solved block, on the compressed model's "
+          "own "
+          "activations. Helps much where nothing is learned; nothing to models without batch norms.",
+          "arXiv 2106.08295, section 4.3"});
     v("compare_with_solver", compare_with_solver,
       Doc{"Also evaluate the model as the solver alone leaves it, for the last table. Costs one model's "
           "share of the evaluation."});

@@ -116,6 +116,7 @@ struct CompressOptions {
     Choice<Solver> solver{"lnq"};
     Inputs solver_inputs = Inputs::original;
     std::optional<OutputWeightingOptions> output_weighting;
+    bool recalibrate_norms = false;
     bool compare_with_solver = true;
     bool compare_with_learned = false;
     std::optional<LearnOptions> learn;

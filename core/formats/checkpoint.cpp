@@ -6,6 +6,7 @@
 #include "core/formats/gguf.hpp"
 #include "core/formats/json.hpp"
 #include "core/formats/llama.hpp"
+#include "core/formats/onnx.hpp"
 #include "core/formats/safetensors.hpp"
 
 #include <initializer_list>
@@ -229,7 +230,8 @@ Checkpoint read_huggingface_checkpoint(const fs::path& directory) {
 }
 
 Checkpoint read_checkpoint(const fs::path& path) {
-    return fs::is_directory(path) ? read_huggingface_checkpoint(path) : read_gguf_checkpoint(path);
+    if (fs::is_directory(path)) return read_huggingface_checkpoint(path);
+    return path.extension() == ".onnx" ? read_onnx_checkpoint(path) : read_gguf_checkpoint(path);
 }
 
 }  // namespace jlcm

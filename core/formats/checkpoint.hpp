@@ -57,7 +57,7 @@ struct Checkpoint {
 /// with byte fallback). Buffers that the model doesn't need are left out.
 [[nodiscard]] Checkpoint read_huggingface_checkpoint(const std::filesystem::path& directory);
 
-/// Either: a directory is a Hugging Face folder, a file is GGUF.
+/// Any: a directory is a Hugging Face folder, a file *.onnx ONNX, another file GGUF.
 [[nodiscard]] Checkpoint read_checkpoint(const std::filesystem::path& path);
 
 }  // namespace jlcm

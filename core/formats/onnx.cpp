@@ -3,6 +3,7 @@
 #include "core/base/files.hpp"
 #include "core/base/hash.hpp"
 #include "core/formats/onnx_lowering.hpp"
+#include "core/formats/preprocess_file.hpp"
 #include "core/graph/graph_json.hpp"
 
 namespace jlcm {
@@ -50,6 +51,7 @@ Checkpoint read_onnx_checkpoint(const std::filesystem::path& path, const OnnxOpt
         checkpoint.extra["name"] = path.stem().string();
         checkpoint.description = fmt::format("ONNX, opset {}, F32", model.opset);
         checkpoint.sha256 = sha256(file.bytes());
+        add_preprocess_file(checkpoint, path);
         return checkpoint;
     } catch (const Error& error) {
         throw error.within(path.string());

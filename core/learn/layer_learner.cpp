@@ -12,25 +12,45 @@ struct LayerLearner::Layer {
     Layer(const LearnedLayer& layer, const CompressedModel& model, const Estimator& estimator,
           Backend& backend)
         : parameter(layer.parameter),
-          hessian(layer.hessian),
+          hessians(layer.hessians),
           target(model.base().weight(layer.parameter)),
           matrix(model.graph().parameter(layer.parameter).name, model.matrices().at(layer.parameter), target,
                  &estimator, backend),
-          curvature(Tensor::empty({1, target.cols()})) {
-        ensure(hessian.rows() == target.cols() && hessian.cols() == target.cols(), "H {} for a layer {}",
-               to_string(hessian.shape()), to_string(target.shape()));
-        energy = std::max(backend.dot(target, backend.product(target, Transpose::no, hessian, Transpose::no)),
-                          1e-30);
-        for (std::int64_t j = 0; j < target.cols(); ++j)
-            curvature.data<float>()[j] = static_cast<float>(
-                2.0 * static_cast<double>(hessian.data<float>()[j * target.cols() + j]) / energy);
+          curvature(Tensor::empty({hessians.size() == 1 ? 1 : target.rows(), target.cols()})) {
+        const std::int64_t cols = target.cols();
+        for (const Tensor& hessian : hessians)
+            ensure(hessian.shape() == Shape({cols, cols}), "H {} for a layer {}", to_string(hessian.shape()),
+                   to_string(target.shape()));
+        energy = std::max(backend.dot(target, times_hessian(target, backend)), 1e-30);
+        for (std::int64_t i = 0; i < curvature.rows(); ++i) {
+            const Tensor& hessian = hessians[static_cast<std::size_t>(i / group_rows())];
+            for (std::int64_t j = 0; j < cols; ++j)
+                curvature.data<float>()[i * cols + j] = static_cast<float>(
+                    2.0 * static_cast<double>(hessian.data<float>()[j * cols + j]) / energy);
+        }
+    }
+
+    [[nodiscard]] std::int64_t group_rows() const { return target.rows() / std::ssize(hessians); }
+
+    /// Rows [rows, cols] times the H of their group.
+    [[nodiscard]] Tensor times_hessian(const Tensor& rows, Backend& backend) const {
+        if (hessians.size() == 1)
+            return backend.product(rows, Transpose::no, hessians.front(), Transpose::no);
+        Tensor product = Tensor::empty(rows.shape());
+        for (std::size_t g = 0; g < hessians.size(); ++g) {
+            const std::int64_t begin = static_cast<std::int64_t>(g) * group_rows();
+            Tensor part = product.slice(begin, begin + group_rows());
+            backend.gemm(jlcm::matrix(rows.slice(begin, begin + group_rows())), Transpose::no,
+                         jlcm::matrix(hessians[g]), Transpose::no, part, false);
+        }
+        return product;
     }
 
     /// Steps once; returns the loss before.
     double step(std::int64_t number, const LearningRates& rates, JumpHistogram& jumps, Backend& backend) {
         Tensor error = matrix.weight(DType::f32);
         backend.add_scaled(error, target, -1.0);
-        const Tensor product = backend.product(error, Transpose::no, hessian, Transpose::no);
+        const Tensor product = times_hessian(error, backend);
         const double loss = backend.dot(error, product) / energy;
         ensure(std::isfinite(loss), "{}: the loss is {} in step {}", matrix.name(), loss, number);
         Tensor gradient = Tensor::zeros(target.shape());
@@ -40,10 +60,10 @@ struct LayerLearner::Layer {
     }
 
     ParameterId parameter;
-    Tensor hessian;
+    std::vector<Tensor> hessians;  ///< of each group of rows
     Tensor target;
     LearnedMatrix matrix;
-    Tensor curvature;   ///< [1, cols]: 2 H_jj / energy
+    Tensor curvature;   ///< 2 H_jj / energy: [1, cols], or by row where there are several groups
     double energy = 1;  ///< tr(W H W^T)
 };
 

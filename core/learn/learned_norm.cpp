@@ -26,7 +26,9 @@ std::map<ParameterId, LearnedNorm> learned_norms(const CompressedModel& model, N
     std::map<ParameterId, LearnedNorm> norms;
     for (const ParameterId id : model.graph().parameters_of(range)) {
         const Parameter& parameter = model.graph().parameter(id);
-        if (parameter.role.starts_with("norm")) norms.try_emplace(id, parameter.name, model.weight(id));
+        const bool moves = parameter.role == "bias" ||
+                           (parameter.role.starts_with("norm") && parameter.role != "norm.statistics");
+        if (moves) norms.try_emplace(id, parameter.name, model.weight(id));
     }
     return norms;
 }

@@ -1,5 +1,5 @@
 #pragma once
-// Norm weights under way: small dense parameters moved by Adam.
+// Norm weights and biases under way: small dense parameters moved by Adam.
 
 #include "core/codebook/compressed_model.hpp"
 #include "core/learn/optimizer.hpp"
@@ -23,7 +23,8 @@ class LearnedNorm {
     Adam adam_;
 };
 
-/// One for every norm weight (role "norm...") that the nodes of `range` read.
+/// One for every scale and shift of a norm (role "norm...", but for statistics) and every bias that the nodes
+/// of `range` read.
 [[nodiscard]] std::map<ParameterId, LearnedNorm> learned_norms(const CompressedModel& model, NodeRange range);
 
 }  // namespace jlcm

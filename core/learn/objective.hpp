@@ -12,7 +12,9 @@ namespace jlcm {
 /// A linear layer to learn, and what its inputs look like.
 struct LearnedLayer {
     ParameterId parameter = -1;
-    Tensor hessian;  ///< float32 [cols, cols]: sum of x x^T over the layer's inputs
+    /// float32 [cols, cols]: sum of x x^T over the layer's inputs, one for each of its groups of consecutive
+    /// rows (a linear layer has one group).
+    std::vector<Tensor> hessians;
 };
 
 /// A block whose learning begins. The model holds a CompressedMatrix for each of `layers`, and takes the

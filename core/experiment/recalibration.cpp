@@ -1,0 +1,74 @@
+#include "core/experiment/recalibration.hpp"
+
+#include "core/experiment/calibration.hpp"
+
+namespace jlcm {
+namespace {
+
+/// Where a batch norm has its mean and its variance among its parameters.
+constexpr std::size_t mean_parameter = 2;
+constexpr std::size_t variance_parameter = 3;
+
+bool has_statistics(const Graph& graph, const Node& node) {
+    return node.parameters.size() > variance_parameter &&
+           graph.parameter(node.parameters[mean_parameter]).role == "norm.statistics";
+}
+
+/// Sums over all but the last dimension.
+struct ChannelSums {
+    std::vector<double> values;
+    std::vector<double> squares;
+    std::int64_t count = 0;
+
+    void add(const Tensor& x) {
+        const auto channels = static_cast<std::size_t>(x.shape().back());
+        values.resize(channels);
+        squares.resize(channels);
+        const auto all = x.values<float>();
+        for (std::size_t i = 0; i < all.size(); ++i) {
+            const auto value = static_cast<double>(all[i]);
+            values[i % channels] += value;
+            squares[i % channels] += value * value;
+        }
+        count += x.size() / x.shape().back();
+    }
+    [[nodiscard]] double mean(std::size_t channel) const {
+        return values[channel] / static_cast<double>(count);
+    }
+    [[nodiscard]] double variance(std::size_t channel) const {
+        return std::max(0.0, squares[channel] / static_cast<double>(count) - mean(channel) * mean(channel));
+    }
+};
+
+}  // namespace
+
+void recalibrate_norms(const Executor& executor, const Block& block, const Tensor& inputs,
+                       CompressedModel& model) {
+    const Graph& graph = executor.graph();
+    Weights weights(graph);
+    bind_weights(weights, model, block.nodes, executor.compute(), executor.backend());
+    for (NodeId id = block.nodes.first; id < block.nodes.end; ++id) {
+        const Node& node = graph.node(id);
+        if (!has_statistics(graph, node)) continue;
+        ChannelSums sums;
+        by_samples(inputs.shape(), [&](std::int64_t first, std::int64_t end) {
+            sums.add(executor.forward({block.nodes.first, id}, weights, block.input, inputs.slice(first, end),
+                                      node.inputs[0]));
+        });
+        const Shape shape{std::ssize(sums.values)};
+        Tensor mean = Tensor::empty(shape);
+        Tensor variance = Tensor::empty(shape);
+        for (std::size_t c = 0; c < sums.values.size(); ++c) {
+            mean.values<float>()[c] = static_cast<float>(sums.mean(c));
+            variance.values<float>()[c] = static_cast<float>(sums.variance(c));
+        }
+        const auto put = [&](std::size_t which, const Tensor& value) {
+            model.dense()[node.parameters[which]] = value;
+            weights.bind(node.parameters[which], value);
+        };
+        put(mean_parameter, mean);
+        put(variance_parameter, variance);
+    }
+}
+
+}  // namespace jlcm

@@ -1,0 +1,104 @@
+#include "core/report/paired_test.hpp"
+
+#include "core/base/error.hpp"
+#include "core/base/files.hpp"
+#include "core/report/run_table.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include <nlohmann/json.hpp>
+
+namespace jlcm {
+namespace {
+
+using nlohmann::json;
+
+json predictions_of(const RunModel& run) {
+    const auto path = run.directory / "predictions.json";
+    std::error_code ignored;
+    require(std::filesystem::exists(path, ignored),
+            "{} has no predictions.json: it is no finished run, or none of its evaluations keeps its items",
+            run.directory.string());
+    try {
+        return json::parse(read_file(path));
+    } catch (const json::exception& error) {
+        fail("{}: {}", path.string(), error.what());
+    }
+}
+
+const json& items_of(const json& record, const RunModel& run) {
+    const json& models = record.at("models");
+    require(models.contains(run.model), "{} has no predictions of '{}'", run.directory.string(), run.model);
+    return models.at(run.model);
+}
+
+PairedCounts count(const json& expected, const json& first, const json& second) {
+    require(expected.size() == first.size() && expected.size() == second.size(),
+            "predictions of {} and {} for {} items", first.size(), second.size(), expected.size());
+    PairedCounts counts;
+    for (std::size_t i = 0; i < expected.size(); ++i) {
+        const bool a = first[i] == expected[i];
+        const bool b = second[i] == expected[i];
+        ++(a && b ? counts.both : a ? counts.only_first : b ? counts.only_second : counts.neither);
+    }
+    return counts;
+}
+
+}  // namespace
+
+double PairedCounts::p_value() const {
+    const std::int64_t n = only_first + only_second;
+    const std::int64_t fewer = std::min(only_first, only_second);
+    if (2 * fewer == n) return 1.0;
+    double tail = 0;  // of the binomial distribution with p = 1/2
+    const auto of = static_cast<double>(n);
+    for (std::int64_t k = 0; k <= fewer; ++k) {
+        const auto at = static_cast<double>(k);
+        tail += std::exp(std::lgamma(of + 1) - std::lgamma(at + 1) - std::lgamma(of - at + 1) -
+                         of * std::log(2.0));
+    }
+    return std::min(1.0, 2 * tail);
+}
+
+RunModel RunModel::parse(const std::string& text) {
+    const std::size_t colon = text.rfind(':');
+    if (colon == std::string::npos || text.find('/', colon) != std::string::npos) return {.directory = text};
+    return {.directory = text.substr(0, colon), .model = text.substr(colon + 1)};
+}
+
+std::vector<PairedComparison> compare_runs(const RunModel& first, const RunModel& second) {
+    const json ours = predictions_of(first);
+    const json theirs = predictions_of(second);
+    std::vector<PairedComparison> result;
+    try {
+        for (const json& a : ours)
+            for (const json& b : theirs)
+                if (a.at("protocol") == b.at("protocol"))
+                    result.push_back(
+                        {a.at("title"), count(a.at("expected"), items_of(a, first), items_of(b, second))});
+    } catch (const json::exception& error) {
+        fail("{} or {}: damaged predictions.json: {}", first.directory.string(), second.directory.string(),
+             error.what());
+    }
+    require(!result.empty(), "{} and {} have no evaluation of one protocol in common",
+            first.directory.string(), second.directory.string());
+    return result;
+}
+
+std::string comparison_table(const std::vector<PairedComparison>& comparisons) {
+    std::vector<std::vector<std::string>> rows;
+    for (const auto& [title, counts] : comparisons) {
+        const auto per_cent = [all = counts.items()](std::int64_t right) {
+            return fmt::format("{:.2f}", 100.0 * static_cast<double>(right) / static_cast<double>(all));
+        };
+        rows.push_back({title, std::to_string(counts.items()), per_cent(counts.both + counts.only_first),
+                        per_cent(counts.both + counts.only_second), std::to_string(counts.only_first),
+                        std::to_string(counts.only_second), fmt::format("{:.3g}", counts.p_value())});
+    }
+    return markdown_table({"evaluation", "items", "first %", "second %", "only the first is right",
+                           "only the second", "p (McNemar)"},
+                          rows);
+}
+
+}  // namespace jlcm

@@ -94,10 +94,22 @@ class Planner {
             total += value_elements(graph_.node(id).output);
         return total * samples * (compute_bytes_ < 4 ? 4 + compute_bytes_ : 4);
     }
+    /// What the block's largest convolution is multiplied with, each pixel as often as it is read.
+    [[nodiscard]] double patches(const Block& block, double samples) const {
+        double largest = 0;
+        for (const auto& use : graph_.linears(block.nodes)) {
+            const Node& node = graph_.node(use.node);
+            if (node.op->weight_inputs_key().empty()) continue;
+            const Shape& weight = graph_.parameter(use.parameter).shape;
+            const double rows = value_elements(node.output) / static_cast<double>(weight[0]);
+            largest = std::max(largest, rows * static_cast<double>(node.op->weight_groups() * weight[1]));
+        }
+        return largest * samples * compute_bytes_;
+    }
     /// A forward through a block frees values after their last use: about half of them are there at a time.
     [[nodiscard]] double forward(const Block& block) const {
         const auto samples = samples_per_step(shapes_[static_cast<std::size_t>(block.input)]);
-        return values(block, static_cast<double>(samples)) / 2;
+        return values(block, static_cast<double>(samples)) / 2 + patches(block, static_cast<double>(samples));
     }
     [[nodiscard]] double moments(const Block& block) const {
         std::set<std::pair<ValueId, std::string>> inputs;

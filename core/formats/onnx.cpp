@@ -48,7 +48,8 @@ Checkpoint read_onnx_checkpoint(const std::filesystem::path& path, const OnnxOpt
             checkpoint.tensors.emplace(name, stored);
             checkpoint.owners.push_back(owner);
         }
-        checkpoint.extra["name"] = path.stem().string();
+        const bool is_named = path.stem() != "model" || !path.has_parent_path();
+        checkpoint.extra["name"] = (is_named ? path.stem() : path.parent_path().filename()).string();
         checkpoint.description = fmt::format("ONNX, opset {}, F32", model.opset);
         checkpoint.sha256 = sha256(file.bytes());
         add_preprocess_file(checkpoint, path);

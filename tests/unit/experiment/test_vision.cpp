@@ -110,7 +110,7 @@ TEST_CASE("blocks of another shape are passed, and a grouped convolution has mom
         for (std::int64_t g = 0; g < 2; ++g) {
             double sum = 0;
             const auto at = [&](std::int64_t n, std::int64_t h, std::int64_t w, std::int64_t column) {
-                return pixel(n, h + column / 6 - 1, w + column / 2 % 3 - 1, 2 * g + column % 2);
+                return pixel(n, h + column % 9 / 3 - 1, w + column % 3 - 1, 2 * g + column / 9);
             };
             for (std::int64_t n = 0; n < 66; ++n)
                 for (std::int64_t h = 0; h < 6; ++h)

@@ -20,17 +20,19 @@ struct Figures {
     std::optional<double> kl;  ///< mean KL(original || model) a prediction, nats; none for the original
     std::optional<double> agreement;  ///< share of predictions whose most likely outcome is the original's
     nlohmann::json more;              ///< an object of further keys of the record; null: none
-    nlohmann::json items;             ///< what the model predicted for each item; null: not kept
+    /// What the model predicted for each item or, where nothing is `expected`, the score whose mean the
+    /// figure is made of (of a window its mean negative log-likelihood); null: not kept.
+    nlohmann::json items;
 };
 
-/// Where items are kept they make paired tests between runs possible (core/report/paired_test.hpp).
+/// Where items are kept they make paired tests between runs possible (core/report/statistics.hpp).
 struct EvaluationResult {
     std::string title;   ///< what tables call it: "perplexity, wikitext-2-raw-test, context 2048"
     std::string metric;  ///< "perplexity"
     bool higher_is_better = false;
     nlohmann::json protocol;      ///< everything that a comparable figure has to share
     std::vector<Figures> models;  ///< in the order they were given
-    nlohmann::json expected;      ///< what is right for each item, where the models' items are kept
+    nlohmann::json expected;      ///< what is right for each item, where items are predictions
 };
 
 /// What an evaluation measures: models that read and predict the same, the first of which is the original

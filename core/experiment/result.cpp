@@ -63,9 +63,9 @@ nlohmann::json evaluation_record(const std::string& name, const EvaluationResult
 }
 
 nlohmann::json predictions_record(const EvaluationResult& result, const std::vector<std::string>& models) {
-    if (result.expected.is_null()) return {};
-    nlohmann::json record{
-        {"title", result.title}, {"protocol", result.protocol}, {"expected", result.expected}};
+    if (result.models.front().items.is_null()) return {};
+    nlohmann::json record{{"title", result.title}, {"protocol", result.protocol}};
+    if (!result.expected.is_null()) record["expected"] = result.expected;
     for (std::size_t m = 0; m < models.size(); ++m) record["models"][models[m]] = result.models[m].items;
     return record;
 }

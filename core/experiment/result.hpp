@@ -19,8 +19,8 @@ inline constexpr int result_version = 1;
 [[nodiscard]] nlohmann::json evaluation_record(const std::string& name, const EvaluationResult& result,
                                                const std::vector<std::string>& models);
 
-/// One record of predictions.json: {"title", "protocol", "expected", "models": {NAME: [...]}}; null where the
-/// evaluation keeps no items.
+/// One record of predictions.json: {"title", "protocol", "expected" (where items are predictions), "models":
+/// {NAME: [...]}}; null where the evaluation keeps no items.
 [[nodiscard]] nlohmann::json predictions_record(const EvaluationResult& result,
                                                 const std::vector<std::string>& models);
 

@@ -21,12 +21,6 @@ std::string with_error(const json& model) {
     return error == "-" ? value : value + " ± " + error;
 }
 
-/// Characters that a terminal shows, for UTF-8 text.
-std::size_t width_of(const std::string& text) {
-    return static_cast<std::size_t>(
-        std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
-}
-
 std::string protocol_line(const json& record) {
     const json& protocol = record.at("protocol");
     if (protocol.contains("images"))
@@ -59,7 +53,12 @@ Row figures_header(const json& record) {
 
 }  // namespace
 
-std::string markdown_table(const Row& header, const std::vector<Row>& rows) {
+std::size_t width_of(const std::string& text) {
+    return static_cast<std::size_t>(
+        std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
+}
+
+std::string markdown_table(const Row& header, const std::vector<Row>& rows, std::size_t keys) {
     std::vector<std::size_t> widths;
     for (const auto& cell : header) widths.push_back(width_of(cell));
     for (const Row& row : rows)
@@ -68,13 +67,13 @@ std::string markdown_table(const Row& header, const std::vector<Row>& rows) {
         std::string text;
         for (std::size_t i = 0; i < row.size(); ++i) {
             const std::string space(widths[i] - width_of(row[i]), ' ');
-            text += i == 0 ? "| " + row[i] + space : " | " + space + row[i];
+            text += (i == 0 ? "| " : " | ") + (i < keys ? row[i] + space : space + row[i]);
         }
         return text + " |\n";
     };
     std::string text = line(header);
     for (std::size_t i = 0; i < widths.size(); ++i)
-        text += i == 0 ? "|" + std::string(widths[i] + 2, '-') : "|" + std::string(widths[i] + 1, '-') + ":";
+        text += "|" + std::string(widths[i] + 1, '-') + (i < keys ? "-" : ":");
     text += "|\n";
     for (const Row& row : rows) text += line(row);
     return text;

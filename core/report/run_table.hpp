@@ -1,6 +1,7 @@
 #pragma once
 // The table at the end of a run.
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -8,9 +9,14 @@
 
 namespace jlcm {
 
-/// Rows of cells under a header, as an aligned Markdown table; numbers to the right.
+/// Rows of cells under a header, as an aligned Markdown table; the first `keys` columns are words and stand
+/// to the left, numbers to the right.
 [[nodiscard]] std::string markdown_table(const std::vector<std::string>& header,
-                                         const std::vector<std::vector<std::string>>& rows);
+                                         const std::vector<std::vector<std::string>>& rows,
+                                         std::size_t keys = 1);
+
+/// Characters that a terminal shows, for UTF-8 text.
+[[nodiscard]] std::size_t width_of(const std::string& text);
 
 /// One table an evaluation of result.json: the original, the solver alone, this run; with the text that was
 /// used and what "full precision" means.

@@ -31,9 +31,8 @@ Resolved<RunSpec> decode(const Variant& variant) {
 
 bool is_selected(const Labels& labels, const Selection& selection) {
     return std::ranges::all_of(selection, [&](const auto& condition) {
-        return std::ranges::any_of(labels, [&](const auto& label) {
-            return label.first == condition.first && condition.second.contains(label.second);
-        });
+        const std::string* label = find(labels, condition.first);
+        return label != nullptr && condition.second.contains(*label);
     });
 }
 
@@ -50,8 +49,7 @@ void check_selection(const std::vector<PlannedRun>& runs, const Selection& selec
     for (const auto& [axis, values] : selection) {
         std::vector<std::string> known;
         for (const PlannedRun& run : runs)
-            for (const auto& label : run.labels)
-                if (label.first == axis) known.push_back(label.second);
+            if (const std::string* label = find(run.labels, axis)) known.push_back(*label);
         require(!known.empty(), "there is no axis \"{}\"{}", axis, suggestion(axis, axes_of(runs)));
         for (const std::string& value : values)
             require(std::ranges::find(known, value) != known.end(), "{} is never \"{}\"{}", axis, value,
@@ -272,9 +270,8 @@ std::string sweep_dry_run(const SweepSpec& sweep, const std::vector<PlannedRun>&
         }
         std::vector<std::string> row{run.directory.filename().string()};
         for (const std::string& axis : axes) {
-            const auto found =
-                std::ranges::find(run.labels, axis, [](const auto& label) { return label.first; });
-            row.push_back(found == run.labels.end() ? "-" : found->second);
+            const std::string* label = find(run.labels, axis);
+            row.push_back(label == nullptr ? "-" : *label);
         }
         row.push_back(fmt::format("{:.4f}", estimate.linear_bits_per_weight));
         row.push_back(std::to_string(estimate.file_bytes));
@@ -283,7 +280,7 @@ std::string sweep_dry_run(const SweepSpec& sweep, const std::vector<PlannedRun>&
         row.emplace_back(result ? "finished" : "-");
         rows.push_back(std::move(row));
     }
-    std::string text = markdown_table(header, rows);
+    std::string text = markdown_table(header, rows, 1 + axes.size());
     const auto finished = std::ranges::count(rows, "finished", [](const auto& row) { return row.back(); });
     text += fmt::format("\n{}: {} runs, {} finished; {:.1f} GB of artifacts to come, ", sweep.name,
                         rows.size(), finished, bytes / 1e9);

@@ -167,12 +167,11 @@ std::vector<Labels> labels_of(const Points& points) {
 /// Whether the labels fit every condition {axis: value or list of values}.
 bool matches(const Config& conditions, const Labels& labels) {
     return std::ranges::all_of(conditions.entries, [&](const Config::Entry& condition) {
-        return std::ranges::any_of(labels, [&](const auto& label) {
-            if (label.first != condition.key) return false;
-            if (condition.value.kind != Config::Kind::list) return text_of(condition.value) == label.second;
-            return std::ranges::any_of(condition.value.items,
-                                       [&](const Config& value) { return text_of(value) == label.second; });
-        });
+        const std::string* label = find(labels, condition.key);
+        if (label == nullptr) return false;
+        if (condition.value.kind != Config::Kind::list) return text_of(condition.value) == *label;
+        return std::ranges::any_of(condition.value.items,
+                                   [&](const Config& value) { return text_of(value) == *label; });
     });
 }
 
@@ -237,13 +236,6 @@ void SweepSpec::fields(Fields& v) {
     v("plugins", plugins,
       Doc{"Shared objects (or directories of them) with more launchers. Loading one runs its code. Plugins "
           "of the runs are named under set."});
-}
-
-std::string to_string(const Labels& labels) {
-    std::string text;
-    for (const auto& [axis, value] : labels)
-        text += fmt::format("{}{}={}", text.empty() ? "" : " ", axis, value);
-    return text;
 }
 
 std::vector<Variant> expand(const SweepSpec& sweep) {

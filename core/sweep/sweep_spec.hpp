@@ -2,12 +2,12 @@
 // What jlcm-sweep takes: a spec, and what changes from run to run. Every key is documented where it is
 // declared (sweep_spec.cpp).
 
+#include "core/experiment/labels.hpp"
 #include "core/plugin/choice.hpp"
 #include "core/sweep/launcher.hpp"
 
 #include <cstdint>
 #include <string>
-#include <utility>
 #include <vector>
 
 namespace jlcm {
@@ -30,12 +30,6 @@ struct SweepSpec : SweepSettings {
     std::vector<std::string> plugins;
     void fields(Fields& v);
 };
-
-/// What a run is called along each axis: {"estimator", "nearest"}, in the order of the axes.
-using Labels = std::vector<std::pair<std::string, std::string>>;
-
-/// "estimator=nearest seed=1".
-[[nodiscard]] std::string to_string(const Labels& labels);
 
 struct Variant {
     Labels labels;

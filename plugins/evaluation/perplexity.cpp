@@ -46,6 +46,8 @@ Figures figures(const std::vector<WindowScore>& windows, bool has_reference) {
     const double mean = total.nll / tokens;
     Figures result{
         .value = std::exp(mean), .standard_error = {}, .kl = {}, .agreement = {}, .more = {}, .items = {}};
+    for (const WindowScore& window : windows)
+        result.items.push_back(window.nll / static_cast<double>(window.tokens));
     if (const auto n = static_cast<double>(windows.size()); n > 1) {
         double squares = 0;
         for (const WindowScore& window : windows) {

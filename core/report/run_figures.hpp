@@ -1,0 +1,48 @@
+#pragma once
+// Words and numbers of a run by name.
+
+#include "core/report/run_records.hpp"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace jlcm {
+
+/// Which of a run's models is meant: "original", "solver_only", "learned_only" or "compressed".
+using ModelName = std::string;
+
+/// The text that a run has for a key of tables: an axis of its sweep, `model`, `run`, `hash`, `name`, a key
+/// of its spec (a plugin is its name), or a place in result.json. Nothing where it has none.
+[[nodiscard]] std::optional<std::string> key_text(const RunRecord& run, const ModelName& model,
+                                                  const std::string& key);
+
+/// A number of a run.
+struct RunFigure {
+    double value = 0;
+    std::optional<double> error;  ///< standard error over items (windows, images)
+    nlohmann::json protocol;      ///< what comparable figures share; null where anything compares
+    std::vector<double> items;    ///< scores that it is the mean of; empty where not kept
+};
+
+/// The number of a name: an evaluation's metric (`perplexity`), `kl`, `agreement` (of the evaluation whose
+/// title holds `evaluation`); `bits` a linear weight, `bytes` of the file, `ratio` to 16 bits; `seconds`,
+/// `seconds.STAGE`, `memory` (MB); `loss` of the last step, `moves` (jumps a weight), `jumps.1`, `jumps.2`,
+/// `jumps.3+` (shares); or a place in result.json. Nothing where the run has none. An input error where
+/// several evaluations fit, or metrics cannot be read.
+[[nodiscard]] std::optional<RunFigure> figure_of(const RunRecord& run, const ModelName& model,
+                                                 const std::string& name, const std::string& evaluation = {});
+
+/// How a figure is shown where nothing else is said.
+struct FigureStyle {
+    std::string title;
+    int digits = 3;
+    bool is_percent = false;
+    enum class Better { neither, low, high } better = Better::neither;
+};
+[[nodiscard]] FigureStyle style_of(const std::string& figure);
+
+/// The titles of all evaluations of any run, in order of first appearance.
+[[nodiscard]] std::vector<std::string> evaluation_titles(const std::vector<RunRecord>& runs);
+
+}  // namespace jlcm

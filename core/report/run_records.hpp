@@ -1,0 +1,53 @@
+#pragma once
+// Finished runs as tables and plots read them.
+
+#include "core/experiment/labels.hpp"
+#include "core/spec/config.hpp"
+
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+namespace jlcm {
+
+/// What metrics.jsonl says of learning, over blocks and steps.
+struct LearningMetrics {
+    /// "learn" or "distill" -> the mean over blocks of each step's loss.
+    std::map<std::string, std::vector<double>> losses;
+    /// How many times a weight's code moved by one, two, ... codewords.
+    std::vector<double> jumps;
+    /// Weight -> the solver's objective before and after each round, in the order of the work.
+    std::vector<std::pair<std::string, std::vector<double>>> objectives;
+    /// The last step's loss of each block that was learned.
+    std::map<int, double> block_losses;
+};
+
+struct RunRecord {
+    std::filesystem::path directory;
+    Labels labels;
+    nlohmann::json result;  ///< result.json
+    nlohmann::json items;   ///< predictions.json, or null
+    Config spec;            ///< every value
+
+    [[nodiscard]] std::string name() const { return directory.filename().string(); }
+    [[nodiscard]] std::string hash() const { return result.at("hash").get<std::string>(); }
+    /// metrics.jsonl; an input error where there is none.
+    [[nodiscard]] LearningMetrics metrics() const;
+};
+
+/// The runs at and below `places`: directories with a result.json, directories of such, or the
+/// NAME.sweep.json of a sweep. Labels come from the sweep's file where there is one in the same directory as
+/// the run, else from `pattern`, if it isn't empty: "{objective}/{estimator}/{seed}/*" names parts of a run's
+/// path below its place. Sorted as the sweep has them, then by path; a run that is found twice counts once.
+/// Input errors: no run, an unreadable result, a path that the pattern does not fit.
+[[nodiscard]] std::vector<RunRecord> read_runs(const std::vector<std::filesystem::path>& places,
+                                               const std::string& pattern = {});
+
+/// What tables call a run: its labels, or else its directory's name.
+[[nodiscard]] std::string title_of(const RunRecord& run);
+
+}  // namespace jlcm

@@ -42,22 +42,6 @@ struct Arguments {
     int threads = 0;
 };
 
-/// From "axis=value,value".
-Selection selection_of(const std::vector<std::string>& conditions) {
-    Selection selection;
-    for (const std::string& condition : conditions) {
-        const std::size_t equals = condition.find('=');
-        require(equals != std::string::npos && equals > 0, "--only {}: expected AXIS=VALUE[,VALUE...]",
-                condition);
-        std::string rest = condition.substr(equals + 1) + ",";
-        for (std::size_t comma = rest.find(','); comma != std::string::npos; comma = rest.find(',')) {
-            selection[condition.substr(0, equals)].insert(rest.substr(0, comma));
-            rest.erase(0, comma + 1);
-        }
-    }
-    return selection;
-}
-
 int run(int argc, char** argv) {
     CLI::App app{"Runs every combination of settings that a sweep (YAML) describes."};
     app.footer(examples);
@@ -83,7 +67,7 @@ int run(int argc, char** argv) {
     if (given.threads > 0) set_thread_count(given.threads);
     const SweepSpec sweep = load_spec<SweepSpec>(given.spec, given.sets).value;
     const std::filesystem::path out = given.out.empty() ? "runs/" + sweep.name : given.out;
-    const auto runs = plan_sweep(sweep, out, selection_of(given.only));
+    const auto runs = plan_sweep(sweep, out, parse_selection(given.only));
     if (given.dry_run) {
         fmt::print("{}", sweep_dry_run(sweep, runs));
         return 0;

@@ -1,6 +1,8 @@
 #pragma once
 // What a run is called along the axes of a sweep.
 
+#include <map>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -15,5 +17,11 @@ using Labels = std::vector<std::pair<std::string, std::string>>;
 
 /// The value along an axis, or nullptr.
 [[nodiscard]] const std::string* find(const Labels& labels, const std::string& axis);
+
+/// Which runs are meant: keys and their values, all of which have to hold.
+using Selection = std::map<std::string, std::set<std::string>>;
+
+/// From a command line's "KEY=VALUE[,VALUE...]" each; an input error where one is written otherwise.
+[[nodiscard]] Selection parse_selection(const std::vector<std::string>& conditions);
 
 }  // namespace jlcm

@@ -74,7 +74,7 @@ std::vector<PairedComparison> compare_runs(const RunModel& first, const RunModel
     try {
         for (const json& a : ours)
             for (const json& b : theirs)
-                if (a.at("protocol") == b.at("protocol"))
+                if (a.contains("expected") && a.at("protocol") == b.at("protocol"))
                     result.push_back(
                         {a.at("title"), count(a.at("expected"), items_of(a, first), items_of(b, second))});
     } catch (const json::exception& error) {

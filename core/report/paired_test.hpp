@@ -35,8 +35,8 @@ struct PairedComparison {
     PairedCounts counts;
 };
 
-/// Of every evaluation that both runs have under one protocol. Input errors: a run without predictions.json
-/// (docs/result.md) or without that model, or no evaluation in common.
+/// Of every evaluation with predictions that both runs have under one protocol. Input errors: a run without
+/// predictions.json (docs/result.md) or without that model, or no evaluation in common.
 [[nodiscard]] std::vector<PairedComparison> compare_runs(const RunModel& first, const RunModel& second);
 
 /// As Markdown: a row an evaluation.

@@ -164,6 +164,16 @@ std::optional<std::string> key_text(const RunRecord& run, const ModelName& model
     return std::nullopt;
 }
 
+std::vector<RunRecord> selected(std::vector<RunRecord> runs, const Selection& selection) {
+    std::erase_if(runs, [&](const RunRecord& run) {
+        return !std::ranges::all_of(selection, [&](const auto& condition) {
+            return condition.second.contains(key_text(run, "compressed", condition.first).value_or("-"));
+        });
+    });
+    require(!runs.empty(), "no run fits all conditions");
+    return runs;
+}
+
 std::optional<RunFigure> figure_of(const RunRecord& run, const ModelName& model, const std::string& name,
                                    const std::string& evaluation) {
     const auto plain = [](std::optional<double> value) -> std::optional<RunFigure> {

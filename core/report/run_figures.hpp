@@ -17,6 +17,9 @@ using ModelName = std::string;
 [[nodiscard]] std::optional<std::string> key_text(const RunRecord& run, const ModelName& model,
                                                   const std::string& key);
 
+/// The runs for which every condition holds; an input error where there is none.
+[[nodiscard]] std::vector<RunRecord> selected(std::vector<RunRecord> runs, const Selection& selection);
+
 /// A number of a run.
 struct RunFigure {
     double value = 0;

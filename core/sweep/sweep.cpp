@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <fstream>
 #include <optional>
+#include <set>
 
 namespace jlcm {
 namespace {

@@ -5,8 +5,6 @@
 #include "core/sweep/sweep_spec.hpp"
 
 #include <filesystem>
-#include <map>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -22,9 +20,6 @@ struct PlannedRun {
     std::filesystem::path directory;
     bool is_selected = true;  ///< by the conditions given on the command line
 };
-
-/// Which runs are meant: axis and values, all of which have to hold.
-using Selection = std::map<std::string, std::set<std::string>>;
 
 /// Decodes every run's spec and finds its directory below `out`. Input errors name the run.
 [[nodiscard]] std::vector<PlannedRun> plan_sweep(const SweepSpec& sweep, const std::filesystem::path& out,

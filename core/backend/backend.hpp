@@ -219,9 +219,29 @@ class Backend {
     /// What each row of the weight multiplies: [groups, windows, columns], or [windows, columns] where there
     /// is one group.
     [[nodiscard]] virtual Tensor patches(const Convolution& shape, const Tensor& x) = 0;
+    [[nodiscard]] virtual Tensor pool(const Windows& windows, Pooling pooling, const Tensor& x) = 0;
+    /// The gradient of x; a maximum's goes to the first of equal ones.
+    [[nodiscard]] virtual Tensor pool_backward(const Windows& windows, Pooling pooling, const Tensor& x,
+                                               const Tensor& gradient) = 0;
     /// y[.., c] = x[.., c] * scale[c] + shift[c]
     [[nodiscard]] virtual Tensor scale_and_shift(const Tensor& x, const Tensor& scale,
                                                  const Tensor& shift) = 0;
+
+    // ---- rows, and batches of matrices
+    // --------------------------------------------------------------------------------------------
+    /// (x - mean) / sqrt(variance + epsilon) of each row; 1 / sqrt(..) [rows] for the backward where asked
+    /// for.
+    [[nodiscard]] virtual Tensor normalise_rows(const Tensor& x, double epsilon,
+                                                Tensor* inverse_deviation) = 0;
+    /// The gradient of x, from what normalise_rows returned.
+    [[nodiscard]] virtual Tensor normalise_rows_backward(const Tensor& normalised,
+                                                         const Tensor& inverse_deviation,
+                                                         const Tensor& gradient) = 0;
+    [[nodiscard]] virtual Tensor softmax_rows(const Tensor& x) = 0;
+    [[nodiscard]] virtual Tensor softmax_rows_backward(const Tensor& probabilities,
+                                                       const Tensor& gradient) = 0;
+    /// c[i] = op(a[i]) op(b[i]) for matrices in the last two dimensions; float32 or float64.
+    virtual void batched_gemm(const Tensor& a, Transpose ta, const Tensor& b, Transpose tb, Tensor& c) = 0;
 
     // ---- any shape
     // --------------------------------------------------------------------------------------------

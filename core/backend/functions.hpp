@@ -39,5 +39,8 @@ enum class Binary : std::uint8_t {
     minimum,
     maximum,
 };
+/// What a window over an image becomes. Averages are over what lies inside of the image, or inside of image
+/// and padding.
+enum class Pooling : std::uint8_t { maximum, average, average_with_padding };
 
 }  // namespace jlcm

@@ -16,8 +16,9 @@ struct Windows {
     Pair kernel{1, 1};
     Pair stride{1, 1};
     Pair dilation{1, 1};
-    Pair pad{};       ///< above and left of the image
-    Pair out_size{};  ///< how many windows there are
+    Pair pad{};          ///< above and left of the image
+    Pair padded_size{};  ///< image and padding behind it: where padding below and right ends
+    Pair out_size{};     ///< how many windows there are
 
     [[nodiscard]] std::int64_t taps() const { return kernel[0] * kernel[1]; }
     [[nodiscard]] std::int64_t out_pixels() const { return out_size[0] * out_size[1]; }

@@ -2,6 +2,7 @@
 
 #include "core/base/files.hpp"
 #include "core/base/hash.hpp"
+#include "core/formats/onnx_batch_norm.hpp"
 #include "core/formats/onnx_lowering.hpp"
 #include "core/formats/preprocess_file.hpp"
 #include "core/graph/graph_json.hpp"
@@ -33,8 +34,8 @@ LoweredOnnx lower(const OnnxModel& model) {
 Checkpoint read_onnx_checkpoint(const std::filesystem::path& path, const OnnxOptions& options) {
     try {
         const MappedFile file(path);
-        (void)options;
-        const OnnxModel model = parse_onnx(file.bytes());
+        OnnxModel model = parse_onnx(file.bytes());
+        if (options.fold_batch_norm) fold_batch_norms(model);
         LoweredOnnx lowered = lower(model);
         Checkpoint checkpoint;
         checkpoint.config = {{"model_type", "graph"}, {"graph", to_json(lowered.graph)}};

@@ -6,12 +6,12 @@
 namespace jlcm {
 
 struct OnnxOptions {
-    bool fold_batch_norm = false;  ///< into the convolution or linear layer before it
+    bool fold_batch_norm = false;  ///< into the convolutions before them (onnx_batch_norm.hpp)
 };
 
 /// The model of an ONNX file (opset 9 to 17, one float32 input whose first dimension is the batch). `config`
 /// is
-/// {"model_type": "graph", "graph": graph_json.hpp, "classes": features of the output}; `tensors` are float32
+/// {"model_type": "graph", "graph": graph_json.hpp}; `tensors` are float32
 /// by the names of the file's initializers, weights of convolutions as matrices [outputs, taps * channels of
 /// a group]. It brings no tokenizer. Input errors name the node, its type and the opset of what is not
 /// supported.

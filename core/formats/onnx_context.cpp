@@ -120,6 +120,8 @@ ValueId Context::add(const std::string& name, const OperatorPtr& op, const std::
     for (const ValueId id : inputs) in.push_back(graph_shape(id));
     for (const ParameterId id : parameters) with.push_back(result_.graph.parameter(id).shape);
     shapes_.push_back(op->infer(in, with));
+    require(element_count(shapes_.back()) > 0, "a value of shape {} has no elements",
+            to_string(shapes_.back()));
     return result_.graph.add(name, op, inputs, parameters);
 }
 

@@ -2,10 +2,12 @@
 // What the lowering rules of ONNX operators work with. Of use to onnx_*.cpp only.
 
 #include "core/formats/onnx_lowering.hpp"
+#include "core/graph/broadcast.hpp"
 #include "core/graph/tensor_operators.hpp"
 
 #include <functional>
 #include <optional>
+#include <set>
 
 namespace jlcm::onnx_rules {
 
@@ -62,6 +64,10 @@ class Context {
     /// The shape with the batch left open (-1), for a reshape at any batch size.
     [[nodiscard]] Shape open_shape(const Shape& shape) const;
 
+    /// Whether anything that is lowered reads the value.
+    [[nodiscard]] bool is_needed(const std::string& name) const { return needed_.contains(name); }
+    void set_needed(std::set<std::string, std::less<>> names) { needed_ = std::move(names); }
+
     [[nodiscard]] LoweredOnnx finish();
 
   private:
@@ -71,6 +77,7 @@ class Context {
     const OnnxModel* model_;
     std::int64_t batch_;
     std::map<std::string, Value> values_;
+    std::set<std::string, std::less<>> needed_;
     std::vector<Shape> shapes_;  ///< of the graph's values
     LoweredOnnx result_;
 };
@@ -82,6 +89,7 @@ void add_convolution_rules(Rules& rules);
 void add_elementwise_rules(Rules& rules);
 void add_linear_rules(Rules& rules);
 void add_normalisation_rules(Rules& rules);
+void add_resize_rules(Rules& rules);
 void add_shape_rules(Rules& rules);
 
 /// The identity of `rank` dimensions.
@@ -93,6 +101,26 @@ void add_shape_rules(Rules& rules);
 /// The tensor with its dimensions where `places` says.
 [[nodiscard]] OnnxTensor moved(const OnnxTensor& tensor, const std::vector<int>& places);
 
+/// A part of a dimension: `count` elements begin, begin + step, ...
+struct Range {
+    std::int64_t begin = 0;
+    std::int64_t count = 0;
+    std::int64_t step = 1;
+};
+/// What a Slice takes, by dimension; whole dimensions are left out.
+[[nodiscard]] std::vector<std::pair<std::size_t, Range>> slices(
+    const std::optional<std::vector<std::int64_t>>& starts,
+    const std::optional<std::vector<std::int64_t>>& ends, std::optional<std::vector<std::int64_t>> axes,
+    std::optional<std::vector<std::int64_t>> steps, const Shape& shape);
+/// The shape that a Reshape asks for, its zeros replaced by what is there.
+[[nodiscard]] Shape copied_dimensions(const OnnxNode& node, Shape shape, const Shape& input);
+[[nodiscard]] Shape squeezed(const Shape& shape, const std::vector<std::int64_t>& axes);
+[[nodiscard]] Shape unsqueezed(const Shape& shape, const std::vector<std::int64_t>& axes);
+/// Output dimension d of a Transpose is input dimension [d].
+[[nodiscard]] std::vector<std::size_t> transposition(const OnnxNode& node, std::size_t rank);
+
+/// Whether there is a rule for inputs that are all known.
+[[nodiscard]] bool can_fold(std::string_view type);
 /// What a node makes of inputs that are all known; nothing where the type has no such rule.
 [[nodiscard]] std::optional<std::vector<OnnxTensor>> fold(const OnnxNode& node, std::int64_t opset,
                                                           const std::vector<const OnnxTensor*>& inputs);

@@ -73,21 +73,145 @@ void convolution(Context& context, const OnnxNode& node) {
                                    parameters, image_places(x.rank())));
 }
 
-void global_pool(Context& context, const OnnxNode& node, Reduction reduction) {
-    const Value& x = context.input(node, 0);
-    ReduceAttributes attributes{reduction, {}, true};
+void transposed_convolution(Context& context, const OnnxNode& node) {
+    const Value x = context.input(node, 0);
+    const OnnxTensor& weight = context.constant(node, 1);
+    require(weight.shape.size() == x.rank() && x.rank() >= 3 && x.rank() <= 4,
+            "a weight of shape {} and an input of shape {}", to_string(weight.shape), to_string(x.shape));
+    const std::size_t spatial = x.rank() - 2;
+    const Integers kernel(weight.shape.begin() + 2, weight.shape.end());
+    TransposedConvolutionAttributes attributes;
+    attributes.groups = node.integer("group", 1);
+    attributes.bias = node.has_input(2);
+    attributes.windows.kernel = kernel;
+    const Integers strides = attributes.windows.stride = node.integers("strides", Integers(spatial, 1));
+    const Integers dilations = attributes.windows.dilation = node.integers("dilations", Integers(spatial, 1));
+    const Integers pads = node.integers("pads", Integers(2 * spatial, 0));
+    const Integers more = node.integers("output_padding", Integers(spatial, 0));
+    const Integers sizes = node.integers("output_shape");
+    const std::string automatic = node.text("auto_pad", "NOTSET");
+    require(strides.size() == spatial && dilations.size() == spatial && pads.size() == 2 * spatial &&
+                more.size() == spatial && (sizes.empty() || sizes.size() >= spatial),
+            "strides, dilations, pads or output_shape do not have the kernel's {} dimensions", spatial);
+    require(attributes.groups >= 1 && weight.shape[0] % attributes.groups == 0, "{} groups of {} channels",
+            attributes.groups, weight.shape[0]);
+    for (std::size_t d = 0; d < spatial; ++d) {
+        const std::int64_t extent = (kernel[d] - 1) * dilations[d] + 1;
+        const std::int64_t full = strides[d] * (x.shape[2 + d] - 1) + more[d] + extent;
+        std::int64_t begin = automatic == "NOTSET" ? pads[d] : 0;
+        std::int64_t end = automatic == "NOTSET" ? pads[spatial + d] : 0;
+        const bool is_same = automatic.starts_with("SAME");
+        if (!sizes.empty() || is_same) {
+            const std::int64_t size =
+                sizes.empty() ? x.shape[2 + d] * strides[d] : sizes[sizes.size() - spatial + d];
+            const std::int64_t total = full - size;
+            begin = automatic == "SAME_UPPER" ? total / 2 : total - total / 2;
+            end = total - begin;
+        }
+        const std::int64_t size = full - begin - end;
+        require(begin >= 0 && size > 0, "an output of size {} with padding {}", size, begin);
+        attributes.size.push_back(size);
+        attributes.windows.pad_begin.push_back(begin);
+        // As many windows over the output as the input has pixels.
+        const std::int64_t needed = strides[d] * (x.shape[2 + d] - 1) + extent;
+        attributes.windows.pad_end.push_back(std::max<std::int64_t>(needed - size - begin, 0));
+    }
+    // [groups, channels, outputs, taps] to [groups, outputs, taps, channels]
+    const std::int64_t group_outputs = weight.shape[1];
+    const std::int64_t channels = weight.shape[0] / attributes.groups;
+    const std::int64_t columns = element_count(weight.shape) / std::max<std::int64_t>(weight.shape[0], 1);
+    const OnnxTensor rows = moved({{attributes.groups, channels, columns}, weight.values}, {0, 2, 1});
+    const std::string role = attributes.groups == 1 ? "conv.transposed" : "conv.transposed.grouped";
+    std::vector<ParameterId> parameters{context.parameter(
+        context.input(node, 1).name, role, {attributes.groups * columns, channels}, rows.floats(), true)};
+    if (attributes.bias)
+        parameters.push_back(context.parameter(context.input(node, 2).name, "bias",
+                                               {attributes.groups * group_outputs},
+                                               context.constant(node, 2).floats()));
+    context.set(node, context.emit(node, make_transposed_convolution(attributes),
+                                   {context.channels_last(node, x)}, parameters, image_places(x.rank())));
+}
+
+void pool(Context& context, const OnnxNode& node, Pooling pooling) {
+    const Value x = context.input(node, 0);
+    require(x.rank() >= 3, "an input of shape {}", to_string(x.shape));
+    require(node.outputs.size() == 1 || node.outputs[1].empty(), "indices are not supported");
+    PoolingAttributes attributes{windows_of(node, x.shape, node.integers("kernel_shape")), pooling};
+    attributes.windows.ceil_mode = node.integer("ceil_mode", 0) != 0;
+    context.set(node, context.emit(node, make_pooling(attributes), {context.channels_last(node, x)}, {},
+                                   image_places(x.rank())));
+}
+
+void average_pool(Context& context, const OnnxNode& node) {
+    pool(context, node,
+         node.integer("count_include_pad", 0) != 0 ? Pooling::average_with_padding : Pooling::average);
+}
+
+void maximum_pool(Context& context, const OnnxNode& node) {
+    pool(context, node, Pooling::maximum);
+}
+
+void global_average_pool(Context& context, const OnnxNode& node) {
+    const Value x = context.input(node, 0);
+    ReduceAttributes attributes{Reduction::mean, {}, true};
     for (std::size_t d = 2; d < x.rank(); ++d) attributes.dimensions.push_back(static_cast<int>(d) - 1);
     context.set(node, context.emit(node, make_reduce(attributes), {context.channels_last(node, x)}, {},
                                    image_places(x.rank())));
+}
+
+/// One window over the whole image.
+void global_maximum_pool(Context& context, const OnnxNode& node) {
+    const Value x = context.input(node, 0);
+    require(x.rank() >= 3, "an input of shape {}", to_string(x.shape));
+    const std::size_t spatial = x.rank() - 2;
+    const Integers none(spatial, 0);
+    const Integers one(spatial, 1);
+    const WindowAttributes windows{Integers(x.shape.begin() + 2, x.shape.end()), one, one, none, none, false};
+    context.set(node, context.emit(node, make_pooling({windows, Pooling::maximum}),
+                                   {context.channels_last(node, x)}, {}, image_places(x.rank())));
+}
+
+/// The largest (or smallest) along some dimensions: one window over them, all else being images.
+template <bool smallest>
+void reduce_maximum(Context& context, const OnnxNode& node) {
+    Value x = context.input(node, 0);
+    const auto given = context.integers(node, "axes", 1).value_or(Integers());
+    std::vector<bool> is_reduced(x.rank(), given.empty());
+    for (const std::int64_t axis : given) is_reduced[axis_of(axis, x.rank())] = true;
+    Shape shape;
+    std::int64_t size = 1;
+    std::vector<int> places(x.rank());
+    int next = 0;
+    for (const bool reduced : {false, true})
+        for (std::size_t d = 0; d < x.rank(); ++d)
+            if (is_reduced[d] == reduced) places[d] = next++;
+    std::int64_t images = 1;
+    for (std::size_t d = 0; d < x.rank(); ++d) {
+        (is_reduced[d] ? size : images) *= x.shape[d];
+        if (!is_reduced[d] || node.integer("keepdims", 1) != 0)
+            shape.push_back(is_reduced[d] ? 1 : x.shape[d]);
+    }
+    const UnaryFunction negative{Unary::affine, -1, 0};
+    Value flat = context.emit(node, make_reshape(context.open_shape({images, size, 1})),
+                              {context.in_places(node, x, places)});
+    if (smallest) flat = context.emit(node, make_unary(negative), {flat.id});
+    flat =
+        context.emit(node, make_pooling({{{size}, {1}, {1}, {0}, {0}, false}, Pooling::maximum}), {flat.id});
+    if (smallest) flat = context.emit(node, make_unary(negative), {flat.id});
+    context.set(node, context.emit(node, make_reshape(context.open_shape(shape)), {flat.id}));
 }
 
 }  // namespace
 
 void add_convolution_rules(Rules& rules) {
     rules["Conv"] = convolution;
-    rules["GlobalAveragePool"] = [](Context& context, const OnnxNode& node) {
-        global_pool(context, node, Reduction::mean);
-    };
+    rules["ConvTranspose"] = transposed_convolution;
+    rules["MaxPool"] = maximum_pool;
+    rules["AveragePool"] = average_pool;
+    rules["GlobalAveragePool"] = global_average_pool;
+    rules["GlobalMaxPool"] = global_maximum_pool;
+    rules["ReduceMax"] = reduce_maximum<false>;
+    rules["ReduceMin"] = reduce_maximum<true>;
 }
 
 }  // namespace jlcm::onnx_rules

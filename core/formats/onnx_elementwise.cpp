@@ -93,8 +93,75 @@ void plain_binary(Context& context, const OnnxNode& node) {
     binary(context, node, kind);
 }
 
+void power(Context& context, const OnnxNode& node) {
+    const auto exponent = scalar(context.input(node, 1), context.input(node, 0).rank());
+    require(exponent.has_value(), "exponents other than one number are not supported");
+    apply(context, node, {Unary::power, *exponent, 0});
+}
+
+template <int thousandths>
+void fixed_power(Context& context, const OnnxNode& node) {
+    apply(context, node, {Unary::power, thousandths / 1000.0, 0});
+}
+
+void leaky_relu(Context& context, const OnnxNode& node) {
+    apply(context, node, {Unary::leaky_relu, node.number("alpha", 0.01F), 0});
+}
+
+void elu(Context& context, const OnnxNode& node) {
+    apply(context, node, {Unary::elu, node.number("alpha", 1), 0});
+}
+
+void hard_sigmoid(Context& context, const OnnxNode& node) {
+    apply(context, node, {Unary::hard_sigmoid, node.number("alpha", 0.2F), node.number("beta", 0.5)});
+}
+
+void negate(Context& context, const OnnxNode& node) {
+    apply(context, node, {Unary::affine, -1, 0});
+}
+
+/// relu(x) - slope relu(-x), a slope for each channel or all.
+void parametric_relu(Context& context, const OnnxNode& node) {
+    const Value x = context.input(node, 0);
+    Value slope = with_rank(context.input(node, 1), x.rank());
+    require(slope.constant.has_value() && slope.rank() == x.rank(), "slopes have to be constants");
+    const Value up = context.emit(node, make_unary({Unary::relu}), {x.id}, {}, x.places);
+    const Value turned = context.emit(node, make_unary({Unary::affine, -1, 0}), {x.id}, {}, x.places);
+    const Value down = context.emit(node, make_unary({Unary::relu}), {turned.id}, {}, x.places);
+    const ValueId factor = context.in_places(node, slope, x.places);
+    const Value steep = context.emit(node, make_binary(Binary::multiply), {down.id, factor}, {}, x.places);
+    context.set(node, context.emit(node, make_binary(Binary::subtract), {up.id, steep.id}, {}, x.places));
+}
+
+/// One after the other of any number of inputs.
+template <Binary kind>
+void several(Context& context, const OnnxNode& node) {
+    require(!node.inputs.empty() && !node.outputs.empty(), "without inputs");
+    if (node.inputs.size() == 1) return context.set(node, context.input(node, 0));
+    OnnxNode step = node;
+    for (std::size_t i = 1; i < node.inputs.size(); ++i) {
+        step.inputs = {i == 1 ? node.inputs[0] : step.outputs[0], node.inputs[i]};
+        step.outputs = {i + 1 == node.inputs.size() ? node.outputs[0]
+                                                    : fmt::format("{}:{}", node.outputs[0], i)};
+        binary(context, step, kind);
+    }
+}
+
 void pass_on(Context& context, const OnnxNode& node) {
     context.set(node, context.input(node, 0));
+}
+
+void dropout(Context& context, const OnnxNode& node) {
+    const bool trains = node.has_input(2) && context.constant(node, 2).integers().at(0) != 0;
+    require(!trains, "training_mode is not supported");
+    pass_on(context, node);
+}
+
+/// To numbers of another width: all are computed alike.
+void cast(Context& context, const OnnxNode& node) {
+    const std::int64_t type = node.integer("to", 0);
+    require(type == 1 || type == 10 || type == 11 || type == 16, "a cast to type {}", type);
+    pass_on(context, node);
 }
 
 }  // namespace
@@ -104,12 +171,30 @@ void add_elementwise_rules(Rules& rules) {
     rules["Tanh"] = plain_unary<Unary::tanh>;
     rules["Sigmoid"] = plain_unary<Unary::sigmoid>;
     rules["Clip"] = clip;
+    rules["LeakyRelu"] = leaky_relu;
+    rules["PRelu"] = parametric_relu;
+    rules["Elu"] = elu;
+    rules["HardSigmoid"] = hard_sigmoid;
+    rules["HardSwish"] = plain_unary<Unary::hard_swish>;
+    rules["Softplus"] = plain_unary<Unary::softplus>;
+    rules["Erf"] = plain_unary<Unary::erf>;
+    rules["Exp"] = plain_unary<Unary::exponential>;
+    rules["Log"] = plain_unary<Unary::logarithm>;
+    rules["Abs"] = plain_unary<Unary::absolute>;
+    rules["Neg"] = negate;
+    rules["Pow"] = power;
+    rules["Sqrt"] = fixed_power<500>;
+    rules["Reciprocal"] = fixed_power<-1000>;
+    rules["Sum"] = several<Binary::add>;
+    rules["Min"] = several<Binary::minimum>;
+    rules["Max"] = several<Binary::maximum>;
     rules["Add"] = plain_binary<Binary::add>;
     rules["Sub"] = plain_binary<Binary::subtract>;
     rules["Mul"] = plain_binary<Binary::multiply>;
     rules["Div"] = plain_binary<Binary::divide>;
     rules["Identity"] = pass_on;
-    rules["Dropout"] = pass_on;
+    rules["Cast"] = cast;
+    rules["Dropout"] = dropout;
 }
 
 }  // namespace jlcm::onnx_rules

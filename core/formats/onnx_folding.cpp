@@ -1,38 +1,443 @@
-// What is known without the model's input.
+// What is known without the model's input: shape arithmetic, and functions of constants.
 #include "core/formats/onnx_context.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
 
 namespace jlcm::onnx_rules {
 namespace {
 
 using Inputs = std::vector<const OnnxTensor*>;
-using Folding = std::vector<OnnxTensor> (*)(const OnnxNode&, std::int64_t opset, const Inputs&);
+using Outputs = std::vector<OnnxTensor>;
+using Folding = std::function<Outputs(const OnnxNode&, std::int64_t opset, const Inputs&)>;
 
-std::vector<OnnxTensor> constant(const OnnxNode& node, std::int64_t, const Inputs&) {
+/// What constants together may become.
+constexpr std::int64_t most_elements = std::int64_t{1} << 28;
+
+const OnnxTensor& at(const Inputs& inputs, std::size_t i) {
+    require(i < inputs.size() && inputs[i] != nullptr, "input {} is missing", i);
+    return *inputs[i];
+}
+
+std::int64_t checked_count(const Shape& shape) {
+    double count = 1;
+    for (const std::int64_t size : shape) {
+        require(size >= 0, "a shape of {}", to_string(shape));
+        count *= static_cast<double>(size);
+    }
+    require(count <= static_cast<double>(most_elements), "a constant of shape {} is too large",
+            to_string(shape));
+    return element_count(shape);
+}
+
+OnnxTensor integers(std::vector<std::int64_t> values) {
+    return {{std::ssize(values)}, std::move(values)};
+}
+
+/// A tensor of elements that `pick(position)` finds among those of `from`, in the order of `shape`.
+template <class Pick>
+OnnxTensor picked(const OnnxTensor& from, const Shape& shape, Pick pick) {
+    const std::int64_t count = checked_count(shape);
+    OnnxTensor result{shape, {}};
+    std::visit(
+        [&](const auto& values) {
+            std::decay_t<decltype(values)> out;
+            out.reserve(static_cast<std::size_t>(count));
+            std::vector<std::int64_t> position(shape.size(), 0);
+            for (std::int64_t i = 0; i < count; ++i) {
+                out.push_back(values.at(static_cast<std::size_t>(pick(position))));
+                for (std::size_t d = shape.size(); d-- > 0;) {
+                    if (++position[d] < shape[d]) break;
+                    position[d] = 0;
+                }
+            }
+            result.values = std::move(out);
+        },
+        from.values);
+    return result;
+}
+
+std::int64_t offset(const Strides& strides, const std::vector<std::int64_t>& position) {
+    std::int64_t at = strides.offset;
+    for (std::size_t d = 0; d < position.size(); ++d) at += position[d] * strides.steps[d];
+    return at;
+}
+
+OnnxTensor expanded(const OnnxTensor& tensor, const Shape& shape) {
+    if (tensor.shape == shape) return tensor;
+    const Strides dense = strides_of(tensor.shape);
+    Strides strides{0, std::vector<std::int64_t>(shape.size(), 0)};
+    const std::size_t missing = shape.size() - tensor.shape.size();
+    for (std::size_t d = 0; d < tensor.shape.size(); ++d)
+        if (tensor.shape[d] != 1) strides.steps[missing + d] = dense.steps[d];
+    return picked(tensor, shape, [&](const auto& position) { return offset(strides, position); });
+}
+
+std::vector<float> as_floats(const OnnxTensor& tensor) {
+    if (tensor.is_float()) return tensor.floats();
+    return {tensor.integers().begin(), tensor.integers().end()};
+}
+
+std::int64_t to_integer(float value) {
+    require(std::isfinite(value) && std::abs(value) < 9e18F, "{} as an integer", value);
+    return static_cast<std::int64_t>(value);
+}
+
+/// An element-wise function of two tensors that broadcast; `Truth` makes integers.
+template <bool truth, class Function>
+Folding pairwise(Function function) {
+    return [function](const OnnxNode&, std::int64_t, const Inputs& inputs) -> Outputs {
+        const Shape shape = broadcast(at(inputs, 0).shape, at(inputs, 1).shape);
+        const OnnxTensor a = expanded(at(inputs, 0), shape);
+        const OnnxTensor b = expanded(at(inputs, 1), shape);
+        require(a.is_float() == b.is_float(), "numbers and integers together");
+        OnnxTensor result{shape, {}};
+        const auto apply = [&](const auto& x, const auto& y) {
+            using Element = typename std::decay_t<decltype(x)>::value_type;
+            std::vector<std::conditional_t<truth, std::int64_t, Element>> out(x.size());
+            for (std::size_t i = 0; i < x.size(); ++i)
+                out[i] = static_cast<std::conditional_t<truth, std::int64_t, Element>>(function(x[i], y[i]));
+            result.values = std::move(out);
+        };
+        if (a.is_float())
+            apply(a.floats(), b.floats());
+        else
+            apply(a.integers(), b.integers());
+        return {std::move(result)};
+    };
+}
+
+template <class Function>
+Folding of_numbers(Function function) {
+    return [function](const OnnxNode&, std::int64_t, const Inputs& inputs) -> Outputs {
+        OnnxTensor result = at(inputs, 0);
+        std::vector<float> values = result.floats();
+        for (float& value : values) value = static_cast<float>(function(static_cast<double>(value)));
+        result.values = std::move(values);
+        return {std::move(result)};
+    };
+}
+
+/// A reduction along some dimensions of integers or numbers.
+template <class Function>
+Folding reduction(double start, Function function) {
+    return [start, function](const OnnxNode& node, std::int64_t, const Inputs& inputs) -> Outputs {
+        const OnnxTensor& x = at(inputs, 0);
+        auto axes = node.integers("axes");
+        if (inputs.size() > 1 && inputs[1] != nullptr) axes = inputs[1]->integers();
+        std::vector<bool> is_reduced(x.shape.size(), axes.empty());
+        for (const std::int64_t axis : axes) is_reduced[axis_of(axis, x.shape.size())] = true;
+        Shape kept = x.shape;
+        Shape shape;
+        for (std::size_t d = 0; d < kept.size(); ++d) {
+            if (is_reduced[d]) kept[d] = 1;
+            if (!is_reduced[d] || node.integer("keepdims", 1) != 0) shape.push_back(kept[d]);
+        }
+        OnnxTensor result{shape, {}};
+        std::visit(
+            [&](const auto& values) {
+                using Element = typename std::decay_t<decltype(values)>::value_type;
+                std::vector<Element> out(static_cast<std::size_t>(checked_count(kept)),
+                                         static_cast<Element>(start));
+                Strides strides = strides_of(kept);
+                for (std::size_t d = 0; d < kept.size(); ++d)
+                    if (is_reduced[d]) strides.steps[d] = 0;
+                std::vector<std::int64_t> position(kept.size(), 0);
+                for (const Element value : values) {
+                    Element& slot = out[static_cast<std::size_t>(offset(strides, position))];
+                    slot = static_cast<Element>(function(slot, value));
+                    for (std::size_t d = kept.size(); d-- > 0;) {
+                        if (++position[d] < x.shape[d]) break;
+                        position[d] = 0;
+                    }
+                }
+                result.values = std::move(out);
+            },
+            x.values);
+        return {std::move(result)};
+    };
+}
+
+Outputs constant(const OnnxNode& node, std::int64_t, const Inputs&) {
     for (const auto& [key, value] : node.attributes) {
         if (const auto* tensor = std::get_if<OnnxTensor>(&value)) return {*tensor};
-        if (key == "value_float") return {{{}, std::vector{std::get<float>(value)}}};
-        if (key == "value_int") return {{{}, std::vector{std::get<std::int64_t>(value)}}};
+        if (const auto* number = std::get_if<float>(&value)) return {{{}, std::vector{*number}}};
+        if (const auto* integer = std::get_if<std::int64_t>(&value)) return {{{}, std::vector{*integer}}};
         if (const auto* floats = std::get_if<std::vector<float>>(&value))
             return {{{std::ssize(*floats)}, *floats}};
-        if (const auto* integers = std::get_if<std::vector<std::int64_t>>(&value))
-            return {{{std::ssize(*integers)}, *integers}};
+        if (const auto* several = std::get_if<std::vector<std::int64_t>>(&value)) return {integers(*several)};
     }
     fail("a constant of no supported type");
 }
 
-std::vector<OnnxTensor> pass_on(const OnnxNode&, std::int64_t, const Inputs& inputs) {
-    return {*inputs.at(0)};
+Outputs pass_on(const OnnxNode&, std::int64_t, const Inputs& inputs) {
+    return {at(inputs, 0)};
+}
+
+Outputs cast(const OnnxNode& node, std::int64_t, const Inputs& inputs) {
+    const std::int64_t type = node.integer("to", 0);
+    // TensorProto.DataType: FLOAT, FLOAT16, DOUBLE, BFLOAT16 are numbers; BOOL is 9.
+    const bool to_float = type == 1 || type == 10 || type == 11 || type == 16;
+    OnnxTensor result = at(inputs, 0);
+    if (to_float) {
+        result.values = as_floats(result);
+        return {std::move(result)};
+    }
+    require((type >= 2 && type <= 7) || type == 9 || type == 12 || type == 13, "a cast to type {}", type);
+    std::vector<std::int64_t> values;
+    if (result.is_float())
+        for (const float value : result.floats())
+            values.push_back(type == 9 ? (value != 0 ? 1 : 0) : to_integer(value));
+    else
+        for (const std::int64_t value : result.integers())
+            values.push_back(type == 9 ? (value != 0 ? 1 : 0) : value);
+    result.values = std::move(values);
+    return {std::move(result)};
+}
+
+Outputs concat(const OnnxNode& node, std::int64_t, const Inputs& inputs) {
+    OnnxTensor result = at(inputs, 0);
+    const std::size_t axis = axis_of(node.integer("axis", 0), result.shape.size());
+    for (std::size_t i = 1; i < inputs.size(); ++i) {
+        const OnnxTensor& next = at(inputs, i);
+        require(next.shape.size() == result.shape.size() && next.is_float() == result.is_float(),
+                "shapes {} and {}, or types, do not fit", to_string(result.shape), to_string(next.shape));
+        Shape shape = result.shape;
+        shape[axis] += next.shape[axis];
+        const OnnxTensor first = std::move(result);
+        const Strides a = strides_of(first.shape);
+        const Strides b = strides_of(next.shape);
+        // Both behind each other, so that one position finds an element of either.
+        OnnxTensor both{{}, first.values};
+        const std::int64_t count = element_count(first.shape);
+        std::visit(
+            [&](auto& values) {
+                const auto& more = std::get<std::decay_t<decltype(values)>>(next.values);
+                values.insert(values.end(), more.begin(), more.end());
+            },
+            both.values);
+        result = picked(both, shape, [&](std::vector<std::int64_t> position) {
+            if (position[axis] < first.shape[axis]) return offset(a, position);
+            position[axis] -= first.shape[axis];
+            return count + offset(b, position);
+        });
+    }
+    return {std::move(result)};
+}
+
+Outputs gather(const OnnxNode& node, std::int64_t, const Inputs& inputs) {
+    const OnnxTensor& x = at(inputs, 0);
+    const OnnxTensor& index = at(inputs, 1);
+    const std::size_t axis = axis_of(node.integer("axis", 0), x.shape.size());
+    Shape shape(x.shape.begin(), x.shape.begin() + static_cast<std::ptrdiff_t>(axis));
+    shape.insert(shape.end(), index.shape.begin(), index.shape.end());
+    shape.insert(shape.end(), x.shape.begin() + static_cast<std::ptrdiff_t>(axis) + 1, x.shape.end());
+    const Strides from = strides_of(x.shape);
+    const Strides indices = strides_of(index.shape);
+    const auto rank = index.shape.size();
+    return {picked(x, shape, [&](const std::vector<std::int64_t>& position) {
+        std::int64_t which = 0;
+        std::int64_t place = 0;
+        for (std::size_t d = 0; d < position.size(); ++d) {
+            if (d < axis)
+                place += position[d] * from.steps[d];
+            else if (d < axis + rank)
+                which += position[d] * indices.steps[d - axis];
+            else
+                place += position[d] * from.steps[d - rank + 1];
+        }
+        std::int64_t chosen = index.integers()[static_cast<std::size_t>(which)];
+        if (chosen < 0) chosen += x.shape[axis];
+        require(chosen >= 0 && chosen < x.shape[axis], "index {} of {}", chosen, x.shape[axis]);
+        return place + chosen * from.steps[axis];
+    })};
+}
+
+Outputs slice(const OnnxNode& node, std::int64_t, const Inputs& inputs) {
+    OnnxTensor x = at(inputs, 0);
+    const auto list = [&](const char* key, std::size_t i) -> std::optional<std::vector<std::int64_t>> {
+        if (node.has(key)) return node.integers(key);
+        if (i < inputs.size() && inputs[i] != nullptr) return inputs[i]->integers();
+        return std::nullopt;
+    };
+    for (const auto& [axis, range] :
+         slices(list("starts", 1), list("ends", 2), list("axes", 3), list("steps", 4), x.shape)) {
+        Shape shape = x.shape;
+        shape[axis] = range.count;
+        Strides strides = strides_of(x.shape);
+        strides.offset = range.begin * strides.steps[axis];
+        strides.steps[axis] *= range.step;
+        x = picked(x, shape, [&](const auto& position) { return offset(strides, position); });
+    }
+    return {std::move(x)};
+}
+
+OnnxTensor with_shape(const OnnxTensor& tensor, const Shape& shape) {
+    return {make_reshape(shape)->infer(std::vector<Shape>{tensor.shape}, {}), tensor.values};
+}
+
+Outputs reshape(const OnnxNode& node, std::int64_t, const Inputs& inputs) {
+    return {
+        with_shape(at(inputs, 0), copied_dimensions(node, at(inputs, 1).integers(), at(inputs, 0).shape))};
+}
+
+template <bool remove>
+Outputs squeeze(const OnnxNode& node, std::int64_t, const Inputs& inputs) {
+    auto axes = node.integers("axes");
+    if (inputs.size() > 1 && inputs[1] != nullptr) axes = inputs[1]->integers();
+    const Shape& shape = at(inputs, 0).shape;
+    return {with_shape(at(inputs, 0), remove ? squeezed(shape, axes) : unsqueezed(shape, axes))};
+}
+
+Outputs transpose(const OnnxNode& node, std::int64_t, const Inputs& inputs) {
+    const OnnxTensor& x = at(inputs, 0);
+    const auto order = transposition(node, x.shape.size());
+    std::vector<int> places(order.size());
+    for (std::size_t d = 0; d < order.size(); ++d) places[order[d]] = static_cast<int>(d);
+    return {moved(x, places)};
+}
+
+Outputs expand_to(const OnnxNode&, std::int64_t, const Inputs& inputs) {
+    return {expanded(at(inputs, 0), broadcast(at(inputs, 0).shape, at(inputs, 1).integers()))};
+}
+
+Outputs constant_of_shape(const OnnxNode& node, std::int64_t, const Inputs& inputs) {
+    const Shape& shape = at(inputs, 0).integers();
+    const auto count = static_cast<std::size_t>(checked_count(shape));
+    const auto found = node.attributes.find("value");
+    if (found == node.attributes.end()) return {{shape, std::vector<float>(count, 0.0F)}};
+    const auto& value = std::get<OnnxTensor>(found->second);
+    require(element_count(value.shape) == 1, "a value of shape {}", to_string(value.shape));
+    if (value.is_float()) return {{shape, std::vector<float>(count, value.floats()[0])}};
+    return {{shape, std::vector<std::int64_t>(count, value.integers()[0])}};
+}
+
+Outputs range(const OnnxNode&, std::int64_t, const Inputs& inputs) {
+    const auto values = [&]<class T>(T begin, T end, T step) {
+        require(step != T(0), "a step of 0");
+        const double count =
+            std::ceil((static_cast<double>(end) - static_cast<double>(begin)) / static_cast<double>(step));
+        require(count <= static_cast<double>(most_elements), "a range of {} elements", count);
+        std::vector<T> result;
+        for (std::int64_t i = 0; i < static_cast<std::int64_t>(count); ++i)
+            result.push_back(begin + static_cast<T>(i) * step);
+        return OnnxTensor{{std::ssize(result)}, std::move(result)};
+    };
+    if (at(inputs, 0).is_float())
+        return {
+            values(at(inputs, 0).floats().at(0), at(inputs, 1).floats().at(0), at(inputs, 2).floats().at(0))};
+    return {values(at(inputs, 0).integers().at(0), at(inputs, 1).integers().at(0),
+                   at(inputs, 2).integers().at(0))};
+}
+
+Outputs where(const OnnxNode&, std::int64_t, const Inputs& inputs) {
+    const Shape shape = broadcast(broadcast(at(inputs, 0).shape, at(inputs, 1).shape), at(inputs, 2).shape);
+    const OnnxTensor condition = expanded(at(inputs, 0), shape);
+    OnnxTensor result = expanded(at(inputs, 1), shape);
+    const OnnxTensor other = expanded(at(inputs, 2), shape);
+    require(result.is_float() == other.is_float(), "numbers and integers together");
+    std::visit(
+        [&](auto& values) {
+            const auto& otherwise = std::get<std::decay_t<decltype(values)>>(other.values);
+            for (std::size_t i = 0; i < values.size(); ++i)
+                if (condition.integers()[i] == 0) values[i] = otherwise[i];
+        },
+        result.values);
+    return {std::move(result)};
+}
+
+template <class T>
+T quotient(T a, T b) {
+    if constexpr (std::is_integral_v<T>) {
+        require(b != 0, "a division by 0");
+        return b == -1 ? -a : a / b;
+    }
+    return a / b;
+}
+
+template <class T>
+T remainder(T a, T b) {
+    if constexpr (std::is_integral_v<T>) {
+        require(b != 0, "a division by 0");
+        if (b == -1) return 0;
+        const T r = a % b;
+        return r != 0 && (r < 0) != (b < 0) ? r + b : r;
+    }
+    return std::fmod(a, b);
+}
+
+template <class T>
+T to_the_power(T a, T b) {
+    return static_cast<T>(std::pow(static_cast<double>(a), static_cast<double>(b)));
+}
+
+/// Sums of integers wrap around rather than being undefined.
+template <class T>
+T plus(T a, T b) {
+    if constexpr (std::is_integral_v<T>)
+        return static_cast<T>(static_cast<std::uint64_t>(a) + static_cast<std::uint64_t>(b));
+    return a + b;
+}
+template <class T>
+T minus(T a, T b) {
+    if constexpr (std::is_integral_v<T>)
+        return static_cast<T>(static_cast<std::uint64_t>(a) - static_cast<std::uint64_t>(b));
+    return a - b;
+}
+template <class T>
+T times(T a, T b) {
+    if constexpr (std::is_integral_v<T>)
+        return static_cast<T>(static_cast<std::uint64_t>(a) * static_cast<std::uint64_t>(b));
+    return a * b;
 }
 
 const std::map<std::string, Folding, std::less<>>& foldings() {
     static const std::map<std::string, Folding, std::less<>> table{
         {"Constant", constant},
         {"Identity", pass_on},
+        {"Cast", cast},
+        {"Concat", concat},
+        {"Gather", gather},
+        {"Slice", slice},
+        {"Reshape", reshape},
+        {"Squeeze", squeeze<true>},
+        {"Unsqueeze", squeeze<false>},
+        {"Transpose", transpose},
+        {"Expand", expand_to},
+        {"ConstantOfShape", constant_of_shape},
+        {"Range", range},
+        {"Where", where},
+        {"Add", pairwise<false>([](auto a, auto b) { return plus(a, b); })},
+        {"Sub", pairwise<false>([](auto a, auto b) { return minus(a, b); })},
+        {"Mul", pairwise<false>([](auto a, auto b) { return times(a, b); })},
+        {"Div", pairwise<false>([](auto a, auto b) { return quotient(a, b); })},
+        {"Mod", pairwise<false>([](auto a, auto b) { return remainder(a, b); })},
+        {"Pow", pairwise<false>([](auto a, auto b) { return to_the_power(a, b); })},
+        {"Min", pairwise<false>([](auto a, auto b) { return std::min(a, b); })},
+        {"Max", pairwise<false>([](auto a, auto b) { return std::max(a, b); })},
+        {"Equal", pairwise<true>([](auto a, auto b) { return a == b; })},
+        {"Less", pairwise<true>([](auto a, auto b) { return a < b; })},
+        {"Greater", pairwise<true>([](auto a, auto b) { return a > b; })},
+        {"And", pairwise<true>([](auto a, auto b) { return a != 0 && b != 0; })},
+        {"Or", pairwise<true>([](auto a, auto b) { return a != 0 || b != 0; })},
+        {"Sqrt", of_numbers([](double x) { return std::sqrt(x); })},
+        {"Exp", of_numbers([](double x) { return std::exp(x); })},
+        {"Log", of_numbers([](double x) { return std::log(x); })},
+        {"Reciprocal", of_numbers([](double x) { return 1 / x; })},
+        {"Floor", of_numbers([](double x) { return std::floor(x); })},
+        {"Ceil", of_numbers([](double x) { return std::ceil(x); })},
+        {"ReduceProd", reduction(1, [](auto a, auto b) { return times(a, b); })},
+        {"ReduceSum", reduction(0, [](auto a, auto b) { return plus(a, b); })},
     };
     return table;
 }
 
 }  // namespace
+
+bool can_fold(std::string_view type) {
+    return foldings().contains(type);
+}
 
 std::optional<std::vector<OnnxTensor>> fold(const OnnxNode& node, std::int64_t opset, const Inputs& inputs) {
     const auto found = foldings().find(node.type);

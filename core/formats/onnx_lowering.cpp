@@ -2,6 +2,7 @@
 
 #include "core/formats/onnx_context.hpp"
 
+#include <algorithm>
 #include <set>
 
 namespace jlcm {
@@ -16,24 +17,30 @@ const Rules& rules() {
         add_elementwise_rules(all);
         add_linear_rules(all);
         add_normalisation_rules(all);
+        add_resize_rules(all);
         add_shape_rules(all);
         return all;
     }();
     return table;
 }
 
-/// The nodes that the first output needs, in order.
-std::vector<const OnnxNode*> needed_nodes(const OnnxModel& model) {
-    std::set<std::string, std::less<>> wanted{model.outputs.front()};
+/// What the first output needs: values by name, and nodes in order.
+struct Needed {
+    std::set<std::string, std::less<>> values;
     std::vector<const OnnxNode*> nodes;
+};
+Needed needed_for_output(const OnnxModel& model) {
+    Needed needed{{model.outputs.front()}, {}};
     for (auto node = model.nodes.rbegin(); node != model.nodes.rend(); ++node) {
         bool is_needed = false;
-        for (const std::string& output : node->outputs) is_needed = is_needed || wanted.contains(output);
+        for (const std::string& output : node->outputs)
+            is_needed = is_needed || needed.values.contains(output);
         if (!is_needed) continue;
-        wanted.insert(node->inputs.begin(), node->inputs.end());
-        nodes.push_back(&*node);
+        needed.values.insert(node->inputs.begin(), node->inputs.end());
+        needed.nodes.push_back(&*node);
     }
-    return {nodes.rbegin(), nodes.rend()};
+    std::ranges::reverse(needed.nodes);
+    return needed;
 }
 
 bool fold_node(Context& context, const OnnxNode& node) {
@@ -60,14 +67,18 @@ bool fold_node(Context& context, const OnnxNode& node) {
 }  // namespace
 
 LoweredOnnx lower_onnx(const OnnxModel& model, std::int64_t batch) {
-    const auto nodes = needed_nodes(model);
-    for (const OnnxNode* node : nodes)
-        require(rules().contains(node->type), "node '{}' is a {} (opset {}), which is not supported",
-                node->name, node->type, model.opset);
+    Needed needed = needed_for_output(model);
+    for (const OnnxNode* node : needed.nodes)
+        require(rules().contains(node->type) || can_fold(node->type),
+                "node '{}' is a {} (opset {}), which is not supported", node->name, node->type, model.opset);
     Context context(model, batch);
-    for (const OnnxNode* node : nodes) {
+    context.set_needed(std::move(needed.values));
+    for (const OnnxNode* node : needed.nodes) {
         try {
-            if (!fold_node(context, *node)) rules().find(node->type)->second(context, *node);
+            if (fold_node(context, *node)) continue;
+            const auto rule = rules().find(node->type);
+            require(rule != rules().end(), "only supported where it does not depend on the model's input");
+            rule->second(context, *node);
         } catch (const Error& error) {
             throw error.within(
                 fmt::format("node '{}', a {} (opset {})", node->name, node->type, model.opset));

@@ -234,6 +234,13 @@ struct Free {
     void operator()(Onnx__TensorProto* tensor) const { onnx__tensor_proto__free_unpacked(tensor, nullptr); }
 };
 
+std::unique_ptr<Onnx__ModelProto, Free> unpack(std::span<const std::byte> bytes) {
+    const auto* data = reinterpret_cast<const std::uint8_t*>(bytes.data());  // NOLINT: bytes as C has them
+    std::unique_ptr<Onnx__ModelProto, Free> proto(onnx__model_proto__unpack(nullptr, bytes.size(), data));
+    require(proto != nullptr && proto->graph != nullptr, "this is no ONNX model, or it is damaged");
+    return proto;
+}
+
 template <class Wanted>
 const Wanted* find_attribute(const OnnxNode& node, const std::string& key) {
     const auto found = node.attributes.find(key);
@@ -280,11 +287,16 @@ OnnxTensor parse_onnx_tensor(std::span<const std::byte> bytes) {
     return tensor_of(*proto);
 }
 
+std::vector<std::string> onnx_inputs(std::span<const std::byte> bytes) {
+    const auto proto = unpack(bytes);
+    std::vector<std::string> names;
+    for (const auto* input : std::span(proto->graph->input, proto->graph->n_input))
+        names.push_back(text_of(input->name));
+    return names;
+}
+
 OnnxModel parse_onnx(std::span<const std::byte> bytes, std::map<std::string, OnnxTensor> known_inputs) {
-    const auto* data = reinterpret_cast<const std::uint8_t*>(bytes.data());  // NOLINT: bytes as C has them
-    const std::unique_ptr<Onnx__ModelProto, Free> proto(
-        onnx__model_proto__unpack(nullptr, bytes.size(), data));
-    require(proto != nullptr && proto->graph != nullptr, "this is no ONNX model, or it is damaged");
+    const auto proto = unpack(bytes);
     OnnxModel model;
     model.constants = std::move(known_inputs);
     model.opset = opset_of(*proto);

@@ -59,6 +59,8 @@ struct OnnxModel {
 /// `known_inputs`: inputs of the model that are constants here.
 [[nodiscard]] OnnxModel parse_onnx(std::span<const std::byte> bytes,
                                    std::map<std::string, OnnxTensor> known_inputs = {});
+/// The names of a model's inputs, constants among them included, in the file's order.
+[[nodiscard]] std::vector<std::string> onnx_inputs(std::span<const std::byte> bytes);
 /// A tensor by itself (TensorProto), as ONNX's own tests keep them.
 [[nodiscard]] OnnxTensor parse_onnx_tensor(std::span<const std::byte> bytes);
 

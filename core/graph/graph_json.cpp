@@ -29,6 +29,15 @@ const std::map<std::string, Maker, std::less<>>& makers() {
         {"slice", [](const json& a) { return make_slice(a.get<SliceAttributes>()); }},
         {"pad", [](const json& a) { return make_pad(a.get<PadAttributes>()); }},
         {"concat", [](const json& a) { return make_concat(a.at("dimension").get<int>()); }},
+        {"transposed_convolution",
+         [](const json& a) { return make_transposed_convolution(a.get<TransposedConvolutionAttributes>()); }},
+        {"pooling", [](const json& a) { return make_pooling(a.get<PoolingAttributes>()); }},
+        {"layer_norm",
+         [](const json& a) {
+             return make_layer_norm(a.at("epsilon").get<double>(), a.at("affine").get<bool>());
+         }},
+        {"softmax", [](const json&) { return make_softmax(); }},
+        {"matmul", [](const json&) { return make_matmul(); }},
         {"reduce", [](const json& a) { return make_reduce(a.get<ReduceAttributes>()); }},
     };
     return table;

@@ -71,11 +71,38 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(PadAttributes, before, behind, mode, value)
 /// The inputs one after the other along a dimension.
 [[nodiscard]] OperatorPtr make_concat(int dimension);
 
-enum class Reduction : std::uint8_t { sum, mean, maximum, minimum };
-NLOHMANN_JSON_SERIALIZE_ENUM(Reduction, {{Reduction::sum, "sum"},
-                                         {Reduction::mean, "mean"},
-                                         {Reduction::maximum, "maximum"},
-                                         {Reduction::minimum, "minimum"}})
+/// The same backwards: an image's pixels spread over windows, which are added up. Parameter: weight [groups *
+/// (outputs of a group) * taps, channels of a group], its rows in the order [group][output][vertical
+/// tap][horizontal tap]; and b [outputs] where `bias`. `windows` are those over the output.
+struct TransposedConvolutionAttributes {
+    WindowAttributes windows;
+    Integers size;  ///< of the output's spatial dimensions
+    std::int64_t groups = 1;
+    bool bias = false;
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TransposedConvolutionAttributes, windows, size, groups, bias)
+[[nodiscard]] OperatorPtr make_transposed_convolution(TransposedConvolutionAttributes attributes);
+
+NLOHMANN_JSON_SERIALIZE_ENUM(Pooling, {{Pooling::maximum, "maximum"},
+                                       {Pooling::average, "average"},
+                                       {Pooling::average_with_padding, "average_with_padding"}})
+struct PoolingAttributes {
+    WindowAttributes windows;
+    Pooling pooling = Pooling::maximum;
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(PoolingAttributes, windows, pooling)
+[[nodiscard]] OperatorPtr make_pooling(PoolingAttributes attributes);
+
+/// Rows (the last dimension) less their mean over their deviation; parameters where `affine`: scale, shift
+/// [features]. Ba, Kiros & Hinton, "Layer normalization", 2016.
+[[nodiscard]] OperatorPtr make_layer_norm(double epsilon, bool affine);
+/// Over the last dimension.
+[[nodiscard]] OperatorPtr make_softmax();
+/// Of two inputs, products of matrices in the last two dimensions; the ones before broadcast.
+[[nodiscard]] OperatorPtr make_matmul();
+
+enum class Reduction : std::uint8_t { sum, mean };
+NLOHMANN_JSON_SERIALIZE_ENUM(Reduction, {{Reduction::sum, "sum"}, {Reduction::mean, "mean"}})
 /// Over some dimensions, which stay with a size of one where `keep`.
 struct ReduceAttributes {
     Reduction reduction = Reduction::mean;

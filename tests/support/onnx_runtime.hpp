@@ -14,15 +14,22 @@
 
 namespace jlcm::test {
 
+/// Whether the interpreter that JLCM_PYTHON names has ONNX Runtime.
+inline bool has_onnx_runtime() {
+    const char* python = std::getenv("JLCM_PYTHON");
+    if (python == nullptr) return false;
+    static const bool is_there =
+        std::system((std::string(python) + " -c 'import onnx, onnxruntime' 2>/dev/null").c_str()) ==
+        0;  // NOLINT
+    return is_there;
+}
+
 /// The first output of the model for `input` (float32), as a flat list; nothing where there is no ONNX
 /// Runtime.
 inline std::optional<std::vector<float>> onnx_runtime(const std::filesystem::path& model,
                                                       const Tensor& input) {
+    if (!has_onnx_runtime()) return std::nullopt;
     const char* python = std::getenv("JLCM_PYTHON");
-    if (python == nullptr) return std::nullopt;
-    static const bool is_there =
-        std::system((std::string(python) + " -c 'import onnxruntime' 2>/dev/null").c_str()) == 0;  // NOLINT
-    if (!is_there) return std::nullopt;
     const std::filesystem::path folder =
         std::filesystem::temp_directory_path() / fmt::format("jlcm_onnx_{}", ::getpid());
     std::filesystem::create_directories(folder);

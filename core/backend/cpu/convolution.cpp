@@ -2,6 +2,7 @@
 
 #include "core/backend/cpu/dense_kernels.hpp"
 #include "core/backend/cpu/gemm.hpp"
+#include "core/backend/cpu/onednn_convolution.hpp"
 #include "core/base/parallel.hpp"
 
 #include <algorithm>
@@ -268,6 +269,8 @@ void check(const Convolution& shape, const Tensor& x, const Tensor& weight) {
 
 Tensor convolution(const Convolution& shape, const Tensor& x, const Tensor& weight, const Tensor* bias) {
     check(shape, x, weight);
+    if (x.dtype() != DType::f64)
+        if (auto y = onednn_convolution(shape, x, weight, bias)) return std::move(*y);
     Tensor y;
     if (shape.is_depthwise() && x.dtype() == DType::bf16)
         y = depthwise<float>(shape, x.to(DType::f32), weight.to(DType::f32));

@@ -98,6 +98,10 @@ void copy_strided(const Shape& extents, const Tensor& from, const Strides& from_
     };
     if (from.dtype() == DType::f64) return copy(double{});
     if (from.dtype() == DType::i32) return copy(std::int32_t{});
+    if (from.dtype() == DType::bf16) {
+        ensure(!accumulate, "bfloat16 numbers are not added up");
+        return copy(std::uint16_t{});
+    }
     copy(float{});
 }
 

@@ -5,6 +5,7 @@
 #include "core/backend/cpu/dense_kernels.hpp"
 #include "core/backend/cpu/gemm.hpp"
 #include "core/backend/cpu/learning.hpp"
+#include "core/backend/cpu/pooling.hpp"
 #include "core/backend/cpu/rounding.hpp"
 #include "core/backend/cpu/vocabulary.hpp"
 #include "core/base/parallel.hpp"
@@ -361,6 +362,102 @@ class CpuBackend final : public Backend {
             });
         });
         return y;
+    }
+
+    Tensor pool(const Windows& windows, Pooling pooling, const Tensor& x) override {
+        return cpu::pool(windows, pooling, x);
+    }
+    Tensor pool_backward(const Windows& windows, Pooling pooling, const Tensor& x,
+                         const Tensor& gradient) override {
+        return cpu::pool_backward(windows, pooling, x, gradient);
+    }
+
+    Tensor normalise_rows(const Tensor& x, double epsilon, Tensor* inverse_deviation) override {
+        const std::int64_t cols = last(x);
+        const std::int64_t rows = x.size() / cols;
+        Tensor y = Tensor::empty(x.shape(), x.dtype());
+        Tensor inverse = Tensor::empty({rows}, x.dtype());
+        by_type(x, [&](auto zero) {
+            using T = decltype(zero);
+            parallel_for(rows, row_grain(cols), [&](std::int64_t begin, std::int64_t end) {
+                dense_kernels<T>().normalise(end - begin, cols, epsilon, x.data<T>() + begin * cols,
+                                             y.data<T>() + begin * cols, inverse.data<T>() + begin);
+            });
+        });
+        if (inverse_deviation != nullptr) *inverse_deviation = inverse;
+        return y;
+    }
+
+    Tensor normalise_rows_backward(const Tensor& normalised, const Tensor& inverse_deviation,
+                                   const Tensor& gradient) override {
+        const std::int64_t cols = last(normalised);
+        Tensor dx = Tensor::empty(normalised.shape(), normalised.dtype());
+        by_type(normalised, [&](auto zero) {
+            using T = decltype(zero);
+            parallel_for(normalised.size() / cols, row_grain(cols),
+                         [&](std::int64_t begin, std::int64_t end) {
+                             dense_kernels<T>().normalise_backward(
+                                 end - begin, cols, normalised.data<T>() + begin * cols,
+                                 inverse_deviation.data<T>() + begin, gradient.data<T>() + begin * cols,
+                                 dx.data<T>() + begin * cols);
+                         });
+        });
+        return dx;
+    }
+
+    Tensor softmax_rows(const Tensor& x) override {
+        const std::int64_t cols = last(x);
+        Tensor y = Tensor::empty(x.shape(), x.dtype());
+        by_type(x, [&](auto zero) {
+            using T = decltype(zero);
+            parallel_for(x.size() / cols, row_grain(cols), [&](std::int64_t begin, std::int64_t end) {
+                for (std::int64_t r = begin; r < end; ++r)
+                    (void)dense_kernels<T>().softmax(cols, cols, T(1), x.data<T>() + r * cols,
+                                                     y.data<T>() + r * cols);
+            });
+        });
+        return y;
+    }
+
+    Tensor softmax_rows_backward(const Tensor& probabilities, const Tensor& gradient) override {
+        const std::int64_t cols = last(probabilities);
+        Tensor dx = Tensor::empty(gradient.shape(), gradient.dtype());
+        by_type(gradient, [&](auto zero) {
+            using T = decltype(zero);
+            parallel_for(gradient.size() / cols, row_grain(cols), [&](std::int64_t begin, std::int64_t end) {
+                for (std::int64_t r = begin; r < end; ++r) {
+                    const T* p = probabilities.data<T>() + r * cols;
+                    const T* g = gradient.data<T>() + r * cols;
+                    dense_kernels<T>().softmax_backward(cols, T(1),
+                                                        static_cast<T>(dense_kernels<T>().dot(cols, p, g)), p,
+                                                        g, dx.data<T>() + r * cols);
+                }
+            });
+        });
+        return dx;
+    }
+
+    void batched_gemm(const Tensor& a, Transpose ta, const Tensor& b, Transpose tb, Tensor& c) override {
+        const auto sizes = [](const Tensor& x) {
+            const std::int64_t cols = last(x);
+            const std::int64_t rows = x.shape()[x.shape().size() - 2];
+            return MatrixView{nullptr, x.dtype(), rows, cols, cols};
+        };
+        const MatrixView each_a = sizes(a);
+        const MatrixView each_b = sizes(b);
+        const MatrixView each_c = sizes(c);
+        const std::int64_t elements = each_c.rows * each_c.cols;
+        if (elements == 0) return;
+        const auto at = [](const Tensor& x, MatrixView view, std::int64_t i) {
+            view.data =
+                x.bytes().data() + static_cast<std::size_t>(i * view.rows * view.cols) * size_of(view.type);
+            return view;
+        };
+        parallel_for(c.size() / elements, 1, [&](std::int64_t i, std::int64_t) {
+            gemm_tile(at(a, each_a, i), ta, at(b, each_b, i), tb,
+                      c.bytes().data() + static_cast<std::size_t>(i * elements) * size_of(c.dtype()),
+                      each_c.cols, false);
+        });
     }
 
     void copy_strided(const Shape& extents, const Tensor& from, const Strides& from_strides, Tensor& to,

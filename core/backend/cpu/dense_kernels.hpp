@@ -49,6 +49,11 @@ struct DenseKernels {
     double (*dot)(std::int64_t n, const T* a, const T* b);
     /// y += a b
     void (*multiply_add)(std::int64_t n, const T* a, const T* b, T* y);
+    /// Rows less their mean over their deviation; and the gradient of x.
+    void (*normalise)(std::int64_t rows, std::int64_t cols, double epsilon, const T* x, T* y,
+                      T* inverse_deviation);
+    void (*normalise_backward)(std::int64_t rows, std::int64_t cols, const T* y, const T* inverse_deviation,
+                               const T* gradient, T* dx);
     /// y = x scale + shift
     void (*scale_and_shift)(std::int64_t n, const T* x, const T* scale, const T* shift, T* y);
 };

@@ -2,6 +2,8 @@
 #define EIGEN_DONT_PARALLELIZE
 #include "core/backend/cpu/gemm.hpp"
 
+#include "core/backend/cpu/onednn.hpp"
+
 #include <map>
 #include <mutex>
 #include <shared_mutex>
@@ -10,10 +12,6 @@
 
 #include <Eigen/Core>
 #include <cpuid.h>
-#include <oneapi/dnnl/dnnl.hpp>
-
-// Of the OpenMP runtime, which oneDNN runs on; its header comes with one compiler only.
-extern "C" void omp_set_num_threads(int threads);
 
 namespace jlcm {
 namespace {
@@ -32,23 +30,13 @@ struct CpuidLeaf7 {
     }
 };
 
-const CpuidLeaf7& cpu() {
+const CpuidLeaf7& features() {
     static const CpuidLeaf7 leaf;
     return leaf;
 }
 
 const dnnl::engine& engine() {
-    static const dnnl::engine instance(dnnl::engine::kind::cpu, 0);
-    return instance;
-}
-
-/// oneDNN's own thread pool (OpenMP) must not fight ours: one thread for each of our threads.
-void use_one_openmp_thread() {
-    thread_local const bool done = [] {
-        omp_set_num_threads(1);
-        return true;
-    }();
-    (void)done;
+    return cpu::onednn_engine();
 }
 
 struct MatmulKey {
@@ -159,10 +147,10 @@ void multiply_double(const MatrixView& a, Transpose ta, const MatrixView& b, Tra
 }  // namespace
 
 bool cpu_has_bfloat16() {
-    return cpu().amx_bf16 || cpu().avx512_bf16;
+    return features().amx_bf16 || features().avx512_bf16;
 }
 const char* cpu_bfloat16_unit() {
-    return cpu().amx_bf16 ? "AMX" : (cpu().avx512_bf16 ? "AVX512_BF16" : "none");
+    return features().amx_bf16 ? "AMX" : (features().avx512_bf16 ? "AVX512_BF16" : "none");
 }
 
 void gemm_tile(MatrixView a, Transpose ta, MatrixView b, Transpose tb, void* c, std::int64_t c_stride,
@@ -182,7 +170,7 @@ void gemm_tile(MatrixView a, Transpose ta, MatrixView b, Transpose tb, void* c, 
         for (std::int64_t r = 0; r < m && !accumulate; ++r) std::fill_n(out + r * c_stride, n, 0.0F);
         return;
     }
-    use_one_openmp_thread();
+    cpu::use_one_openmp_thread();
     if (a.type == DType::f32) {
         const auto status =
             dnnl_sgemm(ta == Transpose::no ? 'N' : 'T', tb == Transpose::no ? 'N' : 'T', m, n, k, 1.0F,

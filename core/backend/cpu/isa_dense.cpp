@@ -392,6 +392,40 @@ void multiply_add(std::int64_t n, const T* a, const T* b, T* y) {
 }
 
 template <class T>
+void normalise(std::int64_t rows, std::int64_t cols, double epsilon, const T* x, T* y, T* inverse_deviation) {
+    for (std::int64_t r = 0; r < rows; ++r) {
+        const T* in = x + r * cols;
+        T* out = y + r * cols;
+        double sum = 0;
+#pragma omp simd reduction(+ : sum)
+        for (std::int64_t i = 0; i < cols; ++i) sum += static_cast<double>(in[i]);
+        const T mean = static_cast<T>(sum / static_cast<double>(cols));
+        for (std::int64_t i = 0; i < cols; ++i) out[i] = in[i] - mean;
+        const double variance = sum_of_squares(cols, out) / static_cast<double>(cols);
+        const T inverse = static_cast<T>(1.0 / __builtin_sqrt(variance + epsilon));
+        inverse_deviation[r] = inverse;
+        for (std::int64_t i = 0; i < cols; ++i) out[i] *= inverse;
+    }
+}
+
+// y = (x - m) r:  dx = r (g - mean(g) - y mean(g y)).
+template <class T>
+void normalise_backward(std::int64_t rows, std::int64_t cols, const T* y, const T* inverse_deviation,
+                        const T* gradient, T* dx) {
+    for (std::int64_t r = 0; r < rows; ++r) {
+        const T* out = y + r * cols;
+        const T* g = gradient + r * cols;
+        double sum = 0;
+#pragma omp simd reduction(+ : sum)
+        for (std::int64_t i = 0; i < cols; ++i) sum += static_cast<double>(g[i]);
+        const T mean = static_cast<T>(sum / static_cast<double>(cols));
+        const T share = static_cast<T>(dot(cols, g, out) / static_cast<double>(cols));
+        for (std::int64_t i = 0; i < cols; ++i)
+            dx[r * cols + i] = inverse_deviation[r] * (g[i] - mean - out[i] * share);
+    }
+}
+
+template <class T>
 void scale_and_shift(std::int64_t n, const T* x, const T* scale, const T* shift, T* y) {
 #pragma omp simd
     for (std::int64_t i = 0; i < n; ++i) y[i] = x[i] * scale[i] + shift[i];
@@ -399,14 +433,24 @@ void scale_and_shift(std::int64_t n, const T* x, const T* scale, const T* shift,
 
 template <class T>
 constexpr DenseKernels<T> dense_table() {
-    return {add_scaled<T>,        sum_of_squares<T>,
-            squared_error<T>,     unary<T>,
-            unary_backward<T>,    binary<T>,
-            binary_backward<T>,   rms_norm<T>,
-            rms_norm_backward<T>, rotary<T>,
-            softmax<T>,           softmax_again<T>,
-            softmax_backward<T>,  dot<T>,
-            multiply_add<T>,      scale_and_shift<T>};
+    return {add_scaled<T>,
+            sum_of_squares<T>,
+            squared_error<T>,
+            unary<T>,
+            unary_backward<T>,
+            binary<T>,
+            binary_backward<T>,
+            rms_norm<T>,
+            rms_norm_backward<T>,
+            rotary<T>,
+            softmax<T>,
+            softmax_again<T>,
+            softmax_backward<T>,
+            dot<T>,
+            multiply_add<T>,
+            normalise<T>,
+            normalise_backward<T>,
+            scale_and_shift<T>};
 }
 
 }  // namespace

@@ -16,7 +16,7 @@ Windows windows_over(const WindowAttributes& attributes, const Shape& input) {
     Windows windows;
     windows.images = input.front();
     windows.channels = input.back();
-    windows.size = windows.out_size = {1, 1};
+    windows.size = windows.padded_size = windows.out_size = {1, 1};
     for (std::size_t i = 0; i < spatial; ++i) {
         const std::size_t axis = 2 - spatial + i;
         windows.size[axis] = input[1 + i];
@@ -36,6 +36,7 @@ Windows windows_over(const WindowAttributes& attributes, const Shape& input) {
         std::int64_t count = (attributes.ceil_mode ? room + stride - 1 : room) / stride + 1;
         // A window has to begin before the padding behind the image.
         if (attributes.ceil_mode && (count - 1) * stride >= input[1 + i] + attributes.pad_begin[i]) --count;
+        windows.padded_size[axis] = input[1 + i] + attributes.pad_end[i];
         windows.out_size[axis] = count;
     }
     return windows;

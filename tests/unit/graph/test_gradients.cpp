@@ -168,6 +168,33 @@ TEST_CASE("batch_norm backward matches finite differences, statistics included")
     check_all_gradients(problem);
 }
 
+TEST_CASE("transposed convolution backward matches finite differences") {
+    // From 3 x 4 pixels to 6 x 7.
+    const WindowAttributes windows{{3, 2}, {2, 2}, {1, 1}, {1, 0}, {0, 1}, false};
+    check_all_gradients(
+        single(make_transposed_convolution({windows, {6, 7}, 1, true}), {2, 3, 4, 3}, {{12, 3}, {2}}));
+    check_all_gradients(
+        single(make_transposed_convolution({windows, {6, 7}, 2, false}), {2, 3, 4, 4}, {{24, 2}}));
+}
+
+TEST_CASE("pooling, layer_norm, softmax and matmul backward match finite differences") {
+    const WindowAttributes windows{{3, 2}, {2, 1}, {1, 2}, {1, 0}, {1, 1}, true};
+    for (const Pooling pooling : {Pooling::maximum, Pooling::average, Pooling::average_with_padding})
+        check_all_gradients(single(make_pooling({windows, pooling}), {2, 6, 5, 3}, {}));
+    check_all_gradients(single(make_layer_norm(1e-3, true), {2, 3, 5}, {{5}, {5}}));
+    check_all_gradients(single(make_layer_norm(1e-3, false), {3, 5}, {}));
+    check_all_gradients(single(make_softmax(), {2, 3, 5}, {}));
+    check_all_gradients(single(make_matmul(), {2, 3, 3}, {}, 2));
+    Graph graph;
+    const ValueId x = graph.add_input("x");
+    const ParameterId p = graph.add_parameter({"p", "other", {4, 5}});
+    const ValueId c = graph.add("c", make_constant(), {}, {p});
+    const ValueId y = graph.add("op", make_matmul(), {x, c});
+    Weights weights(graph);
+    weights.bind(p, random_tensor({4, 5}, "p"));
+    check_all_gradients({graph, weights, random_tensor({2, 3, 4}, "x"), y});
+}
+
 TEST_CASE("backward of what moves elements matches finite differences") {
     check_all_gradients(single(make_transpose({2, 0, 1}), {2, 3, 4}, {}));
     check_all_gradients(single(make_reshape({4, -1}), {2, 3, 4}, {}));

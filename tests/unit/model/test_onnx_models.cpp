@@ -113,3 +113,30 @@ void check(const Case& each) {
 TEST_CASE("ResNet-20 of CIFAR-10 from ONNX") {
     check({"resnet20-cifar10/model.onnx", 3, 11});
 }
+
+TEST_CASE("ResNet-20 of Fashion-MNIST from ONNX") {
+    check({"resnet20-fashion-mnist.onnx", 3, 11});
+}
+
+TEST_CASE("ViT of Fashion-MNIST from ONNX") {
+    check({"vit-fashion-mnist.onnx", 3, 14});
+}
+
+TEST_CASE("SqueezeNet from ONNX") {
+    check({"squeezenet1.1-imagenet/model.onnx", 2, 18});
+}
+
+TEST_CASE("MobileNet from ONNX") {
+    check({"mobilenet-v1-0.75-imagenet/model.onnx", 2, 28});
+}
+
+TEST_CASE("folded batch norms compute the same") {
+    const auto path = find({"resnet20-cifar10/model.onnx", 0, 0});
+    JLCM_SKIP_UNLESS(path, "no test assets (JLCM_ASSETS)");
+    const OnnxModelUnderTest kept(read_onnx_checkpoint(*path));
+    const OnnxModelUnderTest folded(read_onnx_checkpoint(*path, {.fold_batch_norm = true}));
+    for (const Node& node : folded.graph().nodes()) CHECK(node.op->kind() != "batch_norm");
+    const Tensor images = test::random_tensor({4, 3, 32, 32}, "images", DType::f32);
+    CHECK(largest_difference(logits(folded, images).values<float>(), logits(kept, images).values<float>()) <
+          1e-4);
+}

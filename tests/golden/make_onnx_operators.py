@@ -1,0 +1,209 @@
+#!/usr/bin/env python3
+"""Small ONNX models, one or a few operators each, with what ONNX Runtime makes of random inputs.
+
+make_onnx_operators.py FOLDER writes NAME.onnx, NAME.input, NAME.output (raw float32) and cases.json:
+[{"name", "shape"}]. Input shapes have an open batch size.
+"""
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnx import TensorProto, helper, numpy_helper
+
+folder = Path(sys.argv[1])
+random = np.random.default_rng(1)
+cases = []
+
+
+def case(name, shape, nodes, constants=None, opset=17):
+    """nodes: [(type, inputs, attributes)] in a chain: each reads "x" or names, and makes y0, y1, ..."""
+    made = []
+    for i, (kind, inputs, attributes) in enumerate(nodes):
+        attributes = dict(attributes)
+        outputs = attributes.pop("_outputs", [f"y{i}"])
+        made.append(helper.make_node(kind, inputs, outputs, name=f"{kind}_{i}", **attributes))
+    result = made[-1].output[0]
+    initializers = [numpy_helper.from_array(np.asarray(v), k) for k, v in (constants or {}).items()]
+    graph = helper.make_graph(
+        made, name, [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", *shape[1:]])],
+        [helper.make_tensor_value_info(result, TensorProto.FLOAT, None)], initializers)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=7)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    x = random.normal(size=shape).astype(np.float32)
+    y = session.run([result], {"x": x})[0]
+    onnx.save(model, folder / f"{name}.onnx")
+    x.tofile(folder / f"{name}.input")
+    np.ascontiguousarray(y, np.float32).tofile(folder / f"{name}.output")
+    cases.append({"name": name, "shape": list(shape)})
+
+
+def f(*shape, scale=1.0):
+    return (random.normal(size=shape) * scale).astype(np.float32)
+
+
+def i(*values):
+    return np.array(values, np.int64)
+
+
+def one(name, shape, kind, constants=None, opset=17, extra=(), **attributes):
+    inputs = ["x", *(constants or {}), *extra]
+    case(name, shape, [(kind, inputs, attributes)], constants, opset)
+
+
+# Convolutions
+number = 0
+for groups, cin, cout in [(1, 3, 5), (2, 4, 6), (4, 4, 4), (4, 4, 8), (1, 1, 1)]:
+    for kernel, strides, dilations, pads in [([3, 3], [1, 1], [1, 1], [1, 1, 1, 1]), ([3, 2], [2, 1], [1, 2], [0, 1, 2, 0]),
+                                             ([1, 1], [1, 1], [1, 1], [0, 0, 0, 0]), ([1, 1], [2, 2], [1, 1], [0, 0, 0, 0]),
+                                             ([2, 5], [1, 3], [2, 1], [1, 2, 1, 2])]:
+        number += 1
+        one(f"conv_{number}", (2, cin, 7, 9), "Conv", {"w": f(cout, cin // groups, *kernel), "b": f(cout)}, group=groups,
+            kernel_shape=kernel, strides=strides, dilations=dilations, pads=pads)
+for auto in ["SAME_UPPER", "SAME_LOWER", "VALID"]:
+    one(f"conv_{auto}", (2, 3, 8, 7), "Conv", {"w": f(4, 3, 3, 2)}, auto_pad=auto, strides=[2, 3])
+one("conv_1d", (2, 3, 11), "Conv", {"w": f(4, 3, 3), "b": f(4)}, pads=[2, 1], strides=[2], dilations=[2])
+one("conv_1d_depthwise", (2, 3, 11), "Conv", {"w": f(3, 1, 4)}, group=3, pads=[2, 1])
+number = 0
+for groups, cin, cout in [(1, 3, 5), (2, 4, 6), (4, 4, 4)]:
+    for attributes in [{}, {"strides": [2, 2]}, {"strides": [2, 3], "pads": [1, 0, 2, 1], "dilations": [1, 2]},
+                       {"strides": [3, 2], "output_padding": [1, 1]}, {"strides": [2, 2], "output_shape": [9, 10]},
+                       {"strides": [2, 2], "auto_pad": "SAME_UPPER"}, {"strides": [2, 2], "auto_pad": "SAME_LOWER"}]:
+        number += 1
+        one(f"conv_transpose_{number}", (2, cin, 4, 5), "ConvTranspose", {"w": f(cin, cout // groups, 3, 2), "b": f(cout)},
+            group=groups, **attributes)
+one("conv_transpose_1d", (2, 3, 6), "ConvTranspose", {"w": f(3, 4, 5)}, strides=[3], pads=[1, 2])
+
+# Pooling
+number = 0
+for kernel, strides, pads in [([2, 2], [2, 2], [0, 0, 0, 0]), ([3, 3], [2, 2], [1, 1, 1, 1]), ([3, 2], [1, 3], [1, 0, 0, 1]),
+                              ([3, 3], [2, 2], [0, 0, 0, 0])]:
+    for ceil in [0, 1]:
+        number += 1
+        common = dict(kernel_shape=kernel, strides=strides, pads=pads, ceil_mode=ceil)
+        one(f"max_pool_{number}", (2, 3, 8, 7), "MaxPool", **common)
+        one(f"average_pool_{number}", (2, 3, 8, 7), "AveragePool", **common)
+        if not ceil:  # ONNX Runtime counts what lies beyond the padding up to opset 18, against ONNX
+            one(f"average_pool_padded_{number}", (2, 3, 8, 7), "AveragePool", count_include_pad=1, **common)
+one("max_pool_dilated", (2, 3, 9, 9), "MaxPool", kernel_shape=[3, 2], dilations=[2, 3])
+one("max_pool_1d", (2, 3, 9), "MaxPool", kernel_shape=[3], strides=[2], pads=[1, 1])
+one("average_pool_same", (2, 3, 9, 8), "AveragePool", kernel_shape=[3, 3], strides=[2, 2], auto_pad="SAME_UPPER")
+one("global_average_pool", (2, 3, 5, 4), "GlobalAveragePool")
+one("global_max_pool", (2, 3, 5, 4), "GlobalMaxPool")
+
+# Element-wise
+for kind, attributes in [("Relu", {}), ("Tanh", {}), ("Sigmoid", {}), ("LeakyRelu", {}), ("LeakyRelu", {"alpha": 0.3}), ("Elu", {}),
+                         ("HardSigmoid", {}), ("HardSwish", {}), ("Softplus", {}), ("Erf", {}), ("Exp", {}), ("Abs", {}), ("Neg", {}),
+                         ("Reciprocal", {})]:
+    one(f"{kind.lower()}_{len(cases)}", (2, 3, 4), kind, **attributes)
+case("sqrt_log", (2, 5), [("Exp", ["x"], {}), ("Sqrt", ["y0"], {}), ("Log", ["y1"], {})])
+case("pow", (2, 5), [("Pow", ["x", "e"], {})], {"e": np.float32(2)})
+one("clip", (2, 3, 4), "Clip", {"low": np.float32(-0.3), "high": np.float32(0.6)})
+one("clip_attributes", (2, 3, 4), "Clip", opset=10, min=-0.3, max=0.6)
+one("prelu", (2, 3, 4, 4), "PRelu", {"slope": f(3, 1, 1)})
+for kind in ["Add", "Sub", "Mul", "Div"]:
+    for shape in [(3, 4, 5), (4, 1), (5,), (), (1, 3, 1, 1), (1,)]:
+        one(f"{kind.lower()}_{len(cases)}", (2, 3, 4, 5), kind, {"c": np.abs(f(*shape)) + np.float32(0.5)})
+    case(f"{kind.lower()}_from", (2, 3, 4), [(kind, ["c", "x"], {})], {"c": f(4)})
+    case(f"{kind.lower()}_number_from", (2, 3, 4), [(kind, ["c", "x"], {})], {"c": np.float32(1.5)})
+case("identity", (2, 3), [("Relu", ["x"], {}), ("Identity", ["y0"], {})])
+case("sum_min_max", (2, 3), [("Sum", ["x", "a", "b"], {}), ("Min", ["y0", "x"], {}), ("Max", ["y1", "a", "x"], {})],
+     {"a": f(3), "b": f(1)})
+case("silu", (2, 3, 4), [("Sigmoid", ["x"], {}), ("Mul", ["x", "y0"], {})])
+case("gelu", (2, 3, 4), [("Div", ["x", "r"], {}), ("Erf", ["y0"], {}), ("Add", ["y1", "one"], {}), ("Mul", ["x", "y2"], {}),
+                         ("Mul", ["y3", "half"], {})], {"r": np.float32(2 ** 0.5), "one": np.float32(1), "half": np.float32(0.5)})
+
+# Normalisation
+one("batch_norm", (2, 3, 4, 5), "BatchNormalization", {"s": f(3), "b": f(3), "m": f(3), "v": np.abs(f(3))}, epsilon=1e-3)
+one("batch_norm_2d", (4, 3), "BatchNormalization", {"s": f(3), "b": f(3), "m": f(3), "v": np.abs(f(3))}, opset=9)
+one("instance_norm", (2, 3, 4, 5), "InstanceNormalization", {"s": f(3), "b": f(3)})
+one("layer_norm", (2, 3, 6), "LayerNormalization", {"s": f(6), "b": f(6)}, axis=-1)
+one("layer_norm_wide", (2, 3, 6), "LayerNormalization", {"s": f(3, 6)}, axis=1, epsilon=1e-2)
+case("layer_norm_decomposed", (2, 3, 6),
+     [("ReduceMean", ["x"], {"axes": [-1]}), ("Sub", ["x", "y0"], {}), ("Pow", ["y1", "two"], {}), ("ReduceMean", ["y2"], {"axes": [-1]}),
+      ("Add", ["y3", "e"], {}), ("Sqrt", ["y4"], {}), ("Div", ["y1", "y5"], {}), ("Mul", ["y6", "s"], {}), ("Add", ["y7", "b"], {})],
+     {"two": np.float32(2), "e": np.float32(1e-5), "s": f(6), "b": f(6)})
+case("group_norm", (2, 6, 4, 5),
+     [("Shape", ["x"], {}), ("Reshape", ["x", "groups"], {}), ("InstanceNormalization", ["y1", "ones", "zeros"], {}),
+      ("Reshape", ["y2", "y0"], {}), ("Mul", ["y3", "s"], {}), ("Add", ["y4", "b"], {})],
+     {"groups": i(0, 3, -1), "ones": np.ones(3, np.float32), "zeros": np.zeros(3, np.float32), "s": f(6, 1, 1), "b": f(6, 1, 1)})
+one("lrn", (2, 7, 3, 2), "LRN", size=5, alpha=0.3, beta=0.6, bias=1.5)
+for axis in [-1, 1, 2]:
+    one(f"softmax_{axis}", (2, 3, 4), "Softmax", axis=axis)
+    one(f"softmax_old_{axis}", (2, 3, 4), "Softmax", opset=11, axis=axis)
+one("log_softmax", (2, 3, 4), "LogSoftmax", axis=1)
+
+# Shapes
+one("reshape", (2, 3, 4), "Reshape", {"s": i(0, 2, -1)})
+one("reshape_channels", (2, 4, 3, 3), "Reshape", {"s": i(0, 2, 2, 9)})
+for axis in [1, 2, -1]:
+    one(f"flatten_{axis}", (2, 3, 4), "Flatten", axis=axis)
+one("transpose", (2, 3, 4, 5), "Transpose", perm=[0, 2, 3, 1])
+one("transpose_back", (2, 3, 4), "Transpose")
+one("squeeze", (2, 1, 3, 1), "Squeeze", {"a": i(1)})
+one("squeeze_old", (2, 1, 3, 1), "Squeeze", opset=11, axes=[1, -1])
+one("unsqueeze", (2, 3), "Unsqueeze", {"a": i(1, -1)})
+one("slice", (2, 5, 6), "Slice", {"s": i(1, -1), "e": i(4, -9), "a": i(1, 2), "t": i(2, -2)})
+one("slice_old", (2, 5, 6), "Slice", opset=9, starts=[1], ends=[9223372036854775807], axes=[1])
+for mode in ["constant", "reflect", "edge"]:
+    one(f"pad_{mode}", (2, 3, 4, 5), "Pad", {"p": i(0, 0, 2, 1, 0, 0, 1, 3)}, mode=mode)
+one("pad_value", (2, 3, 4), "Pad", {"p": i(0, 1, -1, 0, 2, 1), "v": np.float32(1.5)})
+one("pad_old", (2, 3, 4), "Pad", opset=10, pads=[0, 1, 0, 0, 0, 2], value=0.5)
+one("gather", (2, 5, 4), "Gather", {"i": i(3, 0, -1, 1, 2)}, axis=1)
+one("gather_one", (2, 5, 4), "Gather", {"i": np.int64(2)}, axis=1)
+one("gather_matrix", (2, 5, 4), "Gather", {"i": i(3, 0, 1, 1).reshape(2, 2)}, axis=2)
+one("concat", (2, 3, 4), "Concat", extra=["x", "x"], axis=2)
+case("concat_constant", (2, 3, 4), [("Mul", ["x", "two"], {}), ("Concat", ["x", "y0"], {"axis": 1})], {"two": np.float32(2)})
+case("split", (2, 6, 4), [("Split", ["x", "s"], {"axis": 1, "_outputs": ["a", "b"]}), ("ReduceSum", ["a", "axes"], {}), ("Add", ["y1", "b"], {})],
+     {"s": i(2, 4), "axes": i(1)})
+case("split_equal", (2, 6, 4), [("Split", ["x"], {"axis": 1, "_outputs": ["a", "b", "c"]}), ("Sub", ["c", "a"], {})])
+for kind in ["ReduceMean", "ReduceMax", "ReduceMin"]:
+    for axes in [[1], [2, 3], [1, 3]]:
+        for keep in [0, 1]:
+            one(f"{kind.lower()}_{len(cases)}", (2, 3, 4, 5), kind, axes=axes, keepdims=keep)
+one("reduce_sum", (2, 3, 4), "ReduceSum", {"a": i(-1)}, keepdims=0)
+case("shape_arithmetic", (2, 6, 4),
+     [("Shape", ["x"], {}), ("Gather", ["y0", "zero"], {}), ("Unsqueeze", ["y1", "first"], {}), ("Gather", ["y0", "one"], {}),
+      ("Div", ["y3", "two"], {}), ("Cast", ["y4"], {"to": TensorProto.INT64}), ("Unsqueeze", ["y5", "first"], {}),
+      ("Concat", ["y2", "y6", "rest"], {"axis": 0}), ("Reshape", ["x", "y7"], {})],
+     {"zero": np.int64(0), "one": np.int64(1), "two": np.int64(2), "first": i(0), "rest": i(-1)})
+case("where_range", (2, 4),
+     [("Range", ["zero", "four", "one"], {}), ("Equal", ["y0", "two"], {}), ("Where", ["y1", "big", "small"], {}), ("Add", ["x", "y2"], {})],
+     {"zero": np.int64(0), "four": np.int64(4), "one": np.int64(1), "two": np.int64(2), "big": np.float32(9), "small": np.float32(-1)})
+case("constant_of_shape", (2, 4), [("ConstantOfShape", ["s"], {}), ("Add", ["x", "y0"], {})], {"s": i(4)})
+
+for mode in ["nearest", "linear", "cubic"]:
+    for coordinates in ["half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric"]:
+        for sizes in [(7, 9), (3, 2)]:
+            case(f"resize_{mode}_{coordinates}_{sizes[0]}", (2, 3, 4, 5), [("Resize", ["x", "", "scales"], {
+                "mode": mode, "coordinate_transformation_mode": coordinates, "nearest_mode": "floor"})],
+                {"scales": np.array([1, 1, sizes[0] / 4, sizes[1] / 5], np.float32)})
+
+# Products
+one("gemm", (3, 4), "Gemm", {"b": f(4, 5), "c": f(5)}, alpha=0.5, beta=2.0)
+one("gemm_transposed", (3, 4), "Gemm", {"b": f(5, 4), "c": f(1, 5)}, transB=1)
+one("gemm_number", (3, 4), "Gemm", {"b": f(4, 5), "c": f(1)})
+one("matmul", (2, 3, 4), "MatMul", {"b": f(4, 5)})
+case("matmul_self", (2, 3, 4), [("Transpose", ["x"], {"perm": [0, 2, 1]}), ("MatMul", ["x", "y0"], {})])
+one("matmul_batched", (2, 3, 4), "MatMul", {"b": f(1, 4, 5)})
+
+# Together
+case("squeeze_and_excitation", (2, 4, 5, 5),
+     [("Conv", ["x", "w"], {"pads": [1, 1, 1, 1]}), ("GlobalAveragePool", ["y0"], {}), ("Conv", ["y1", "w1"], {}), ("Relu", ["y2"], {}),
+      ("Conv", ["y3", "w2"], {}), ("Sigmoid", ["y4"], {}), ("Mul", ["y0", "y5"], {}), ("Flatten", ["y6"], {}), ("Gemm", ["y7", "g"], {})],
+     {"w": f(6, 4, 3, 3), "w1": f(2, 6, 1, 1), "w2": f(6, 2, 1, 1), "g": f(150, 3)})
+case("shuffle", (2, 4, 3, 3),
+     [("Conv", ["x", "w"], {"group": 2}), ("Reshape", ["y0", "s"], {}), ("Transpose", ["y1"], {"perm": [0, 2, 1, 3, 4]}),
+      ("Reshape", ["y2", "t"], {}), ("Conv", ["y3", "v"], {"group": 2})],
+     {"w": f(6, 2, 1, 1), "s": i(0, 2, 3, 3, 3), "t": i(0, 6, 3, 3), "v": f(4, 3, 1, 1)})
+case("channels_last_pieces", (2, 3, 4, 4),
+     [("Conv", ["x", "w"], {}), ("Transpose", ["y0"], {"perm": [0, 2, 3, 1]}), ("Add", ["y1", "b"], {}), ("Softmax", ["y2"], {"axis": -1}),
+      ("Transpose", ["y3"], {"perm": [0, 3, 1, 2]}), ("Concat", ["y4", "x"], {"axis": 1}), ("Flatten", ["y5"], {})],
+     {"w": f(5, 3, 1, 1), "b": f(5)})
+
+(folder / "cases.json").write_text(json.dumps(cases))

@@ -34,7 +34,7 @@ class Planner {
         if (compress_.distill) result.stages.push_back(distill());
         if (!spec_.evaluate.empty()) result.stages.push_back(evaluate());
         for (MemoryStage& stage : result.stages) {
-            constexpr double workspace = 48e6;  // of products and of tokenisation
+            constexpr double workspace = 96e6;  // of products, tokenisation, data that is evaluated
             stage.parts.insert(stage.parts.begin(), {"program, data", program_ + workspace});
             stage.parts.push_back({"kept for reuse", std::min(stage.total() - program_,
                                                               static_cast<double>(kept_memory_limit()))});

@@ -95,7 +95,7 @@ void plain_binary(Context& context, const OnnxNode& node) {
 
 void power(Context& context, const OnnxNode& node) {
     const auto exponent = scalar(context.input(node, 1), context.input(node, 0).rank());
-    require(exponent.has_value(), "exponents other than one number are not supported");
+    if (!exponent) fail("exponents other than one number are not supported");
     apply(context, node, {Unary::power, *exponent, 0});
 }
 

@@ -274,7 +274,7 @@ std::string OnnxNode::text(const std::string& key, const std::string& otherwise)
     return value != nullptr ? *value : otherwise;
 }
 std::vector<std::int64_t> OnnxNode::integers(const std::string& key,
-                                             std::vector<std::int64_t> otherwise) const {
+                                             const std::vector<std::int64_t>& otherwise) const {
     const auto* value = find_attribute<std::vector<std::int64_t>>(*this, key);
     return value != nullptr ? *value : otherwise;
 }

@@ -40,7 +40,7 @@ struct OnnxNode {
     [[nodiscard]] double number(const std::string& key, double otherwise) const;
     [[nodiscard]] std::string text(const std::string& key, const std::string& otherwise) const;
     [[nodiscard]] std::vector<std::int64_t> integers(const std::string& key,
-                                                     std::vector<std::int64_t> otherwise = {}) const;
+                                                     const std::vector<std::int64_t>& otherwise = {}) const;
     [[nodiscard]] bool has(const std::string& key) const { return attributes.contains(key); }
     [[nodiscard]] bool has_input(std::size_t i) const { return i < inputs.size() && !inputs[i].empty(); }
 };

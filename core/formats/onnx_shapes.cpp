@@ -35,7 +35,7 @@ void squeeze(Context& context, const OnnxNode& node) {
 
 void unsqueeze(Context& context, const OnnxNode& node) {
     const auto axes = context.integers(node, "axes", 1);
-    require(axes.has_value(), "the axes are missing");
+    if (!axes) fail("the axes are missing");
     reshape_to(context, node, unsqueezed(context.input(node, 0).shape, *axes));
 }
 
@@ -86,8 +86,8 @@ void split(Context& context, const OnnxNode& node) {
 
 void pad(Context& context, const OnnxNode& node) {
     Value x = context.input(node, 0);
-    const auto widths = context.integers(node, "pads", 1);
-    require(widths && widths->size() == 2 * x.rank(), "pads do not fit shape {}", to_string(x.shape));
+    const Integers widths = context.integers(node, "pads", 1).value_or(Integers());
+    require(widths.size() == 2 * x.rank(), "pads do not fit shape {}", to_string(x.shape));
     PadAttributes attributes{Integers(x.rank(), 0), Integers(x.rank(), 0), PadMode::constant, 0};
     const std::string mode = node.text("mode", "constant");
     require(mode == "constant" || mode == "reflect" || mode == "edge", "the mode '{}'", mode);
@@ -96,11 +96,11 @@ void pad(Context& context, const OnnxNode& node) {
     if (node.has_input(2)) attributes.value = static_cast<double>(context.constant(node, 2).floats().at(0));
     for (std::size_t d = 0; d < x.rank(); ++d) {
         const auto place = static_cast<std::size_t>(x.places[d]);
-        attributes.before[place] = std::max<std::int64_t>((*widths)[d], 0);
-        attributes.behind[place] = std::max<std::int64_t>((*widths)[x.rank() + d], 0);
+        attributes.before[place] = std::max<std::int64_t>(widths[d], 0);
+        attributes.behind[place] = std::max<std::int64_t>(widths[x.rank() + d], 0);
         // A negative width cuts.
-        const std::int64_t before = std::max<std::int64_t>(-(*widths)[d], 0);
-        const std::int64_t behind = std::max<std::int64_t>(-(*widths)[x.rank() + d], 0);
+        const std::int64_t before = std::max<std::int64_t>(-widths[d], 0);
+        const std::int64_t behind = std::max<std::int64_t>(-widths[x.rank() + d], 0);
         if (before + behind > 0)
             x = take(context, node, x, d,
                      {before, std::max<std::int64_t>(x.shape[d] - before - behind, 0), 1});

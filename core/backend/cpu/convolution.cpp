@@ -317,7 +317,7 @@ Tensor convolution_input_gradient(const Convolution& shape, const Tensor& weight
 }
 
 Tensor patches(const Convolution& shape, const Tensor& x) {
-    const Tensor raw = patches_by_taps(shape, x);
+    Tensor raw = patches_by_taps(shape, x);
     const std::int64_t taps = shape.windows.taps();
     if (taps == 1 || shape.group_channels() == 1) return raw;
     Tensor result = Tensor::empty(raw.shape(), x.dtype());

@@ -15,7 +15,7 @@ class TransposedConvolution final : public Operator {
     }
     std::string_view kind() const override { return "transposed_convolution"; }
     Shape infer(std::span<const Shape> inputs, std::span<const Shape> parameters) const override {
-        const Shape output = output_shape(inputs[0], parameters[0]);
+        Shape output = output_shape(inputs[0], parameters[0]);
         const Convolution shape = shape_of(inputs[0], parameters[0]);
         Shape expected{inputs[0].front()};
         for (std::size_t i = 0; i < attributes_.size.size(); ++i)
@@ -88,8 +88,8 @@ class TransposedConvolution final : public Operator {
         if (attributes_.bias) rule.tie(rule.parameter(1, 0), {{groups, outputs}});
     }
     double flops(std::span<const Shape> inputs, std::span<const Shape> parameters) const override {
-        return 2.0 * static_cast<double>(element_count(inputs[0]) / inputs[0].back()) *
-               static_cast<double>(element_count(parameters[0]));
+        const std::int64_t pixels = element_count(inputs[0]) / inputs[0].back();
+        return 2.0 * static_cast<double>(pixels) * static_cast<double>(element_count(parameters[0]));
     }
     nlohmann::json attributes() const override { return attributes_; }
 

@@ -40,7 +40,7 @@ std::filesystem::path find_data_file(const std::string& file, const Directories&
 }
 
 std::filesystem::path place_data(const std::string& path, const Directories& directories) {
-    const std::filesystem::path here = path;
+    std::filesystem::path here = path;
     std::error_code ignored;
     const auto exists = [&](const std::filesystem::path& place) {
         return std::filesystem::exists(place, ignored);

@@ -30,8 +30,8 @@ class Planner {
         result.stages = {calibrate(), solve()};
         if (const MemoryStage gradient = gradients(); !gradient.parts.empty())
             result.stages.insert(result.stages.begin(), gradient);
-        if (compress_.learn) result.stages.push_back(learn());
-        if (compress_.distill) result.stages.push_back(distill());
+        if (const auto& options = compress_.learn) result.stages.push_back(learn(*options));
+        if (const auto& options = compress_.distill) result.stages.push_back(distill(*options));
         if (!spec_.evaluate.empty()) result.stages.push_back(evaluate());
         for (MemoryStage& stage : result.stages) {
             constexpr double workspace = 96e6;  // of products, tokenisation, data that is evaluated
@@ -214,10 +214,10 @@ class Planner {
                 bytes += elements(use.parameter) * estimator.bytes_per_weight(found->second.bits);
         return bytes;
     }
-    [[nodiscard]] MemoryStage learn() const {
+    [[nodiscard]] MemoryStage learn(const LearnOptions& options) const {
         MemoryStage stage{"learn", {}};
         add_standing(stage);
-        const auto estimator = compress_.learn->estimator.make();
+        const auto estimator = options.estimator.make();
         stage.parts.push_back({"second moments", largest_block([&](const Block& b) { return moments(b); })});
         stage.parts.push_back({"estimator", largest_block([&](const Block& block) {
                                    return estimator_bytes(*estimator, block);
@@ -226,7 +226,7 @@ class Planner {
             stage.parts.push_back({"weights and gradient", 12 * largest_matrix()});
             return stage;
         }
-        const auto batch = static_cast<double>(compress_.learn->batch);
+        const auto batch = static_cast<double>(options.batch);
         stage.parts.push_back({"weights of a block", largest_block([&](const Block& block) {
                                                          return bound(block.nodes) +
                                                                 compressed_weights(block);
@@ -235,10 +235,9 @@ class Planner {
                                largest_block([&](const Block& block) { return 2 * values(block, batch); })});
         return stage;
     }
-    [[nodiscard]] MemoryStage distill() const {
+    [[nodiscard]] MemoryStage distill(const DistillOptions& options) const {
         MemoryStage stage{"distill", {}};
         const NodeRange all{0, graph_.node_count()};
-        const DistillOptions& options = *compress_.distill;
         const double samples = static_cast<double>(options.batch) *
                                static_cast<double>(options.length.value_or(spec_.calibration.length)) /
                                static_cast<double>(spec_.calibration.length);

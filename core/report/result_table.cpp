@@ -262,7 +262,7 @@ class TableMaker {
             for (const auto& entry : a.entries) keys.insert(entry.key);
             for (const auto& entry : b.entries) keys.insert(entry.key);
             for (const std::string& key : keys) {
-                const std::string below = path.empty() ? key : path + "." + key;
+                std::string below = path.empty() ? key : fmt::format("{}.{}", path, key);
                 const Config* first = a.find(key);
                 const Config* second = b.find(key);
                 if (first == nullptr || second == nullptr) return below;
@@ -347,8 +347,10 @@ class TableMaker {
     [[nodiscard]] const Figure* figure(const std::vector<std::string>& row, const std::string& pivot,
                                        std::size_t column) const {
         for (std::size_t g = 0; g < groups_.size(); ++g)
-            if (groups_[g].row == row && groups_[g].pivot == pivot)
-                return figures_[g][column] ? &*figures_[g][column] : nullptr;
+            if (groups_[g].row == row && groups_[g].pivot == pivot) {
+                const std::optional<Figure>& found = figures_[g][column];
+                return found ? &*found : nullptr;
+            }
         return nullptr;
     }
 

@@ -212,8 +212,8 @@ Plot codebook_plot(const RunRecord& run, const std::string& source, const std::s
     require(found != artifact.matrices.end(), "{}: there is no compressed matrix \"{}\"",
             run.directory.string(), weight);
     const OpenedModel model = open_model(source);
-    require(model.sha256 == run.result.at("model").at("sha256"), "{}: not the model that {} compressed",
-            source, run.name());
+    require(model.sha256 == run.result.at("model").at("sha256").get<std::string>(),
+            "{}: not the model that {} compressed", source, run.name());
     Tensor original;
     const Graph& graph = model.weights->graph();
     for (ParameterId id = 0; id < static_cast<ParameterId>(graph.parameters().size()); ++id)

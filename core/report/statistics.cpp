@@ -26,7 +26,7 @@ std::optional<double> paired_t_test(std::span<const double> first, std::span<con
     std::vector<double> differences;
     for (std::size_t i = 0; i < first.size(); ++i) differences.push_back(first[i] - second[i]);
     const auto [mean, error] = mean_and_error(differences);
-    if (!std::isfinite(mean) || !std::isfinite(*error)) return std::nullopt;
+    if (!error || !std::isfinite(mean) || !std::isfinite(*error)) return std::nullopt;
     if (*error == 0) return mean == 0 ? 1.0 : 0.0;
     const boost::math::students_t distribution(static_cast<double>(first.size() - 1));
     return 2 * boost::math::cdf(boost::math::complement(distribution, std::abs(mean / *error)));

@@ -162,7 +162,7 @@ class Conductor final : public LaunchObserver {
         for (const std::size_t i : jobs_)
             if (states_[i].state == State::running && note.empty())
                 note = fmt::format("{}: {}", to_string(runs_[i].labels), last_line(log_of(i)));
-        progress_->update(static_cast<std::int64_t>(done_), note);
+        if (progress_) progress_->update(static_cast<std::int64_t>(done_), note);
     }
 
     [[nodiscard]] SweepOutcome outcome() {

@@ -243,7 +243,7 @@ std::vector<Variant> expand(const SweepSpec& sweep) {
     Config base = base_spec(sweep, problems);
     problems.throw_if_any();
     base.entry("name").value = Config::string(sweep.name);
-    SweepSettings settings = sweep;
+    SweepSettings settings = static_cast<const SweepSettings&>(sweep);
     if (!sweep.seeds.empty()) {
         Config seeds = Config::list();
         for (const auto seed : sweep.seeds) seeds.items.push_back(Config::literal(std::to_string(seed)));

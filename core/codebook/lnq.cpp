@@ -159,7 +159,6 @@ class Lnq {
         : matrix_(matrix),
           parameters_(parameters),
           kernels_(solver_kernels()),
-          rows_(matrix.layout.rows),
           cols_(matrix.layout.cols),
           k_(matrix.layout.codewords()),
           groups_(matrix.layout.row_group_of_rows()),
@@ -500,7 +499,6 @@ class Lnq {
     CompressedMatrix& matrix_;
     const LnqParameters& parameters_;
     const SolverKernels& kernels_;
-    std::int64_t rows_;
     std::int64_t cols_;
     int k_;
     std::int64_t tiles_ = 0;

@@ -62,7 +62,7 @@ void leave_block_on_disk(const RunContext& run, std::size_t index, const std::ve
                          CompressedModel& model, CompressedModel* solver_only) {
     if (residence(run.spec) == StateResidence::file) {
         const auto state = load_state(run.files.block(index), StateResidence::file);
-        require(state.has_value(), "{} was written and cannot be read back", run.files.block(index).string());
+        if (!state) fail("{} was written and cannot be read back", run.files.block(index).string());
         restore(*state, index, compressed, model, solver_only);
     }
     release_mapped_pages();

@@ -126,7 +126,8 @@ LinearObserver SecondMoments::observer() {
                 sum.matrices.push_back(Tensor::zeros({width, width}));
         }
         if (sum.first_reader != node) return;
-        const auto groups = std::ssize(sum.matrices);
+        const std::int64_t groups = op.weight_groups();
+        ensure(groups > 0, "node {} has no weights", node);
         for (std::int64_t g = 0; g < groups; ++g)
             executor_->backend().accumulate_gram(groups == 1 ? input : input.slice(g, g + 1),
                                                  sum.matrices[static_cast<std::size_t>(g)]);

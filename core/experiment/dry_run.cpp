@@ -69,7 +69,7 @@ double operations(const RunSpec& spec, const Graph& graph, const ModelInput& inp
     if (compress.solver_inputs == Inputs::compressed) passes += 2;
     if (compress.learns_blocks() && compress.solver_inputs == Inputs::original) passes += 1;
     double total = passes * sequences * forward(calibration.length);
-    if (const auto& learn = compress.learn; compress.learns_blocks())
+    if (const auto& learn = compress.learn; learn && compress.learns_blocks())
         total += 3.0 * static_cast<double>(learn->steps * learn->batch) * forward(calibration.length);
     if (const auto& distill = compress.distill) {
         const std::int64_t length = distill->length.value_or(calibration.length);

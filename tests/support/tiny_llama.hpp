@@ -2,10 +2,10 @@
 // A small random Llama in memory, as a Model that tests can compress.
 
 #include "core/model/model.hpp"
+#include "tests/support/checkpoint_parameters.hpp"
 #include "tests/support/random.hpp"
 
 #include <cstring>
-#include <memory>
 
 namespace jlcm::test {
 
@@ -47,17 +47,10 @@ inline Model tiny_llama() {
             {"model", {{"type", "BPE"}, {"vocab", vocabulary}, {"merges", nlohmann::json::array()}}}}
             .dump()};
     const Graph graph = build_graph(checkpoint.config);
-    for (const Parameter& parameter : graph.parameters()) {
-        auto values = std::make_shared<Tensor>(random_tensor(parameter.shape, parameter.name, DType::f32,
-                                                             parameter.shape.size() == 1 ? 1.0 : 0.3));
-        StoredTensor stored;
-        stored.name = parameter.name;
-        stored.shape = parameter.shape;
-        stored.encoding = Encoding::f32;
-        stored.bytes = std::as_const(*values).bytes();
-        checkpoint.tensors[parameter.name] = stored;
-        checkpoint.owners.push_back(values);
-    }
+    for (const Parameter& parameter : graph.parameters())
+        add_parameter(checkpoint, parameter.name,
+                      random_tensor(parameter.shape, parameter.name, DType::f32,
+                                    parameter.shape.size() == 1 ? 1.0 : 0.3));
     return Model(std::move(checkpoint));
 }
 

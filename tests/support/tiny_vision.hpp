@@ -4,10 +4,10 @@
 #include "core/graph/graph_json.hpp"
 #include "core/graph/tensor_operators.hpp"
 #include "core/model/model.hpp"
+#include "tests/support/checkpoint_parameters.hpp"
 #include "tests/support/random.hpp"
 
 #include <cmath>
-#include <memory>
 
 namespace jlcm::test {
 
@@ -48,16 +48,10 @@ inline Model tiny_vision() {
                                       {"mean", {0.5}},
                                       {"std", {0.25}}};
     for (const Parameter& each : graph.parameters()) {
-        auto values = std::make_shared<Tensor>(random_tensor(each.shape, each.name, DType::f32, 0.5));
+        Tensor values = random_tensor(each.shape, each.name, DType::f32, 0.5);
         if (each.name.ends_with("variance") || each.name.ends_with("scale"))
-            for (float& value : values->values<float>()) value = std::abs(value) + 0.5F;
-        StoredTensor stored;
-        stored.name = each.name;
-        stored.shape = each.shape;
-        stored.encoding = Encoding::f32;
-        stored.bytes = std::as_const(*values).bytes();
-        checkpoint.tensors[each.name] = stored;
-        checkpoint.owners.push_back(values);
+            for (float& value : values.values<float>()) value = std::abs(value) + 0.5F;
+        add_parameter(checkpoint, each.name, std::move(values));
     }
     return Model(std::move(checkpoint));
 }

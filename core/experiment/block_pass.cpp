@@ -50,8 +50,13 @@ class BlockPass {
     [[nodiscard]] bool learner_sees(Inputs inputs) const {
         return learns_blocks() && learning_->inputs == inputs;
     }
+    [[nodiscard]] bool fits_original_outputs() const {
+        return run_.spec.compress.solver_target == SolverTarget::original_output;
+    }
     /// The activations that some stage reads.
-    [[nodiscard]] bool needs_original() const { return learns_blocks() || solver_sees(Inputs::original); }
+    [[nodiscard]] bool needs_original() const {
+        return learns_blocks() || solver_sees(Inputs::original) || fits_original_outputs();
+    }
     [[nodiscard]] bool needs_compressed() const {
         return learner_sees(Inputs::compressed) || solver_sees(Inputs::compressed) ||
                run_.spec.compress.recalibrate_norms;
@@ -145,7 +150,10 @@ class BlockPass {
         const Stages::Timer timer(run_.stages, "calibrate");
         const Weights weights = bound(run_.model, block);
         const LinearObserver observer = moments.observer();
-        if (solver_sees(Inputs::compressed)) {
+        if (fits_original_outputs()) {
+            observe_both(block, weights, moments);
+            pass_on(block, run_.model, original_);
+        } else if (solver_sees(Inputs::compressed)) {
             (void)advance(executor_, block, weights, compressed_.slice(0, solver_sequences()).clone(),
                           observer, solver_sequences());
             if (original_.defined()) pass_on(block, run_.model, original_);
@@ -155,18 +163,30 @@ class BlockPass {
         }
     }
 
+    /// Both models' inputs of the same samples, one right after the other: neither is kept.
+    void observe_both(const Block& block, const Weights& weights, SecondMoments& moments) {
+        const LinearObserver observer = moments.observer();
+        const LinearObserver original_observer = moments.original_observer();
+        by_samples(compressed_.slice(0, solver_sequences()).shape(), [&](std::int64_t first,
+                                                                         std::int64_t end) {
+            (void)executor_.forward(block, weights, original_.slice(first, end), nullptr, original_observer);
+            (void)executor_.forward(block, weights, compressed_.slice(first, end), nullptr, observer);
+        });
+    }
+
     void solve(std::size_t index, const Block& block, const SecondMoments& moments) {
         const Stages::Timer timer(run_.stages, "solve");
         for (const auto& use : model_.graph().linears(block.nodes)) {
             const auto found = plan_.find(use.parameter);
             if (found == plan_.end()) continue;
             const std::string& name = model_.graph().parameter(use.parameter).name;
-            const LayerProblem problem{.name = name,
-                                       .weights = run_.model.weight(use.parameter),
-                                       .hessian = moments.matrix(use.node),
-                                       .samples = moments.samples(use.node),
-                                       .weighted_hessians = moments.weighted(use.node),
-                                       .fisher = fisher(use.parameter)};
+            const LayerProblem problem{
+                .name = name,
+                .weights = moments.fitted_to_original(use.node, run_.model.weight(use.parameter)),
+                .hessian = moments.matrix(use.node),
+                .samples = moments.samples(use.node),
+                .weighted_hessians = moments.weighted(use.node),
+                .fisher = fisher(use.parameter)};
             const MatrixPlan& plan = found->second;
             CompressedMatrix matrix = codebook_init_->initialise(problem, plan.group(problem));
             const SolverLog log = solver_->solve(problem, matrix);

@@ -1,6 +1,7 @@
 #include "core/experiment/calibration.hpp"
 
 #include "core/base/interrupt.hpp"
+#include "core/codebook/original_output.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -24,6 +25,11 @@ class Parts {
     std::int64_t rows_;
     Tensor whole_;
 };
+
+/// Inputs of one of the groups of a convolution.
+Tensor group_of(const Tensor& input, std::int64_t group, std::int64_t groups) {
+    return groups == 1 ? input : input.slice(group, group + 1);
+}
 
 }  // namespace
 
@@ -129,10 +135,29 @@ LinearObserver SecondMoments::observer() {
         const std::int64_t groups = op.weight_groups();
         ensure(groups > 0, "node {} has no weights", node);
         for (std::int64_t g = 0; g < groups; ++g)
-            executor_->backend().accumulate_gram(groups == 1 ? input : input.slice(g, g + 1),
+            executor_->backend().accumulate_gram(group_of(input, g, groups),
                                                  sum.matrices[static_cast<std::size_t>(g)]);
         sum.samples += input.size() / width / groups;
+        if (const auto original = original_inputs_.extract(key_of(node)))
+            add_with_original(sum, original.mapped(), input);
     };
+}
+
+LinearObserver SecondMoments::original_observer() {
+    return [this](NodeId node, const Tensor& input) { original_inputs_.try_emplace(key_of(node), input); };
+}
+
+void SecondMoments::add_with_original(Sum& sum, const Tensor& original, const Tensor& input) const {
+    ensure(original.shape() == input.shape(), "the original's inputs are {}, the compressed model's {}",
+           to_string(original.shape()), to_string(input.shape()));
+    const std::int64_t width = input.shape().back();
+    const auto groups = static_cast<std::int64_t>(sum.matrices.size());
+    if (sum.with_original.empty())
+        for (std::int64_t g = 0; g < groups; ++g) sum.with_original.push_back(Tensor::zeros({width, width}));
+    for (std::int64_t g = 0; g < groups; ++g)
+        executor_->backend().gemm(jlcm::matrix(group_of(original, g, groups)), Transpose::yes,
+                                  jlcm::matrix(group_of(input, g, groups)), Transpose::no,
+                                  sum.with_original[static_cast<std::size_t>(g)], true);
 }
 
 void SecondMoments::add_weighted(NodeId node, const Tensor& input) {
@@ -190,6 +215,20 @@ std::vector<Tensor> SecondMoments::weighted(NodeId node) const {
 
 std::int64_t SecondMoments::samples(NodeId node) const {
     return sum(node).samples;
+}
+
+Tensor SecondMoments::fitted_to_original(NodeId node, const Tensor& weights) const {
+    const Sum& observed = sum(node);
+    const auto groups = static_cast<std::int64_t>(observed.with_original.size());
+    if (groups == 0) return weights;
+    Tensor fitted = weights.clone();
+    const std::int64_t rows = weights.rows() / groups;
+    for (std::int64_t g = 0; g < groups; ++g) {
+        Tensor part = fitted.slice(g * rows, (g + 1) * rows);
+        fit_to_original_output(part, observed.matrices[static_cast<std::size_t>(g)],
+                               observed.with_original[static_cast<std::size_t>(g)], executor_->backend());
+    }
+    return fitted;
 }
 
 }  // namespace jlcm

@@ -111,6 +111,9 @@ class Planner {
         const auto samples = samples_per_step(shapes_[static_cast<std::size_t>(block.input)]);
         return values(block, static_cast<double>(samples)) / 2 + patches(block, static_cast<double>(samples));
     }
+    [[nodiscard]] bool fits_original_outputs() const {
+        return compress_.solver_target == SolverTarget::original_output;
+    }
     [[nodiscard]] double moments(const Block& block) const {
         std::set<std::pair<ValueId, std::string>> inputs;
         double total = 0;
@@ -124,7 +127,7 @@ class Planner {
         for (const auto& use : graph_.linears(block.nodes)) {
             const Node& node = graph_.node(use.node);
             if (inputs.insert({node.inputs[0], node.op->weight_inputs_key()}).second)
-                total += groups(use.node) * square(use.parameter);
+                total += (fits_original_outputs() ? 2 : 1) * groups(use.node) * square(use.parameter);
             if (const auto& weighting = compress_.output_weighting)
                 total += static_cast<double>(weighting->groups) * square(use.parameter);
         }
@@ -135,9 +138,10 @@ class Planner {
     /// gradient statistics.
     void add_standing(MemoryStage& stage) const {
         const bool compressed_inputs = compress_.solver_inputs == Inputs::compressed;
-        const bool two = compress_.learns_blocks();
+        const bool two = compress_.learns_blocks() || fits_original_outputs();
         double copies = two ? 2 : 1;
-        if (compressed_inputs)  // the part that the solver observes is put through the original block
+        if (compressed_inputs &&
+            !fits_original_outputs())  // the part that the solver observes is put through the original block
             copies += static_cast<double>(
                           spec_.calibration.solver_sequences.value_or(spec_.calibration.sequences)) /
                       static_cast<double>(spec_.calibration.sequences);

@@ -131,6 +131,7 @@ void CompressOptions::fields(Fields& v) {
       Doc{"Whose inputs the initialiser and the solver see. original saves a pass where block learning "
           "follows, compressed is better without it.",
           "method section 7"});
+    v("solver_target", solver_target, Doc{"What a layer's outputs are to be like.", "method section 4"});
     v("output_weighting", output_weighting,
       Doc{"Weight each token of the layer objective by the squared gradients of the language-model loss with "
           "respect to the layer's outputs, in the initialiser and the solver. Costs a forward and a backward "
@@ -156,6 +157,13 @@ void CompressOptions::fields(Fields& v) {
           "they "
           "keep their source's encoding."});
     v("overrides", overrides, Doc{"Exceptions by role, depth or name; later ones win."});
+}
+
+void CompressOptions::validate(Problems& problems) const {
+    if (solver_target == SolverTarget::original_output && solver_inputs != Inputs::compressed)
+        problems.field("solver_target",
+                       "original_output has a meaning only where inputs differ from the original's: set "
+                       "solver_inputs: compressed");
 }
 
 void RunSpec::fields(Fields& v) {

@@ -94,6 +94,16 @@ struct OutputWeightingOptions {
     void fields(Fields& v);
 };
 
+/// What the layer-wise stages fit a layer's outputs to.
+enum class SolverTarget : std::uint8_t { same_input, original_output };
+inline EnumNames<SolverTarget> enum_names(SolverTarget /*tag*/) {
+    return {
+        {SolverTarget::same_input, "same_input", "what the original weights make of the same inputs"},
+        {SolverTarget::original_output, "original_output",
+         "what the original model puts out there, its own inputs being better: the layer makes up for the "
+         "compressed ones before it"}};
+}
+
 /// What happens to rows whose order nothing absorbs.
 enum class Unabsorbed : std::uint8_t { store, leave };
 inline EnumNames<Unabsorbed> enum_names(Unabsorbed /*tag*/) {
@@ -115,6 +125,7 @@ struct CompressOptions {
     Choice<CodebookInit> codebook_init{"kmeans"};
     Choice<Solver> solver{"lnq"};
     Inputs solver_inputs = Inputs::original;
+    SolverTarget solver_target = SolverTarget::same_input;
     std::optional<OutputWeightingOptions> output_weighting;
     bool recalibrate_norms = false;
     bool compare_with_solver = true;
@@ -124,6 +135,7 @@ struct CompressOptions {
     std::optional<EmbeddingOptions> embedding;
     std::vector<Override> overrides;
     void fields(Fields& v);
+    void validate(Problems& problems) const;
     /// Whether whole blocks are learned, which takes activations and backwards.
     [[nodiscard]] bool learns_blocks() const { return learn && learn->objective.make()->needs_activations(); }
 };

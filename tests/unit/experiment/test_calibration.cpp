@@ -82,6 +82,53 @@ TEST_CASE(
     CHECK(different.size() == 4);  // query, key and value; output; gate and up; down
 }
 
+TEST_CASE("a layer fitted to the original's outputs makes them of what the compressed model feeds it") {
+    const Model model = test::tiny_llama();
+    const Graph& graph = model.graph();
+    const Executor executor(graph, cpu_backend(), DType::f32);
+    const Block& block = graph.blocks().front();
+    Weights weights(graph);
+    bind_weights(weights, model, block.nodes, DType::f32, cpu_backend());
+    const Tensor original = first_activations(executor, model, test::random_ids({40, 32}, 32, "ids"));
+    const Graph::LinearUse query = graph.linears(block.nodes).front();
+    const Tensor w = model.weight(query.parameter);
+
+    // Without the original there is nothing to fit to; with the same inputs there is nothing to make up for.
+    SecondMoments alone(executor);
+    (void)executor.forward(block, weights, original, nullptr, alone.observer());
+    CHECK(std::ranges::equal(alone.fitted_to_original(query.node, w).bytes(), w.bytes()));
+    SecondMoments same(executor);
+    (void)executor.forward(block, weights, original, nullptr, same.original_observer());
+    (void)executor.forward(block, weights, original, nullptr, same.observer());
+    const Tensor unmoved = same.fitted_to_original(query.node, w);
+    for (std::int64_t i = 0; i < w.size(); ++i)
+        REQUIRE(unmoved.data<float>()[i] == Approx(w.data<float>()[i]).margin(1e-4));
+
+    // A third of the features at half their size: but for the norm before the query, columns can make up for
+    // it.
+    Tensor compressed = original.clone();
+    for (std::int64_t i = 0; i < compressed.size(); ++i)
+        if (i % w.cols() % 3 == 0) compressed.data<float>()[i] *= 0.5F;
+    Tensor x;
+    Tensor x_compressed;
+    const auto keep = [&](Tensor& kept) {
+        return [&](NodeId node, const Tensor& input) {
+            if (node == query.node) kept = input.clone();
+        };
+    };
+    (void)executor.forward(block, weights, original, nullptr, keep(x));
+    (void)executor.forward(block, weights, compressed, nullptr, keep(x_compressed));
+    SecondMoments both(executor);
+    (void)executor.forward(block, weights, original, nullptr, both.original_observer());
+    (void)executor.forward(block, weights, compressed, nullptr, both.observer());
+    const auto error = [&](const Tensor& of) {
+        Tensor output = cpu_backend().product(x_compressed, Transpose::no, of, Transpose::yes);
+        cpu_backend().add_scaled(output, cpu_backend().product(x, Transpose::no, w, Transpose::yes), -1.0);
+        return cpu_backend().sum_of_squares(output);
+    };
+    CHECK(error(both.fitted_to_original(query.node, w)) < 0.2 * error(w));
+}
+
 TEST_CASE("windows of distillation are fresh ones, and the seed decides which are drawn") {
     std::string text;
     for (int i = 0; i < 2000; ++i) text += static_cast<char>('A' + (i * i + i / 7) % 26);

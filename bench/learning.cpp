@@ -24,6 +24,7 @@ struct Settings {
     std::int64_t batch = 8;
     std::int64_t length = 256;
     std::int64_t steps = 40;
+    std::string estimator = "nearest";
     int threads = thread_count();
     DType compute = cpu_backend().has_bfloat16() ? DType::bf16 : DType::f32;
 };
@@ -112,6 +113,7 @@ void measure(const Settings& settings) {
         BlockLearningOptions options;
         options.steps = settings.steps;
         options.batch = settings.batch;
+        options.estimator = Choice<Estimator>::parse(settings.estimator);
         BlockLearner learner(executor, block, compressed, inputs, targets, options, 0);
         report("block learning", learner, 3e-9 * graph.flops(block.nodes, ids.shape()), products,
                settings.threads);
@@ -139,6 +141,9 @@ int main(int argc, char** argv) {
     app.add_option("--length", settings.length, "tokens of a sequence")->capture_default_str();
     app.add_option("--steps", settings.steps, "steps of block learning; a quarter of distillation")
         ->check(CLI::Range(8, 10000))
+        ->capture_default_str();
+    app.add_option("--estimator", settings.estimator,
+                   "of block learning, e.g. \"{type: proximal, form: inverse}\"")
         ->capture_default_str();
     app.add_option("--threads", settings.threads, "threads")->capture_default_str();
     app.add_flag_callback(

@@ -171,23 +171,51 @@ template <ScoreRule rule>
     }
 }
 
-template <ScoreRule rule>
-void score_stretch(std::int64_t n, int codewords, int window, const float* table, const ScoreStep& step,
+/// The fastest change of a score against the present codeword's, over the weight's gradient.
+[[gnu::always_inline]] inline float fastest_change(int count, int present, const float* factors) {
+    float largest = 0;
+    for (int k = 0; k < count; ++k) {
+        const float change = __builtin_fabsf(factors[k] - factors[present]);
+        largest = change > largest ? change : largest;
+    }
+    return largest;
+}
+
+/// What a table has the same for all weights with one code: only softmax looks at scores.
+struct TableFactors {
+    static constexpr int size = 4096;
+    float factors[size];
+    float fastest[256];
+};
+
+/// `fixed`: the window where it is known at compile time, which unrolls all loops over it; 0: `given`.
+template <ScoreRule rule, int fixed>
+void score_stretch(std::int64_t n, int codewords, int given, const float* table, const ScoreStep& step,
                    const float* gradient, float* scores, float* first_moment, float* second_moment,
                    std::uint8_t* codes, std::int64_t* jumps) {
     const AdamStep a = step.adam;
+    const int window = fixed > 0 ? fixed : given;
     const int reach = rule == ScoreRule::adjacent ? 1 : window - 1;
     const float gap = (table[codewords - 1] - table[0]) / static_cast<float>(codewords - 1);
     float values[256] = {};
     for (int k = 0; k < codewords; ++k) values[k] = gap > 0 ? table[k] / gap : 0.0F;
-    float factors[256] = {};
+    const bool known = rule != ScoreRule::softmax && codewords * window <= TableFactors::size;
+    TableFactors of_table;
+    for (int code = 0; known && code < codewords; ++code) {
+        const int begin = Scores::window_begin(code, codewords, window);
+        float* factors = of_table.factors + code * window;
+        score_factors<rule>(window, code - begin, values + begin, scores, step.temperature, factors);
+        of_table.fastest[code] = fastest_change(window, code - begin, factors);
+    }
+    float computed[256] = {};
     for (std::int64_t i = 0; i < n; ++i) {
         const float g = gradient[i];
         const int begin = Scores::window_begin(codes[i], codewords, window);
         const int present = codes[i] - begin;
         float* score = scores + i * window;
         float* m = first_moment + i * window;
-        score_factors<rule>(window, present, values + begin, score, step.temperature, factors);
+        if (!known) score_factors<rule>(window, present, values + begin, score, step.temperature, computed);
+        const float* factors = known ? of_table.factors + codes[i] * window : computed;
         if (step.second_moment == SecondMoment::score) {
             float* v = second_moment + i * window;
             for (int k = 0; k < window; ++k) {
@@ -200,11 +228,8 @@ void score_stretch(std::int64_t n, int codewords, int window, const float* table
         } else {
             float root = step.unit;
             if (step.second_moment == SecondMoment::weight) {
-                float largest = 0;
-                for (int k = 0; k < window; ++k) {
-                    const float change = __builtin_fabsf(factors[k] - factors[present]);
-                    largest = change > largest ? change : largest;
-                }
+                const float largest =
+                    known ? of_table.fastest[codes[i]] : fastest_change(window, present, factors);
                 float& v = second_moment[i];
                 v = a.beta2 * v + (1.0F - a.beta2) * g * g * largest * largest;
                 root = __builtin_sqrtf(v * a.correction2);
@@ -236,21 +261,22 @@ void score_stretch(std::int64_t n, int codewords, int window, const float* table
 void score_step(std::int64_t n, int codewords, int window, const float* table, const ScoreStep* step,
                 const float* gradient, float* scores, float* first_moment, float* second_moment,
                 std::uint8_t* codes, std::int64_t* jumps) {
-    const auto run = [&](auto stretch) {
+    const auto run = [&]<ScoreRule rule>() {
+        const auto stretch = window == 4 ? score_stretch<rule, 4> : score_stretch<rule, 0>;
         stretch(n, codewords, window, table, *step, gradient, scores, first_moment, second_moment, codes,
                 jumps);
     };
     switch (step->rule) {
         case ScoreRule::straight_through:
-            return run(score_stretch<ScoreRule::straight_through>);
+            return run.template operator()<ScoreRule::straight_through>();
         case ScoreRule::softmax:
-            return run(score_stretch<ScoreRule::softmax>);
+            return run.template operator()<ScoreRule::softmax>();
         case ScoreRule::inverse:
-            return run(score_stretch<ScoreRule::inverse>);
+            return run.template operator()<ScoreRule::inverse>();
         case ScoreRule::exponential:
-            return run(score_stretch<ScoreRule::exponential>);
+            return run.template operator()<ScoreRule::exponential>();
         case ScoreRule::adjacent:
-            return run(score_stretch<ScoreRule::adjacent>);
+            return run.template operator()<ScoreRule::adjacent>();
     }
 }
 

@@ -114,8 +114,8 @@ void measure(const Settings& settings) {
         options.steps = settings.steps;
         options.batch = settings.batch;
         options.estimator = Choice<Estimator>::parse(settings.estimator);
-        BlockLearner learner(executor, block, compressed, inputs, targets, options, 0);
-        report("block learning", learner, 3e-9 * graph.flops(block.nodes, ids.shape()), products,
+        const auto learner = make_block_learner(executor, block, compressed, inputs, targets, options, 0);
+        report("block learning", *learner, 3e-9 * graph.flops(block.nodes, ids.shape()), products,
                settings.threads);
     }
     CompressedModel compressed(model);
@@ -123,12 +123,12 @@ void measure(const Settings& settings) {
     DistillationOptions options;
     options.steps = std::max<std::int64_t>(settings.steps / 4, 5);
     options.batch = settings.batch;
-    Distiller learner(compressed, ids, options, settings.compute, cpu_backend());
+    const auto learner = make_distiller(compressed, ids, options, settings.compute, cpu_backend());
     const Shape& head = graph.parameter(graph.head()).shape;
     const double blocks = graph.flops({0, graph.node_count()}, ids.shape());
     const double logits = 2.0 * static_cast<double>(ids.size() * head[0] * head[1]);
     // Teacher: a forward; student: forward and two products backward, the head's weights being fixed.
-    report("distillation", learner, 1e-9 * (4 * blocks + 3 * logits), products, settings.threads);
+    report("distillation", *learner, 1e-9 * (4 * blocks + 3 * logits), products, settings.threads);
 }
 
 }  // namespace

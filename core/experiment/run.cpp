@@ -66,8 +66,8 @@ Sources read_sources(const Resolved<RunSpec>& spec, DType compute) {
 /// Learns the whole model on the original's predictions.
 void distill(const RunContext& run, const DistillationOptions& options, const Tensor& samples,
              CompressedModel& model) {
-    Distiller distiller(model, samples, options, run.compute, run.backend);
-    train(distiller, run.metrics, run.stages,
+    const auto distiller = make_distiller(model, samples, options, run.compute, run.backend);
+    train(*distiller, run.metrics, run.stages,
           {.title = "distilling",
            .stage = "distill",
            .labels = nlohmann::json::object(),

@@ -32,117 +32,111 @@ LearningRates BlockLearningOptions::rates(std::int64_t step) const {
     return scheduled_rates(codebook_rate, scale_rate, schedule, step, steps, warmup);
 }
 
-struct BlockLearner::Impl {
-    Impl(const Executor& block_executor, const Block& learned_block, CompressedModel& compressed,
-         Tensor block_inputs, Tensor block_targets, const BlockLearningOptions& given,
-         std::uint64_t random_seed)
-        : executor(block_executor),
-          block(learned_block),
-          model(&compressed),
-          inputs(std::move(block_inputs)),
-          targets(std::move(block_targets)),
-          options(given),
-          seed(random_seed),
-          weights(compressed.graph()),
-          learned(compressed, block.nodes, options.estimator.make().get(), options.norm_rate > 0,
-                  executor.backend()) {
-        ensure(inputs.rows() == targets.rows(), "inputs {} and targets {} of a block",
-               to_string(inputs.shape()), to_string(targets.shape()));
-        bind_weights(weights, compressed, block.nodes, executor.compute(), executor.backend());
-        target_energy = executor.backend().sum_of_squares(targets) / static_cast<double>(targets.rows());
+namespace {
+
+class BlockLearner final : public Trainable {
+  public:
+    BlockLearner(const Executor& executor, const Block& block, CompressedModel& model, Tensor inputs,
+                 Tensor targets, const BlockLearningOptions& options, std::uint64_t seed)
+        : executor_(executor),
+          block_(block),
+          model_(&model),
+          inputs_(std::move(inputs)),
+          targets_(std::move(targets)),
+          options_(options),
+          seed_(seed),
+          weights_(model.graph()),
+          learned_(model, block_.nodes, options_.estimator.make().get(), options_.norm_rate > 0,
+                   executor_.backend()) {
+        ensure(inputs_.rows() == targets_.rows(), "inputs {} and targets {} of a block",
+               to_string(inputs_.shape()), to_string(targets_.shape()));
+        bind_weights(weights_, model, block_.nodes, executor_.compute(), executor_.backend());
+        target_energy_ = executor_.backend().sum_of_squares(targets_) / static_cast<double>(targets_.rows());
     }
 
+    [[nodiscard]] std::int64_t total_steps() const override { return options_.steps; }
+    [[nodiscard]] std::int64_t steps_done() const override { return done_; }
+
+    [[nodiscard]] nlohmann::json step() override {
+        const auto chosen = samples_of(done_);
+        const Tensor x = gather_rows(inputs_, chosen);
+        const Tensor y = gather_rows(targets_, chosen);
+        learned_.bind(block_.nodes, executor_.compute() == DType::bf16 ? DType::bf16 : DType::f32, weights_);
+
+        Recording recording;
+        const Tensor output = executor_.forward(block_, weights_, x, &recording);
+        Tensor slope;
+        const double energy = std::max(target_energy_ * static_cast<double>(chosen.size()), 1e-30);
+        const double loss = executor_.backend().squared_error(output, y, 1.0 / energy, slope) / energy;
+        ensure(std::isfinite(loss), "{}: the loss is {} in step {}", block_.name, loss, done_);
+
+        Gradients gradients = learned_.wanted(block_.nodes);
+        executor_.backward(block_, recording, weights_, slope, gradients);
+        if (learned_.needs_curvature()) probe_curvature(recording, output.shape(), 2.0 / energy);
+        const LearningRates rates = options_.rates(done_);
+        const JumpHistogram jumps =
+            learned_.step(block_.nodes, gradients, done_, rates, options_.norm_rate * rates.factor);
+        nlohmann::json record = learning_record(done_, loss, jumps);
+        ++done_;
+        return record;
+    }
+
+    [[nodiscard]] std::vector<NamedTensor> state() override {
+        std::vector<NamedTensor> state;
+        learned_.append_state(state);
+        return state;
+    }
+    void restored(std::int64_t steps) override {
+        done_ = steps;
+        learned_.restored();
+    }
+    void finish() override { learned_.finish(*model_); }
+
+  private:
     /// The samples of a step: the next `batch` of an endless chain of permutations.
     std::vector<std::int64_t> samples_of(std::int64_t step) const {
-        const std::int64_t count = inputs.rows();
+        const std::int64_t count = inputs_.rows();
         std::vector<std::int64_t> chosen;
         std::int64_t epoch = -1;
         std::vector<std::int64_t> order;
-        for (std::int64_t i = step * options.batch; i < (step + 1) * options.batch; ++i) {
+        for (std::int64_t i = step * options_.batch; i < (step + 1) * options_.batch; ++i) {
             if (i / count != epoch) {
                 epoch = i / count;
-                order = Rng(seed, fmt::format("{} epoch {}", block.name, epoch)).permutation(count);
+                order = Rng(seed_, fmt::format("{} epoch {}", block_.name, epoch)).permutation(count);
             }
             chosen.push_back(order[static_cast<std::size_t>(i % count)]);
         }
         return chosen;
     }
 
-    nlohmann::json step() {
-        const auto chosen = samples_of(done);
-        const Tensor x = gather_rows(inputs, chosen);
-        const Tensor y = gather_rows(targets, chosen);
-        learned.bind(block.nodes, executor.compute() == DType::bf16 ? DType::bf16 : DType::f32, weights);
-
-        Recording recording;
-        const Tensor output = executor.forward(block, weights, x, &recording);
-        Tensor slope;
-        const double energy = std::max(target_energy * static_cast<double>(chosen.size()), 1e-30);
-        const double loss = executor.backend().squared_error(output, y, 1.0 / energy, slope) / energy;
-        ensure(std::isfinite(loss), "{}: the loss is {} in step {}", block.name, loss, done);
-
-        Gradients gradients = learned.wanted(block.nodes);
-        executor.backward(block, recording, weights, slope, gradients);
-        if (learned.needs_curvature()) probe_curvature(recording, output.shape(), 2.0 / energy);
-        const LearningRates rates = options.rates(done);
-        const JumpHistogram jumps =
-            learned.step(block.nodes, gradients, done, rates, options.norm_rate * rates.factor);
-        nlohmann::json record = learning_record(done, loss, jumps);
-        ++done;
-        return record;
-    }
-
     /// Hutchinson's estimate of the Gauss-Newton diagonal: one backward of random signs on the output.
     void probe_curvature(const Recording& recording, const Shape& output, double factor) {
-        Gradients probes = learned.wanted(block.nodes);
-        const Tensor signs = random_signs(output, seed, fmt::format("{} probe {}", block.name, done));
-        executor.backward(block, recording, weights, signs, probes);
-        learned.observe_curvature(block.nodes, probes, factor, done);
+        Gradients probes = learned_.wanted(block_.nodes);
+        const Tensor signs = random_signs(output, seed_, fmt::format("{} probe {}", block_.name, done_));
+        executor_.backward(block_, recording, weights_, signs, probes);
+        learned_.observe_curvature(block_.nodes, probes, factor, done_);
     }
 
-    Executor executor;
-    Block block;
-    CompressedModel* model;
-    Tensor inputs;
-    Tensor targets;
-    BlockLearningOptions options;
-    std::uint64_t seed;
-    Weights weights;
-    LearnedWeights learned;
-    double target_energy = 1;  ///< mean over samples of the sum of squares
-    std::int64_t done = 0;
+    Executor executor_;
+    Block block_;
+    CompressedModel* model_;
+    Tensor inputs_;
+    Tensor targets_;
+    BlockLearningOptions options_;
+    std::uint64_t seed_;
+    Weights weights_;
+    LearnedWeights learned_;
+    double target_energy_ = 1;  ///< mean over samples of the sum of squares
+    std::int64_t done_ = 0;
 };
 
-BlockLearner::BlockLearner(const Executor& executor, const Block& block, CompressedModel& model,
-                           Tensor inputs, Tensor targets, const BlockLearningOptions& options,
-                           std::uint64_t seed)
-    : impl_(std::make_unique<Impl>(executor, block, model, std::move(inputs), std::move(targets), options,
-                                   seed)) {}
-BlockLearner::~BlockLearner() = default;
+}  // namespace
 
-std::int64_t BlockLearner::total_steps() const {
-    return impl_->options.steps;
-}
-std::int64_t BlockLearner::steps_done() const {
-    return impl_->done;
-}
-nlohmann::json BlockLearner::step() {
-    return impl_->step();
-}
-
-std::vector<NamedTensor> BlockLearner::state() {
-    std::vector<NamedTensor> state;
-    impl_->learned.append_state(state);
-    return state;
-}
-
-void BlockLearner::restored(std::int64_t steps) {
-    impl_->done = steps;
-    impl_->learned.restored();
-}
-
-void BlockLearner::finish() {
-    impl_->learned.finish(*impl_->model);
+std::unique_ptr<Trainable> make_block_learner(const Executor& executor, const Block& block,
+                                              CompressedModel& model, Tensor inputs, Tensor targets,
+                                              const BlockLearningOptions& options, std::uint64_t seed) {
+    return std::make_unique<BlockLearner>(executor, block, model, std::move(inputs), std::move(targets),
+                                          options, seed);
 }
 
 }  // namespace jlcm

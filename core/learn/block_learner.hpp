@@ -4,6 +4,7 @@
 #include "core/codebook/compressed_model.hpp"
 #include "core/learn/learned_matrix.hpp"
 #include "core/learn/optimizer.hpp"
+#include "core/learn/trainable.hpp"
 #include "core/plugin/choice.hpp"
 
 #include <map>
@@ -29,25 +30,12 @@ struct BlockLearningOptions {
 /// Learns one block of `model`, which must hold a CompressedMatrix for every linear weight that is to be
 /// learned. `inputs` and `targets`: [samples, ...] float32, the block's inputs as the compressed
 /// model makes them and the original model's outputs. Samples are visited in an order drawn from `seed`,
-/// anew each epoch.
-class BlockLearner final : public Trainable {
-  public:
-    BlockLearner(const Executor& executor, const Block& block, CompressedModel& model, Tensor inputs,
-                 Tensor targets, const BlockLearningOptions& options, std::uint64_t seed);
-    ~BlockLearner() override;
-
-    [[nodiscard]] std::int64_t total_steps() const override;
-    [[nodiscard]] std::int64_t steps_done() const override;
-    /// {"step", "loss" (mean squared error over that of predicting zero), "moved" (share of weights), "jumps"
-    /// (histogram)}
-    [[nodiscard]] nlohmann::json step() override;
-    [[nodiscard]] std::vector<NamedTensor> state() override;
-    void restored(std::int64_t steps) override;
-    void finish() override;
-
-  private:
-    struct Impl;
-    std::unique_ptr<Impl> impl_;
-};
+/// anew each epoch. Records of steps: {"step", "loss" (mean squared error over that of predicting zero),
+/// "moved" (share of weights), "jumps" (histogram)}.
+[[nodiscard]] std::unique_ptr<Trainable> make_block_learner(const Executor& executor, const Block& block,
+                                                            CompressedModel& model, Tensor inputs,
+                                                            Tensor targets,
+                                                            const BlockLearningOptions& options,
+                                                            std::uint64_t seed);
 
 }  // namespace jlcm

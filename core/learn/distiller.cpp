@@ -24,45 +24,101 @@ void DistillationOptions::fields(Fields& v) {
     v("warmup", warmup, Doc{"Steps over which the rates rise first."}, at_least(0));
 }
 
-struct Distiller::Impl {
-    Impl(CompressedModel& compressed, Tensor learning_samples, const DistillationOptions& given,
-         DType compute_type, Backend& device)
-        : model(&compressed),
-          samples(std::move(learning_samples)),
-          options(given),
-          compute(compute_type),
-          backend(&device),
-          executor(compressed.graph(), device, compute_type),
-          teacher(compressed.base(), compute_type, device),
-          weights(compressed.graph()),
-          learned(compressed, all_nodes(), options.estimator ? options.estimator->make().get() : nullptr,
-                  options.norm_rate > 0, device) {
-        require(samples.rows() >= options.batch, "distillation has {} samples, fewer than one batch of {}",
-                samples.rows(), options.batch);
+namespace {
+
+class Distiller final : public Trainable {
+  public:
+    Distiller(CompressedModel& model, Tensor samples, const DistillationOptions& options, DType compute,
+              Backend& backend)
+        : model_(&model),
+          samples_(std::move(samples)),
+          options_(options),
+          compute_(compute),
+          backend_(&backend),
+          executor_(model.graph(), backend, compute),
+          teacher_(model.base(), compute, backend),
+          weights_(model.graph()),
+          learned_(model, all_nodes(), options_.estimator ? options_.estimator->make().get() : nullptr,
+                   options_.norm_rate > 0, backend) {
+        require(samples_.rows() >= options_.batch, "distillation has {} samples, fewer than one batch of {}",
+                samples_.rows(), options_.batch);
         // Everything but the learned linear weights stays bound; those are decoded block by block.
-        for (const ParameterId id : compressed.graph().parameters_of(all_nodes()))
-            if (!learned.contains(id)) weights.bind(id, bound(id));
+        for (const ParameterId id : model.graph().parameters_of(all_nodes()))
+            if (!learned_.contains(id)) weights_.bind(id, bound(id));
     }
 
-    NodeRange all_nodes() const { return {0, model->graph().node_count()}; }
+    [[nodiscard]] std::int64_t total_steps() const override { return options_.steps; }
+    [[nodiscard]] std::int64_t steps_done() const override { return done_; }
+
+    [[nodiscard]] nlohmann::json step() override {
+        const Graph& graph = model_->graph();
+        const Tensor batch = batch_of(done_);
+        const Predictions reference = teacher_.predict(batch);
+        predictions_ = reference.features.rows();
+
+        // Forward, keeping each block's input only.
+        const auto& blocks = graph.blocks();
+        Tensor x = forward(graph.prologue(), graph.input(), batch, blocks.front().input);
+        std::vector<Tensor> inputs;
+        for (const Block& block : blocks) {
+            inputs.push_back(x);
+            x = forward(block.nodes, block.input, x, block.output);
+        }
+        const Tensor features = forward(graph.epilogue(), blocks.back().output, x, graph.features());
+        Tensor slope;
+        const auto count = static_cast<double>(predictions_);
+        const double loss =
+            backend_->kl_backward(head_input(features, teacher_.head(), *backend_), reference.head,
+                                  reference.features, reference.head, 1.0 / count, slope) /
+            count;
+        ensure(std::isfinite(loss), "distillation: the loss is {} in step {}", loss, done_);
+
+        const LearningRates rates = scheduled_rates(options_.rate, options_.rate, options_.schedule, done_,
+                                                    options_.steps, options_.warmup);
+        JumpHistogram jumps;
+        slope = backward(graph.epilogue(), blocks.back().output, x, graph.features(),
+                         slope.reshape(features.shape()), rates, jumps);
+        for (std::size_t i = blocks.size(); i-- > 0;) {
+            slope =
+                backward(blocks[i].nodes, blocks[i].input, inputs[i], blocks[i].output, slope, rates, jumps);
+            inputs[i] = Tensor();
+        }
+        nlohmann::json record = learning_record(done_, loss, jumps);
+        ++done_;
+        return record;
+    }
+
+    [[nodiscard]] std::vector<NamedTensor> state() override {
+        std::vector<NamedTensor> state;
+        learned_.append_state(state);
+        return state;
+    }
+    void restored(std::int64_t steps) override {
+        done_ = steps;
+        learned_.restored();
+    }
+    void finish() override { learned_.finish(*model_); }
+
+  private:
+    NodeRange all_nodes() const { return {0, model_->graph().node_count()}; }
 
     Tensor bound(ParameterId id) const {
-        const Tensor value = model->weight(id);
-        return model->graph().parameter(id).linear ? backend->convert(value, compute) : value;
+        const Tensor value = model_->weight(id);
+        return model_->graph().parameter(id).linear ? backend_->convert(value, compute_) : value;
     }
 
     /// The next batch of the endless chain of samples.
     Tensor batch_of(std::int64_t step) const {
         std::vector<std::int64_t> chosen;
-        for (std::int64_t i = 0; i < options.batch; ++i)
-            chosen.push_back((step * options.batch + i) % samples.rows());
-        return gather_rows(samples, chosen);
+        for (std::int64_t i = 0; i < options_.batch; ++i)
+            chosen.push_back((step * options_.batch + i) % samples_.rows());
+        return gather_rows(samples_, chosen);
     }
 
     Tensor forward(NodeRange range, ValueId from, const Tensor& input, ValueId to) {
-        learned.bind(range, compute, weights);
-        Tensor output = executor.forward(range, weights, from, input, to);
-        learned.release(range, weights);
+        learned_.bind(range, compute_, weights_);
+        Tensor output = executor_.forward(range, weights_, from, input, to);
+        learned_.release(range, weights_);
         return output;
     }
 
@@ -70,100 +126,40 @@ struct Distiller::Impl {
     /// of its input.
     Tensor backward(NodeRange range, ValueId from, const Tensor& input, ValueId to, const Tensor& slope,
                     const LearningRates& rates, JumpHistogram& jumps) {
-        learned.bind(range, compute, weights);
+        learned_.bind(range, compute_, weights_);
         Recording recording;
-        (void)executor.forward(range, weights, from, input, to, &recording);
-        Gradients gradients = learned.wanted(range);
+        (void)executor_.forward(range, weights_, from, input, to, &recording);
+        Gradients gradients = learned_.wanted(range);
         gradients.want_input = true;
-        executor.backward(recording, weights, from, to, slope, gradients);
-        learned.release(range, weights);
+        executor_.backward(recording, weights_, from, to, slope, gradients);
+        learned_.release(range, weights_);
         // The Fisher diagonal's stand-in: a batch's gradient is the mean over its predictions', so its square
         // times their number is what the square of one prediction's would be. No further backward.
-        if (learned.needs_curvature())
-            learned.observe_curvature(range, gradients, static_cast<double>(predictions), done);
-        jumps.add(learned.step(range, gradients, done, rates, options.norm_rate * rates.factor));
+        if (learned_.needs_curvature())
+            learned_.observe_curvature(range, gradients, static_cast<double>(predictions_), done_);
+        jumps.add(learned_.step(range, gradients, done_, rates, options_.norm_rate * rates.factor));
         return gradients.input;
     }
 
-    nlohmann::json step() {
-        const Graph& graph = model->graph();
-        const Tensor batch = batch_of(done);
-        const Predictions reference = teacher.predict(batch);
-        predictions = reference.features.rows();
-
-        // Forward, keeping each block's input only.
-        const auto& blocks = graph.blocks();
-        Tensor x = forward(graph.prologue(), graph.input(), batch, blocks.front().input);
-        std::vector<Tensor> block_inputs;
-        for (const Block& block : blocks) {
-            block_inputs.push_back(x);
-            x = forward(block.nodes, block.input, x, block.output);
-        }
-        const Tensor features = forward(graph.epilogue(), blocks.back().output, x, graph.features());
-        Tensor slope;
-        const auto count = static_cast<double>(predictions);
-        const double loss =
-            backend->kl_backward(head_input(features, teacher.head(), *backend), reference.head,
-                                 reference.features, reference.head, 1.0 / count, slope) /
-            count;
-        ensure(std::isfinite(loss), "distillation: the loss is {} in step {}", loss, done);
-
-        const LearningRates rates = scheduled_rates(options.rate, options.rate, options.schedule, done,
-                                                    options.steps, options.warmup);
-        JumpHistogram jumps;
-        slope = backward(graph.epilogue(), blocks.back().output, x, graph.features(),
-                         slope.reshape(features.shape()), rates, jumps);
-        for (std::size_t i = blocks.size(); i-- > 0;) {
-            slope = backward(blocks[i].nodes, blocks[i].input, block_inputs[i], blocks[i].output, slope,
-                             rates, jumps);
-            block_inputs[i] = Tensor();
-        }
-        nlohmann::json record = learning_record(done, loss, jumps);
-        ++done;
-        return record;
-    }
-
-    CompressedModel* model;
-    Tensor samples;
-    DistillationOptions options;
-    DType compute;
-    Backend* backend;
-    Executor executor;
-    BoundModel teacher;
-    Weights weights;
-    LearnedWeights learned;
-    std::int64_t predictions = 0;  ///< of the batch: one a token, or one an image
-    std::int64_t done = 0;
+    CompressedModel* model_;
+    Tensor samples_;
+    DistillationOptions options_;
+    DType compute_;
+    Backend* backend_;
+    Executor executor_;
+    BoundModel teacher_;
+    Weights weights_;
+    LearnedWeights learned_;
+    std::int64_t predictions_ = 0;  ///< of the batch: one a token, or one an image
+    std::int64_t done_ = 0;
 };
 
-Distiller::Distiller(CompressedModel& model, Tensor samples, const DistillationOptions& options,
-                     DType compute, Backend& backend)
-    : impl_(std::make_unique<Impl>(model, std::move(samples), options, compute, backend)) {}
-Distiller::~Distiller() = default;
+}  // namespace
 
-std::int64_t Distiller::total_steps() const {
-    return impl_->options.steps;
-}
-std::int64_t Distiller::steps_done() const {
-    return impl_->done;
-}
-nlohmann::json Distiller::step() {
-    return impl_->step();
-}
-
-std::vector<NamedTensor> Distiller::state() {
-    std::vector<NamedTensor> state;
-    impl_->learned.append_state(state);
-    return state;
-}
-
-void Distiller::restored(std::int64_t steps) {
-    impl_->done = steps;
-    impl_->learned.restored();
-}
-
-void Distiller::finish() {
-    impl_->learned.finish(*impl_->model);
+std::unique_ptr<Trainable> make_distiller(CompressedModel& model, Tensor samples,
+                                          const DistillationOptions& options, DType compute,
+                                          Backend& backend) {
+    return std::make_unique<Distiller>(model, std::move(samples), options, compute, backend);
 }
 
 }  // namespace jlcm

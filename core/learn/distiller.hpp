@@ -21,25 +21,11 @@ struct DistillationOptions {
     void fields(Fields& v);
 };
 
-/// `samples`: [count, ...] as the model reads them, visited in order, `batch` a step, from the start again
-/// where they run out.
-class Distiller final : public Trainable {
-  public:
-    Distiller(CompressedModel& model, Tensor samples, const DistillationOptions& options, DType compute,
-              Backend& backend);
-    ~Distiller() override;
-
-    [[nodiscard]] std::int64_t total_steps() const override;
-    [[nodiscard]] std::int64_t steps_done() const override;
-    /// {"step", "loss" (mean KL a prediction, nats), "moved", "jumps"}
-    [[nodiscard]] nlohmann::json step() override;
-    [[nodiscard]] std::vector<NamedTensor> state() override;
-    void restored(std::int64_t steps) override;
-    void finish() override;
-
-  private:
-    struct Impl;
-    std::unique_ptr<Impl> impl_;
-};
+/// Learns `model` whole. `samples`: [count, ...] as the model reads them, visited in order, `batch` a step,
+/// from the start again where they run out. Records of steps: {"step", "loss" (mean KL a prediction, nats),
+/// "moved", "jumps"}.
+[[nodiscard]] std::unique_ptr<Trainable> make_distiller(CompressedModel& model, Tensor samples,
+                                                        const DistillationOptions& options, DType compute,
+                                                        Backend& backend);
 
 }  // namespace jlcm

@@ -8,7 +8,9 @@
 
 namespace jlcm {
 
-struct LayerLearner::Layer {
+namespace {
+
+struct Layer {
     Layer(const LearnedLayer& layer, const CompressedModel& model, const Estimator& estimator,
           Backend& backend)
         : parameter(layer.parameter),
@@ -67,46 +69,56 @@ struct LayerLearner::Layer {
     double energy = 1;  ///< tr(W H W^T)
 };
 
-LayerLearner::LayerLearner(const std::vector<LearnedLayer>& layers, CompressedModel& model,
-                           const BlockLearningOptions& options, Backend& backend)
-    : model_(&model), options_(options), backend_(&backend) {
-    const auto estimator = options.estimator.make();
-    layers_.reserve(layers.size());
-    for (const LearnedLayer& layer : layers) layers_.emplace_back(layer, model, *estimator, backend);
-}
-LayerLearner::~LayerLearner() = default;
+class LayerLearner final : public Trainable {
+  public:
+    LayerLearner(const std::vector<LearnedLayer>& layers, CompressedModel& model,
+                 const BlockLearningOptions& options, Backend& backend)
+        : model_(&model), options_(options), backend_(&backend) {
+        const auto estimator = options.estimator.make();
+        layers_.reserve(layers.size());
+        for (const LearnedLayer& layer : layers) layers_.emplace_back(layer, model, *estimator, backend);
+    }
 
-std::int64_t LayerLearner::total_steps() const {
-    return options_.steps;
-}
-std::int64_t LayerLearner::steps_done() const {
-    return done_;
-}
+    [[nodiscard]] std::int64_t total_steps() const override { return options_.steps; }
+    [[nodiscard]] std::int64_t steps_done() const override { return done_; }
 
-nlohmann::json LayerLearner::step() {
-    const LearningRates rates = options_.rates(done_);
-    JumpHistogram jumps;
-    double loss = 0;
-    for (Layer& layer : layers_) loss += layer.step(done_, rates, jumps, *backend_);
-    nlohmann::json record =
-        learning_record(done_, loss / static_cast<double>(std::max<std::size_t>(layers_.size(), 1)), jumps);
-    ++done_;
-    return record;
-}
+    [[nodiscard]] nlohmann::json step() override {
+        const LearningRates rates = options_.rates(done_);
+        JumpHistogram jumps;
+        double loss = 0;
+        for (Layer& layer : layers_) loss += layer.step(done_, rates, jumps, *backend_);
+        nlohmann::json record = learning_record(
+            done_, loss / static_cast<double>(std::max<std::size_t>(layers_.size(), 1)), jumps);
+        ++done_;
+        return record;
+    }
 
-std::vector<NamedTensor> LayerLearner::state() {
-    std::vector<NamedTensor> state;
-    for (const Layer& layer : layers_) layer.matrix.append_state(state);
-    return state;
-}
+    [[nodiscard]] std::vector<NamedTensor> state() override {
+        std::vector<NamedTensor> state;
+        for (const Layer& layer : layers_) layer.matrix.append_state(state);
+        return state;
+    }
+    void restored(std::int64_t steps) override {
+        done_ = steps;
+        for (Layer& layer : layers_) layer.matrix.restored();
+    }
+    void finish() override {
+        for (const Layer& layer : layers_) model_->matrices().at(layer.parameter) = layer.matrix.result();
+    }
 
-void LayerLearner::restored(std::int64_t steps) {
-    done_ = steps;
-    for (Layer& layer : layers_) layer.matrix.restored();
-}
+  private:
+    CompressedModel* model_;
+    BlockLearningOptions options_;
+    Backend* backend_;
+    std::vector<Layer> layers_;
+    std::int64_t done_ = 0;
+};
 
-void LayerLearner::finish() {
-    for (const Layer& layer : layers_) model_->matrices().at(layer.parameter) = layer.matrix.result();
+}  // namespace
+
+std::unique_ptr<Trainable> make_layer_learner(const std::vector<LearnedLayer>& layers, CompressedModel& model,
+                                              const BlockLearningOptions& options, Backend& backend) {
+    return std::make_unique<LayerLearner>(layers, model, options, backend);
 }
 
 }  // namespace jlcm

@@ -8,8 +8,8 @@ class BlockObjective final : public Objective {
     using Options = NoOptions;
     bool needs_activations() const override { return true; }
     std::unique_ptr<Trainable> learner(const LearningProblem& problem) const override {
-        return std::make_unique<BlockLearner>(problem.executor, problem.block, problem.model, problem.inputs,
-                                              problem.targets, problem.options, problem.seed);
+        return make_block_learner(problem.executor, problem.block, problem.model, problem.inputs,
+                                  problem.targets, problem.options, problem.seed);
     }
 };
 

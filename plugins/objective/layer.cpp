@@ -8,8 +8,7 @@ class LayerObjective final : public Objective {
     using Options = NoOptions;
     bool needs_activations() const override { return false; }
     std::unique_ptr<Trainable> learner(const LearningProblem& problem) const override {
-        return std::make_unique<LayerLearner>(problem.layers, problem.model, problem.options,
-                                              problem.executor.backend());
+        return make_layer_learner(problem.layers, problem.model, problem.options, problem.executor.backend());
     }
 };
 

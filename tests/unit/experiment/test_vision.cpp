@@ -156,11 +156,11 @@ TEST_CASE("the layer objective of a grouped convolution is the sum over its grou
     BlockLearningOptions options;
     options.steps = 30;
     options.estimator = Choice<Estimator>::parse("curvature");
-    LayerLearner learner({{id, hessians}}, compressed, options, cpu_backend());
-    const double first = learner.step().at("loss");
+    const auto learner = make_layer_learner({{id, hessians}}, compressed, options, cpu_backend());
+    const double first = learner->step().at("loss");
     CHECK(first == Approx(error / energy).epsilon(1e-4));
     double last = first;
-    while (learner.steps_done() < learner.total_steps()) last = learner.step().at("loss");
+    while (learner->steps_done() < learner->total_steps()) last = learner->step().at("loss");
     CHECK(last < first);
 }
 
@@ -210,10 +210,10 @@ TEST_CASE("distillation on images lowers the divergence of the predictions") {
     options.batch = 16;
     options.rate = 0.02;
     options.norm_rate = 0.02;
-    Distiller distiller(compressed, images(16), options, DType::f32, cpu_backend());
-    const double first = distiller.step().at("loss");
+    const auto distiller = make_distiller(compressed, images(16), options, DType::f32, cpu_backend());
+    const double first = distiller->step().at("loss");
     double last = first;
-    while (distiller.steps_done() < distiller.total_steps()) last = distiller.step().at("loss");
+    while (distiller->steps_done() < distiller->total_steps()) last = distiller->step().at("loss");
     CHECK(first > 0);
     CHECK(last < 0.7 * first);
 }

@@ -49,13 +49,13 @@ struct BlockProblem {
         targets = executor.forward(block(), weights, inputs);
     }
     const Block& block() const { return base.graph().blocks()[1]; }
-    std::unique_ptr<BlockLearner> learner(const std::string& estimator, std::int64_t steps) {
+    std::unique_ptr<Trainable> learner(const std::string& estimator, std::int64_t steps) {
         BlockLearningOptions options;
         options.steps = steps;
         options.batch = 4;
         options.norm_rate = 1e-3;
         options.estimator = Choice<Estimator>::parse(estimator);
-        return std::make_unique<BlockLearner>(executor, block(), model, inputs, targets, options, 1);
+        return make_block_learner(executor, block(), model, inputs, targets, options, 1);
     }
 };
 
@@ -173,10 +173,10 @@ TEST_CASE("learned rounding of a block beats rounding to the nearest, codebooks 
     options.batch = 4;
     options.codebook_rate = options.scale_rate = options.norm_rate = 0;
     options.estimator = Choice<Estimator>("adaround");
-    BlockLearner learner(learned.executor, learned.block(), learned.model, learned.inputs, learned.targets,
-                         options, 1);
-    for (int i = 0; i < 300; ++i) (void)learner.step();
-    learner.finish();
+    const auto learner = make_block_learner(learned.executor, learned.block(), learned.model, learned.inputs,
+                                            learned.targets, options, 1);
+    for (int i = 0; i < 300; ++i) (void)learner->step();
+    learner->finish();
     for (const auto& use : nearest.base.graph().linears(nearest.block().nodes)) {
         const auto& before = nearest.model.matrices().at(use.parameter);
         const auto& after = learned.model.matrices().at(use.parameter);
@@ -283,18 +283,18 @@ TEST_CASE("distillation lowers the divergence from the original model") {
     options.norm_rate = 0.01;
     for (const bool mapping : {false, true}) {
         if (mapping) options.estimator = Choice<Estimator>::parse("{type: nearest, rate: 0.02}");
-        Distiller distiller(model, test::random_ids({8, 12}, 32, "windows"), options, DType::f32,
-                            cpu_backend());
+        const auto distiller = make_distiller(model, test::random_ids({8, 12}, 32, "windows"), options,
+                                              DType::f32, cpu_backend());
         double first = 0;
         double last = 0;
         for (int i = 0; i < 40; ++i) {
-            const double loss = distiller.step().at("loss").get<double>();
+            const double loss = distiller->step().at("loss").get<double>();
             if (i < 2) first += loss;
             if (i >= 38) last += loss;
         }
         INFO(first << " to " << last);
         REQUIRE(last < first);
-        distiller.finish();
+        distiller->finish();
         for (const auto& [id, matrix] : model.matrices()) matrix.validate("result");
     }
 }

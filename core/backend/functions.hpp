@@ -23,6 +23,7 @@ enum class Unary : std::uint8_t {
     logarithm,
     absolute,
     erf,
+    gelu_tanh,  ///< x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2, Hendrycks & Gimpel 2016
 };
 /// A function of one number, with its constants.
 struct UnaryFunction {

@@ -27,6 +27,8 @@ class GradientPass {
           wanted_(wanted),
           head_(head_weight(model, executor.compute(), executor.backend())),
           weights_(graph_) {
+        require(head_.defined() || samples_.dtype() != DType::i32,
+                "gradient statistics: the model is an encoder, it has no predictions that could be wrong");
         bind_weights(weights_, model, {0, graph_.node_count()}, executor.compute(), executor.backend());
         for (const auto& use : graph_.linears({0, graph_.node_count()})) {
             if (!wanted_.contains(use.parameter)) continue;

@@ -3,6 +3,7 @@
 #include "core/base/error.hpp"
 #include "core/base/files.hpp"
 #include "core/base/hash.hpp"
+#include "core/formats/architecture.hpp"
 #include "core/formats/gguf.hpp"
 #include "core/formats/json.hpp"
 #include "core/formats/llama.hpp"
@@ -46,7 +47,7 @@ void add_gguf_tensors(Checkpoint& checkpoint, const Gguf& gguf) {
         tensor.name = name;
         checkpoint.tensors.emplace(name, std::move(tensor));
     }
-    check_llama_tensors(checkpoint.config, checkpoint.tensors);
+    check_tensors(checkpoint.config, checkpoint.tensors);
     const auto head_dim = checkpoint.config.at("head_dim").get<std::int64_t>();
     for (auto& [name, tensor] : checkpoint.tensors) {
         if (!has_rotary_rows(name)) continue;
@@ -86,7 +87,7 @@ class FolderReader {
 
     /// `body()`, its errors under the file's path.
     template <class Body>
-    auto within(const std::string& name, Body&& body) const {
+    decltype(auto) within(const std::string& name, Body&& body) const {
         try {
             return body();
         } catch (const Error& error) {
@@ -142,22 +143,16 @@ std::map<std::string, std::set<std::string>> weight_files(FolderReader& folder) 
     });
 }
 
-/// What files hold though the model doesn't need it: buffers of old versions, and a head that is the
-/// embedding.
-bool is_redundant(const std::string& name, const json& config) {
-    return name.ends_with(".rotary_emb.inv_freq") ||
-           (name == "lm_head.weight" && config.at("tie_word_embeddings").get<bool>());
-}
-
-void add_safetensors(Checkpoint& checkpoint, const std::shared_ptr<const MappedFile>& file,
-                     const std::set<std::string>& expected) {
+void add_safetensors(Checkpoint& checkpoint, const Architecture& architecture,
+                     const std::shared_ptr<const MappedFile>& file, const std::set<std::string>& expected) {
     std::set<std::string> missing = expected;
     for (auto& tensor : parse_safetensors(file->bytes()).tensors) {
         missing.erase(tensor.name);
         require(expected.empty() || expected.contains(tensor.name),
                 "the index does not list the tensor '{}' here", tensor.name);
-        if (is_redundant(tensor.name, checkpoint.config)) continue;
-        const std::string name = tensor.name;
+        const std::string name = architecture.name(tensor.name, checkpoint.config);
+        if (name.empty()) continue;
+        tensor.name = name;
         require(checkpoint.tensors.emplace(name, std::move(tensor)).second, "the tensor '{}' is in two files",
                 name);
     }
@@ -214,13 +209,19 @@ Checkpoint read_huggingface_checkpoint(const fs::path& directory) {
     FolderReader folder(directory);
     Checkpoint checkpoint;
     const json config = folder.parse("config.json");
-    checkpoint.config = folder.within("config.json", [&] { return complete_llama_config(config); });
+    const Architecture& architecture =
+        folder.within("config.json", [&]() -> const Architecture& { return architecture_of(config); });
+    checkpoint.config = folder.within("config.json", [&] { return architecture.complete(config); });
     const auto files = weight_files(folder);
     for (const auto& weights : files) {
         const auto file = folder.map(weights.first);
-        folder.within(weights.first, [&] { add_safetensors(checkpoint, file, weights.second); });
+        folder.within(weights.first,
+                      [&] { add_safetensors(checkpoint, architecture, file, weights.second); });
     }
-    folder.within("", [&] { check_llama_tensors(checkpoint.config, checkpoint.tensors); });
+    folder.within("", [&] {
+        if (architecture.arrange != nullptr) architecture.arrange(checkpoint);
+        check_tensors(checkpoint.config, checkpoint.tensors);
+    });
     checkpoint.description = fmt::format("Hugging Face safetensors, {}{}", list_encodings(checkpoint.tensors),
                                          files.size() > 1 ? fmt::format(", {} files", files.size()) : "");
     checkpoint.tokenizer = huggingface_tokenizer(folder);

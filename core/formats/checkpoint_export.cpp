@@ -2,6 +2,7 @@
 
 #include "core/base/error.hpp"
 #include "core/base/files.hpp"
+#include "core/formats/architecture.hpp"
 #include "core/formats/gguf.hpp"
 #include "core/formats/llama.hpp"
 #include "core/formats/safetensors.hpp"
@@ -66,6 +67,29 @@ Tensor reorder_rows(const Tensor& values, const std::vector<std::int64_t>& order
     return decode({{"", values.shape(), Encoding::f32}, bytes});
 }
 
+/// The values as the file holds them.
+Tensor joined(const FileTensor& tensor, const WeightValues& values) {
+    Tensor all;
+    if (tensor.parts.size() == 1) {
+        all = values(tensor.parts.front());
+    } else {
+        Shape shape = tensor.parts.front().shape;
+        shape[0] *= std::ssize(tensor.parts);
+        all = Tensor::empty(shape);
+        auto out = all.values<float>().begin();
+        for (const TensorInfo& part : tensor.parts) {
+            const Tensor own = values(part);
+            out = std::ranges::copy(own.values<float>(), out).out;
+        }
+    }
+    if (!tensor.turned) return all;
+    Tensor turned = Tensor::empty({all.cols(), all.rows()});
+    for (std::int64_t row = 0; row < all.rows(); ++row)
+        for (std::int64_t column = 0; column < all.cols(); ++column)
+            turned.data<float>()[column * all.rows() + row] = all.data<float>()[row * all.cols() + column];
+    return turned;
+}
+
 }  // namespace
 
 WeightValues stored_values(const Checkpoint& checkpoint) {
@@ -78,10 +102,14 @@ void write_huggingface_checkpoint(const fs::path& directory, const Checkpoint& m
     config["torch_dtype"] = torch_name(encoding);
     const auto tokenizer = huggingface_tokenizer(model);
 
-    std::vector<TensorInfo> tensors = llama_tensors(config);
-    for (auto& tensor : tensors) tensor.encoding = encoding;
-    auto file = begin_safetensors(directory / "model.safetensors", {{"format", "pt"}}, tensors);
-    for (const auto& tensor : tensors) write_tensor(file, tensor, values(tensor));
+    const std::vector<FileTensor> tensors = file_tensors(config);
+    std::vector<TensorInfo> infos;
+    for (const FileTensor& tensor : tensors) {
+        infos.push_back(tensor.info);
+        infos.back().encoding = encoding;
+    }
+    auto file = begin_safetensors(directory / "model.safetensors", {{"format", "pt"}}, infos);
+    for (std::size_t i = 0; i < tensors.size(); ++i) write_tensor(file, infos[i], joined(tensors[i], values));
     file.commit();
 
     for (const auto& [name, content] : tokenizer) write_file(directory / name, content);
@@ -93,6 +121,8 @@ void write_huggingface_checkpoint(const fs::path& directory, const Checkpoint& m
 void write_gguf_checkpoint(const fs::path& path, const Checkpoint& model, const WeightValues& values,
                            Encoding encoding) {
     const json& config = model.config;
+    require(config.at("model_type") == "llama", "a model of type {} cannot be exported as GGUF, only llama",
+            config.at("model_type").get<std::string>());
     GgufMetadata metadata = gguf_metadata_from_llama(config);
     metadata.emplace_back("general.file_type",
                           GgufValue{GgufType::u32, GgufType::u32, gguf_file_type(encoding)});
@@ -102,7 +132,7 @@ void write_gguf_checkpoint(const fs::path& path, const Checkpoint& model, const 
                                   GgufValue{GgufType::string, GgufType::u32, model.extra.at(key)});
     for (auto& entry : gguf_tokenizer(model)) metadata.push_back(std::move(entry));
 
-    const auto wanted = llama_tensors(config);
+    const auto wanted = model_tensors(config);
     const auto factors = rotary_frequency_factors(config);
     std::vector<TensorInfo> tensors;
     if (!factors.empty())

@@ -1,6 +1,7 @@
 #include "core/formats/llama.hpp"
 
 #include "core/base/error.hpp"
+#include "core/formats/config_keys.hpp"
 
 #include <algorithm>
 #include <array>
@@ -16,73 +17,31 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::int64_t largest_size = std::int64_t{1} << 30;
-constexpr std::int64_t most_layers = 10000;
-
-bool has(const json& object, const std::string& key) {
-    return object.contains(key) && !object.at(key).is_null();
-}
-
-std::int64_t integer(const json& config, const std::string& key, std::optional<std::int64_t> otherwise = {},
-                     std::int64_t largest = largest_size) {
-    if (!has(config, key)) {
-        if (!otherwise) fail("the configuration lacks '{}'", key);
-        return *otherwise;
-    }
-    const json& value = config.at(key);
-    const bool fits = value.is_number_integer() && value >= 1 && value <= largest;
-    require(fits, "'{}' is {}: expected a whole number from 1 to {}", key, value.dump(), largest);
-    return value.get<std::int64_t>();
-}
-
-double positive(const json& config, const std::string& key, std::optional<double> otherwise = {}) {
-    if (!has(config, key)) {
-        if (!otherwise) fail("the configuration lacks '{}'", key);
-        return *otherwise;
-    }
-    const json& value = config.at(key);
-    require(value.is_number() && std::isfinite(value.get<double>()) && value.get<double>() > 0,
-            "'{}' is {}: expected a positive number", key, value.dump());
-    return value.get<double>();
-}
-
-bool flag(const json& config, const std::string& key) {
-    if (!has(config, key)) return false;
-    require(config.at(key).is_boolean(), "'{}' is {}: expected true or false", key, config.at(key).dump());
-    return config.at(key).get<bool>();
-}
-
-std::string text(const json& config, const std::string& key, const std::string& otherwise) {
-    if (!has(config, key)) return otherwise;
-    require(config.at(key).is_string(), "'{}' is {}: expected a string", key, config.at(key).dump());
-    return config.at(key).get<std::string>();
-}
-
 /// rope_scaling reduced to null, "linear" or "llama3" with the fields that it needs.
 json complete_rope_scaling(const json& config) {
-    if (!has(config, "rope_scaling")) return nullptr;
+    if (!has_key(config, "rope_scaling")) return nullptr;
     const json& given = config.at("rope_scaling");
     require(given.is_object(), "'rope_scaling' is {}: expected an object", given.dump());
-    const std::string type = text(given, "rope_type", text(given, "type", "default"));
+    const std::string type = config_text(given, "rope_type", config_text(given, "type", "default"));
     if (type == "default") return nullptr;
-    json result{{"rope_type", type}, {"factor", positive(given, "factor")}};
+    json result{{"rope_type", type}, {"factor", config_positive(given, "factor")}};
     if (type == "linear") return result;
     require(type == "llama3", "rotary scaling of type '{}' is not supported, only linear and llama3", type);
-    const double low = positive(given, "low_freq_factor");
-    const double high = positive(given, "high_freq_factor");
+    const double low = config_positive(given, "low_freq_factor");
+    const double high = config_positive(given, "high_freq_factor");
     require(low < high, "rope_scaling: low_freq_factor {} is not below high_freq_factor {}", low, high);
     result["low_freq_factor"] = low;
     result["high_freq_factor"] = high;
-    result["original_max_position_embeddings"] = integer(given, "original_max_position_embeddings");
+    result["original_max_position_embeddings"] = config_integer(given, "original_max_position_embeddings");
     return result;
 }
 
 /// Newer configurations keep rope_theta and rope_scaling together, in rope_parameters.
 void split_rope_parameters(json& config) {
-    if (!has(config, "rope_parameters")) return;
+    if (!has_key(config, "rope_parameters")) return;
     json parameters = config.at("rope_parameters");
     require(parameters.is_object(), "'rope_parameters' is {}: expected an object", parameters.dump());
-    if (has(parameters, "rope_theta")) config["rope_theta"] = parameters.at("rope_theta");
+    if (has_key(parameters, "rope_theta")) config["rope_theta"] = parameters.at("rope_theta");
     parameters.erase("rope_theta");
     config["rope_scaling"] = parameters;
     config.erase("rope_parameters");
@@ -228,90 +187,42 @@ GgufValue make_value(GgufType type, json value) {
 
 json complete_llama_config(json config) {
     require(config.is_object(), "the configuration is not a JSON object");
-    const std::string model = text(config, "model_type", "");
+    const std::string model = config_text(config, "model_type", "");
     require(model == "llama", "the architecture '{}' is not supported, only llama", model);
-    require(!has(config, "quantization_config"), "weights quantised by 'quantization_config' cannot be read");
-    require(!has(config, "sliding_window"), "attention with a 'sliding_window' is not supported");
-    split_rope_parameters(config);
-
-    const auto hidden = integer(config, "hidden_size");
-    const auto heads = integer(config, "num_attention_heads");
-    const auto key_value_heads = integer(config, "num_key_value_heads", heads);
-    config["num_hidden_layers"] = integer(config, "num_hidden_layers", {}, most_layers);
-    config["intermediate_size"] = integer(config, "intermediate_size");
-    config["vocab_size"] = integer(config, "vocab_size");
-    config["num_key_value_heads"] = key_value_heads;
-    config["max_position_embeddings"] = integer(config, "max_position_embeddings", 2048);
-    require(heads % key_value_heads == 0, "{} attention heads cannot share {} key-value heads", heads,
-            key_value_heads);
-    if (!has(config, "head_dim"))
-        require(hidden % heads == 0, "hidden_size {} is not a multiple of {} attention heads", hidden, heads);
-    const auto head_dim = integer(config, "head_dim", hidden / heads);
-    require(head_dim % 2 == 0, "'head_dim' is {}: rotary embedding needs an even number", head_dim);
-    config["head_dim"] = head_dim;
-
-    config["rms_norm_eps"] = positive(config, "rms_norm_eps", 1e-6);
-    config["rope_theta"] = positive(config, "rope_theta", 10000.0);
-    config["rope_scaling"] = complete_rope_scaling(config);
-    for (const auto* key : {"tie_word_embeddings", "attention_bias", "mlp_bias"})
-        config[key] = flag(config, key);
-    const std::string activation = text(config, "hidden_act", "silu");
-    require(activation == "silu", "the activation '{}' is not supported, only silu", activation);
-    config["hidden_act"] = activation;
+    require(!has_key(config, "sliding_window"), "attention with a 'sliding_window' is not supported");
+    config = complete_rotary_config(std::move(config));
+    for (const auto* key : {"attention_bias", "mlp_bias"}) config[key] = config_flag(config, key);
     return config;
 }
 
-std::vector<TensorInfo> llama_tensors(const json& config) {
-    const auto size = [&](const char* key) { return config.at(key).get<std::int64_t>(); };
-    const auto hidden = size("hidden_size");
-    const auto inner = size("intermediate_size");
-    const auto queries = size("num_attention_heads") * size("head_dim");
-    const auto keys = size("num_key_value_heads") * size("head_dim");
-    const bool attention_bias = config.at("attention_bias").get<bool>();
-    const bool mlp_bias = config.at("mlp_bias").get<bool>();
+json complete_rotary_config(json config) {
+    require(!has_key(config, "quantization_config"),
+            "weights quantised by 'quantization_config' cannot be read");
+    split_rope_parameters(config);
 
-    std::vector<TensorInfo> result;
-    const auto linear = [&](const std::string& stem, std::int64_t outputs, std::int64_t inputs, bool bias) {
-        result.push_back({stem + ".weight", {outputs, inputs}});
-        if (bias) result.push_back({stem + ".bias", {outputs}});
-    };
-    linear("model.embed_tokens", size("vocab_size"), hidden, false);
-    for (std::int64_t layer = 0; layer < size("num_hidden_layers"); ++layer) {
-        const std::string prefix = fmt::format("{}{}.", huggingface_prefix, layer);
-        result.push_back({prefix + "input_layernorm.weight", {hidden}});
-        linear(prefix + "self_attn.q_proj", queries, hidden, attention_bias);
-        linear(prefix + "self_attn.k_proj", keys, hidden, attention_bias);
-        linear(prefix + "self_attn.v_proj", keys, hidden, attention_bias);
-        linear(prefix + "self_attn.o_proj", hidden, queries, attention_bias);
-        result.push_back({prefix + "post_attention_layernorm.weight", {hidden}});
-        linear(prefix + "mlp.gate_proj", inner, hidden, mlp_bias);
-        linear(prefix + "mlp.up_proj", inner, hidden, mlp_bias);
-        linear(prefix + "mlp.down_proj", hidden, inner, mlp_bias);
-    }
-    result.push_back({"model.norm.weight", {hidden}});
-    if (!config.at("tie_word_embeddings").get<bool>()) linear("lm_head", size("vocab_size"), hidden, false);
-    return result;
-}
+    const auto hidden = config_integer(config, "hidden_size");
+    const auto heads = config_integer(config, "num_attention_heads");
+    const auto key_value_heads = config_integer(config, "num_key_value_heads", heads);
+    config["num_hidden_layers"] = config_integer(config, "num_hidden_layers", {}, most_config_layers);
+    config["intermediate_size"] = config_integer(config, "intermediate_size");
+    config["vocab_size"] = config_integer(config, "vocab_size");
+    config["num_key_value_heads"] = key_value_heads;
+    config["max_position_embeddings"] = config_integer(config, "max_position_embeddings", 2048);
+    require(heads % key_value_heads == 0, "{} attention heads cannot share {} key-value heads", heads,
+            key_value_heads);
+    if (!has_key(config, "head_dim")) require_whole_heads(hidden, heads);
+    const auto head_dim = config_integer(config, "head_dim", hidden / heads);
+    require(head_dim % 2 == 0, "'head_dim' is {}: rotary embedding needs an even number", head_dim);
+    config["head_dim"] = head_dim;
 
-void check_llama_tensors(const json& config, const std::map<std::string, StoredTensor>& tensors) {
-    const auto expected = llama_tensors(config);
-    for (const auto& one : expected) {
-        const auto found = tensors.find(one.name);
-        require(found != tensors.end(), "the tensor '{}' of shape {} is missing", one.name,
-                to_string(one.shape));
-        require(found->second.shape == one.shape, "tensor '{}' has shape {}: expected {}", one.name,
-                to_string(found->second.shape), to_string(one.shape));
-        const Encoding encoding = found->second.encoding;
-        require(encoding != Encoding::u8 && encoding != Encoding::i32,
-                "tensor '{}' holds {} integers, not weights", one.name, name_of(encoding));
-    }
-    if (tensors.size() == expected.size()) return;
-    std::map<std::string, bool> known;
-    for (const auto& one : expected) known[one.name] = true;
-    for (const auto& [name, tensor] : tensors)
-        require(known.contains(name),
-                "the tensor '{}' of shape {} is not part of a llama model of this configuration", name,
-                to_string(tensor.shape));
+    config["rms_norm_eps"] = config_positive(config, "rms_norm_eps", 1e-6);
+    config["rope_theta"] = config_positive(config, "rope_theta", 10000.0);
+    config["rope_scaling"] = complete_rope_scaling(config);
+    config["tie_word_embeddings"] = config_flag(config, "tie_word_embeddings");
+    const std::string activation = config_text(config, "hidden_act", "silu");
+    require(activation == "silu", "the activation '{}' is not supported, only silu", activation);
+    config["hidden_act"] = activation;
+    return config;
 }
 
 std::string huggingface_name(const std::string& gguf_name) {

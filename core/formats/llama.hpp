@@ -1,5 +1,5 @@
 #pragma once
-// The llama family as files hold it: its configuration, the tensors that one implies, and its names in GGUF.
+// The llama family as files hold it: its configuration, and its names in GGUF.
 
 #include "core/formats/gguf.hpp"
 #include "core/tensor/encoding.hpp"
@@ -18,13 +18,8 @@ namespace jlcm {
 /// architecture, activation, rotary scaling or a quantisation scheme) is refused by name.
 [[nodiscard]] nlohmann::json complete_llama_config(nlohmann::json config);
 
-/// The tensors that a completed configuration asks for: Hugging Face names and shapes, in the order of the
-/// layers.
-[[nodiscard]] std::vector<TensorInfo> llama_tensors(const nlohmann::json& config);
-
-/// Checks that `tensors` are those of the configuration; an input error names the first that is missing,
-/// unexpected or of another shape.
-void check_llama_tensors(const nlohmann::json& config, const std::map<std::string, StoredTensor>& tensors);
+/// The part of it that decoders with rotary positions, RMS norms and gated MLPs have in common.
+[[nodiscard]] nlohmann::json complete_rotary_config(nlohmann::json config);
 
 /// The Hugging Face name of a GGUF tensor of the llama architecture, empty where there is none.
 [[nodiscard]] std::string huggingface_name(const std::string& gguf_name);

@@ -15,6 +15,7 @@ using Maker = std::function<OperatorPtr(const json&)>;
 const std::map<std::string, Maker, std::less<>>& makers() {
     static const std::map<std::string, Maker, std::less<>> table{
         {"linear", [](const json& a) { return make_linear(a.at("bias").get<bool>()); }},
+        {"positions", [](const json& a) { return make_positions(a.at("offset").get<std::int64_t>()); }},
         {"attention",
          [](const json& a) {
              return make_attention(a.at("query_heads").get<std::int64_t>(),

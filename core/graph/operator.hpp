@@ -109,6 +109,9 @@ struct RotaryScaling {
 [[nodiscard]] OperatorPtr make_linear(bool bias = false);
 /// Rows of the parameter [vocabulary, width] by int32 ids.
 [[nodiscard]] OperatorPtr make_embedding();
+/// Of ids [sequences, length] the rows offset, offset + 1, ... of the parameter [positions, width]: [1,
+/// length, width].
+[[nodiscard]] OperatorPtr make_positions(std::int64_t offset = 0);
 /// Parameter: weight [width]. Zhang & Sennrich, "Root mean square layer normalization", 2019.
 [[nodiscard]] OperatorPtr make_rms_norm(double epsilon);
 /// Rotary position embedding, rotate-half form; inputs [sequences, length, heads * head_dim]. Su et al.,

@@ -41,6 +41,9 @@ class Model final : public WeightSource {
     ModelInput input_;
 };
 
+/// Whether the model's features are no predictions: it reads text and has no head.
+[[nodiscard]] bool is_encoder(const Graph& graph, const ModelInput& input);
+
 /// The graph of a checkpoint's configuration (config.json keys).
 [[nodiscard]] Graph build_graph(const nlohmann::json& config);
 

@@ -1,6 +1,7 @@
 #include "core/report/run_table.hpp"
 
 #include <algorithm>
+#include <array>
 
 #include <fmt/format.h>
 
@@ -15,18 +16,26 @@ std::string number(const json& record, const char* key, const char* format) {
     return fmt::format(fmt::runtime(format), record.at(key).get<double>());
 }
 
-std::string with_error(const json& model) {
-    const std::string value = number(model, "value", "{:.2f}");
-    const std::string error = number(model, "stderr", "{:.2f}");
+std::string with_error(const json& model, const char* format) {
+    const std::string value = number(model, "value", format);
+    const std::string error = number(model, "stderr", format);
     return error == "-" ? value : value + " ± " + error;
 }
 
 std::string protocol_line(const json& record) {
     const json& protocol = record.at("protocol");
+    if (protocol.contains("task"))
+        return fmt::format("{}: {} items; SHA-256 {}", record.at("title").get<std::string>(),
+                           protocol.at("items").get<std::int64_t>(),
+                           protocol.at("task_sha256").get<std::string>().substr(0, 12));
     if (protocol.contains("images"))
         return fmt::format("{}: {} images; SHA-256 {}", record.at("title").get<std::string>(),
                            protocol.at("items").get<std::int64_t>(),
                            protocol.at("images_sha256").get<std::string>().substr(0, 12));
+    if (!protocol.contains("tokens_scored"))
+        return fmt::format("{}: {} windows; text SHA-256 {}", record.at("title").get<std::string>(),
+                           protocol.at("windows").get<std::int64_t>(),
+                           protocol.at("text_sha256").get<std::string>().substr(0, 12));
     return fmt::format("{}: {} windows, {} tokens scored{}; text SHA-256 {}",
                        record.at("title").get<std::string>(), protocol.at("windows").get<std::int64_t>(),
                        protocol.at("tokens_scored").get<std::int64_t>(),
@@ -34,20 +43,36 @@ std::string protocol_line(const json& record) {
                        protocol.at("text_sha256").get<std::string>().substr(0, 12));
 }
 
+/// A figure beside an evaluation's own, shown where its record has it.
+struct Column {
+    const char* key;
+    const char* title;
+    const char* format;
+};
+constexpr std::array columns{Column{"top5", "top-5 %", "{:.2f}"}, Column{"acc", "acc %", "{:.2f}"},
+                             Column{"minimum", "minimum", "{:.4f}"}, Column{"kl", "KL", "{:.4f}"},
+                             Column{"agreement", "agreement", "{:.4f}"}};
+
+/// Those of an evaluation; what the metric is already needs no second column.
+std::vector<Column> columns_of(const json& record) {
+    std::vector<Column> found;
+    for (const Column& column : columns)
+        if (record.at("models").at("compressed").contains(column.key) && record.at("metric") != column.title)
+            found.push_back(column);
+    return found;
+}
+
 /// What each model's row shows, and the header of that.
-Row figures(const json& model) {
-    Row row{with_error(model)};
-    if (model.contains("top5")) row.push_back(number(model, "top5", "{:.2f}"));
-    row.push_back(number(model, "kl", "{:.4f}"));
-    row.push_back(number(model, "agreement", "{:.4f}"));
+Row figures(const json& record, const char* model) {
+    const json& own = record.at("models").at(model);
+    Row row{with_error(own, record.at("metric") == "cosine" ? "{:.4f}" : "{:.2f}")};
+    for (const Column& column : columns_of(record)) row.push_back(number(own, column.key, column.format));
     return row;
 }
 
 Row figures_header(const json& record) {
     Row row{record.at("metric").get<std::string>()};
-    if (record.at("models").at("compressed").contains("top5")) row.emplace_back("top-5 %");
-    row.emplace_back("KL");
-    row.emplace_back("agreement");
+    for (const Column& column : columns_of(record)) row.emplace_back(column.title);
     return row;
 }
 
@@ -103,7 +128,7 @@ std::string run_table(const json& result) {
         const auto add = [&](const std::string& name, const std::string& row_bits,
                              const std::string& row_bytes, const char* model) {
             Row row{name, row_bits, row_bytes};
-            std::ranges::move(figures(record.at("models").at(model)), std::back_inserter(row));
+            std::ranges::move(figures(record, model), std::back_inserter(row));
             rows.push_back(std::move(row));
         };
         add("original", original_bits, original_bytes, "original");
@@ -126,7 +151,7 @@ std::string evaluation_table(const json& record) {
     for (const char* model : {"original", "compressed"}) {
         if (!record.at("models").contains(model)) continue;
         Row row{model};
-        std::ranges::move(figures(record.at("models").at(model)), std::back_inserter(row));
+        std::ranges::move(figures(record, model), std::back_inserter(row));
         rows.push_back(std::move(row));
     }
     Row header{"model"};

@@ -139,7 +139,29 @@ std::vector<std::int32_t> BpeTokenizer::symbols_of(std::string_view word) const 
     return symbols;
 }
 
+std::vector<std::int32_t> BpeTokenizer::longest_pieces(std::string_view word) const {
+    const auto unknown = [&] { return std::vector<std::int32_t>{definition_.unknown.value()}; };
+    std::vector<std::size_t> ends;  // of the characters
+    for (std::size_t i = 0; i < word.size(); ends.push_back(i)) i += utf8_length(word[i]);
+    if (ends.size() > definition_.word_piece->longest_word) return unknown();
+    std::vector<std::int32_t> pieces;
+    for (std::size_t begin = 0; begin < word.size();) {
+        std::optional<std::int32_t> piece;
+        auto end = ends.rbegin();
+        for (; end != ends.rend() && *end > begin; ++end) {
+            const std::string_view part = word.substr(begin, *end - begin);
+            piece = begin == 0 ? find(part) : find(definition_.word_piece->prefix + std::string(part));
+            if (piece) break;
+        }
+        if (!piece) return unknown();
+        pieces.push_back(*piece);
+        begin = *end;
+    }
+    return pieces;
+}
+
 std::vector<std::int32_t> BpeTokenizer::encode_word(std::string_view word) const {
+    if (definition_.word_piece) return longest_pieces(word);
     if (definition_.ignore_merges)
         if (const auto id = find(word)) return {*id};
     std::vector<std::int32_t> symbols = symbols_of(word);

@@ -1,5 +1,6 @@
 #pragma once
-// Byte-pair encoding as a whole: added tokens, normaliser, pre-tokenizer, merges, decoder.
+// Byte-pair encoding as a whole: added tokens, normaliser, pre-tokenizer, merges, decoder; WordPiece, which
+// differs in how a word is cut.
 
 #include "core/text/added_tokens.hpp"
 #include "core/text/merge_table.hpp"
@@ -17,6 +18,13 @@
 
 namespace jlcm {
 
+/// Words as the longest tokens from left to right, those behind the first with a prefix (Wu et al., "Google's
+/// neural machine translation system", 2016; greedy as in BERT).
+struct WordPiece {
+    std::string prefix = "##";
+    std::size_t longest_word = 100;  ///< in characters; longer words are unknown
+};
+
 /// What a byte-pair encoding is made of, whatever file it comes from.
 struct BpeDefinition {
     std::vector<std::string> tokens;  ///< by id; empty where an id has no token
@@ -24,6 +32,7 @@ struct BpeDefinition {
         merges;  ///< best first; parts and their union are tokens
     /// Tokens spell bytes by GPT-2's printable characters, and words start from bytes, not from characters.
     bool byte_level = false;
+    std::optional<WordPiece> word_piece;  ///< in place of merges
     bool byte_fallback = false;           ///< a character that is no token becomes its bytes' tokens "<0x..>"
     bool fuse_unknown = false;            ///< neighbouring unknown characters make one unknown token
     bool ignore_merges = false;           ///< a word that is a token is that token, whatever the merges say
@@ -65,6 +74,7 @@ class BpeTokenizer final : public Tokenizer {
 
     [[nodiscard]] std::optional<std::int32_t> find(std::string_view surface) const;
     [[nodiscard]] std::vector<std::int32_t> symbols_of(std::string_view word) const;
+    [[nodiscard]] std::vector<std::int32_t> longest_pieces(std::string_view word) const;
     [[nodiscard]] std::vector<std::int32_t> encode_word(std::string_view word) const;
     [[nodiscard]] std::string normalized(std::string_view text) const;
 

@@ -2,7 +2,9 @@
 
 #include "core/text/regex.hpp"
 
+#include <array>
 #include <charconv>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -149,6 +151,33 @@ DecodeStep decode_strip_step(std::string content, std::size_t start, std::size_t
             for (std::size_t i = 0; i < stop && rest.ends_with(content); ++i)
                 rest.remove_suffix(content.size());
             token = std::string(rest);
+        }
+    };
+}
+
+DecodeStep decode_word_piece_step(std::string prefix, bool cleanup) {
+    static constexpr std::array<std::pair<std::string_view, std::string_view>, 11> corrections{{
+        {" .", "."},
+        {" ?", "?"},
+        {" !", "!"},
+        {" ,", ","},
+        {" ' ", "'"},
+        {" n't", "n't"},
+        {" 'm", "'m"},
+        {" do not", " don't"},
+        {" 's", "'s"},
+        {" 've", "'ve"},
+        {" 're", "'re"},
+    }};
+    return [prefix = std::move(prefix), cleanup](std::vector<std::string>& tokens) {
+        for (std::size_t i = 0; i < tokens.size(); ++i) {
+            std::string& token = tokens[i];
+            if (i > 0) token = token.starts_with(prefix) ? token.substr(prefix.size()) : " " + token;
+            if (!cleanup) continue;
+            for (const auto& [from, to] : corrections)
+                for (std::size_t at = token.find(from); at != std::string::npos;
+                     at = token.find(from, at + to.size()))
+                    token.replace(at, from.size(), to);
         }
     };
 }

@@ -52,6 +52,9 @@ extern const char* const gpt2_pattern;
 [[nodiscard]] DecodeStep decode_fuse_step();
 /// Drops up to `start` and `stop` copies of `content`, one character, at a token's ends.
 [[nodiscard]] DecodeStep decode_strip_step(std::string content, std::size_t start, std::size_t stop);
+/// Words apart, pieces that start with `prefix` joined to the one before; `cleanup` takes back the spaces in
+/// front of English punctuation and contractions.
+[[nodiscard]] DecodeStep decode_word_piece_step(std::string prefix, bool cleanup);
 [[nodiscard]] DecodeStep decode_metaspace_step(const std::string& replacement, PrependScheme scheme);
 
 }  // namespace jlcm

@@ -1,6 +1,7 @@
 #include "core/base/error.hpp"
 #include "core/text/bpe_tokenizer.hpp"
 #include "core/text/tokenizer_readers.hpp"
+#include "core/text/unicode_steps.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -50,7 +51,28 @@ NormalizeStep normalizer_from(const Json& part) {
     if (type == "Prepend") return prepend_step(part.at("prepend").get<std::string>());
     if (type == "Replace")
         return replace_step(pattern_of(part.at("pattern")), part.at("content").get<std::string>());
-    fail("the normalizer \"{}\" is not implemented; there are Prepend and Replace", type);
+    if (type == "NFC") return normal_form_step(NormalForm::nfc);
+    if (type == "NFD") return normal_form_step(NormalForm::nfd);
+    if (type == "NFKC") return normal_form_step(NormalForm::nfkc);
+    if (type == "NFKD") return normal_form_step(NormalForm::nfkd);
+    if (type == "Lowercase") return lower_case_step();
+    if (type == "StripAccents") return strip_accents_step();
+    fail(
+        "the normalizer \"{}\" is not implemented; there are Prepend, Replace, NFC, NFD, NFKC, NFKD, "
+        "Lowercase, StripAccents and BertNormalizer",
+        type);
+}
+
+/// BERT's normaliser as the steps it is made of.
+void add_bert_normalizer(const Json& part, std::vector<NormalizeStep>& steps) {
+    const bool lower_case = member(part, "lowercase", true);
+    if (member(part, "clean_text", true)) steps.push_back(clean_text_step());
+    if (member(part, "handle_chinese_chars", true)) steps.push_back(space_around_ideographs_step());
+    if (member(part, "strip_accents", lower_case)) {
+        steps.push_back(normal_form_step(NormalForm::nfd));
+        steps.push_back(strip_accents_step());
+    }
+    if (lower_case) steps.push_back(lower_case_step());
 }
 
 SplitBehavior behavior_from(const std::string& name) {
@@ -90,9 +112,14 @@ void add_pre_tokenizer(const Json& part, BpeDefinition& definition) {
     } else if (type == "Metaspace") {
         steps.push_back(metaspace_step(part.at("replacement").get<std::string>(), prepend_scheme_from(part),
                                        member(part, "split", true)));
+    } else if (type == "BertPreTokenizer") {
+        steps.push_back(split_step(R"(\s+)", SplitBehavior::removed));
+        steps.push_back(split_step(R"([!-/:-@\[-`{-~\p{P}])", SplitBehavior::isolated));
     } else {
-        fail("the pre-tokenizer \"{}\" is not implemented; there are ByteLevel, Digits, Split and Metaspace",
-             type);
+        fail(
+            "the pre-tokenizer \"{}\" is not implemented; there are ByteLevel, Digits, Split, Metaspace and "
+            "BertPreTokenizer",
+            type);
     }
 }
 
@@ -107,9 +134,11 @@ DecodeStep decoder_from(const Json& part) {
                                  part.at("stop").get<std::size_t>());
     if (type == "Metaspace")
         return decode_metaspace_step(part.at("replacement").get<std::string>(), prepend_scheme_from(part));
+    if (type == "WordPiece")
+        return decode_word_piece_step(part.at("prefix").get<std::string>(), member(part, "cleanup", true));
     fail(
-        "the decoder \"{}\" is not implemented; there are ByteLevel, Replace, ByteFallback, Fuse, Strip and "
-        "Metaspace",
+        "the decoder \"{}\" is not implemented; there are ByteLevel, Replace, ByteFallback, Fuse, Strip, "
+        "Metaspace and WordPiece",
         type);
 }
 
@@ -120,14 +149,31 @@ void set_token(BpeDefinition& definition, const std::string& token, std::int32_t
     definition.tokens[place] = token;
 }
 
+void read_vocabulary(const Json& model, BpeDefinition& definition) {
+    for (const auto& [token, id] : model.at("vocab").items())
+        set_token(definition, token, id.get<std::int32_t>());
+}
+
+void read_word_piece(const Json& model, BpeDefinition& definition) {
+    read_vocabulary(model, definition);
+    definition.unknown =
+        model.at("vocab").at(member<std::string>(model, "unk_token", "[UNK]")).get<std::int32_t>();
+    definition.word_piece = WordPiece{member<std::string>(model, "continuing_subword_prefix", "##"),
+                                      member<std::size_t>(model, "max_input_chars_per_word", 100)};
+}
+
 void read_model(const Json& model, BpeDefinition& definition) {
     const auto type = member<std::string>(model, "type", "BPE");
-    require(type == "BPE", "the model \"{}\" is not implemented; there is BPE", type);
+    require(type == "BPE" || type == "WordPiece",
+            "the model \"{}\" is not implemented; there are BPE and WordPiece", type);
+    if (type == "WordPiece") {
+        read_word_piece(model, definition);
+        return;
+    }
     for (const char* name : {"continuing_subword_prefix", "end_of_word_suffix"})
         require(member<std::string>(model, name, "").empty(), "the model option \"{}\" is not implemented",
                 name);
-    for (const auto& [token, id] : model.at("vocab").items())
-        set_token(definition, token, id.get<std::int32_t>());
+    read_vocabulary(model, definition);
     for (const Json& merge : model.at("merges")) {
         if (merge.is_array()) {
             definition.merges.emplace_back(merge.at(0).get<std::string>(), merge.at(1).get<std::string>());
@@ -159,7 +205,12 @@ void read_added_tokens(const Json& list, BpeDefinition& definition) {
 
 /// A template that puts special tokens around the text names the beginning and end of one.
 void read_template(const Json& part, BpeDefinition& definition) {
-    if (type_of(part) != "TemplateProcessing") return;
+    const std::string type = type_of(part);
+    if (type == "BertProcessing" || type == "RobertaProcessing") {
+        definition.bos = part.at("cls").at(1).get<std::int32_t>();
+        definition.eos = part.at("sep").at(1).get<std::int32_t>();
+    }
+    if (type != "TemplateProcessing") return;
     bool before = true;
     for (const Json& item : part.at("single")) {
         if (item.contains("Sequence")) {
@@ -179,8 +230,13 @@ std::unique_ptr<Tokenizer> tokenizer_from_json(std::string_view data, std::strin
     BpeDefinition definition;
     read_model(file.at("model"), definition);
     if (const Json* added = find_part(file, "added_tokens")) read_added_tokens(*added, definition);
-    for_each_part(find_part(file, "normalizer"), "normalizers",
-                  [&](const Json& part) { definition.normalize.push_back(normalizer_from(part)); });
+    for_each_part(find_part(file, "normalizer"), "normalizers", [&](const Json& part) {
+        if (type_of(part) == "BertNormalizer") {
+            add_bert_normalizer(part, definition.normalize);
+        } else {
+            definition.normalize.push_back(normalizer_from(part));
+        }
+    });
     for_each_part(find_part(file, "pre_tokenizer"), "pretokenizers",
                   [&](const Json& part) { add_pre_tokenizer(part, definition); });
     for_each_part(find_part(file, "post_processor"), "processors",

@@ -75,6 +75,8 @@ class Perplexity final : public Evaluation {
     [[nodiscard]] EvaluationResult evaluate(const EvaluatedModels& models,
                                             const Directories& directories) const override {
         const Tokenizer& tokenizer = models.input.need_tokenizer("perplexity");
+        require(models.models.front()->head().defined(),
+                "perplexity: the model is an encoder, it predicts no tokens; its evaluation is embedding");
         require(options_.context <= models.input.max_positions,
                 "perplexity: a context of {} tokens is beyond the model's {}", options_.context,
                 models.input.max_positions);

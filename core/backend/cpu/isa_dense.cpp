@@ -51,6 +51,12 @@ T normal_density(T x) {
     return T(0.39894228040143267794) * exponential(T(-0.5) * x * x);
 }
 
+// (1 + tanh(u)) / 2 = sigmoid(2 u) with u = sqrt(2 / pi) (x + 0.044715 x^3).
+template <class T>
+T gelu_tanh_gate(T x) {
+    return sigmoid(T(1.59576912160573071176) * x * (T(1) + T(0.044715) * x * x));
+}
+
 template <class T>
 T clipped(T x, T low, T high) {
     // NaN stays NaN.
@@ -105,6 +111,8 @@ void unary(int function, T p, T q, std::int64_t n, const T* x, T* y) {
             return each(n, x, y, [](T v) { return v < T(0) ? -v : v; });
         case Unary::erf:
             return each(n, x, y, [](T v) { return static_cast<T>(__builtin_erf(static_cast<double>(v))); });
+        case Unary::gelu_tanh:
+            return each(n, x, y, [](T v) { return v * gelu_tanh_gate(v); });
     }
 }
 
@@ -162,6 +170,12 @@ void unary_backward(int function, T p, T q, std::int64_t n, const T* x, const T*
             return with([](T v) { return v < T(0) ? T(-1) : (v > T(0) ? T(1) : T(0)); });
         case Unary::erf:
             return with([](T v) { return T(1.12837916709551257390) * exponential(-v * v); });
+        case Unary::gelu_tanh:
+            return with([](T v) {
+                const T gate = gelu_tanh_gate(v);
+                const T slope = T(1.59576912160573071176) * (T(1) + T(3 * 0.044715) * v * v);
+                return gate * (T(1) + v * (T(1) - gate) * slope);
+            });
     }
 }
 

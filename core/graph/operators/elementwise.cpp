@@ -31,6 +31,7 @@ constexpr std::array unary_names{
     UnaryName{Unary::logarithm, "logarithm", 0},
     UnaryName{Unary::absolute, "absolute", 0},
     UnaryName{Unary::erf, "erf", 0},
+    UnaryName{Unary::gelu_tanh, "gelu_tanh", 0},
 };
 
 struct BinaryName {

@@ -1,7 +1,7 @@
 // What a spec means: overrides, identity, refusals.
 
 #include "core/experiment/compression_plan.hpp"
-#include "core/graph/llama.hpp"
+#include "core/graph/transformer.hpp"
 #include "core/spec/resolve.hpp"
 
 #include <catch2/catch.hpp>
@@ -22,7 +22,7 @@ Resolved<RunSpec> decode(const std::string& yaml) {
 }
 
 Graph small_llama() {
-    LlamaConfig config;
+    TransformerConfig config;
     config.hidden_size = 16;
     config.intermediate_size = 32;
     config.layers = 4;
@@ -30,9 +30,8 @@ Graph small_llama() {
     config.key_heads = 2;
     config.head_dim = 4;
     config.vocabulary = 10;
-    config.max_positions = 32;
     config.tied_head = true;
-    return build_llama(config);
+    return build_transformer(config);
 }
 
 std::map<std::string, int> bits_by_name(const std::string& compress) {

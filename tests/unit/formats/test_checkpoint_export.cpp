@@ -3,6 +3,7 @@
 #include "core/base/error.hpp"
 #include "core/base/files.hpp"
 #include "core/base/rng.hpp"
+#include "core/formats/architecture.hpp"
 #include "core/formats/checkpoint_export.hpp"
 #include "core/formats/gguf.hpp"
 #include "core/formats/llama.hpp"
@@ -121,11 +122,11 @@ TEST_CASE("a model survives export to either format, bit for bit in F32") {
         CAPTURE(key);
         REQUIRE(read.config.at(key) == value);
     }
-    for (const auto& info : jlcm::llama_tensors(model.config)) {
+    for (const auto& info : jlcm::model_tensors(model.config)) {
         CAPTURE(info.name);
         REQUIRE(equal(jlcm::decode(read.tensor(info.name)), random_values(info)));
     }
-    REQUIRE(read.tensors.size() == jlcm::llama_tensors(model.config).size());
+    REQUIRE(read.tensors.size() == jlcm::model_tensors(model.config).size());
     REQUIRE(read.extra.value("chat_template", json()).is_null() == (path.extension() != ".gguf"));
 }
 
@@ -157,7 +158,7 @@ TEST_CASE("16-bit exports round to nearest, and refuse what F16 can't hold") {
     const auto path = directory.path() / "model.gguf";
     jlcm::write_gguf_checkpoint(path, small_model(), random_values, encoding);
     const auto read = jlcm::read_checkpoint(path);
-    for (const auto& info : jlcm::llama_tensors(small_config())) {
+    for (const auto& info : jlcm::model_tensors(small_config())) {
         const auto& stored = read.tensor(info.name);
         const auto expected = info.shape.size() == 1 ? Encoding::f32 : encoding;
         REQUIRE(stored.encoding == expected);
@@ -262,7 +263,7 @@ TEST_CASE("missing, unexpected and misshapen tensors are named") {
     REQUIRE_THAT(refusal(folder), Catch::Contains("config.json"));
     jlcm::write_file(folder / "config.json", small_config().dump());
     REQUIRE_THAT(refusal(folder), Catch::Contains("model.safetensors"));
-    auto tensors = jlcm::llama_tensors(small_config());
+    auto tensors = jlcm::model_tensors(small_config());
     const auto weights = folder / "model.safetensors";
     write_weights(weights, tensors);
     REQUIRE(refusal(folder).empty());
@@ -294,7 +295,7 @@ TEST_CASE("a model in shards is read whole, and a wrong index is named") {
     const TemporaryDirectory directory;
     const auto& folder = directory.path();
     jlcm::write_file(folder / "config.json", small_config().dump());
-    const auto tensors = jlcm::llama_tensors(small_config());
+    const auto tensors = jlcm::model_tensors(small_config());
     const std::vector<TensorInfo> first(tensors.begin(), tensors.begin() + 5);
     const std::vector<TensorInfo> second(tensors.begin() + 5, tensors.end());
     write_weights(folder / "model-00001-of-00002.safetensors", first);
@@ -335,7 +336,7 @@ TEST_CASE("GGUF metadata that means something else is refused by name") {
             metadata.emplace_back(key, value);
         }
         std::vector<TensorInfo> tensors;
-        for (const auto& one : jlcm::llama_tensors(small_config()))
+        for (const auto& one : jlcm::model_tensors(small_config()))
             tensors.push_back({jlcm::gguf_name(one.name), one.shape, Encoding::f32});
         auto file = jlcm::begin_gguf(path, metadata, tensors);
         for (const auto& tensor : tensors) file.write_values(random_values(tensor).values<float>());

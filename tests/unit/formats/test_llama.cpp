@@ -1,4 +1,5 @@
 #include "core/base/error.hpp"
+#include "core/formats/architecture.hpp"
 #include "core/formats/json.hpp"
 #include "core/formats/llama.hpp"
 
@@ -74,7 +75,7 @@ TEST_CASE("every tensor of a llama model has one name in each format") {
     json config = small_config();
     config["attention_bias"] = true;
     config["mlp_bias"] = true;
-    const auto tensors = jlcm::llama_tensors(jlcm::complete_llama_config(config));
+    const auto tensors = jlcm::model_tensors(jlcm::complete_llama_config(config));
     REQUIRE(tensors.size() == 3 + 2 * (2 + 7 * 2));
     for (const auto& tensor : tensors) {
         CAPTURE(tensor.name);

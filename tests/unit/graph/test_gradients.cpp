@@ -1,7 +1,7 @@
 // Every operator's backward against central differences, in double precision.
 #include "core/graph/execution.hpp"
-#include "core/graph/llama.hpp"
 #include "core/graph/tensor_operators.hpp"
+#include "core/graph/transformer.hpp"
 #include "tests/support/random.hpp"
 
 #include <cmath>
@@ -240,7 +240,7 @@ TEST_CASE("attention backward matches finite differences") {
 }
 
 TEST_CASE("a whole Llama backward matches finite differences") {
-    LlamaConfig config;
+    TransformerConfig config;
     config.hidden_size = 8;
     config.intermediate_size = 12;
     config.layers = 2;
@@ -249,7 +249,7 @@ TEST_CASE("a whole Llama backward matches finite differences") {
     config.head_dim = 2;
     config.vocabulary = 11;
     config.tied_head = true;
-    Graph graph = build_llama(config);
+    Graph graph = build_transformer(config);
     Weights weights(graph);
     for (ParameterId id = 0; id < static_cast<ParameterId>(graph.parameters().size()); ++id)
         weights.bind(id, random_tensor(graph.parameter(id).shape, graph.parameter(id).name, DType::f64, 0.5));

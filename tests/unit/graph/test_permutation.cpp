@@ -1,8 +1,8 @@
 // The permutation analysis: what it finds on known graphs, and that any order within what it allows leaves
 // what random graphs compute unchanged.
 #include "core/graph/execution.hpp"
-#include "core/graph/llama.hpp"
 #include "core/graph/permutation.hpp"
+#include "core/graph/transformer.hpp"
 #include "core/tensor/reorder.hpp"
 #include "tests/support/random.hpp"
 #include "tests/support/random_permutations.hpp"
@@ -17,8 +17,8 @@ using namespace jlcm;
 using test::random_permutations;
 using test::random_tensor;
 
-LlamaConfig small_llama() {
-    LlamaConfig config;
+TransformerConfig small_llama() {
+    TransformerConfig config;
     config.hidden_size = 12;
     config.intermediate_size = 20;
     config.layers = 2;
@@ -225,7 +225,7 @@ ValueId add_linear(Graph& graph, const std::string& name, ValueId x, std::int64_
 }  // namespace
 
 TEST_CASE("permutations of a Llama") {
-    const Graph graph = build_llama(small_llama());
+    const Graph graph = build_transformer(small_llama());
     const PermutationAnalysis analysis(graph);
     const std::string layer = "model.layers.0.";
     const auto axis = [&](const std::string& name, int dimension) -> const FeatureAxis& {

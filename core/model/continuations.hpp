@@ -1,0 +1,20 @@
+#pragma once
+// How likely models find continuations of texts.
+
+#include "core/model/scoring.hpp"
+
+namespace jlcm {
+
+/// Tokens, and where those that are scored begin (at least 1).
+struct Continuation {
+    std::span<const std::int32_t> ids;
+    std::size_t begin = 1;
+};
+
+/// Of each continuation the sum of its tokens' log-probabilities, nats. The model must predict tokens from
+/// those before (a head, causal attention). `progress(done)` is called now and then.
+[[nodiscard]] std::vector<double> log_likelihoods(const BoundModel& model,
+                                                  const std::vector<Continuation>& continuations,
+                                                  const std::function<void(std::int64_t)>& progress = {});
+
+}  // namespace jlcm

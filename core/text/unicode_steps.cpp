@@ -1,0 +1,123 @@
+#include "core/text/unicode_steps.hpp"
+
+#include "core/base/error.hpp"
+#include "core/text/utf8.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <memory>
+
+#include <utf8proc.h>
+
+namespace jlcm {
+namespace {
+
+void append(std::string& text, char32_t point) {
+    std::array<utf8proc_uint8_t, 4> bytes{};
+    const auto size = utf8proc_encode_char(static_cast<utf8proc_int32_t>(point), bytes.data());
+    for (std::size_t i = 0; i < static_cast<std::size_t>(size); ++i) text += static_cast<char>(bytes.at(i));
+}
+
+/// `change(point, result)` for every code point of valid UTF-8.
+template <class Change>
+NormalizeStep by_code_point(Change change) {
+    return [change](const std::string& text) {
+        std::string result;
+        result.reserve(text.size());
+        const std::string_view view = text;
+        for (std::size_t i = 0; i < view.size(); i += utf8_length(view[i]))
+            change(first_code_point(view.substr(i)), result);
+        return result;
+    };
+}
+
+utf8proc_category_t category(char32_t point) {
+    return utf8proc_category(static_cast<utf8proc_int32_t>(point));
+}
+
+bool is_white_space(char32_t point) {
+    if (point >= U'\t' && point <= U'\r') return true;
+    if (point == 0x85) return true;
+    const auto kind = category(point);
+    return kind == UTF8PROC_CATEGORY_ZS || kind == UTF8PROC_CATEGORY_ZL || kind == UTF8PROC_CATEGORY_ZP;
+}
+
+bool has_no_meaning(char32_t point) {
+    switch (category(point)) {
+        case UTF8PROC_CATEGORY_CC:
+        case UTF8PROC_CATEGORY_CF:
+        case UTF8PROC_CATEGORY_CN:
+        case UTF8PROC_CATEGORY_CO:
+        case UTF8PROC_CATEGORY_CS:
+            return point != U'\t' && point != U'\n' && point != U'\r';
+        default:
+            return point == 0xFFFD;
+    }
+}
+
+bool is_ideograph(char32_t point) {
+    struct Range {
+        char32_t first;
+        char32_t last;
+    };
+    // bert/tokenization.py, _is_chinese_char.
+    static constexpr std::array<Range, 8> ranges{{{0x4E00, 0x9FFF},
+                                                  {0x3400, 0x4DBF},
+                                                  {0x20000, 0x2A6DF},
+                                                  {0x2A700, 0x2B73F},
+                                                  {0x2B740, 0x2B81F},
+                                                  {0x2B920, 0x2CEAF},
+                                                  {0xF900, 0xFAFF},
+                                                  {0x2F800, 0x2FA1F}}};
+    return std::ranges::any_of(ranges,
+                               [&](Range range) { return point >= range.first && point <= range.last; });
+}
+
+}  // namespace
+
+NormalizeStep normal_form_step(NormalForm form) {
+    unsigned options = UTF8PROC_STABLE;
+    const bool composes = form == NormalForm::nfc || form == NormalForm::nfkc;
+    options |= composes ? UTF8PROC_COMPOSE : UTF8PROC_DECOMPOSE;
+    if (form == NormalForm::nfkc || form == NormalForm::nfkd) options |= UTF8PROC_COMPAT;
+    return [options](const std::string& text) {
+        utf8proc_uint8_t* mapped = nullptr;
+        const auto size = utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(text.data()),
+                                       static_cast<utf8proc_ssize_t>(text.size()), &mapped,
+                                       static_cast<utf8proc_option_t>(options));
+        const std::unique_ptr<utf8proc_uint8_t, decltype(&std::free)> owner(mapped, &std::free);
+        require(size >= 0, "the text cannot be normalised: {}", utf8proc_errmsg(size));
+        return std::string(reinterpret_cast<const char*>(mapped), static_cast<std::size_t>(size));
+    };
+}
+
+NormalizeStep lower_case_step() {
+    return by_code_point([](char32_t point, std::string& result) {
+        append(result, static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(point))));
+    });
+}
+
+NormalizeStep strip_accents_step() {
+    return by_code_point([](char32_t point, std::string& result) {
+        if (category(point) != UTF8PROC_CATEGORY_MN) append(result, point);
+    });
+}
+
+NormalizeStep clean_text_step() {
+    return by_code_point([](char32_t point, std::string& result) {
+        if (has_no_meaning(point)) return;
+        append(result, is_white_space(point) ? U' ' : point);
+    });
+}
+
+NormalizeStep space_around_ideographs_step() {
+    return by_code_point([](char32_t point, std::string& result) {
+        const bool apart = is_ideograph(point);
+        if (apart) result += ' ';
+        append(result, point);
+        if (apart) result += ' ';
+    });
+}
+
+}  // namespace jlcm

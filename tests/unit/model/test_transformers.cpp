@@ -1,0 +1,126 @@
+// Families of transformers against Hugging Face's own implementation: tests/golden/make_transformers.py.
+#include "core/base/files.hpp"
+#include "core/formats/safetensors.hpp"
+#include "core/model/reordered_model.hpp"
+#include "core/model/scoring.hpp"
+#include "tests/support/assets.hpp"
+#include "tests/support/random_permutations.hpp"
+
+#include <cmath>
+
+#include <catch2/catch.hpp>
+
+namespace {
+
+using namespace jlcm;
+
+std::filesystem::path folder(const std::string& name) {
+    return std::filesystem::path(JLCM_SOURCE_DIR) / "tests/golden/transformers" / name;
+}
+
+struct Expected {
+    Tensor ids;
+    Tensor values;
+};
+
+Expected expected_of(const std::string& name) {
+    const MappedFile file(folder(name) / "expected.safetensors");
+    Expected result;
+    for (const StoredTensor& stored : parse_safetensors(file.bytes()).tensors) {
+        if (stored.name == "expected") {
+            result.values = decode(stored);
+        } else {
+            result.ids = Tensor::empty(stored.shape, DType::i32);
+            std::ranges::copy(stored.bytes, result.ids.bytes().begin());
+        }
+    }
+    return result;
+}
+
+double largest_difference(const Tensor& a, const Tensor& b) {
+    REQUIRE(a.size() == b.size());
+    double worst = 0;
+    for (std::int64_t i = 0; i < a.size(); ++i)
+        worst = std::max(worst, std::abs(static_cast<double>(a.data<float>()[i]) -
+                                         static_cast<double>(b.data<float>()[i])));
+    return worst;
+}
+
+Tensor scores(const WeightSource& model, const Tensor& ids) {
+    return BoundModel(model, DType::f32, cpu_backend()).scores(ids);
+}
+
+}  // namespace
+
+TEST_CASE("every family gives the logits of Hugging Face's transformers, in any order of its neurons") {
+    for (const std::string name : {"gpt2", "opt", "qwen2", "llama_biased", "bert"}) {
+        CAPTURE(name);
+        const Model model(read_checkpoint(folder(name)));
+        const auto [ids, values] = expected_of(name);
+        CHECK(largest_difference(scores(model, ids), values) < 2e-5);
+        CHECK(is_encoder(model.graph(), model.input()) == (name == "bert"));
+
+        const PermutationAnalysis analysis(model.graph());
+        const ReorderedModel reordered(model, analysis, test::random_permutations(analysis, 3));
+        CHECK(largest_difference(scores(reordered, ids), values) < 2e-5);
+        for (const auto& block : model.graph().blocks())
+            for (const auto& use : model.graph().linears(block.nodes)) {
+                INFO(model.graph().parameter(use.parameter).name);
+                CHECK_FALSE(
+                    (reordered.rows(use.parameter).empty() && reordered.columns(use.parameter).empty()));
+            }
+    }
+}
+
+namespace {
+
+std::string from_hex(const std::string& hex) {
+    std::string text;
+    for (std::size_t i = 0; i < hex.size(); i += 2)
+        text += static_cast<char>(std::stoi(hex.substr(i, 2), nullptr, 16));
+    return text;
+}
+
+}  // namespace
+
+TEST_CASE("WordPiece gives the tokens and texts of Hugging Face's tokenizers") {
+    const auto tokenizer = make_tokenizer({"tokenizer.json", read_file(folder("bert") / "tokenizer.json")});
+    CHECK(tokenizer->bos() == 2);
+    CHECK(tokenizer->eos() == 3);
+    for (const auto& entry : nlohmann::json::parse(read_file(folder("bert") / "tokens.json"))) {
+        const std::string text = from_hex(entry.at("text"));
+        CAPTURE(text);
+        const auto ids = entry.at("ids").get<std::vector<std::int32_t>>();
+        CHECK(tokenizer->encode(text) == ids);
+        CHECK(tokenizer->decode(ids) == entry.at("decoded").get<std::string>());
+    }
+}
+
+TEST_CASE("all-MiniLM-L6-v2 gives the tokens and embeddings of Hugging Face's libraries") {
+    const auto path = test::cache() / "models/all-minilm-l6-v2";
+    const auto found =
+        std::filesystem::is_directory(path) ? std::optional(path) : std::optional<std::filesystem::path>();
+    JLCM_SKIP_UNLESS(found, "all-MiniLM-L6-v2 is not in the cache (scripts/fetch_minilm.sh)");
+    const Model model(read_checkpoint(path));
+    const BoundModel bound(model, DType::f32, cpu_backend());
+    const Tokenizer& tokenizer = model.input().need_tokenizer("the test");
+    const auto golden = std::filesystem::path(JLCM_SOURCE_DIR) / "tests/golden/minilm.json";
+    for (const auto& entry : nlohmann::json::parse(read_file(golden))) {
+        const std::string text = from_hex(entry.at("text"));
+        CAPTURE(text);
+        auto ids = tokenizer.encode(text);
+        CHECK(ids == entry.at("ids").get<std::vector<std::int32_t>>());
+        if (!entry.contains("embedding")) continue;
+        ids.insert(ids.begin(), *tokenizer.bos());
+        ids.push_back(*tokenizer.eos());
+        const Tensor features = bound.features(Tensor::from<std::int32_t>({1, std::ssize(ids)}, ids));
+        std::vector<double> mean(static_cast<std::size_t>(features.cols()), 0.0);
+        for (std::size_t i = 0; i < features.values<float>().size(); ++i)
+            mean[i % mean.size()] += static_cast<double>(features.values<float>()[i]);
+        double squares = 0;
+        for (const double value : mean) squares += value * value;
+        for (std::size_t i = 0; i < 8; ++i)
+            CHECK(mean[i] / std::sqrt(squares) ==
+                  Approx(entry.at("embedding").at(i).get<double>()).margin(2e-5));
+    }
+}

@@ -146,12 +146,15 @@ std::map<std::string, std::set<std::string>> weight_files(FolderReader& folder) 
 void add_safetensors(Checkpoint& checkpoint, const Architecture& architecture,
                      const std::shared_ptr<const MappedFile>& file, const std::set<std::string>& expected) {
     std::set<std::string> missing = expected;
-    for (auto& tensor : parse_safetensors(file->bytes()).tensors) {
+    const auto is_left_out = [&](const std::string& name) {
+        missing.erase(name);
+        return architecture.name(name, checkpoint.config).empty();
+    };
+    for (auto& tensor : parse_safetensors(file->bytes(), is_left_out).tensors) {
         missing.erase(tensor.name);
         require(expected.empty() || expected.contains(tensor.name),
                 "the index does not list the tensor '{}' here", tensor.name);
         const std::string name = architecture.name(tensor.name, checkpoint.config);
-        if (name.empty()) continue;
         tensor.name = name;
         require(checkpoint.tensors.emplace(name, std::move(tensor)).second, "the tensor '{}' is in two files",
                 name);

@@ -40,9 +40,10 @@ struct Placed {
     StoredTensor tensor;
     std::uint64_t begin = 0;
     std::uint64_t end = 0;
+    bool is_left_out = false;
 };
 
-Placed read_entry(const std::string& name, const json& entry, std::uint64_t data_size) {
+Placed read_entry(const std::string& name, const json& entry, std::uint64_t data_size, bool is_left_out) {
     require(entry.is_object() && entry.size() == 3 && entry.contains("dtype") && entry.contains("shape") &&
                 entry.contains("data_offsets"),
             "expected exactly dtype, shape and data_offsets");
@@ -55,7 +56,8 @@ Placed read_entry(const std::string& name, const json& entry, std::uint64_t data
 
     Placed placed;
     placed.tensor.name = name;
-    placed.tensor.encoding = encoding_of(dtype.get<std::string>());
+    placed.is_left_out = is_left_out;
+    if (!is_left_out) placed.tensor.encoding = encoding_of(dtype.get<std::string>());
     for (const auto& length : shape)
         placed.tensor.shape.push_back(static_cast<std::int64_t>(whole_number(length, "shape")));
     placed.begin = whole_number(offsets[0], "data_offsets");
@@ -63,6 +65,7 @@ Placed read_entry(const std::string& name, const json& entry, std::uint64_t data
     require(placed.begin <= placed.end && placed.end <= data_size,
             "data_offsets {} are not within the file's {} bytes of data: damaged or truncated",
             offsets.dump(), data_size);
+    if (is_left_out) return placed;
     const auto size = encoded_bytes(placed.tensor.encoding, placed.tensor.shape);
     require(placed.end - placed.begin == size, "{} bytes for shape {} of {}: expected {}",
             placed.end - placed.begin, to_string(placed.tensor.shape), dtype.get<std::string>(), size);
@@ -81,7 +84,8 @@ std::map<std::string, std::string> read_metadata(const json& entries) {
 
 }  // namespace
 
-Safetensors parse_safetensors(std::span<const std::byte> bytes) {
+Safetensors parse_safetensors(std::span<const std::byte> bytes,
+                              const std::function<bool(const std::string&)>& is_left_out) {
     require(bytes.size() >= length_bytes, "not a safetensors file: only {} bytes", bytes.size());
     std::uint64_t header_size = 0;
     std::memcpy(&header_size, bytes.data(), length_bytes);
@@ -103,7 +107,7 @@ Safetensors parse_safetensors(std::span<const std::byte> bytes) {
             continue;
         }
         try {
-            placed.push_back(read_entry(name, entry, data.size()));
+            placed.push_back(read_entry(name, entry, data.size(), is_left_out && is_left_out(name)));
         } catch (const Error& error) {
             throw error.within("tensor '" + name + "'");
         }
@@ -116,6 +120,7 @@ Safetensors parse_safetensors(std::span<const std::byte> bytes) {
         require(one.begin == end, "tensor '{}' begins at {}, not where the tensor before it ends ({}): {}",
                 one.tensor.name, one.begin, end, one.begin < end ? "overlap" : "gap");
         end = one.end;
+        if (one.is_left_out) continue;
         one.tensor.bytes = data.subspan(one.begin, one.end - one.begin);
         file.tensors.push_back(std::move(one.tensor));
     }

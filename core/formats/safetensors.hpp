@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <span>
 #include <string>
@@ -22,8 +23,10 @@ struct Safetensors {
 
 /// Parses a whole file. Input errors: a header beyond 100 MB or the file, bad JSON, duplicate names, dtypes
 /// other than F32, F16, BF16, U8 and I32 (by name), sizes that don't fit shapes, gaps, overlaps, bytes
-/// without a tensor. Messages don't hold the file's name: see Error::within.
-[[nodiscard]] Safetensors parse_safetensors(std::span<const std::byte> bytes);
+/// without a tensor. Messages don't hold the file's name: see Error::within. Tensors that `is_left_out` names
+/// may be of any dtype and are not among the result's.
+[[nodiscard]] Safetensors parse_safetensors(std::span<const std::byte> bytes,
+                                            const std::function<bool(const std::string&)>& is_left_out = {});
 
 /// Starts a file whose tensors follow each other without gaps, as the format wants: put wide types first and
 /// they stay aligned. The same arguments give the same bytes.

@@ -43,11 +43,10 @@ bool is_white_space(char32_t point) {
     return kind == UTF8PROC_CATEGORY_ZS || kind == UTF8PROC_CATEGORY_ZL || kind == UTF8PROC_CATEGORY_ZP;
 }
 
-bool has_no_meaning(char32_t point) {
+bool is_control(char32_t point) {
     switch (category(point)) {
         case UTF8PROC_CATEGORY_CC:
         case UTF8PROC_CATEGORY_CF:
-        case UTF8PROC_CATEGORY_CN:
         case UTF8PROC_CATEGORY_CO:
         case UTF8PROC_CATEGORY_CS:
             return point != U'\t' && point != U'\n' && point != U'\r';
@@ -106,7 +105,7 @@ NormalizeStep strip_accents_step() {
 
 NormalizeStep clean_text_step() {
     return by_code_point([](char32_t point, std::string& result) {
-        if (has_no_meaning(point)) return;
+        if (is_control(point)) return;
         append(result, is_white_space(point) ? U' ' : point);
     });
 }

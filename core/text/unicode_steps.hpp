@@ -14,7 +14,7 @@ enum class NormalForm : std::uint8_t { nfc, nfd, nfkc, nfkd };
 [[nodiscard]] NormalizeStep lower_case_step();
 /// Drops marks that take no space of their own; put a decomposition before it.
 [[nodiscard]] NormalizeStep strip_accents_step();
-/// Drops control and format characters, U+FFFD and what has no meaning; white space becomes a space.
+/// Drops characters of control, format and private use, and U+FFFD; white space becomes a space.
 [[nodiscard]] NormalizeStep clean_text_step();
 /// Puts a space on both sides of a Chinese character.
 [[nodiscard]] NormalizeStep space_around_ideographs_step();

@@ -147,3 +147,14 @@ TEST_CASE("safetensors can't hold block encodings or a name twice") {
                         Catch::Contains("'f' is taken"));
     REQUIRE(std::filesystem::is_empty(directory.path()));
 }
+
+TEST_CASE("tensors that are left out may be of any type, but not beyond the file") {
+    const auto left_out = [](const std::string& name) { return name == "ids"; };
+    const std::string header =
+        R"({"ids":{"dtype":"I64","shape":[2],"data_offsets":[0,16]},"w":{"dtype":"F32","shape":[1],"data_offsets":[16,20]}})";
+    const auto file = jlcm::parse_safetensors(with_header(header, 20), left_out);
+    REQUIRE(file.tensors.size() == 1);
+    REQUIRE(file.tensors[0].name == "w");
+    REQUIRE_THROWS_WITH(jlcm::parse_safetensors(with_header(header, 20)), Catch::Contains("'I64'"));
+    REQUIRE_THROWS_AS(jlcm::parse_safetensors(with_header(header, 12), left_out), jlcm::Error);
+}

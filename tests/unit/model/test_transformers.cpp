@@ -57,12 +57,12 @@ TEST_CASE("every family gives the logits of Hugging Face's transformers, in any 
         CAPTURE(name);
         const Model model(read_checkpoint(folder(name)));
         const auto [ids, values] = expected_of(name);
-        CHECK(largest_difference(scores(model, ids), values) < 2e-5);
+        CHECK(largest_difference(scores(model, ids), values) < 5e-5);
         CHECK(is_encoder(model.graph(), model.input()) == (name == "bert"));
 
         const PermutationAnalysis analysis(model.graph());
         const ReorderedModel reordered(model, analysis, test::random_permutations(analysis, 3));
-        CHECK(largest_difference(scores(reordered, ids), values) < 2e-5);
+        CHECK(largest_difference(scores(reordered, ids), values) < 5e-5);
         for (const auto& block : model.graph().blocks())
             for (const auto& use : model.graph().linears(block.nodes)) {
                 INFO(model.graph().parameter(use.parameter).name);

@@ -13,7 +13,7 @@ using namespace jlcm;
 std::unique_ptr<Tokenizer> letters() {
     nlohmann::json vocabulary = nlohmann::json::object();
     for (const char* token : {"a", "b", "c", "Ġ", "Ċ", "ab", "Ġa"}) vocabulary[token] = vocabulary.size();
-    const nlohmann::json merges{{"a", "b"}, {"Ġ", "a"}};
+    const auto merges = nlohmann::json::parse(R"([["a", "b"], ["Ġ", "a"]])");
     const nlohmann::json json{
         {"pre_tokenizer", {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"use_regex", false}}},
         {"decoder", {{"type", "ByteLevel"}}},

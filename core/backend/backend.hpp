@@ -13,6 +13,9 @@
 #include "core/tensor/tensor.hpp"
 
 #include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -138,6 +141,32 @@ struct CurvatureStep {
     float correction1 = 1;  ///< 1 / (1 - beta1^t)
 };
 
+/// What follows on a result while it is still in cache: y = function(y * scale + shift + residual). What is
+/// not there is left out.
+struct Epilogue {
+    Tensor scale;     ///< of each channel of the last dimension
+    Tensor shift;     ///< there where `scale` is
+    Tensor residual;  ///< as many elements as y
+    std::optional<UnaryFunction> function;
+};
+
+/// Where a backend keeps what it makes of a weight for its kernels (packed layouts). Belongs to one value of
+/// one weight. Thread-safe.
+class PreparedWeight {
+  public:
+    /// What is kept here, made by the first caller; all callers name one type.
+    template <class Made>
+    [[nodiscard]] Made& get() {
+        const std::lock_guard lock(mutex_);
+        if (!made_) made_ = std::make_shared<Made>();
+        return *static_cast<Made*>(made_.get());
+    }
+
+  private:
+    std::mutex mutex_;
+    std::shared_ptr<void> made_;
+};
+
 class Backend {
   public:
     Backend() = default;
@@ -206,10 +235,12 @@ class Backend {
 
     // ---- images [images, height, width, channels]
     // ------------------------------------------------------------------------------------------------
-    /// The convolution of x (float32, bfloat16 or float64; the weight alike) with `weight`, float32 or
-    /// float64 [images, out height, out width, outputs]; `bias` may be null.
+    /// The convolution of x (float32, bfloat16 or float64; the weight alike) with `weight`, and what follows
+    /// on it: float32 or float64 [images, out height, out width, outputs]. `bias` may be null, and so may
+    /// `prepared`, which goes with the weight.
     [[nodiscard]] virtual Tensor convolution(const Convolution& shape, const Tensor& x, const Tensor& weight,
-                                             const Tensor* bias) = 0;
+                                             const Tensor* bias, const Epilogue& epilogue,
+                                             PreparedWeight* prepared) = 0;
     /// The gradient of x, from that of the output.
     [[nodiscard]] virtual Tensor convolution_input_gradient(const Convolution& shape, const Tensor& weight,
                                                             const Tensor& gradient) = 0;

@@ -1,5 +1,7 @@
 #include "core/graph/execution.hpp"
 
+#include "core/base/parallel.hpp"
+
 #include <algorithm>
 
 namespace jlcm {
@@ -42,6 +44,9 @@ class NodeContext final : public BackwardContext {
     DType compute() const override { return run_->compute; }
     void save(Tensor tensor) const override {
         if (keep_) saved_list().push_back(std::move(tensor));
+    }
+    PreparedWeight* prepared(std::size_t i) const override {
+        return weights_->prepared(node_->parameters[i]);
     }
 
     const Tensor& output() const override { return run_->values[index(node_->output)]; }
@@ -108,42 +113,202 @@ class NodeContext final : public BackwardContext {
     mutable Tensor converted_gradient_;
 };
 
-/// The last node of the range that reads each value.
-std::vector<NodeId> last_uses(const Graph& graph, NodeRange range) {
-    std::vector<NodeId> last(graph.values().size(), -1);
+/// Who reads a value in a range of nodes.
+struct Readers {
+    NodeId last = -1;
+    int count = 0;  ///< inputs
+};
+
+std::vector<Readers> readers_in(const Graph& graph, NodeRange range) {
+    std::vector<Readers> readers(graph.values().size());
     for (NodeId id = range.first; id < range.end; ++id)
-        for (const ValueId value : graph.node(id).inputs) last[index(value)] = id;
-    return last;
+        for (const ValueId value : graph.node(id).inputs)
+            readers[index(value)] = {id, readers[index(value)].count + 1};
+    return readers;
+}
+
+/// Shapes of the range's values for an input of this shape.
+std::vector<Shape> shapes_in(const Graph& graph, NodeRange range, ValueId input_value, const Shape& input) {
+    std::vector<Shape> shapes(graph.values().size());
+    shapes[index(input_value)] = input;
+    for (NodeId id = range.first; id < range.end; ++id) {
+        const Node& node = graph.node(id);
+        std::vector<Shape> in;
+        std::vector<Shape> with;
+        for (const ValueId value : node.inputs) in.push_back(shapes[index(value)]);
+        for (const ParameterId parameter : node.parameters) with.push_back(graph.parameter(parameter).shape);
+        shapes[index(node.output)] = node.op->infer(in, with);
+    }
+    return shapes;
+}
+
+Tensor joined(const std::vector<Tensor>& parts) {
+    if (parts.size() == 1) return parts.front();
+    Shape shape = parts.front().shape();
+    shape.front() = 0;
+    for (const Tensor& part : parts) shape.front() += part.rows();
+    Tensor whole = Tensor::empty(shape, parts.front().dtype());
+    std::int64_t first = 0;
+    for (const Tensor& part : parts) {
+        std::ranges::copy(part.bytes(), whole.slice(first, first + part.rows()).bytes().begin());
+        first += part.rows();
+    }
+    return whole;
 }
 
 }  // namespace
 
-Tensor Executor::forward(NodeRange range, const Weights& weights, ValueId input_value, const Tensor& input,
-                         ValueId output_value, Recording* recording, const LinearObserver& observer) const {
-    Recording local;
-    Recording& run = recording != nullptr ? *recording : local;
-    run = Recording{range, compute_, std::vector<Tensor>(graph_->values().size()),
-                    std::vector<Tensor>(graph_->values().size()),
-                    std::vector<std::vector<Tensor>>(index(range.end - range.first))};
-    run.values[index(input_value)] = input;
-    const std::vector<NodeId> last = last_uses(*graph_, range);
-    for (NodeId id = range.first; id < range.end; ++id) {
-        const Node& node = graph_->node(id);
-        NodeContext context(*backend_, node, weights, run, recording != nullptr);
+/// A forward under way.
+class Executor::Run {
+  public:
+    Run(const Executor& executor, NodeRange range, const Weights& weights, ValueId output_value,
+        Recording& recording, bool keep, const LinearObserver& observer)
+        : executor_(&executor),
+          graph_(executor.graph_),
+          range_(range),
+          weights_(&weights),
+          output_value_(output_value),
+          values_(&recording),
+          keep_(keep),
+          observer_(&observer),
+          readers_(readers_in(*graph_, range)) {
+        const std::size_t values = graph_->values().size();
+        recording =
+            Recording{range, executor.compute_, std::vector<Tensor>(values), std::vector<Tensor>(values),
+                      std::vector<std::vector<Tensor>>(index(range.end - range.first))};
+    }
+
+    Tensor go(ValueId input_value, const Tensor& input) {
+        values_->values[index(input_value)] = input;
+        std::vector<bool> taken_along(index(range_.end - range_.first), false);
+        for (NodeId id = range_.first; id < range_.end; ++id) {
+            if (!taken_along[index(id - range_.first)]) run(id, taken_along);
+            if (!keep_) release_inputs(id);
+        }
+        return values_->values[index(output_value_)];
+    }
+
+  private:
+    NodeContext context_of(NodeId id) const {
+        NodeContext context(*executor_->backend_, graph_->node(id), *weights_, *values_, keep_);
         context.set_position(id);
+        return context;
+    }
+
+    void run(NodeId id, std::vector<bool>& taken_along) {
+        const Node& node = graph_->node(id);
+        const NodeContext context = context_of(id);
         for (const ValueId value : node.inputs)
-            ensure(run.values[index(value)].defined(), "{} reads a value from outside the range", node.name);
-        if (observer && !node.parameters.empty() && graph_->parameter(node.parameters[0]).linear)
-            observer(id, node.op->weight_inputs(context));
-        run.values[index(node.output)] = node.op->forward(context);
-        if (recording != nullptr) continue;
-        for (const ValueId value : node.inputs) {
-            if (last[index(value)] != id || value == output_value) continue;
-            run.values[index(value)] = Tensor();
-            run.converted[index(value)] = Tensor();
+            ensure(is_there(value), "{} reads a value from outside the range", node.name);
+        if (*observer_ && !node.parameters.empty() && graph_->parameter(node.parameters[0]).linear)
+            (*observer_)(id, node.op->weight_inputs(context));
+        if (keep_ || !node.op->takes_epilogue()) {
+            values_->values[index(node.output)] = node.op->forward(context);
+            return;
+        }
+        const Shape shape = output_shape(id);
+        Epilogue epilogue;
+        NodeId last = id;
+        for (NodeId next = follower(last); next >= 0 && join(epilogue, next, last, shape);
+             next = follower(last)) {
+            taken_along[index(next - range_.first)] = true;
+            last = next;
+        }
+        values_->values[index(graph_->node(last).output)] = node.op->forward_through(context, epilogue);
+    }
+
+    [[nodiscard]] bool is_there(ValueId value) const { return values_->values[index(value)].defined(); }
+
+    [[nodiscard]] Shape output_shape(NodeId id) const {
+        const Node& node = graph_->node(id);
+        std::vector<Shape> inputs;
+        std::vector<Shape> parameters;
+        for (const ValueId value : node.inputs) inputs.push_back(values_->values[index(value)].shape());
+        for (const ParameterId parameter : node.parameters)
+            parameters.push_back((*weights_)[parameter].shape());
+        return node.op->infer(inputs, parameters);
+    }
+
+    /// The one node that reads what node `id` makes, or -1.
+    [[nodiscard]] NodeId follower(NodeId id) const {
+        const ValueId value = graph_->node(id).output;
+        return value != output_value_ && readers_[index(value)].count == 1 ? readers_[index(value)].last : -1;
+    }
+
+    bool join(Epilogue& epilogue, NodeId next, NodeId last, const Shape& shape) const {
+        const std::vector<ValueId>& inputs = graph_->node(next).inputs;
+        const auto from = std::ranges::find(inputs, graph_->node(last).output);
+        const auto missing = std::ranges::count_if(inputs, [&](ValueId value) { return !is_there(value); });
+        return missing == 1 &&
+               graph_->node(next).op->join(epilogue, context_of(next),
+                                           index(static_cast<int>(from - inputs.begin())), shape);
+    }
+
+    void release_inputs(NodeId id) {
+        for (const ValueId value : graph_->node(id).inputs) {
+            if (readers_[index(value)].last != id || value == output_value_) continue;
+            values_->values[index(value)] = Tensor();
+            values_->converted[index(value)] = Tensor();
         }
     }
-    return run.values[index(output_value)];
+
+    const Executor* executor_;
+    const Graph* graph_;
+    NodeRange range_;
+    const Weights* weights_;
+    ValueId output_value_;
+    Recording* values_;
+    bool keep_;
+    const LinearObserver* observer_;
+    std::vector<Readers> readers_;
+};
+
+std::int64_t Executor::images_at_once(NodeRange range, ValueId input_value, const Shape& input,
+                                      ValueId output_value) const {
+    // Work that is worth a walk through the graph, in floating-point operations.
+    constexpr double enough = 1e8;
+    constexpr std::size_t image_dimensions = 4;
+    if (input.size() != image_dimensions || input[0] <= 1 || input_value == output_value) return input[0];
+    const auto shapes = shapes_in(*graph_, range, input_value, input);
+    Shape one = input;
+    one[0] = 1;
+    const auto alone = shapes_in(*graph_, range, input_value, one);
+    double work = 0;
+    for (NodeId id = range.first; id < range.end; ++id) {
+        const Node& node = graph_->node(id);
+        Shape of_one = shapes[index(node.output)];
+        if (of_one.empty() || of_one[0] != input[0]) return input[0];
+        of_one[0] = 1;
+        if (of_one != alone[index(node.output)]) return input[0];
+        std::vector<Shape> in;
+        std::vector<Shape> with;
+        for (const ValueId value : node.inputs) in.push_back(alone[index(value)]);
+        for (const ParameterId parameter : node.parameters)
+            with.push_back(graph_->parameter(parameter).shape);
+        work += node.op->flops(in, with);
+    }
+    return std::clamp(static_cast<std::int64_t>(enough / std::max(work, 1.0)), std::int64_t{1}, input[0]);
+}
+
+Tensor Executor::forward(NodeRange range, const Weights& weights, ValueId input_value, const Tensor& input,
+                         ValueId output_value, Recording* recording, const LinearObserver& observer) const {
+    const auto all = [&](const Tensor& some, Recording& values) {
+        return Run(*this, range, weights, output_value, values, recording != nullptr, observer)
+            .go(input_value, some);
+    };
+    if (recording != nullptr) return all(input, *recording);
+    const std::int64_t step =
+        observer ? input.rows() : images_at_once(range, input_value, input.shape(), output_value);
+    if (step >= input.rows()) {
+        Recording values;
+        return all(input, values);
+    }
+    std::vector<Tensor> parts(index(static_cast<int>((input.rows() + step - 1) / step)));
+    parallel_for(input.rows(), step, [&](std::int64_t begin, std::int64_t end) {
+        Recording values;
+        parts[static_cast<std::size_t>(begin / step)] = all(input.slice(begin, end), values);
+    });
+    return joined(parts);
 }
 
 void Executor::backward(const Recording& recording, const Weights& weights, ValueId input_value,

@@ -12,17 +12,25 @@ namespace jlcm {
 /// A bfloat16 linear weight makes its products bfloat16.
 class Weights {
   public:
-    explicit Weights(const Graph& graph) : tensors_(graph.parameters().size()) {}
+    explicit Weights(const Graph& graph)
+        : tensors_(graph.parameters().size()), prepared_(graph.parameters().size()) {}
+    /// The elements of a linear weight stay as they are from now on; another value is bound anew.
     void bind(ParameterId id, Tensor tensor) {
         tensors_.at(static_cast<std::size_t>(id)) = std::move(tensor);
+        prepared_[static_cast<std::size_t>(id)] = std::make_shared<PreparedWeight>();
     }
     void release(ParameterId id) { bind(id, Tensor()); }
     [[nodiscard]] const Tensor& operator[](ParameterId id) const {
         return tensors_[static_cast<std::size_t>(id)];
     }
+    /// Where a backend keeps what it makes of the bound tensor; null where none is.
+    [[nodiscard]] PreparedWeight* prepared(ParameterId id) const {
+        return prepared_[static_cast<std::size_t>(id)].get();
+    }
 
   private:
     std::vector<Tensor> tensors_;
+    std::vector<std::shared_ptr<PreparedWeight>> prepared_;
 };
 
 /// Called with the gradient of every linear node's output, before the node's own backward.
@@ -66,6 +74,8 @@ class Executor {
 
     /// Runs the nodes of `range` from `input` (the tensor of value `input_value`) and returns value
     /// `output_value`. Values are freed after their last use, or all kept in `recording` where one is given.
+    /// Without one, operators take along what follows on their output alone (Operator::join), and images go
+    /// through apart, several at once, where the range keeps them apart.
     [[nodiscard]] Tensor forward(NodeRange range, const Weights& weights, ValueId input_value,
                                  const Tensor& input, ValueId output_value, Recording* recording = nullptr,
                                  const LinearObserver& observer = {}) const;
@@ -88,6 +98,11 @@ class Executor {
     [[nodiscard]] DType compute() const { return compute_; }
 
   private:
+    class Run;
+    /// Images that go through the range at once, where it keeps them apart; else all.
+    [[nodiscard]] std::int64_t images_at_once(NodeRange range, ValueId input_value, const Shape& input,
+                                              ValueId output_value) const;
+
     const Graph* graph_;
     Backend* backend_;
     DType compute_;

@@ -29,6 +29,8 @@ class ForwardContext {
     [[nodiscard]] virtual DType compute() const = 0;
     /// Keeps a tensor for the backward; does nothing where no backward will follow.
     virtual void save(Tensor tensor) const = 0;
+    /// Where the backend keeps what it makes of parameter i.
+    [[nodiscard]] virtual PreparedWeight* prepared(std::size_t i) const = 0;
 };
 
 /// What a backward call gets: the forward's inputs, output and saved tensors, and the gradient of the output.
@@ -71,6 +73,23 @@ class Operator {
                                       std::span<const Shape> parameters) const = 0;
     [[nodiscard]] virtual Tensor forward(const ForwardContext& context) const = 0;
     virtual void backward(const BackwardContext& context) const = 0;
+
+    /// Whether forward_through() is there.
+    [[nodiscard]] virtual bool takes_epilogue() const { return false; }
+    /// The forward and what follows on its output (join), in one pass.
+    [[nodiscard]] virtual Tensor forward_through(const ForwardContext& context,
+                                                 const Epilogue& epilogue) const;
+    /// Adds itself to the epilogue of what makes its input i, a value of shape `value` that is not there yet
+    /// (all its other inputs are); false: it cannot.
+    [[nodiscard]] virtual bool join(Epilogue& epilogue, const ForwardContext& context, std::size_t i,
+                                    const Shape& value) const {
+        (void)epilogue;
+        (void)context;
+        (void)i;
+        (void)value;
+        return false;
+    }
+
     /// With kind(), what the operator can be made of again (graph_json.hpp); an object.
     [[nodiscard]] virtual nlohmann::json attributes() const;
 

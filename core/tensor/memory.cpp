@@ -15,7 +15,7 @@ namespace jlcm {
 namespace {
 
 constexpr std::size_t small_alignment = 64;
-constexpr std::size_t kept_from = std::size_t{1} << 17;  // smaller blocks are malloc's business
+constexpr std::size_t kept_from = std::size_t{1} << 14;  // smaller blocks are malloc's business
 constexpr std::size_t huge_page = std::size_t{1} << 21;
 #ifdef __SANITIZE_ADDRESS__
 constexpr std::size_t kept_at_most = 0;  // reuse would hide accesses to freed tensors

@@ -259,35 +259,47 @@ Tensor patches_by_taps(const Convolution& shape, const Tensor& x) {
 }
 
 void check(const Convolution& shape, const Tensor& x, const Tensor& weight) {
-    ensure(weight.shape() == Shape({shape.outputs, shape.columns()}) && x.dtype() == weight.dtype() &&
-               x.size() == shape.windows.images * shape.windows.in_pixels() * shape.windows.channels,
-           "a convolution of {} {} with {} {}", name_of(x.dtype()), to_string(x.shape()),
+    if (weight.rows() == shape.outputs && weight.size() == shape.outputs * shape.columns() &&
+        x.dtype() == weight.dtype() &&
+        x.size() == shape.windows.images * shape.windows.in_pixels() * shape.windows.channels)
+        return;
+    ensure(false, "a convolution of {} {} with {} {}", name_of(x.dtype()), to_string(x.shape()),
            name_of(weight.dtype()), to_string(weight.shape()));
+}
+
+Tensor followed_by(const Epilogue& epilogue, Tensor y) {
+    Backend& backend = cpu_backend();
+    if (epilogue.scale.defined()) y = backend.scale_and_shift(y, epilogue.scale, epilogue.shift);
+    if (epilogue.residual.defined()) backend.add_scaled(y, epilogue.residual.reshape(y.shape()), 1.0);
+    return epilogue.function ? backend.unary(*epilogue.function, y) : y;
 }
 
 }  // namespace
 
-Tensor convolution(const Convolution& shape, const Tensor& x, const Tensor& weight, const Tensor* bias) {
+Tensor convolution(const Convolution& shape, const Tensor& x, const Tensor& weight, const Tensor* bias,
+                   const Epilogue& epilogue, PreparedWeight* prepared) {
     check(shape, x, weight);
     if (x.dtype() != DType::f64)
-        if (auto y = onednn_convolution(shape, x, weight, bias)) return std::move(*y);
+        if (auto y = onednn_convolution(shape, x, weight, bias, epilogue, prepared)) return std::move(*y);
     Tensor y;
     if (shape.is_depthwise() && x.dtype() == DType::bf16)
-        y = depthwise<float>(shape, x.to(DType::f32), weight.to(DType::f32));
+        y = depthwise<float>(shape, cpu_backend().convert(x, DType::f32),
+                             cpu_backend().convert(weight, DType::f32));
     else if (shape.is_depthwise())
         y = x.dtype() == DType::f64 ? depthwise<double>(shape, x, weight)
                                     : depthwise<float>(shape, x, weight);
     else
         y = by_products(shape, x, weight);
     if (bias != nullptr) cpu_backend().add_bias(y, *bias);
-    return y;
+    return followed_by(epilogue, std::move(y));
 }
 
 Tensor convolution_input_gradient(const Convolution& shape, const Tensor& weights, const Tensor& gradient) {
     const Tensor weight = by_taps(shape, weights);
     const Windows& windows = shape.windows;
     if (shape.is_depthwise() && weight.dtype() == DType::bf16)
-        return depthwise_input_gradient<float>(shape, weight.to(DType::f32), gradient.to(DType::f32));
+        return depthwise_input_gradient<float>(shape, cpu_backend().convert(weight, DType::f32),
+                                               cpu_backend().convert(gradient, DType::f32));
     if (shape.is_depthwise())
         return weight.dtype() == DType::f64 ? depthwise_input_gradient<double>(shape, weight, gradient)
                                             : depthwise_input_gradient<float>(shape, weight, gradient);
@@ -332,8 +344,8 @@ Tensor patches(const Convolution& shape, const Tensor& x) {
 void convolution_weight_gradient(const Convolution& shape, const Tensor& x, const Tensor& gradient,
                                  Tensor& weight_gradient) {
     if (shape.is_depthwise() && x.dtype() == DType::bf16)
-        return depthwise_weight_gradient<float>(shape, x.to(DType::f32), gradient.to(DType::f32),
-                                                weight_gradient);
+        return depthwise_weight_gradient<float>(shape, cpu_backend().convert(x, DType::f32),
+                                                cpu_backend().convert(gradient, DType::f32), weight_gradient);
     if (shape.is_depthwise())
         return x.dtype() == DType::f64
                    ? depthwise_weight_gradient<double>(shape, x, gradient, weight_gradient)

@@ -6,7 +6,7 @@
 namespace jlcm::cpu {
 
 [[nodiscard]] Tensor convolution(const Convolution& shape, const Tensor& x, const Tensor& weight,
-                                 const Tensor* bias);
+                                 const Tensor* bias, const Epilogue& epilogue, PreparedWeight* prepared);
 [[nodiscard]] Tensor convolution_input_gradient(const Convolution& shape, const Tensor& weight,
                                                 const Tensor& gradient);
 void convolution_weight_gradient(const Convolution& shape, const Tensor& x, const Tensor& gradient,

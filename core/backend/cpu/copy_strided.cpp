@@ -60,8 +60,18 @@ class Copy {
   private:
     void copy(std::size_t level, const T* from, T* to) const {
         const Dimension& d = dimensions_[level];
+        if (level + 2 == dimensions_.size() && !accumulate_ && is_colours(d, dimensions_[level + 1]))
+            return interleave(d.extent, from, dimensions_[level + 1].from, to);
         if (level + 1 == dimensions_.size()) return line(d.extent, from, d.from, to, d.to);
         for (std::int64_t i = 0; i < d.extent; ++i) copy(level + 1, from + i * d.from, to + i * d.to);
+    }
+    /// Three planes that become the channels of pixels: what images are, and their channels last.
+    static bool is_colours(const Dimension& pixels, const Dimension& channels) {
+        return channels.extent == 3 && channels.to == 1 && pixels.to == 3 && pixels.from == 1;
+    }
+    static void interleave(std::int64_t pixels, const T* from, std::int64_t plane, T* to) {
+        for (std::int64_t i = 0; i < pixels; ++i)
+            for (std::int64_t c = 0; c < 3; ++c) to[3 * i + c] = from[c * plane + i];
     }
     void line(std::int64_t n, const T* from, std::int64_t from_step, T* to, std::int64_t to_step) const {
         if (!accumulate_ && from_step == 1 && to_step == 1) {

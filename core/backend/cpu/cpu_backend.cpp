@@ -335,9 +335,9 @@ class CpuBackend final : public Backend {
         });
     }
 
-    Tensor convolution(const Convolution& shape, const Tensor& x, const Tensor& weight,
-                       const Tensor* bias) override {
-        return cpu::convolution(shape, x, weight, bias);
+    Tensor convolution(const Convolution& shape, const Tensor& x, const Tensor& weight, const Tensor* bias,
+                       const Epilogue& epilogue, PreparedWeight* prepared) override {
+        return cpu::convolution(shape, x, weight, bias, epilogue, prepared);
     }
     Tensor convolution_input_gradient(const Convolution& shape, const Tensor& weight,
                                       const Tensor& gradient) override {

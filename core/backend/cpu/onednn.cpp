@@ -6,7 +6,8 @@ extern "C" void omp_set_num_threads(int threads);
 namespace jlcm::cpu {
 
 const dnnl::engine& onednn_engine() {
-    static const dnnl::engine instance(dnnl::engine::kind::cpu, 0);
+    // Never destroyed: threads that end behind main() still hold streams.
+    static const dnnl::engine& instance = *new dnnl::engine(dnnl::engine::kind::cpu, 0);  // NOLINT
     return instance;
 }
 

@@ -41,22 +41,57 @@ class Taps {
     std::int64_t count_ = 0;
 };
 
+/// The larger of both, or a copy where it is the first.
 template <class T>
-void pool_line(const Windows& windows, Pooling pooling, std::int64_t line, const T* image, T* out) {
+void take_maximum(std::int64_t n, const T* in, bool is_first, T* out) {
+    if (is_first)
+        std::copy_n(in, n, out);
+    else
+        dense_kernels<T>().binary(static_cast<int>(Binary::maximum), n, out, in, out);
+}
+
+/// First over the lines of the windows, then along them.
+template <class T>
+void maximum_line(const Windows& windows, std::int64_t line, const T* image, T* out) {
+    const std::int64_t channels = windows.channels;
+    const std::int64_t width = windows.size[1] * channels;
+    std::vector<T> highest(static_cast<std::size_t>(width));
+    bool is_empty = true;
+    for (std::int64_t a = 0; a < windows.kernel[0]; ++a) {
+        const std::int64_t y = windows.at(0, line, a);
+        if (!windows.inside(0, y)) continue;
+        take_maximum(width, image + y * width, is_empty, highest.data());
+        is_empty = false;
+    }
+    for (std::int64_t j = 0; j < windows.out_size[1]; ++j, out += channels) {
+        bool is_first = true;
+        for (std::int64_t b = 0; b < windows.kernel[1] && !is_empty; ++b) {
+            const std::int64_t x = windows.at(1, j, b);
+            if (!windows.inside(1, x)) continue;
+            take_maximum(channels, highest.data() + x * channels, is_first, out);
+            is_first = false;
+        }
+        if (is_first) std::fill_n(out, channels, -std::numeric_limits<T>::infinity());
+    }
+}
+
+template <class T>
+void average_line(const Windows& windows, Pooling pooling, std::int64_t line, const T* image, T* out) {
     const std::int64_t channels = windows.channels;
     Taps taps(windows, pooling);
     for (std::int64_t j = 0; j < windows.out_size[1]; ++j, out += channels) {
         taps.move_to(line, j);
-        const bool is_maximum = pooling == Pooling::maximum;
-        std::fill_n(out, channels, is_maximum ? -std::numeric_limits<T>::infinity() : T(0));
-        for (const std::int64_t pixel : taps.pixels()) {
-            const T* in = image + pixel * channels;
-            if (is_maximum)
-                dense_kernels<T>().binary(static_cast<int>(Binary::maximum), channels, out, in, out);
-            else
-                dense_kernels<T>().add_scaled(channels, in, static_cast<T>(taps.share()), out);
-        }
+        std::fill_n(out, channels, T(0));
+        for (const std::int64_t pixel : taps.pixels())
+            dense_kernels<T>().add_scaled(channels, image + pixel * channels, static_cast<T>(taps.share()),
+                                          out);
     }
+}
+
+template <class T>
+void pool_line(const Windows& windows, Pooling pooling, std::int64_t line, const T* image, T* out) {
+    if (pooling == Pooling::maximum) return maximum_line(windows, line, image, out);
+    average_line(windows, pooling, line, image, out);
 }
 
 template <class T>

@@ -20,8 +20,16 @@ class BatchNorm final : public Operator {
         return inputs[0];
     }
     Tensor forward(const ForwardContext& context) const override {
-        const Tensor& x = context.input(0);
-        return x.dtype() == DType::f64 ? normalise<double>(context, x) : normalise<float>(context, x);
+        const Affine map = affine(context);
+        return context.backend().scale_and_shift(context.input(0), map.factor, map.offset);
+    }
+    bool join(Epilogue& epilogue, const ForwardContext& context, std::size_t /*i*/,
+              const Shape& /*value*/) const override {
+        if (epilogue.scale.defined() || epilogue.residual.defined() || epilogue.function) return false;
+        Affine map = affine(context);
+        epilogue.scale = std::move(map.factor);
+        epilogue.shift = std::move(map.offset);
+        return true;
     }
     void backward(const BackwardContext& context) const override {
         if (context.gradient().dtype() == DType::f64) return backward_as<double>(context);
@@ -40,15 +48,24 @@ class BatchNorm final : public Operator {
         return static_cast<T>(1.0 / std::sqrt(v + epsilon_));
     }
 
+    /// As y = factor x + offset.
+    struct Affine {
+        Tensor factor;
+        Tensor offset;
+    };
     template <class T>
-    Tensor normalise(const ForwardContext& context, const Tensor& x) const {
-        Tensor factor = context.parameter(scale).clone();
-        Tensor offset = context.parameter(shift).clone();
-        for (std::size_t c = 0; c < factor.values<T>().size(); ++c) {
-            factor.values<T>()[c] *= inverse_deviation<T>(context, c);
-            offset.values<T>()[c] -= factor.values<T>()[c] * context.parameter(mean).template values<T>()[c];
+    Affine affine_as(const ForwardContext& context) const {
+        Affine result{context.parameter(scale).clone(), context.parameter(shift).clone()};
+        const auto factors = result.factor.values<T>();
+        for (std::size_t c = 0; c < factors.size(); ++c) {
+            factors[c] *= inverse_deviation<T>(context, c);
+            result.offset.values<T>()[c] -= factors[c] * context.parameter(mean).template values<T>()[c];
         }
-        return context.backend().scale_and_shift(x, factor, offset);
+        return result;
+    }
+    Affine affine(const ForwardContext& context) const {
+        return context.parameter(scale).dtype() == DType::f64 ? affine_as<double>(context)
+                                                              : affine_as<float>(context);
     }
 
     // y = (x - m) s r + b with r = (v + e)^-1/2: sums of g and of g (x - m) over all pixels are all there is.

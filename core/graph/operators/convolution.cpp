@@ -64,13 +64,16 @@ class ConvolutionOperator final : public Operator {
                 to_string(parameters[attributes_.bias ? 1 : 0]), shape.outputs);
         return output_shape(shape.windows, attributes_.windows.kernel.size(), shape.outputs);
     }
+    Tensor forward(const ForwardContext& context) const override { return forward_through(context, {}); }
+    bool takes_epilogue() const override { return true; }
     // The weight's type decides the precision, as that of a linear layer.
-    Tensor forward(const ForwardContext& context) const override {
+    Tensor forward_through(const ForwardContext& context, const Epilogue& epilogue) const override {
         const Tensor& weight = context.parameter(0);
         const Tensor& x = context.input_as(0, weight.dtype());
         const Convolution shape = shape_of(x.shape(), weight.shape());
         const Tensor y = context.backend().convolution(shape, x, weight,
-                                                       attributes_.bias ? &context.parameter(1) : nullptr);
+                                                       attributes_.bias ? &context.parameter(1) : nullptr,
+                                                       epilogue, context.prepared(0));
         return y.reshape(output_shape(shape.windows, attributes_.windows.kernel.size(), shape.outputs));
     }
     void backward(const BackwardContext& context) const override {

@@ -57,6 +57,12 @@ class UnaryOperator final : public Operator {
     Tensor forward(const ForwardContext& context) const override {
         return context.backend().unary(function_, context.input(0));
     }
+    bool join(Epilogue& epilogue, const ForwardContext& /*context*/, std::size_t /*i*/,
+              const Shape& /*value*/) const override {
+        if (epilogue.function) return false;
+        epilogue.function = function_;
+        return true;
+    }
     void backward(const BackwardContext& context) const override {
         context.add_input_gradient(
             0, context.backend().unary_backward(function_, context.input(0), context.gradient()));
@@ -89,6 +95,14 @@ class BinaryOperator final : public Operator {
         const Shape shape = broadcast(context.input(0).shape(), context.input(1).shape());
         return context.backend().binary(function_, stretched(context, 0, shape),
                                         stretched(context, 1, shape));
+    }
+    bool join(Epilogue& epilogue, const ForwardContext& context, std::size_t i,
+              const Shape& value) const override {
+        if (function_ != Binary::add || epilogue.residual.defined() || epilogue.function) return false;
+        const Tensor& other = context.input(1 - i);
+        if (other.shape() != value) return false;
+        epilogue.residual = other;
+        return true;
     }
     void backward(const BackwardContext& context) const override {
         const Shape& shape = context.gradient().shape();

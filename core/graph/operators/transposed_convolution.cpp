@@ -54,8 +54,9 @@ class TransposedConvolution final : public Operator {
         }
         if (context.wants_input(0))
             context.add_input_gradient(
-                0, backend.convolution(shape, gradient, exchanged(context, weight, shape), nullptr)
-                       .reshape(context.input(0).shape()));
+                0,
+                backend.convolution(shape, gradient, exchanged(context, weight, shape), nullptr, {}, nullptr)
+                    .reshape(context.input(0).shape()));
     }
     Tensor weight_inputs(const ForwardContext& context) const override {
         const Tensor& x = context.input_as(0, context.parameter(0).dtype());

@@ -41,3 +41,29 @@ TEST_CASE("an exception inside parallel work reaches the caller") {
                                          }),
                       jlcm::Error);
 }
+
+TEST_CASE("loops inside of loops, from several threads, end with all their work done") {
+    for (const int threads : {2, 3, 8}) {
+        jlcm::set_thread_count(threads);
+        for (int round = 0; round < 200; ++round) {
+            std::atomic<int> visits = 0;
+            jlcm::parallel_for(2, 1, [&](std::int64_t, std::int64_t) {
+                jlcm::parallel_for(9, 2, [&](std::int64_t begin, std::int64_t end) {
+                    jlcm::parallel_for(
+                        3, 1, [&](std::int64_t, std::int64_t) { visits += static_cast<int>(end - begin); });
+                });
+            });
+            REQUIRE(visits == 2 * 9 * 3);
+        }
+        REQUIRE_THROWS_AS(jlcm::parallel_for(2, 1,
+                                             [](std::int64_t, std::int64_t) {
+                                                 jlcm::parallel_for(50, 1,
+                                                                    [](std::int64_t begin, std::int64_t) {
+                                                                        if (begin == 31)
+                                                                            jlcm::fail("chunk {}", begin);
+                                                                    });
+                                             }),
+                          jlcm::Error);
+    }
+    jlcm::set_thread_count(2);
+}

@@ -37,6 +37,10 @@ std::vector<int> values_of(const ImageData& data) {
     return values;
 }
 
+std::string text_of(const Image& image) {
+    return {image.pixels.begin(), image.pixels.end()};
+}
+
 ModelInput reads_pixels() {
     const auto json = nlohmann::json::parse(R"({"input_size": [1, 1, 1], "channel_order": "L",
         "range": [0, 255], "mean": [0], "std": [1]})");
@@ -117,4 +121,34 @@ TEST_CASE("files of images are found where named datasets are") {
     CHECK_THROWS_WITH(load("{type: cifar10, path: none.bin}"), Contains("none.bin"));
     CHECK_THROWS_WITH(load("{type: cifar10, path: imagenet-samples/labels.csv}"), Contains("labels.csv"));
     CHECK_THROWS_WITH(load("{type: image_folder, path: none}"), Contains("none/labels.csv"));
+}
+
+TEST_CASE("augmented images are views of the same size, the same ones each time") {
+    const auto load = [](const std::string& yaml) {
+        return load_images(*DatasetChoice::parse(yaml).make(), data_directories());
+    };
+    const std::string base = "{type: fashion-mnist-test, first: 3}";
+    const ImageData whole = load(base);
+    const ImageData same =
+        load("{type: augmented, dataset: " + base + ", copies: 1, least_area: 1, flip: false}");
+    for (std::int64_t i = 0; i < 3; ++i) CHECK(same.images->image(i).pixels == whole.images->image(i).pixels);
+    const ImageData views = load("{type: augmented, dataset: " + base + ", copies: 5}");
+    REQUIRE(views.images->count() == 15);
+    REQUIRE(views.labels.size() == 15);
+    CHECK(views.name != whole.name);
+    std::set<std::string> different;
+    for (std::int64_t i = 0; i < 15; ++i) {
+        const Image image = views.images->image(i);
+        CHECK((image.height == 28 && image.width == 28 && image.pixels.size() == 784));
+        CHECK(image.pixels == views.images->image(i).pixels);
+        CHECK(views.labels[static_cast<std::size_t>(i)] == whole.labels[static_cast<std::size_t>(i % 3)]);
+        different.insert(text_of(image));
+    }
+    CHECK(different.size() == 15);
+    // A mirrored view of the whole image is the image, mirrored.
+    const ImageData mirrored = load("{type: augmented, dataset: " + base + ", copies: 40, least_area: 1}");
+    std::set<std::string> of_one;
+    for (std::int64_t i = 0; i < 120; i += 3) of_one.insert(text_of(mirrored.images->image(i)));
+    CHECK(of_one.size() == 2);
+    CHECK(of_one.contains(text_of(whole.images->image(0))));
 }

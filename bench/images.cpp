@@ -7,20 +7,18 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <filesystem>
 #include <memory>
 
 namespace {
 
 using namespace jlcm;
 
-constexpr int repetitions = 7;
+constexpr int repetitions = 20;
 
 /// Milliseconds that ONNX Runtime takes, best of several.
 double reference(const std::string& python, const std::string& model, std::int64_t batch, int threads) {
-    const std::string command = fmt::format("{} {}/onnx_runtime_speed.py {} {} {} {}", python,
-                                            std::filesystem::path(__FILE__).parent_path().string(), model,
-                                            batch, threads, repetitions);
+    const std::string command = fmt::format("{} {}/bench/onnx_runtime_speed.py {} {} {} {}", python,
+                                            JLCM_SOURCE_DIR, model, batch, threads, repetitions);
     const std::unique_ptr<FILE, int (*)(FILE*)> pipe(::popen(command.c_str(), "r"), ::pclose);
     double milliseconds = 0;
     require(pipe != nullptr && std::fscanf(pipe.get(), "%lf", &milliseconds) == 1,  // NOLINT: one number

@@ -54,3 +54,10 @@ lines = table("calibration_size", "seed=1")
 assert [line["sequences"] for line in lines] == ["8", "32", "128"], lines
 figures = [float(line["method block learning: perplexity"]) for line in lines]
 assert figures[2] < figures[0], figures
+
+names = "frozen,naive_ste,inverse,adjacent,nearest"
+rows = {line["estimator"]: line for line in table("vision_estimator_ablation", "seed=1", f"estimator={names}")}
+assert len(rows) == 5 and float(rows["frozen"]["jumps a weight"]) == 0, rows
+assert float(rows["naive_ste"]["by 1"]) < 0.5, rows["naive_ste"]
+for name in ("inverse", "adjacent", "nearest"):
+    assert float(rows[name]["by 1"]) == 1 and float(rows[name]["top-1 %"]) > 90, rows[name]

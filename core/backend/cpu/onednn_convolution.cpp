@@ -227,7 +227,7 @@ struct Rows {
     std::int64_t first_output = 0;
 };
 
-void follow(const Epilogue& epilogue, const Rows& rows, bool has_function) {
+void follow(const Epilogue& epilogue, const Rows& rows, const UnaryFunction* function) {
     const auto& kernels = dense_kernels<float>();
     // Rows without a gap are one; some at a time, so that they are still in cache for the next function.
     constexpr std::int64_t at_once = 4096;
@@ -243,9 +243,9 @@ void follow(const Epilogue& epilogue, const Rows& rows, bool has_function) {
                     epilogue.shift.data<float>() + rows.first_output, y + i * rows.stride);
         if (rows.residual != nullptr)
             kernels.add_scaled(some * rows.outputs, rows.residual + r * rows.stride, 1.0F, y);
-        if (has_function)
-            kernels.unary(static_cast<int>(epilogue.function->kind), static_cast<float>(epilogue.function->a),
-                          static_cast<float>(epilogue.function->b), some * rows.outputs, y, y);
+        if (function != nullptr)
+            kernels.unary(static_cast<int>(function->kind), static_cast<float>(function->a),
+                          static_cast<float>(function->b), some * rows.outputs, y, y);
     }
 }
 
@@ -326,7 +326,8 @@ std::optional<Tensor> onednn_convolution(const Convolution& shape, const Tensor&
         ready.push_back({&primitive, packed.in(task.first_output, plain, weight.bytes().data() + before,
                                                primitive.description.weights_desc())});
     }
-    const bool has_function = epilogue.function && post.algorithm == dnnl::algorithm::undef;
+    const UnaryFunction* function =
+        epilogue.function && post.algorithm == dnnl::algorithm::undef ? &*epilogue.function : nullptr;
     parallel_for(std::ssize(tasks), 1, [&](std::int64_t i, std::int64_t) {
         use_one_openmp_thread();
         thread_local dnnl::stream stream(onednn_engine());
@@ -350,7 +351,7 @@ std::optional<Tensor> onednn_convolution(const Convolution& shape, const Tensor&
                 .outputs = task.tile.outputs,
                 .stride = shape.outputs,
                 .first_output = task.first_output},
-               has_function);
+               function);
     });
     return y;
 }

@@ -1,4 +1,4 @@
-"""A small budget of configs/resnet_cifar10_2bit.yaml from the spec to the table, and the other programs on it."""
+"""A small budget of configs/resnet_fashion_mnist_2bit.yaml on CIFAR-10 from the spec to the table, and the other programs on it."""
 
 import json
 import shutil
@@ -13,13 +13,15 @@ shutil.rmtree("out", ignore_errors=True)
 model = "resnet20-cifar10"
 images = "{type: cifar10, path: cifar10/test_1000.bin, part: {first: 300}}"
 small = [
+    f"model.source={model}",
+    "calibration.dataset={type: cifar10, path: cifar10/train_5000.bin}",
     "calibration.sequences=96",
     "calibration.solver_sequences=64",
     "compress.learn.steps=6",
     "compress.distill.steps=6",
     f"evaluate.0.dataset={images}",
 ]
-spec = [SOURCE / "configs/resnet_cifar10_2bit.yaml", *[word for each in small for word in ("--set", each)]]
+spec = [SOURCE / "configs/resnet_fashion_mnist_2bit.yaml", *[word for each in small for word in ("--set", each)]]
 call("jlcm-run", *spec, "--dry-run")
 printed, _ = call("jlcm-run", *spec, "--out", "out")
 directory = run_directory("out")

@@ -162,6 +162,7 @@ void Layout::validate(const std::string& name) const {
                 row_groups, rows);
         return;
     }
+    require(row_groups <= std::ssize(runs), "{}: {} row groups in {} runs", name, row_groups, runs.size());
     require(runs.front().start == 0, "{}: the first run starts at row {}, not 0", name, runs.front().start);
     std::vector<bool> used(static_cast<std::size_t>(row_groups), false);
     for (std::size_t i = 0; i < runs.size(); ++i) {

@@ -1,10 +1,6 @@
 #include "core/experiment/result.hpp"
 
-#include "core/base/parallel.hpp"
 #include "core/codebook/artifact.hpp"
-#include "core/plugin/library.hpp"
-
-#include <fstream>
 
 namespace jlcm {
 namespace {
@@ -12,17 +8,6 @@ namespace {
 template <class T>
 nlohmann::json or_null(const std::optional<T>& value) {
     return value ? nlohmann::json(*value) : nlohmann::json();
-}
-
-/// "model name" of /proc/cpuinfo.
-std::string cpu_name() {
-    std::ifstream stream("/proc/cpuinfo");
-    for (std::string line; std::getline(stream, line);) {
-        if (!line.starts_with("model name")) continue;
-        const std::size_t at = line.find(": ");
-        if (at != std::string::npos) return line.substr(at + 2);
-    }
-    return "unknown";
 }
 
 /// Bytes of the weight files.
@@ -105,13 +90,6 @@ nlohmann::json model_record(const Model& model, const std::string& source) {
                           {"full_precision", "what the source's files decode to"}};
     if (const auto& tokenizer = model.input().tokenizer) record["tokenizer_sha256"] = tokenizer->hash();
     return record;
-}
-
-nlohmann::json environment_record(const Backend& backend) {
-    return {{"jlcm", std::string(build_id())},
-            {"cpu", cpu_name()},
-            {"backend", backend.describe()},
-            {"threads", thread_count()}};
 }
 
 }  // namespace jlcm

@@ -31,7 +31,4 @@ inline constexpr int result_version = 1;
 
 [[nodiscard]] nlohmann::json model_record(const Model& model, const std::string& source);
 
-/// What can change a result's bytes besides its spec: versions, CPU, backend; and the number of threads.
-[[nodiscard]] nlohmann::json environment_record(const Backend& backend);
-
 }  // namespace jlcm

@@ -7,6 +7,7 @@
 #include "core/experiment/block_pass.hpp"
 #include "core/experiment/calibration.hpp"
 #include "core/experiment/embedding.hpp"
+#include "core/experiment/environment.hpp"
 #include "core/experiment/memory_plan.hpp"
 #include "core/experiment/reordering.hpp"
 #include "core/experiment/result.hpp"
@@ -208,11 +209,13 @@ std::optional<json> finished_result(const RunFiles& files) {
     std::error_code ignored;
     if (!std::filesystem::exists(files.result(), ignored)) return std::nullopt;
     try {
+        check_checksums(files);
         json result = json::parse(read_file(files.result()));
         if (std::filesystem::file_size(files.artifact()) == result.at("footprint").at("file_bytes"))
             return result;
-    } catch (const std::exception&) {
-        log_warning("{} is damaged or its artifact is gone: the run is done again", files.result().string());
+    } catch (const std::exception& error) {
+        log_warning("{} is damaged or its artifact is gone: the run is done again ({})",
+                    files.result().string(), error.what());
     }
     return std::nullopt;
 }
@@ -238,8 +241,11 @@ RunOutcome run_experiment(const Resolved<RunSpec>& spec, const std::filesystem::
         limit_memory(*memory_limit);
     }
 
-    std::filesystem::create_directories(files.checkpoints());
+    std::filesystem::create_directories(files.directory);
     const RunLock lock(files.lock());
+    // Another process may have ended it since.
+    if (auto result = finished_result(files)) return {files.directory, std::move(*result), true};
+    remove_unfinished_files(files);
     set_log_file(files.log());
     write_file(files.spec(), to_yaml(spec.config));
     Metrics metrics(files.metrics());
@@ -256,7 +262,9 @@ RunOutcome run_experiment(const Resolved<RunSpec>& spec, const std::filesystem::
     compress(run, *sources, earlier);
     const json evaluations = evaluate(run, *sources, earlier);
     json result = make_result(run, *sources, evaluations);
-    write_file(files.result(), result.dump(2) + '\n');
+    const std::string text = result.dump(2) + '\n';
+    write_checksums(files, text);
+    write_file(files.result(), text);
     std::filesystem::remove_all(files.checkpoints());
     log_info("peak memory {} of {} planned", format_bytes(static_cast<double>(peak_memory_bytes())),
              format_bytes(memory.largest().total()));

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <vector>
 
 #include <nlohmann/json.hpp>
 
@@ -63,6 +64,18 @@ struct RunFiles {
     [[nodiscard]] std::filesystem::path distillation() const { return checkpoints() / "distillation"; }
     /// Says that the artifact is done.
     [[nodiscard]] std::filesystem::path packed() const { return checkpoints() / "packed"; }
+    /// What the files of a finished run hash to, as `sha256sum --check` reads it.
+    [[nodiscard]] std::filesystem::path checksums() const { return directory / "SHA256SUMS"; }
 };
+
+/// Removes what killed processes were writing (core/base/files.hpp). Call under the run's lock.
+void remove_unfinished_files(const RunFiles& files);
+
+/// Writes the checksums of a run whose last file, result.json, will be `result`.
+void write_checksums(const RunFiles& files, const std::string& result);
+
+/// Throws an input error where one of the files `names` of a run's directory (none: every file that has a
+/// checksum) is not what was written. Runs of versions that wrote no checksums pass.
+void check_checksums(const RunFiles& files, const std::vector<std::string>& names = {});
 
 }  // namespace jlcm

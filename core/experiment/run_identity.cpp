@@ -4,6 +4,7 @@
 #include "core/experiment/calibration.hpp"
 #include "core/experiment/result.hpp"
 #include "core/experiment/run.hpp"
+#include "core/plugin/library.hpp"
 
 namespace jlcm {
 
@@ -19,6 +20,8 @@ RunIdentity identity_of(const Resolved<RunSpec>& spec, DType compute, const std:
                            {"calibration", calibration},
                            {"evaluation", evaluation},
                            {"result_version", result_version}};
+    // A library that was built again may compute something else under the same name.
+    if (auto plugins = plugin_hashes(spec.config); !plugins.empty()) content["plugins"] = std::move(plugins);
     std::string hash = sha256(content.dump());
     return {std::move(content), std::move(hash)};
 }

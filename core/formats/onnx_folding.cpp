@@ -12,22 +12,23 @@ using Inputs = std::vector<const OnnxTensor*>;
 using Outputs = std::vector<OnnxTensor>;
 using Folding = std::function<Outputs(const OnnxNode&, std::int64_t opset, const Inputs&)>;
 
-/// What constants together may become.
-constexpr std::int64_t most_elements = std::int64_t{1} << 28;
+/// What a constant may grow to that is not as large to begin with.
+constexpr std::int64_t most_elements = std::int64_t{1} << 24;
 
 const OnnxTensor& at(const Inputs& inputs, std::size_t i) {
     require(i < inputs.size() && inputs[i] != nullptr, "input {} is missing", i);
     return *inputs[i];
 }
 
-std::int64_t checked_count(const Shape& shape) {
+/// Elements of a constant made of `given` elements.
+std::int64_t checked_count(const Shape& shape, std::size_t given) {
     double count = 1;
     for (const std::int64_t size : shape) {
         require(size >= 0, "a shape of {}", to_string(shape));
         count *= static_cast<double>(size);
     }
-    require(count <= static_cast<double>(most_elements), "a constant of shape {} is too large",
-            to_string(shape));
+    require(count <= std::max(static_cast<double>(most_elements), static_cast<double>(given)),
+            "a constant of shape {} is too large", to_string(shape));
     return element_count(shape);
 }
 
@@ -38,10 +39,10 @@ OnnxTensor integers(std::vector<std::int64_t> values) {
 /// A tensor of elements that `pick(position)` finds among those of `from`, in the order of `shape`.
 template <class Pick>
 OnnxTensor picked(const OnnxTensor& from, const Shape& shape, Pick pick) {
-    const std::int64_t count = checked_count(shape);
     OnnxTensor result{shape, {}};
     std::visit(
         [&](const auto& values) {
+            const std::int64_t count = checked_count(shape, values.size());
             std::decay_t<decltype(values)> out;
             out.reserve(static_cast<std::size_t>(count));
             std::vector<std::int64_t> position(shape.size(), 0);
@@ -138,7 +139,7 @@ Folding reduction(double start, Function function) {
         std::visit(
             [&](const auto& values) {
                 using Element = typename std::decay_t<decltype(values)>::value_type;
-                std::vector<Element> out(static_cast<std::size_t>(checked_count(kept)),
+                std::vector<Element> out(static_cast<std::size_t>(checked_count(kept, values.size())),
                                          static_cast<Element>(start));
                 Strides strides = strides_of(kept);
                 for (std::size_t d = 0; d < kept.size(); ++d)
@@ -304,31 +305,14 @@ Outputs expand_to(const OnnxNode&, std::int64_t, const Inputs& inputs) {
 
 Outputs constant_of_shape(const OnnxNode& node, std::int64_t, const Inputs& inputs) {
     const Shape& shape = at(inputs, 0).integers();
-    const auto count = static_cast<std::size_t>(checked_count(shape));
+    const auto count = static_cast<std::size_t>(checked_count(shape, 0));
     const auto found = node.attributes.find("value");
     if (found == node.attributes.end()) return {{shape, std::vector<float>(count, 0.0F)}};
+    require(std::holds_alternative<OnnxTensor>(found->second), "a value that is no tensor");
     const auto& value = std::get<OnnxTensor>(found->second);
     require(element_count(value.shape) == 1, "a value of shape {}", to_string(value.shape));
     if (value.is_float()) return {{shape, std::vector<float>(count, value.floats()[0])}};
     return {{shape, std::vector<std::int64_t>(count, value.integers()[0])}};
-}
-
-Outputs range(const OnnxNode&, std::int64_t, const Inputs& inputs) {
-    const auto values = [&]<class T>(T begin, T end, T step) {
-        require(step != T(0), "a step of 0");
-        const double count =
-            std::ceil((static_cast<double>(end) - static_cast<double>(begin)) / static_cast<double>(step));
-        require(count <= static_cast<double>(most_elements), "a range of {} elements", count);
-        std::vector<T> result;
-        for (std::int64_t i = 0; i < static_cast<std::int64_t>(count); ++i)
-            result.push_back(begin + static_cast<T>(i) * step);
-        return OnnxTensor{{std::ssize(result)}, std::move(result)};
-    };
-    if (at(inputs, 0).is_float())
-        return {
-            values(at(inputs, 0).floats().at(0), at(inputs, 1).floats().at(0), at(inputs, 2).floats().at(0))};
-    return {values(at(inputs, 0).integers().at(0), at(inputs, 1).integers().at(0),
-                   at(inputs, 2).integers().at(0))};
 }
 
 Outputs where(const OnnxNode&, std::int64_t, const Inputs& inputs) {
@@ -345,26 +329,6 @@ Outputs where(const OnnxNode&, std::int64_t, const Inputs& inputs) {
         },
         result.values);
     return {std::move(result)};
-}
-
-template <class T>
-T quotient(T a, T b) {
-    if constexpr (std::is_integral_v<T>) {
-        require(b != 0, "a division by 0");
-        return b == -1 ? -a : a / b;
-    }
-    return a / b;
-}
-
-template <class T>
-T remainder(T a, T b) {
-    if constexpr (std::is_integral_v<T>) {
-        require(b != 0, "a division by 0");
-        if (b == -1) return 0;
-        const T r = a % b;
-        return r != 0 && (r < 0) != (b < 0) ? r + b : r;
-    }
-    return std::fmod(a, b);
 }
 
 template <class T>
@@ -390,6 +354,44 @@ T times(T a, T b) {
     if constexpr (std::is_integral_v<T>)
         return static_cast<T>(static_cast<std::uint64_t>(a) * static_cast<std::uint64_t>(b));
     return a * b;
+}
+
+template <class T>
+T quotient(T a, T b) {
+    if constexpr (std::is_integral_v<T>) {
+        require(b != 0, "a division by 0");
+        return b == -1 ? minus<T>(0, a) : a / b;
+    }
+    return a / b;
+}
+
+template <class T>
+T remainder(T a, T b) {
+    if constexpr (std::is_integral_v<T>) {
+        require(b != 0, "a division by 0");
+        if (b == -1) return 0;
+        const T r = a % b;
+        return r != 0 && (r < 0) != (b < 0) ? r + b : r;
+    }
+    return std::fmod(a, b);
+}
+
+Outputs range(const OnnxNode&, std::int64_t, const Inputs& inputs) {
+    const auto values = [&]<class T>(T begin, T end, T step) {
+        require(step != T(0), "a step of 0");
+        const double count =
+            std::ceil((static_cast<double>(end) - static_cast<double>(begin)) / static_cast<double>(step));
+        require(count <= static_cast<double>(most_elements), "a range of {} elements", count);
+        std::vector<T> result;
+        for (std::int64_t i = 0; static_cast<double>(i) < count; ++i)
+            result.push_back(plus(begin, times(static_cast<T>(i), step)));
+        return OnnxTensor{{std::ssize(result)}, std::move(result)};
+    };
+    if (at(inputs, 0).is_float())
+        return {
+            values(at(inputs, 0).floats().at(0), at(inputs, 1).floats().at(0), at(inputs, 2).floats().at(0))};
+    return {values(at(inputs, 0).integers().at(0), at(inputs, 1).integers().at(0),
+                   at(inputs, 2).integers().at(0))};
 }
 
 const std::map<std::string, Folding, std::less<>>& foldings() {

@@ -43,7 +43,16 @@ Needed needed_for_output(const OnnxModel& model) {
     return needed;
 }
 
-bool fold_node(Context& context, const OnnxNode& node) {
+/// Elements that folding may make in all, so that a small file does not fill memory: its own several times
+/// over, and what arithmetic on shapes needs.
+std::int64_t most_folded(const OnnxModel& model) {
+    std::int64_t most = std::int64_t{1} << 26;
+    for (const auto& [name, constant] : model.constants) most += 16 * element_count(constant.shape);
+    return most;
+}
+
+/// Takes what it makes off `left`.
+bool fold_node(Context& context, const OnnxNode& node, std::int64_t& left) {
     std::vector<const OnnxTensor*> inputs;
     for (std::size_t i = 0; i < node.inputs.size(); ++i) {
         if (!node.has_input(i)) {
@@ -58,6 +67,8 @@ bool fold_node(Context& context, const OnnxNode& node) {
     if (!outputs) return false;
     for (std::size_t i = 0; i < outputs->size(); ++i) {
         Value value;
+        left -= element_count((*outputs)[i].shape);
+        require(left >= 0, "the constants of the model become too large");
         value.constant = std::move((*outputs)[i]);
         context.set(node, i, std::move(value));
     }
@@ -73,9 +84,10 @@ LoweredOnnx lower_onnx(const OnnxModel& model, std::int64_t batch) {
                 "node '{}' is a {} (opset {}), which is not supported", node->name, node->type, model.opset);
     Context context(model, batch);
     context.set_needed(std::move(needed.values));
+    std::int64_t left = most_folded(model);
     for (const OnnxNode* node : needed.nodes) {
         try {
-            if (fold_node(context, *node)) continue;
+            if (fold_node(context, *node, left)) continue;
             const auto rule = rules().find(node->type);
             require(rule != rules().end(), "only supported where it does not depend on the model's input");
             rule->second(context, *node);

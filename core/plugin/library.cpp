@@ -2,6 +2,7 @@
 
 #include "core/base/error.hpp"
 #include "core/base/files.hpp"
+#include "core/base/hash.hpp"
 #include "core/plugin/registry.hpp"
 
 #include <algorithm>
@@ -48,6 +49,13 @@ std::vector<fs::path> libraries_at(const fs::path& path) {
     return found;
 }
 
+Config list_of(const Config& element) {
+    Config list = Config::list();
+    list.origin = element.origin;
+    list.items.push_back(element);
+    return list;
+}
+
 }  // namespace
 
 std::string_view build_id() {
@@ -76,24 +84,37 @@ void load_plugin_library(const fs::path& path) {
     loaded_paths().insert(canonical);
 }
 
-void load_plugins(const Config& spec, Problems& problems) {
-    const Config* plugins = spec.find("plugins");
-    if (plugins == nullptr) return;
-    const Problems::Scope scope(problems, *plugins, "plugins");
-    for (const Config* each : decode_elements(*plugins, problems)) {
-        if (each->kind != Config::Kind::scalar) {
-            problems.here(*each, "expected the path of a plugin library or of a directory, got {}",
-                          each->describe());
+void load_plugins(Config& spec, Problems& problems) {
+    if (spec.find("plugins") == nullptr) return;
+    Config& plugins = spec.entry("plugins").value;
+    const Problems::Scope scope(problems, plugins, "plugins");
+    if (plugins.kind != Config::Kind::list) plugins = list_of(plugins);
+    for (Config& each : plugins.items) {
+        if (each.kind != Config::Kind::scalar) {
+            problems.here(each, "expected the path of a plugin library or of a directory, got {}",
+                          each.describe());
             continue;
         }
+        const bool is_written_in_a_file = each.origin.line > 0;
         const fs::path folder =
-            each->origin.line > 0 ? fs::path(each->origin.source).parent_path() : fs::path();
+            is_written_in_a_file ? fs::path(each.origin.source).parent_path() : fs::path();
+        each.text = fs::absolute(folder / each.text).lexically_normal().string();
+        each.quoted = true;
         try {
-            for (const fs::path& library : libraries_at(folder / each->text)) load_plugin_library(library);
+            for (const fs::path& library : libraries_at(each.text)) load_plugin_library(library);
         } catch (const Error& error) {
-            problems.here(*each, "{}", error.what());
+            problems.here(each, "{}", error.what());
         }
     }
+}
+
+std::vector<std::string> plugin_hashes(const Config& spec) {
+    std::vector<std::string> hashes;
+    if (const Config* plugins = spec.find("plugins"))
+        for (const Config& each : plugins->items)
+            for (const fs::path& library : libraries_at(each.text))
+                hashes.push_back(sha256(MappedFile(library)));
+    return hashes;
 }
 
 }  // namespace jlcm

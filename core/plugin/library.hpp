@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace jlcm {
 
@@ -20,7 +21,12 @@ namespace jlcm {
 void load_plugin_library(const std::filesystem::path& path);
 
 /// Loads what a spec's `plugins:` names: a path or a list of paths, each a shared object or a directory of
-/// them (*.so, by name), relative to the file that has the key. Called before the spec is decoded.
-void load_plugins(const Config& spec, Problems& problems);
+/// them (*.so, by name), relative to the file that has the key, or to the working directory where no file
+/// has it. The paths in `spec` become absolute, so that it names the same libraries wherever it is written.
+/// Called before the spec is decoded. Nothing is ever loaded from anywhere else.
+void load_plugins(Config& spec, Problems& problems);
+
+/// The SHA-256 of every library that a spec's `plugins:` names, in the order of load_plugins.
+[[nodiscard]] std::vector<std::string> plugin_hashes(const Config& spec);
 
 }  // namespace jlcm

@@ -24,7 +24,7 @@ template <OptionsStruct T>
 [[nodiscard]] Resolved<T> load_spec(const std::filesystem::path& file,
                                     const std::vector<std::string>& sets = {}) {
     Problems problems;
-    const Config given = read_config(file, sets, problems);
+    Config given = read_config(file, sets, problems);
     load_plugins(given, problems);
     Resolved<T> resolved = resolve<T>(given, problems);
     problems.throw_if_any();

@@ -2,6 +2,7 @@
 
 #include "core/base/error.hpp"
 #include "core/base/files.hpp"
+#include "core/experiment/run_directory.hpp"
 #include "core/spec/problems.hpp"
 
 #include <algorithm>
@@ -28,6 +29,7 @@ bool is_run(const fs::path& directory) {
 }
 
 RunRecord read_run(const fs::path& directory) {
+    check_checksums({directory}, {"result.json", "predictions.json"});
     RunRecord run{.directory = directory,
                   .labels = {},
                   .result = read_json(directory / "result.json"),
@@ -145,6 +147,7 @@ class Reader {
 
 LearningMetrics RunRecord::metrics() const {
     const fs::path path = directory / "metrics.jsonl";
+    check_checksums({directory}, {path.filename()});
     std::ifstream file(path);
     require(file.is_open(), "{}: cannot be read", path.string());
     LearningMetrics metrics;

@@ -232,7 +232,8 @@ std::string in_quotes(std::string_view text) {
 
 std::string scalar_text(const Config& config) {
     if (config.kind == Config::Kind::null) return "null";
-    const bool is_number = config.text.find_first_not_of("0123456789.eE+-") == std::string::npos;
+    const bool is_number = config.text.find_first_not_of("0123456789.eE+-") == std::string::npos &&
+                           config.text.find_first_of("0123456789") != std::string::npos;
     if (!config.quoted && !config.text.empty() && (is_number || is_plain_safe(config.text)))
         return config.text;
     return is_plain_safe(config.text) && !looks_typed(config.text) ? config.text : in_quotes(config.text);

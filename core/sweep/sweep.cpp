@@ -20,8 +20,9 @@ using nlohmann::json;
 
 Resolved<RunSpec> decode(const Variant& variant) {
     Problems problems;
-    load_plugins(variant.spec, problems);
-    auto spec = resolve<RunSpec>(variant.spec, problems);
+    Config given = variant.spec;
+    load_plugins(given, problems);
+    auto spec = resolve<RunSpec>(given, problems);
     try {
         problems.throw_if_any();
     } catch (const Error& error) {

@@ -92,7 +92,10 @@ std::string to_string(const Shape& shape) {
 }
 
 std::int64_t element_count(const Shape& shape) {
-    return std::accumulate(shape.begin(), shape.end(), std::int64_t{1}, std::multiplies<>());
+    std::int64_t count = 1;
+    for (const std::int64_t size : shape)
+        require(!__builtin_mul_overflow(count, size, &count), "a shape of {} is too large", to_string(shape));
+    return count;
 }
 
 Tensor Tensor::empty(Shape shape, DType type) {

@@ -1,5 +1,6 @@
 #include "core/base/error.hpp"
 #include "core/base/log.hpp"
+#include "core/formats/json.hpp"
 #include "core/text/bpe_tokenizer.hpp"
 #include "core/text/sentencepiece_model.hpp"
 #include "core/text/tokenizer_readers.hpp"
@@ -114,7 +115,7 @@ std::unique_ptr<Tokenizer> sentencepiece_from(const Json& metadata, std::string 
 }  // namespace
 
 std::unique_ptr<Tokenizer> tokenizer_from_gguf(std::string_view data, std::string hash) {
-    const Json metadata = Json::parse(data);
+    const Json metadata = parse_json(data);
     const auto model = metadata.at("tokenizer.ggml.model").get<std::string>();
     if (model == "gpt2") return byte_level_from(metadata, std::move(hash));
     if (model == "llama") return sentencepiece_from(metadata, std::move(hash));

@@ -1,4 +1,5 @@
 #include "core/base/error.hpp"
+#include "core/formats/json.hpp"
 #include "core/text/bpe_tokenizer.hpp"
 #include "core/text/tokenizer_readers.hpp"
 #include "core/text/unicode_steps.hpp"
@@ -10,9 +11,6 @@ namespace jlcm {
 namespace {
 
 using Json = nlohmann::json;
-
-constexpr std::int32_t id_limit =
-    1 << 24;  // far above any vocabulary; keeps a damaged id from filling the memory
 
 std::string type_of(const Json& part) {
     return part.at("type").get<std::string>();
@@ -142,38 +140,43 @@ DecodeStep decoder_from(const Json& part) {
         type);
 }
 
-void set_token(BpeDefinition& definition, const std::string& token, std::int32_t id) {
-    require(id >= 0 && id < id_limit, "the token \"{}\" has id {}, which is out of range", token, id);
+/// Vocabularies have few gaps, and a damaged id must not fill the memory.
+std::int64_t id_limit(const Json& vocabulary, const Json* added) {
+    return 4 * static_cast<std::int64_t>(vocabulary.size() + (added != nullptr ? added->size() : 0)) + 1000;
+}
+
+void set_token(BpeDefinition& definition, const std::string& token, std::int32_t id, std::int64_t limit) {
+    require(id >= 0 && id < limit, "the token \"{}\" has id {}, which is out of range", token, id);
     const auto place = static_cast<std::size_t>(id);
     if (place >= definition.tokens.size()) definition.tokens.resize(place + 1);
     definition.tokens[place] = token;
 }
 
-void read_vocabulary(const Json& model, BpeDefinition& definition) {
+void read_vocabulary(const Json& model, BpeDefinition& definition, std::int64_t limit) {
     for (const auto& [token, id] : model.at("vocab").items())
-        set_token(definition, token, id.get<std::int32_t>());
+        set_token(definition, token, id.get<std::int32_t>(), limit);
 }
 
-void read_word_piece(const Json& model, BpeDefinition& definition) {
-    read_vocabulary(model, definition);
+void read_word_piece(const Json& model, BpeDefinition& definition, std::int64_t limit) {
+    read_vocabulary(model, definition, limit);
     definition.unknown =
         model.at("vocab").at(member<std::string>(model, "unk_token", "[UNK]")).get<std::int32_t>();
     definition.word_piece = WordPiece{member<std::string>(model, "continuing_subword_prefix", "##"),
                                       member<std::size_t>(model, "max_input_chars_per_word", 100)};
 }
 
-void read_model(const Json& model, BpeDefinition& definition) {
+void read_model(const Json& model, BpeDefinition& definition, std::int64_t limit) {
     const auto type = member<std::string>(model, "type", "BPE");
     require(type == "BPE" || type == "WordPiece",
             "the model \"{}\" is not implemented; there are BPE and WordPiece", type);
     if (type == "WordPiece") {
-        read_word_piece(model, definition);
+        read_word_piece(model, definition, limit);
         return;
     }
     for (const char* name : {"continuing_subword_prefix", "end_of_word_suffix"})
         require(member<std::string>(model, name, "").empty(), "the model option \"{}\" is not implemented",
                 name);
-    read_vocabulary(model, definition);
+    read_vocabulary(model, definition, limit);
     for (const Json& merge : model.at("merges")) {
         if (merge.is_array()) {
             definition.merges.emplace_back(merge.at(0).get<std::string>(), merge.at(1).get<std::string>());
@@ -188,7 +191,7 @@ void read_model(const Json& model, BpeDefinition& definition) {
         definition.unknown = model.at("vocab").at(unknown->get<std::string>()).get<std::int32_t>();
 }
 
-void read_added_tokens(const Json& list, BpeDefinition& definition) {
+void read_added_tokens(const Json& list, BpeDefinition& definition, std::int64_t limit) {
     for (const Json& entry : list) {
         AddedToken token;
         token.content = entry.at("content").get<std::string>();
@@ -197,7 +200,7 @@ void read_added_tokens(const Json& list, BpeDefinition& definition) {
         token.strip_right = member(entry, "rstrip", false);
         require(!member(entry, "single_word", false),
                 "single_word of the added token \"{}\" is not implemented", token.content);
-        set_token(definition, token.content, token.id);
+        set_token(definition, token.content, token.id, limit);
         const bool is_normalized = member(entry, "normalized", !member(entry, "special", false));
         (is_normalized ? definition.added_normalized : definition.added).push_back(std::move(token));
     }
@@ -226,10 +229,12 @@ void read_template(const Json& part, BpeDefinition& definition) {
 }  // namespace
 
 std::unique_ptr<Tokenizer> tokenizer_from_json(std::string_view data, std::string hash) {
-    const Json file = Json::parse(data);
+    const Json file = parse_json(data);
     BpeDefinition definition;
-    read_model(file.at("model"), definition);
-    if (const Json* added = find_part(file, "added_tokens")) read_added_tokens(*added, definition);
+    const Json* added = find_part(file, "added_tokens");
+    const std::int64_t limit = id_limit(file.at("model").at("vocab"), added);
+    read_model(file.at("model"), definition, limit);
+    if (added != nullptr) read_added_tokens(*added, definition, limit);
     for_each_part(find_part(file, "normalizer"), "normalizers", [&](const Json& part) {
         if (type_of(part) == "BertNormalizer") {
             add_bert_normalizer(part, definition.normalize);

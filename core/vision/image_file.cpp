@@ -10,6 +10,11 @@ namespace jlcm {
 namespace {
 
 constexpr std::int64_t most_pixels = std::int64_t{1} << 28;
+/// Bytes that deflate makes of one (RFC 1951: 258 from two bits).
+constexpr std::int64_t most_deflated_from_a_byte = 1032;
+/// Every block of 8 x 8 has a Huffman code of a bit at least, and the sampling of the components leaves no
+/// more than twice as many pixels a block.
+constexpr std::int64_t most_jpeg_pixels_in_a_byte = 1024;
 constexpr std::array<unsigned char, 8> png_signature{0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
 constexpr std::array<unsigned char, 3> jpeg_signature{0xff, 0xd8, 0xff};
 
@@ -19,9 +24,13 @@ bool begins_with(std::span<const std::byte> bytes, const std::array<unsigned cha
                                            [](unsigned char a, std::byte b) { return std::byte{a} == b; });
 }
 
-Image empty_image(std::int64_t height, std::int64_t width) {
+/// `most_in_a_byte`: pixels that a byte of the file can stand for; what has more is refused before memory is
+/// taken.
+Image empty_image(std::int64_t height, std::int64_t width, std::size_t bytes, std::int64_t most_in_a_byte) {
     require(height > 0 && width > 0 && height <= most_pixels / width, "an image of {} x {} pixels", width,
             height);
+    require(height * width / most_in_a_byte <= static_cast<std::int64_t>(bytes),
+            "an image of {} x {} pixels in {} bytes: damaged or cut short", width, height, bytes);
     Image image{height, width, 3, {}};
     image.pixels.resize(static_cast<std::size_t>(height * width * 3));
     return image;
@@ -41,7 +50,7 @@ Image decode_jpeg(std::span<const std::byte> bytes) {
     int colours = 0;
     check(tjDecompressHeader3(decoder.get(), data, bytes.size(), &width, &height, &sampling, &colours));
     require(colours != TJCS_CMYK && colours != TJCS_YCCK, "a CMYK JPEG, which is not supported");
-    Image image = empty_image(height, width);
+    Image image = empty_image(height, width, bytes.size(), most_jpeg_pixels_in_a_byte);
     check(tjDecompress2(decoder.get(), data, bytes.size(), image.pixels.data(), width, 0, height, TJPF_RGB,
                         TJFLAG_ACCURATEDCT));
     return image;
@@ -56,7 +65,10 @@ Image decode_png(std::span<const std::byte> bytes) {
     check(spng_set_png_buffer(decoder.get(), bytes.data(), bytes.size()));
     spng_ihdr header{};
     check(spng_get_ihdr(decoder.get(), &header));
-    Image image = empty_image(header.height, header.width);
+    constexpr std::array channels_by_colour_type{1, 0, 3, 1, 2, 0, 4};
+    const int bits = channels_by_colour_type.at(header.color_type) * header.bit_depth;
+    Image image =
+        empty_image(header.height, header.width, bytes.size(), 8 * most_deflated_from_a_byte / bits);
     check(spng_decode_image(decoder.get(), image.pixels.data(), image.pixels.size(), SPNG_FMT_RGB8, 0));
     return image;
 }

@@ -42,4 +42,21 @@ expect_error "cut.so: " "$reference" --plugin cut.so
 expect_error "there is no such plugin library" "$reference" --plugin missing.so
 cp $plugin copy.so
 expect_error "plugin estimator.neighbour is registered twice" "$reference" --plugin $plugin --plugin copy.so
+
+# A spec names libraries relative to itself, and means the same ones wherever it is written; nothing else is loaded,
+# whatever lies beside the spec, the program's directory or in variables.
+mkdir -p specs/libraries
+cp $plugin specs/libraries/neighbour.so
+cat >specs/named.yaml <<SPEC
+plugins: libraries
+model: {source: nothing}
+calibration: {dataset: c4-sample}
+compress: {bits: 2, learn: {estimator: neighbour}}
+SPEC
+sed /plugins/d specs/named.yaml >specs/libraries/silent.yaml
+run=$JLCM_BIN/jlcm-run
+"$run" specs/named.yaml --print-config | grep -qF "$PWD/specs/libraries" || fail "the plugin's path is not absolute"
+"$run" specs/named.yaml --print-config | sed 's/  *#.*//' >elsewhere.yaml
+(cd / && "$run" "$OLDPWD/elsewhere.yaml" --print-config >/dev/null) || fail "a written spec does not find its plugins"
+(cd specs/libraries && LD_LIBRARY_PATH=$PWD expect_error 'unknown estimator "neighbour"' "$run" silent.yaml --print-config)
 echo "the example plugin is loaded, libraries that do not fit are refused"

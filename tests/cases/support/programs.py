@@ -30,7 +30,10 @@ def command(program, *arguments):
 
 def call(program, *arguments, code=0):
     """Runs to the end; returns what it printed and what it said."""
-    done = subprocess.run(command(program, *arguments), capture_output=True, text=True, env=environment())
+    # What a program says of damaged files may hold their bytes.
+    done = subprocess.run(
+        command(program, *arguments), capture_output=True, text=True, errors="replace", env=environment()
+    )
     assert done.returncode == code, f"{program} exits with {done.returncode}, not {code}:\n{done.stderr}"
     return done.stdout, done.stderr
 

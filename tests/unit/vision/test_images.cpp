@@ -7,6 +7,7 @@
 #include "tests/support/assets.hpp"
 #include "tests/support/mutation.hpp"
 
+#include <boost/crc.hpp>
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
@@ -77,6 +78,27 @@ TEST_CASE("an image of its own size stays as it is, and one colour stays that co
     for (const auto& [height, width] : {std::pair(1, 1), std::pair(2, 9), std::pair(50, 3)})
         for (const auto filter : {ResizeFilter::bilinear, ResizeFilter::bicubic})
             for (const std::uint8_t pixel : resize(flat, height, width, filter).pixels) CHECK(pixel == 201);
+}
+
+TEST_CASE("no memory is taken for pixels that the file cannot hold") {
+    const auto bytes_of = [](const char* name) {
+        const MappedFile file(golden / "images" / name);
+        return test::Bytes(file.bytes().begin(), file.bytes().end());
+    };
+    test::Bytes jpeg = bytes_of("04.jpg");
+    constexpr std::array frame_header{std::byte{0xff}, std::byte{0xc0}};
+    const auto frame = std::ranges::search(jpeg, frame_header).begin();
+    REQUIRE(frame != jpeg.end());
+    for (const int at : {5, 7}) frame[at] = std::byte{0x3f};  // 16 thousand lines of as many pixels
+    CHECK(message_of(jpeg).find("damaged or cut short") != std::string::npos);
+
+    test::Bytes png = bytes_of("12.png");
+    for (const int at : {18, 22}) png[static_cast<std::size_t>(at)] = std::byte{0x3f};
+    boost::crc_32_type checksum;
+    checksum.process_bytes(png.data() + 12, 17);
+    for (int i = 0; i < 4; ++i)
+        png[static_cast<std::size_t>(29 + i)] = static_cast<std::byte>(checksum.checksum() >> (24 - 8 * i));
+    CHECK(message_of(png).find("damaged or cut short") != std::string::npos);
 }
 
 TEST_CASE("damaged images are refused or read, and never crash") {

@@ -1,0 +1,141 @@
+#include "core/report/tracked_run.hpp"
+
+#include "core/base/error.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <fstream>
+#include <map>
+
+namespace jlcm {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+/// A part of a metric's name: no separator, nothing that a tracker refuses.
+std::string name_part(std::string text) {
+    for (char& c : text) {
+        const bool is_plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+        if (!is_plain && c != '_' && c != '-' && c != '.') c = '_';
+    }
+    return text;
+}
+
+void flatten(const Config& config, const std::string& path, TrackedRun& run) {
+    const auto below = [&](const std::string& key) { return path.empty() ? key : path + '.' + key; };
+    if (config.kind == Config::Kind::map && !config.entries.empty()) {
+        for (const auto& entry : config.entries) flatten(entry.value, below(entry.key), run);
+    } else if (config.kind == Config::Kind::list && !config.items.empty()) {
+        for (std::size_t i = 0; i < config.items.size(); ++i)
+            flatten(config.items[i], below(std::to_string(i)), run);
+    } else {
+        run.parameters.emplace_back(path,
+                                    config.kind == Config::Kind::scalar ? config.text : to_flow_yaml(config));
+    }
+}
+
+class Metrics {
+  public:
+    explicit Metrics(std::vector<TrackedMetric>& metrics) : metrics_(metrics) {}
+    /// What is no number is left out.
+    void add(const std::string& name, std::int64_t step, const json& value) {
+        if (!value.is_number()) return;
+        const auto [found, is_new] = index_.try_emplace(name, metrics_.size());
+        if (is_new) metrics_.push_back({name, {}});
+        metrics_[found->second].values.emplace_back(step, value.get<double>());
+    }
+
+  private:
+    std::vector<TrackedMetric>& metrics_;
+    std::map<std::string, std::size_t> index_;
+};
+
+void add_step(const json& record, Metrics& metrics) {
+    const std::string stage = record.at("stage");
+    if (stage == "solve") {
+        const auto& objective = record.at("objective");
+        for (std::size_t round = 0; round < objective.size(); ++round)
+            metrics.add("solve/" + name_part(record.at("weight")), static_cast<std::int64_t>(round),
+                        objective[round]);
+        return;
+    }
+    std::string prefix = stage + '/';
+    if (record.contains("block")) prefix += fmt::format("block-{:03}/", record.at("block").get<int>());
+    for (const char* key : {"loss", "moved"})
+        metrics.add(prefix + key, record.at("step").get<std::int64_t>(), record.value(key, json()));
+}
+
+void add_steps(const fs::path& path, Metrics& metrics) {
+    std::ifstream file(path);
+    int number = 0;
+    for (std::string line; std::getline(file, line);) {
+        ++number;
+        try {
+            add_step(json::parse(line), metrics);
+        } catch (const json::exception& error) {
+            fail("{}:{}: {}", path.string(), number, error.what());
+        }
+    }
+}
+
+void add_evaluations(const json& evaluations, TrackedRun& run, Metrics& metrics) {
+    std::map<std::string, int> count;
+    for (const json& each : evaluations) ++count[each.at("metric")];
+    for (std::size_t i = 0; i < evaluations.size(); ++i) {
+        const json& each = evaluations[i];
+        const std::string metric = each.at("metric");
+        const std::string number = count[metric] > 1 ? fmt::format(".{}", i) : "";
+        run.tags.emplace_back("protocol." + name_part(metric) + number,
+                              json{{"title", each.at("title")}, {"protocol", each.at("protocol")}}.dump());
+        for (const auto& [model, figures] : each.at("models").items()) {
+            metrics.add(name_part(metric) + number + '/' + name_part(model), 0, figures.at("value"));
+            for (const char* key : {"stderr", "kl", "agreement"})
+                metrics.add(key + number + '/' + name_part(model), 0, figures.value(key, json()));
+        }
+    }
+}
+
+std::int64_t milliseconds(fs::file_time_type time) {
+    const auto system = std::chrono::file_clock::to_sys(time);
+    return std::chrono::duration_cast<std::chrono::milliseconds>(system.time_since_epoch()).count();
+}
+
+}  // namespace
+
+TrackedRun tracked(const RunRecord& record) {
+    const json& result = record.result;
+    TrackedRun run;
+    run.id = record.hash();
+    run.name = result.at("name");
+    run.title = title_of(record);
+    run.directory = fs::absolute(record.directory).lexically_normal();
+    run.spec = to_yaml(record.spec);
+    flatten(record.spec, {}, run);
+
+    run.tags = {{"jlcm.hash", run.id},
+                {"jlcm.version", result.at("environment").at("jlcm")},
+                {"jlcm.environment", result.at("environment").dump()},
+                {"jlcm.model", result.at("model").at("name")},
+                {"jlcm.model_sha256", result.at("model").at("sha256")},
+                {"jlcm.artifact_sha256", result.at("artifact_sha256")},
+                {"jlcm.compute", result.at("compute")}};
+    for (const auto& [axis, value] : record.labels) run.tags.emplace_back("axis." + name_part(axis), value);
+
+    Metrics metrics(run.metrics);
+    if (const fs::path steps = run.directory / "metrics.jsonl"; fs::is_regular_file(steps))
+        add_steps(steps, metrics);
+    add_evaluations(result.at("evaluations"), run, metrics);
+    for (const auto& [key, value] : result.at("footprint").items())
+        metrics.add("footprint/" + name_part(key), 0, value);
+    double seconds = 0;
+    for (const json& stage : result.at("stages")) {
+        metrics.add("seconds/" + name_part(stage.at("name")), 0, stage.at("seconds"));
+        seconds += stage.at("seconds").get<double>();
+    }
+    run.end = milliseconds(fs::last_write_time(run.directory / "result.json"));
+    run.begin = run.end - static_cast<std::int64_t>(seconds * 1e3);
+    return run;
+}
+
+}  // namespace jlcm

@@ -1,0 +1,211 @@
+#pragma once
+// Everything that reads files, as functions of their bytes that end, or throw an input error, and do nothing
+// else: what fuzz.cpp feeds, and what tests/unit/formats/test_fuzz_corpus.cpp feeds the corpus to.
+
+#include "core/base/error.hpp"
+#include "core/codebook/artifact.hpp"
+#include "core/formats/checkpoint.hpp"
+#include "core/formats/gguf.hpp"
+#include "core/formats/gzip.hpp"
+#include "core/formats/json.hpp"
+#include "core/formats/onnx.hpp"
+#include "core/formats/onnx_model.hpp"
+#include "core/formats/safetensors.hpp"
+#include "core/graph/graph_json.hpp"
+#include "core/spec/resolve.hpp"
+#include "core/text/tokenizer.hpp"
+#include "core/vision/image_file.hpp"
+#include "core/vision/image_sets.hpp"
+#include "core/vision/preprocess.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+namespace jlcm::fuzz {
+
+using Bytes = std::span<const std::byte>;
+using Reader = void (*)(Bytes);
+
+inline std::string_view text_of(Bytes bytes) {
+    return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+/// The bytes under a path, for readers that open files themselves.
+class MemoryFile {
+  public:
+    explicit MemoryFile(Bytes bytes) : descriptor_(::memfd_create("fuzz", MFD_CLOEXEC)) {
+        if (descriptor_ < 0 || ::write(descriptor_, bytes.data(), bytes.size()) != std::ssize(bytes))
+            std::abort();
+    }
+    MemoryFile(const MemoryFile&) = delete;
+    MemoryFile& operator=(const MemoryFile&) = delete;
+    ~MemoryFile() { ::close(descriptor_); }
+
+    [[nodiscard]] std::filesystem::path path() const { return fmt::format("/proc/self/fd/{}", descriptor_); }
+
+  private:
+    int descriptor_;
+};
+
+inline void decode_all(const std::vector<StoredTensor>& tensors) {
+    for (const StoredTensor& tensor : tensors)
+        if (tensor.encoding != Encoding::u8 && tensor.encoding != Encoding::i32) (void)decode(tensor);
+}
+
+inline void read_safetensors(Bytes bytes) {
+    decode_all(parse_safetensors(bytes).tensors);
+}
+
+inline void read_gguf(Bytes bytes) {
+    decode_all(parse_gguf(bytes).tensors);
+    (void)read_gguf_checkpoint(MemoryFile(bytes).path());
+}
+
+inline void read_onnx(Bytes bytes) {
+    const MemoryFile file(bytes);
+    const bool fold = bytes.size() % 2 == 0;
+    const Checkpoint checkpoint = read_onnx_checkpoint(file.path(), {.fold_batch_norm = fold});
+    (void)graph_from_json(checkpoint.config.at("graph"));
+}
+
+inline void read_artifact_file(Bytes bytes) {
+    const MemoryFile file(bytes);
+    (void)artifact_footprint(file.path());
+    const Artifact artifact = read_artifact(file.path());
+    for (const auto& [name, matrix] : artifact.matrices) (void)artifact.weights(name);
+    for (const auto& [name, tensor] : artifact.tensors) (void)artifact.weights(name);
+}
+
+inline void read_json(Bytes bytes) {
+    const std::string again = parse_json(text_of(bytes)).dump();
+    ensure(parse_json(again).dump() == again, "what was written reads as something else");
+}
+
+struct Section {
+    bool flag = false;
+    std::int64_t count = 1;
+    void fields(Fields& v) {
+        v("flag", flag, Doc{"A truth value."});
+        v("count", count, Doc{"A whole number."}, Range{0, 100});
+    }
+};
+
+/// A field of every type.
+struct Spec {
+    std::string name;
+    double rate = 0.5;
+    int number = 0;
+    std::optional<double> limit;
+    std::vector<std::string> words;
+    std::vector<double> numbers;
+    Section section;
+    std::vector<Section> sections;
+    std::optional<Section> more;
+    Config anything;
+    void fields(Fields& v) {
+        v("name", name, Doc{"A text."});
+        v("rate", rate, Doc{"A number."}, above(0));
+        v("number", number, Doc{"A whole number."});
+        v("limit", limit, Doc{"A number or none."});
+        v("words", words, Doc{"Texts."});
+        v("numbers", numbers, Doc{"Numbers."}, at_least(-1));
+        v("section", section, Doc{"A section."});
+        v("sections", sections, Doc{"Sections."});
+        v("more", more, Doc{"A section or none."});
+        v("anything", anything, Doc{"Any YAML."});
+    }
+};
+
+inline void read_yaml(Bytes bytes) {
+    const std::string_view text = text_of(bytes);
+    Problems problems;
+    const auto parse = [&](std::string_view yaml) { return parse_config(yaml, {"fuzz", 1, 1}, problems); };
+    const auto config = parse(text);
+    problems.throw_if_any();
+    if (!config) return;
+    const std::string written = to_yaml(*config);
+    const auto again = parse(written);
+    ensure(again && problems.count() == 0 && to_yaml(*again) == written,
+           "what was written reads as something else: {}", written);
+    (void)to_flow_yaml(*config);
+    Config root = Config::map();
+    apply_set(root, "section.count=3", problems);
+    if (text.size() < 200) apply_set(root, text, problems);
+    const Config given = config->kind == Config::Kind::map ? merged(root, *config) : root;
+    const auto resolved = resolve<Spec>(given, problems);
+    problems.throw_if_any();
+    const std::string canonical = to_yaml(resolved.config);
+    const auto same = parse(canonical);
+    ensure(same && to_yaml(resolve<Spec>(*same, problems).config) == canonical,
+           "a resolved spec reads as another one: {}", canonical);
+}
+
+inline void use_tokenizer(const char* format, Bytes bytes) {
+    const auto tokenizer = make_tokenizer({format, std::string(text_of(bytes))});
+    const auto ids = tokenizer->encode("Hello, w\u00f6rld!  12\n\t\u4f60\u597d <s>\xff");
+    ensure(std::ranges::all_of(ids, [&](auto id) { return id >= 0 && id < tokenizer->vocabulary_size(); }),
+           "an id beyond the vocabulary");
+    (void)tokenizer->decode(ids);
+}
+
+/// JPEG and PNG.
+inline void read_image(Bytes bytes) {
+    const Image image = decode_image(bytes);
+    if (image.height * image.width < 1 << 16) (void)resize(image, 7, 5, ResizeFilter::bicubic);
+}
+
+inline std::vector<std::byte> labels_for(Bytes images) {
+    std::vector<std::byte> labels{std::byte{0}, std::byte{0}, std::byte{8}, std::byte{1}};
+    labels.insert(labels.end(), images.begin() + 4, images.begin() + 8);
+    labels.resize(8 + std::to_integer<std::size_t>(images[7]));
+    return labels;
+}
+
+/// The first byte says which: c CIFAR-10; else IDX with a label for each image, packed by gzip under z.
+inline void read_image_set(Bytes bytes) {
+    if (bytes.empty()) return;
+    const char kind = text_of(bytes).front();
+    bytes = bytes.subspan(1);
+    std::vector<std::byte> unpacked(bytes.begin(), bytes.end());
+    if (kind == 'z') unpacked = gunzip(bytes, 1 << 20);
+    if (kind != 'c' && unpacked.size() < 8) return;
+    const ImageData data = kind == 'c' ? parse_cifar10(unpacked) : parse_idx(unpacked, labels_for(unpacked));
+    for (std::int64_t i = 0; i < data.images->count(); ++i) (void)data.images->image(i);
+}
+
+inline void read_preprocess(Bytes bytes) {
+    const Preprocess preprocess(parse_json(text_of(bytes)));
+    const std::int64_t values = element_count(preprocess.shape());
+    if (values > 1 << 16) return;
+    const Image image{5, 6, 3, std::vector<std::uint8_t>(5 * 6 * 3, 100)};
+    std::vector<float> sample(static_cast<std::size_t>(values));
+    preprocess.apply(image, sample);
+}
+
+/// By the names of the corpus's folders.
+inline const std::map<std::string, Reader, std::less<>>& readers() {
+    static const std::map<std::string, Reader, std::less<>> table{
+        {"artifact", read_artifact_file},
+        {"gguf", read_gguf},
+        {"image", read_image},
+        {"image_sets", read_image_set},
+        {"json", read_json},
+        {"onnx", read_onnx},
+        {"preprocess", read_preprocess},
+        {"safetensors", read_safetensors},
+        {"tokenizer_gguf", [](Bytes bytes) { use_tokenizer("gguf", bytes); }},
+        {"tokenizer_json", [](Bytes bytes) { use_tokenizer("tokenizer.json", bytes); }},
+        {"tokenizer_sentencepiece", [](Bytes bytes) { use_tokenizer("sentencepiece", bytes); }},
+        {"yaml", read_yaml},
+    };
+    return table;
+}
+
+}  // namespace jlcm::fuzz

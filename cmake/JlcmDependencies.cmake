@@ -1,5 +1,6 @@
 find_package(Threads REQUIRED)
 find_package(fmt REQUIRED)
+find_package(TBB REQUIRED)
 find_package(Eigen3 3.4 REQUIRED NO_MODULE)
 find_package(yaml-cpp REQUIRED)
 find_package(nlohmann_json REQUIRED)

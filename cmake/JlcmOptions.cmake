@@ -34,4 +34,8 @@ if(JLCM_SANITIZE)
   target_compile_options(jlcm_settings INTERFACE -fsanitize=${JLCM_SANITIZE} -fno-omit-frame-pointer
     -fno-sanitize-recover=all -g1 -Wno-maybe-uninitialized)
   target_link_options(jlcm_settings INTERFACE -fsanitize=${JLCM_SANITIZE})
+  if(JLCM_SANITIZE MATCHES "thread")
+    # ThreadSanitizer reports false races inside oneTBB; the parallel seam then runs on std::thread.
+    target_compile_definitions(jlcm_settings INTERFACE JLCM_STD_THREADS)
+  endif()
 endif()

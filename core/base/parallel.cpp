@@ -3,17 +3,22 @@
 #include "core/base/error.hpp"
 
 #include <algorithm>
-#include <atomic>
-#include <chrono>
-#include <exception>
 #include <memory>
-#include <mutex>
 #include <thread>
 #include <utility>
 #include <vector>
 
-#include <immintrin.h>
 #include <sched.h>
+
+#ifdef JLCM_STD_THREADS
+#include <atomic>
+#include <exception>
+#include <mutex>
+#else
+#include <tbb/global_control.h>
+#include <tbb/parallel_for.h>
+#include <tbb/task_arena.h>
+#endif
 
 namespace jlcm {
 namespace {
@@ -24,131 +29,40 @@ int available_cores() {
     return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
 
-/// A number that threads wait for to change. They look for a while before they sleep: a network's loops take
-/// and are apart by tens of microseconds, as long as it takes to wake a thread.
-class Signal {
-  public:
-    [[nodiscard]] std::uint32_t value() const { return value_.load(std::memory_order_acquire); }
-    void raise() {
-        value_.fetch_add(1, std::memory_order_acq_rel);
-        value_.notify_all();
-    }
-    /// Returns when the value is no longer `seen`.
-    void wait(std::uint32_t seen) const {
-        // Many looks to a pause: where a hypervisor sees one pause after another it takes the core away.
-        constexpr int looks = 500;
-        const auto end = std::chrono::steady_clock::now() + std::chrono::microseconds(100);
-        do {
-            for (int i = 0; i < looks; ++i)
-                if (value() != seen) return;
-            _mm_pause();
-        } while (std::chrono::steady_clock::now() < end);
-        value_.wait(seen, std::memory_order_acquire);
-    }
+#ifdef JLCM_STD_THREADS
 
-  private:
-    std::atomic<std::uint32_t> value_{0};
-};
+int configured_threads = available_cores();
 
-/// A loop under way. It lives on its caller's stack: helpers count themselves in and out.
-class Loop {
-  public:
-    Loop(std::int64_t chunks, const std::function<void(std::int64_t)>& chunk)
-        : chunks_(chunks), chunk_(&chunk) {}
-
-    /// Does chunks until all are taken. The first exception ends the loop.
-    void help() {
-        for (std::int64_t i = next_++; i < chunks_; i = next_++) {
+void run_chunks(std::int64_t chunks, const std::function<void(std::int64_t)>& chunk) {
+    std::atomic<std::int64_t> next{0};
+    std::exception_ptr failure;
+    std::mutex failure_mutex;
+    auto work = [&] {
+        for (std::int64_t i = next++; i < chunks; i = next++) {
             try {
-                (*chunk_)(i);
+                chunk(i);
             } catch (...) {
-                const std::lock_guard lock(mutex_);
-                if (!failure_) failure_ = std::current_exception();
-                next_ = chunks_;
+                const std::lock_guard lock(failure_mutex);
+                if (!failure) failure = std::current_exception();
             }
         }
-    }
-    [[nodiscard]] bool has_chunks() const { return next_ < chunks_; }
-    void rethrow() const {
-        if (failure_) std::rethrow_exception(failure_);
-    }
+    };
+    std::vector<std::thread> helpers;
+    const std::int64_t wanted = std::min<std::int64_t>(configured_threads, chunks);
+    for (std::int64_t i = 1; i < wanted; ++i) helpers.emplace_back(work);
+    work();
+    for (auto& helper : helpers) helper.join();
+    if (failure) std::rethrow_exception(failure);
+}
 
-    std::atomic<int> helpers{0};
+#else
 
-  private:
-    std::int64_t chunks_;
-    const std::function<void(std::int64_t)>* chunk_;
-    std::atomic<std::int64_t> next_{0};
-    std::mutex mutex_;
-    std::exception_ptr failure_;
-};
-
-class Pool {
-  public:
-    explicit Pool(int threads) {
-        for (int i = 1; i < threads; ++i) workers_.emplace_back([this] { work(); });
-    }
-    Pool(const Pool&) = delete;
-    Pool& operator=(const Pool&) = delete;
-    ~Pool() {
-        stopping_ = true;
-        begun_.raise();
-        for (std::thread& worker : workers_) worker.join();
-    }
-
-    /// The caller does its own loop's chunks, never another's, so that thread-local scratch memory is not
-    /// entered twice.
-    void run(std::int64_t chunks, const std::function<void(std::int64_t)>& chunk) {
-        Loop loop(chunks, chunk);
-        {
-            const std::lock_guard lock(mutex_);
-            loops_.push_back(&loop);
-        }
-        begun_.raise();
-        loop.help();
-        {
-            const std::lock_guard lock(mutex_);
-            std::erase(loops_, &loop);
-        }
-        while (true) {
-            const std::uint32_t seen = left_.value();
-            if (loop.helpers.load(std::memory_order_acquire) == 0) break;
-            left_.wait(seen);
-        }
-        loop.rethrow();
-    }
-
-  private:
-    void work() {
-        while (!stopping_) {
-            const std::uint32_t seen = begun_.value();
-            if (Loop* loop = join_one()) {
-                loop->help();
-                loop->helpers.fetch_sub(1, std::memory_order_acq_rel);  // the loop may be gone behind this
-                left_.raise();
-            } else if (!stopping_) {
-                begun_.wait(seen);
-            }
-        }
-    }
-
-    /// A loop that has chunks left, the innermost first; null: none.
-    Loop* join_one() {
-        const std::lock_guard lock(mutex_);
-        for (auto it = loops_.rbegin(); it != loops_.rend(); ++it) {
-            if (!(*it)->has_chunks()) continue;
-            ++(*it)->helpers;
-            return *it;
-        }
-        return nullptr;
-    }
-
-    std::mutex mutex_;
-    std::vector<Loop*> loops_;
-    Signal begun_;  ///< a loop has begun, or the pool ends
-    Signal left_;   ///< a helper has left a loop
-    std::atomic<bool> stopping_{false};
-    std::vector<std::thread> workers_;
+struct Pool {
+    explicit Pool(int threads)
+        : limit(tbb::global_control::max_allowed_parallelism, static_cast<std::size_t>(threads)),
+          arena(threads) {}
+    tbb::global_control limit;
+    tbb::task_arena arena;
 };
 
 int configured_threads = available_cores();
@@ -156,6 +70,18 @@ std::unique_ptr<Pool>& pool() {
     static std::unique_ptr<Pool> instance = std::make_unique<Pool>(configured_threads);
     return instance;
 }
+
+void run_chunks(std::int64_t chunks, const std::function<void(std::int64_t)>& chunk) {
+    pool()->arena.execute([&] {
+        // Isolation keeps a thread that waits inside a chunk from starting another chunk on top of it, so
+        // that thread-local scratch memory is never entered twice.
+        tbb::this_task_arena::isolate([&] {
+            tbb::parallel_for(std::int64_t{0}, chunks, std::int64_t{1}, chunk, tbb::simple_partitioner{});
+        });
+    });
+}
+
+#endif
 
 /// Set while this thread works on a chunk of a loop that has one for every thread.
 thread_local bool others_are_busy = false;
@@ -176,7 +102,10 @@ class BusyOthers {
 void set_thread_count(int threads) {
     require(threads >= 1, "the number of threads is {}; it must be at least 1", threads);
     configured_threads = threads;
+#ifndef JLCM_STD_THREADS
+    pool() = nullptr;  // the old limit has to go first: the lowest limit alive is the one in force
     pool() = std::make_unique<Pool>(threads);
+#endif
 }
 
 int thread_count() {
@@ -192,7 +121,7 @@ void parallel_for(std::int64_t n, std::int64_t grain,
         for (std::int64_t i = 0; i < chunks; ++i) body(i * grain, std::min(n, (i + 1) * grain));
         return;
     }
-    pool()->run(chunks, [&](std::int64_t i) {
+    run_chunks(chunks, [&](std::int64_t i) {
         const BusyOthers scope(chunks >= configured_threads);
         body(i * grain, std::min(n, (i + 1) * grain));
     });

@@ -272,7 +272,12 @@ std::int64_t Executor::images_at_once(NodeRange range, ValueId input_value, cons
     const auto shapes = shapes_in(*graph_, range, input_value, input);
     Shape one = input;
     one[0] = 1;
-    const auto alone = shapes_in(*graph_, range, input_value, one);
+    std::vector<Shape> alone;
+    try {
+        alone = shapes_in(*graph_, range, input_value, one);
+    } catch (const Error&) {
+        return input[0];  // a constant shape names the number of images
+    }
     double work = 0;
     for (NodeId id = range.first; id < range.end; ++id) {
         const Node& node = graph_->node(id);

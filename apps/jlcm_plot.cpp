@@ -77,7 +77,9 @@ int run(int argc, char** argv) {
         ->capture_default_str()
         ->type_name("VALUE");
     app.add_option("--y", given.y, "frontier: what is upwards")->capture_default_str()->type_name("VALUE");
-    app.add_option("--series", given.series, "frontier: an axis, a line for each of its values")
+    app.add_option(
+           "--series", given.series,
+           "frontier: an axis, a line for each of its values; all but the one along x where it is not given")
         ->type_name("AXIS");
     app.add_option("--evaluation", given.evaluation, "frontier: a part of the evaluation's title")
         ->type_name("TITLE");

@@ -1,5 +1,6 @@
 // jlcm-run: a model to codebooks, as a spec says, from loading to the table of results.
 
+#include "apps/cache_arguments.hpp"
 #include "apps/command_line.hpp"
 #include "core/base/error.hpp"
 #include "core/base/interrupt.hpp"
@@ -13,7 +14,6 @@
 #include "core/plugin/load.hpp"
 #include "core/report/run_table.hpp"
 
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -48,6 +48,8 @@ struct Arguments {
     std::string what;
     int threads = 0;
     std::string memory_limit;
+    std::string blocks;
+    CacheArguments cache;
     std::string log_level = "info";
 };
 
@@ -78,6 +80,12 @@ int run(int argc, char** argv) {
            "--memory-limit", given.memory_limit,
            "Refuse a run whose memory plan is above this, and stop it where it would take more: 8G, 512M")
         ->type_name("SIZE");
+    app.add_option(
+           "--blocks", given.blocks,
+           "Compress only these blocks into the run's directory, beside other processes, where the run "
+           "itself finds them: 3, 3-5, or 2/8 for the second of eight parts")
+        ->type_name("BLOCKS");
+    given.cache.add_to(app);
     app.add_option("--log-level", given.log_level, "How much is said: debug, info or warning")
         ->check(CLI::IsMember({"debug", "info", "warning"}))
         ->capture_default_str();
@@ -105,9 +113,14 @@ int run(int argc, char** argv) {
         fmt::print("{}", dry_run(spec));
         return 0;
     }
-    const RunOutcome outcome = run_experiment(
-        spec, given.out,
-        given.memory_limit.empty() ? std::nullopt : std::optional(parse_bytes(given.memory_limit)));
+    StageCache cache = given.cache.open();
+    RunResources resources{.memory_limit = {}, .cache = &cache, .blocks = given.blocks};
+    if (!given.memory_limit.empty()) resources.memory_limit = parse_bytes(given.memory_limit);
+    const RunOutcome outcome = run_experiment(spec, given.out, resources);
+    if (outcome.result.is_null()) {
+        fmt::print("{}\n", outcome.directory.string());
+        return 0;
+    }
     if (outcome.was_finished) log_info("this run is finished already");
     fmt::print("{}\n{}\n", run_table(outcome.result), outcome.directory.string());
     return 0;

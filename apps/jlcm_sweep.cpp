@@ -1,5 +1,6 @@
 // jlcm-sweep: many runs that differ in a few settings.
 
+#include "apps/cache_arguments.hpp"
 #include "apps/command_line.hpp"
 #include "core/base/error.hpp"
 #include "core/base/interrupt.hpp"
@@ -8,6 +9,8 @@
 #include "core/plugin/load.hpp"
 #include "core/sweep/sweep.hpp"
 
+#include <algorithm>
+#include <iterator>
 #include <string>
 #include <vector>
 
@@ -40,6 +43,7 @@ struct Arguments {
     std::string out;
     bool dry_run = false;
     int threads = 0;
+    CacheArguments cache;
 };
 
 int run(int argc, char** argv) {
@@ -62,6 +66,7 @@ int run(int argc, char** argv) {
                    "Threads of all runs together; all cores where it is not given")
         ->check(CLI::Range(1, 4096))
         ->type_name("N");
+    given.cache.add_to(app);
     if (const auto code = parse_arguments(app, argc, argv)) return *code;
 
     if (given.threads > 0) set_thread_count(given.threads);
@@ -73,7 +78,9 @@ int run(int argc, char** argv) {
         return 0;
     }
     const auto programs = std::filesystem::canonical("/proc/self/exe").parent_path();
-    const SweepOutcome outcome = run_sweep(sweep, runs, out, programs / "jlcm-run");
+    std::vector<std::string> jlcm_run{(programs / "jlcm-run").string()};
+    std::ranges::copy(given.cache.words(), std::back_inserter(jlcm_run));
+    const SweepOutcome outcome = run_sweep(sweep, runs, out, jlcm_run);
     fmt::print("{}", outcome.summary);
     if (outcome.was_interrupted) return static_cast<int>(ErrorKind::interrupted);
     return outcome.failed > 0 ? some_failed : 0;

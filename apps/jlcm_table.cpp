@@ -5,6 +5,7 @@
 #include "core/base/files.hpp"
 #include "core/experiment/program.hpp"
 #include "core/report/result_table.hpp"
+#include "core/report/run_table.hpp"
 #include "core/report/table_formats.hpp"
 #include "core/spec/resolve.hpp"
 
@@ -25,6 +26,7 @@ constexpr const char* examples = R"(Examples:
   jlcm-table runs/methods --rows method --columns bits,bytes,perplexity,kl --sort perplexity
   jlcm-table runs/a runs/b --models original,compressed --format latex --out table.tex
   jlcm-table runs/methods --set 'columns=[{value: perplexity, versus: difference}]' --set 'baseline={method: lnq}'
+  jlcm-table runs/llama_2bit-0123456789ab --format run
   jlcm-table old/runs --labels '{objective}/{estimator}/{seed}/*' --rows objective,estimator
 
 Runs that share all keys of a row are averaged: mean +- standard error over seeds. Figures of different protocols
@@ -80,6 +82,15 @@ TableSpec spec_of(const Arguments& given) {
     return spec;
 }
 
+/// What jlcm-run shows at the end of each run, and its stages.
+std::string tables_of_runs(const std::vector<RunRecord>& runs) {
+    std::string text;
+    for (const RunRecord& run : runs)
+        text +=
+            fmt::format("{}{}\n{}", text.empty() ? "" : "\n", run_table(run.result), stage_table(run.result));
+    return text;
+}
+
 int run(int argc, char** argv) {
     CLI::App app{"Makes a table of finished runs."};
     app.footer(examples);
@@ -100,15 +111,17 @@ int run(int argc, char** argv) {
     app.add_option("--set", given.sets, "Set a value of the table: a.b=value; may be repeated")
         ->type_name("KEY=VALUE")
         ->allow_extra_args(false);
-    app.add_option("--format", given.format, "markdown, latex, csv, html or text")
-        ->check(CLI::IsMember(formats).description(""))
+    app.add_option("--format", given.format,
+                   "markdown, latex, csv, html or text; run: what jlcm-run shows of each run, and its stages")
+        ->check(CLI::IsMember({"markdown", "latex", "csv", "html", "text", "run"}).description(""))
         ->capture_default_str();
     app.add_option("--out", given.out, "Write to this file")->type_name("FILE");
     if (const auto code = parse_arguments(app, argc, argv)) return *code;
 
     const TableSpec spec = spec_of(given);
     const auto runs = read_runs({spec.runs.begin(), spec.runs.end()}, spec.labels);
-    const std::string text = formats.at(given.format)(make_table(spec, runs));
+    const std::string text =
+        given.format == "run" ? tables_of_runs(runs) : formats.at(given.format)(make_table(spec, runs));
     if (given.out.empty()) {
         fmt::print("{}", text);
     } else {

@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that the build needs; asks for no network where all are there.
-#   scripts/setup.sh [--lint] [--bench]
-# --lint: also clang-format and clang-tidy of version 16 (for .ci/run); --bench: also what only bench/ compares with.
+#   scripts/setup.sh [--lint] [--bench] [--slurm]
+# --lint: also clang-format and clang-tidy of version 16 (for .ci/run); --bench: also what only bench/ compares with;
+# --slurm: also the SLURM that the launcher's test starts.
 source "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
 
 packages=(
     ca-certificates ccache cmake g++ ninja-build pkg-config python3-pip python3-venv
     libboost-dev libboost-filesystem-dev libcli11-dev libdnnl-dev libeigen3-dev libfmt-dev libpcre2-dev
-    libonnx-dev libprotobuf-c-dev libsentencepiece-dev libspng-dev libssl-dev libturbojpeg0-dev
+    libonnx-dev libprotobuf-c-dev libsentencepiece-dev libspng-dev libssl-dev libtbb-dev libturbojpeg0-dev
     libutf8proc-dev libyaml-cpp-dev nlohmann-json3-dev protobuf-c-compiler zlib1g-dev
     catch2 dataset-fashion-mnist gnuplot-nox sentencepiece
 )
@@ -15,7 +16,8 @@ for argument; do
     case $argument in
         --lint) packages+=(clang-16 clang-format-16 clang-tidy-16 git) ;;
         --bench) packages+=(libopenblas-dev) ;;
-        *) die "unknown argument '$argument'" "Usage: scripts/setup.sh [--lint] [--bench]" ;;
+        --slurm) packages+=(munge slurm-wlm) ;;
+        *) die "unknown argument '$argument'" "Usage: scripts/setup.sh [--lint] [--bench] [--slurm]" ;;
     esac
 done
 

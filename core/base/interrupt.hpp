@@ -1,5 +1,5 @@
 #pragma once
-// Ctrl-C and SIGTERM ask long work to stop at its next safe point; a second one ends the process at once.
+// Ctrl-C and SIGTERM ask long work to stop at its next safe point; another, seconds later, ends the process.
 
 namespace jlcm {
 

@@ -77,19 +77,25 @@ ImageData load_images(const Dataset& dataset, const Directories& directories) {
 
 namespace {
 
-/// A path as the map that it is short for; everything else as it is.
+bool is_path(const Config& given) {
+    return given.kind == Config::Kind::scalar &&
+           (given.text.find('/') != std::string::npos || given.text.ends_with(".txt"));
+}
+
+/// A path as the map that it is short for, also where it came over a map as its type; everything else as it
+/// is.
 Config expanded(const Config& given) {
-    if (given.kind != Config::Kind::scalar) return given;
-    const bool is_path = given.text.find('/') != std::string::npos || given.text.ends_with(".txt");
-    if (!is_path) return given;
-    Config map = Config::map();
+    const Config* type = given.kind == Config::Kind::map ? given.find("type") : &given;
+    if (type == nullptr || !is_path(*type)) return given;
+    const Config place = *type;
+    Config map = given.kind == Config::Kind::map ? given : Config::map();
     map.origin = given.origin;
     for (const auto& [key, value] :
-         {std::pair("type", std::string("text_file")), std::pair("path", given.text)}) {
+         {std::pair("type", std::string("text_file")), std::pair("path", place.text)}) {
         Config::Entry& entry = map.entry(key);
-        entry.origin = given.origin;
+        entry.origin = place.origin;
         entry.value = Config::string(value);
-        entry.value.origin = given.origin;
+        entry.value.origin = place.origin;
     }
     return map;
 }

@@ -30,10 +30,10 @@ void restore(const SavedState& state, std::size_t index, const std::vector<Param
 }  // namespace
 
 void save_block(const RunContext& run, std::size_t index, const CompressedModel& model,
-                const CompressedModel* solver_only, std::size_t metrics_begin) {
-    SavedState state{
-        .words = {{"metrics", run.metrics.since(metrics_begin)}, {"stages", run.stages.to_json().dump()}},
-        .tensors = {}};
+                const CompressedModel* solver_only, std::size_t metrics_begin, const Stages& stages_before) {
+    SavedState state{.words = {{"metrics", run.metrics.since(metrics_begin)},
+                               {"stages", run.stages.since(stages_before).to_json().dump()}},
+                     .tensors = {}};
     const Graph& graph = model.graph();
     for (const ParameterId id : graph.parameters_of(graph.blocks()[index].nodes)) {
         const std::string& name = graph.parameter(id).name;
@@ -54,7 +54,7 @@ bool load_block(const RunContext& run, std::size_t index, const std::vector<Para
     if (!state) return false;
     restore(*state, index, compressed, model, solver_only);
     run.metrics.append(state->words.at("metrics"));
-    run.stages.restore(nlohmann::json::parse(state->words.at("stages")));
+    run.stages.add(nlohmann::json::parse(state->words.at("stages")));
     return true;
 }
 

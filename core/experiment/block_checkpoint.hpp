@@ -7,11 +7,11 @@
 namespace jlcm {
 
 /// Saves what block `index` of `model` (and of `solver_only`, may be null) was compressed to, with the run's
-/// stages so far and its metrics from `metrics_begin` on.
+/// metrics from `metrics_begin` on and what its stages took since `stages_before`.
 void save_block(const RunContext& run, std::size_t index, const CompressedModel& model,
-                const CompressedModel* solver_only, std::size_t metrics_begin);
+                const CompressedModel* solver_only, std::size_t metrics_begin, const Stages& stages_before);
 
-/// Takes the block, its metrics and the stages from its checkpoint, to the same bits; false where there is
+/// Takes the block, its metrics and its stages from its checkpoint, to the same bits; false where there is
 /// none that can be used.
 [[nodiscard]] bool load_block(const RunContext& run, std::size_t index,
                               const std::vector<ParameterId>& compressed, CompressedModel& model,

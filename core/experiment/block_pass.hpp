@@ -7,10 +7,25 @@
 
 namespace jlcm {
 
-/// Compresses the blocks of the context's model into `model`. `samples`: as the model reads them. A block
-/// that was finished before is taken from its checkpoint. `solver_only` (may be null) receives each matrix as
-/// the solver left it.
+/// Blocks [first, end), counted from 0.
+struct BlockRange {
+    std::size_t first = 0;
+    std::size_t end = 0;
+};
+
+/// Some of a model's blocks as a user names them: "3", "3-5", or "2/8", the second of eight parts of about
+/// the same size. An input error where it is written otherwise, or the model does not have them.
+[[nodiscard]] BlockRange parse_blocks(const std::string& text, std::size_t blocks);
+
+/// The setting for which a block cannot be compressed before those in front of it are; empty where each block
+/// looks at the original model alone.
+[[nodiscard]] std::string needs_former_blocks(const CompressOptions& compress);
+
+/// Compresses `blocks` of the context's model into `model`. `samples`: as the model reads them. A block that
+/// was finished before is taken from its checkpoint. `solver_only` (may be null) receives each matrix as the
+/// solver left it.
 void compress_blocks(const RunContext& run, const std::map<ParameterId, MatrixPlan>& plan,
-                     const Tensor& samples, CompressedModel& model, CompressedModel* solver_only);
+                     const Tensor& samples, CompressedModel& model, CompressedModel* solver_only,
+                     BlockRange blocks);
 
 }  // namespace jlcm

@@ -31,6 +31,20 @@ Tensor group_of(const Tensor& input, std::int64_t group, std::int64_t groups) {
     return groups == 1 ? input : input.slice(group, group + 1);
 }
 
+void append(SavedState& state, const std::string& name, const std::vector<Tensor>& matrices) {
+    for (std::size_t i = 0; i < matrices.size(); ++i)
+        state.tensors.push_back({fmt::format("{}.{}", name, i), matrices[i]});
+}
+
+std::vector<Tensor> find(const SavedState& state, const std::string& name, std::size_t count) {
+    std::vector<Tensor> matrices;
+    for (std::size_t i = 0; i < count; ++i) {
+        matrices.push_back(state.find(fmt::format("{}.{}", name, i)));
+        require(matrices.back().defined(), "{}.{} is not in the saved state", name, i);
+    }
+    return matrices;
+}
+
 }  // namespace
 
 std::int64_t samples_per_step(const Shape& shape) {
@@ -110,7 +124,7 @@ Tensor advance(const Executor& executor, const Block& block, const Weights& weig
     Parts outputs(activations.rows(), activations);
     by_samples(activations.shape(), [&](std::int64_t first, std::int64_t end) {
         // A step that holds the last observed sample is cut there.
-        const std::int64_t middle = std::clamp(observer ? observed : 0, first, end);
+        const std::int64_t middle = std::clamp(observed, first, end);
         for (const auto& [from, to] : {std::pair(first, middle), std::pair(middle, end)}) {
             if (from == to) continue;
             outputs.put(from, executor.forward(block, weights, activations.slice(from, to), nullptr,
@@ -229,6 +243,45 @@ Tensor SecondMoments::fitted_to_original(NodeId node, const Tensor& weights) con
                                observed.with_original[static_cast<std::size_t>(g)], executor_->backend());
     }
     return fitted;
+}
+
+SavedState SecondMoments::state() const {
+    SavedState state;
+    auto sums = nlohmann::json::array();
+    for (const auto& [key, sum] : sums_) {
+        append(state, fmt::format("sum.{}", sums.size()), sum.matrices);
+        append(state, fmt::format("with_original.{}", sums.size()), sum.with_original);
+        sums.push_back({{"value", key.first},
+                        {"rows", key.second},
+                        {"reader", sum.first_reader},
+                        {"samples", sum.samples},
+                        {"matrices", sum.matrices.size()},
+                        {"with_original", sum.with_original.size()}});
+    }
+    auto weighted = nlohmann::json::array();
+    for (const auto& [node, sum] : weighted_) {
+        append(state, fmt::format("weighted.{}", weighted.size()), sum.matrices);
+        weighted.push_back({{"node", node}, {"tokens", sum.tokens}, {"matrices", sum.matrices.size()}});
+    }
+    state.words = {{"sums", sums.dump()}, {"weighted", weighted.dump()}};
+    return state;
+}
+
+void SecondMoments::restore(const SavedState& state) {
+    sums_.clear();
+    weighted_.clear();
+    const auto sums = nlohmann::json::parse(state.words.at("sums"));
+    for (std::size_t i = 0; i < sums.size(); ++i)
+        sums_[{sums[i].at("value"), sums[i].at("rows")}] = {
+            .first_reader = sums[i].at("reader"),
+            .matrices = find(state, fmt::format("sum.{}", i), sums[i].at("matrices")),
+            .with_original = find(state, fmt::format("with_original.{}", i), sums[i].at("with_original")),
+            .samples = sums[i].at("samples")};
+    const auto weighted = nlohmann::json::parse(state.words.at("weighted"));
+    for (std::size_t i = 0; i < weighted.size(); ++i)
+        weighted_[weighted[i].at("node")] = {
+            .matrices = find(state, fmt::format("weighted.{}", i), weighted[i].at("matrices")),
+            .tokens = weighted[i].at("tokens")};
 }
 
 }  // namespace jlcm

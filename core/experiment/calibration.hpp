@@ -3,6 +3,7 @@
 
 #include "core/experiment/gradient_statistics.hpp"
 #include "core/experiment/run_spec.hpp"
+#include "core/experiment/saved_state.hpp"
 #include "core/graph/execution.hpp"
 #include "core/model/model.hpp"
 
@@ -44,7 +45,7 @@ struct CalibrationSamples {
 
 /// What a block makes of `activations` [samples, ...], some samples at a time; in the memory of `activations`
 /// where the result has the same shape. `observer` sees the inputs of linear layers of the first `observed`
-/// samples.
+/// samples, which go through in steps of their own.
 [[nodiscard]] Tensor advance(const Executor& executor, const Block& block, const Weights& weights,
                              Tensor activations, const LinearObserver& observer = {},
                              std::int64_t observed = 0);
@@ -74,6 +75,10 @@ class SecondMoments {
     /// `weights` [rows, columns] of the node made to fit the original's outputs (fit_to_original_output), or
     /// as they are where the original was not observed.
     [[nodiscard]] Tensor fitted_to_original(NodeId node, const Tensor& weights) const;
+
+    /// All of it, and back, to the same bits. An input error where a state is not one of these.
+    [[nodiscard]] SavedState state() const;
+    void restore(const SavedState& state);
 
   private:
     void add_weighted(NodeId node, const Tensor& input);

@@ -1,12 +1,12 @@
 #include "core/experiment/environment.hpp"
 
+#include "core/base/machine.hpp"
 #include "core/base/parallel.hpp"
 #include "core/plugin/library.hpp"
 
 #include <algorithm>
 #include <array>
 #include <cstdlib>
-#include <fstream>
 #include <iterator>
 #include <set>
 #include <sstream>
@@ -15,6 +15,7 @@
 #include <Eigen/Core>
 #include <gnu/libc-version.h>
 #include <oneapi/dnnl/dnnl.h>
+#include <oneapi/tbb/version.h>
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 #include <utf8proc.h>
@@ -33,19 +34,8 @@ constexpr std::array features{"sse4_2",      "avx",         "avx2",     "fma",  
 constexpr std::array variables{"JLCM_ISA", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA",
                                "ONEDNN_DEFAULT_FPMATH_MODE", "GLIBC_TUNABLES"};
 
-/// The first processor's value of a key of /proc/cpuinfo.
-std::string cpu_information(std::string_view key) {
-    std::ifstream stream("/proc/cpuinfo");
-    for (std::string line; std::getline(stream, line);) {
-        if (!line.starts_with(key)) continue;
-        const std::size_t at = line.find(": ");
-        if (at != std::string::npos) return line.substr(at + 2);
-    }
-    return "unknown";
-}
-
 json cpu_features() {
-    std::istringstream stream(cpu_information("flags"));
+    std::istringstream stream(cpu_field("flags"));
     const std::set<std::string> flags{std::istream_iterator<std::string>(stream), {}};
     json found = json::array();
     std::ranges::copy_if(features, std::back_inserter(found),
@@ -64,6 +54,7 @@ std::string pcre2_version() {
 json libraries() {
     const dnnl_version_t& dnnl = *dnnl_version();
     return {{"oneDNN", fmt::format("{}.{}.{}", dnnl.major, dnnl.minor, dnnl.patch)},
+            {"oneTBB", TBB_runtime_version()},
             {"Eigen", fmt::format("{}.{}.{}", EIGEN_WORLD_VERSION, EIGEN_MAJOR_VERSION, EIGEN_MINOR_VERSION)},
             {"glibc", gnu_get_libc_version()},
             {"PCRE2", pcre2_version()},
@@ -82,7 +73,7 @@ json variables_set() {
 }  // namespace
 
 json environment_record(const Backend& backend) {
-    return {{"jlcm", std::string(build_id())}, {"cpu", cpu_information("model name")},
+    return {{"jlcm", std::string(build_id())}, {"cpu", cpu_field("model name")},
             {"cpu_features", cpu_features()},  {"backend", backend.describe()},
             {"libraries", libraries()},        {"variables", variables_set()},
             {"threads", thread_count()}};

@@ -16,6 +16,10 @@ namespace {
 
 constexpr std::int64_t element_grain = 1 << 15;
 
+// Names of a saved state's tensors.
+constexpr std::string_view fisher_prefix = "fisher.";
+constexpr std::string_view tokens_prefix = "tokens.";
+
 class GradientPass {
   public:
     GradientPass(const Executor& executor, const WeightSource& model, const Tensor& samples,
@@ -193,6 +197,30 @@ GradientStatistics gradient_statistics(const Executor& executor, const WeightSou
     require(samples.dtype() != DType::i32 || samples.cols() >= 2,
             "gradients of the next token's loss need windows of two tokens or more");
     return GradientPass(executor, model, samples, needs, wanted).run();
+}
+
+SavedState state_of(const GradientStatistics& statistics) {
+    SavedState state{.words = {{"loss", nlohmann::json(statistics.loss).dump()}}, .tensors = {}};
+    for (const auto& [id, fisher] : statistics.fisher)
+        state.tensors.push_back({fmt::format("{}{}", fisher_prefix, id), fisher});
+    for (const auto& [node, weights] : statistics.token_weights)
+        state.tensors.push_back({fmt::format("{}{}", tokens_prefix, node), weights});
+    return state;
+}
+
+GradientStatistics gradients_from(const SavedState& state) {
+    GradientStatistics statistics;
+    statistics.loss = nlohmann::json::parse(state.words.at("loss")).get<double>();
+    const auto number = [](const std::string& name, std::string_view prefix) {
+        return std::stoi(name.substr(prefix.size()));
+    };
+    for (const NamedTensor& each : state.tensors) {
+        if (each.name.starts_with(fisher_prefix))
+            statistics.fisher[number(each.name, fisher_prefix)] = each.tensor;
+        if (each.name.starts_with(tokens_prefix))
+            statistics.token_weights[number(each.name, tokens_prefix)] = each.tensor;
+    }
+    return statistics;
 }
 
 }  // namespace jlcm

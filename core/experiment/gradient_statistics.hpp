@@ -3,6 +3,7 @@
 // (diagonal Fisher information: SqueezeLLM, arXiv 2306.07629, section 4.1), and how much each token matters
 // to a set of outputs (GuidedQuant, arXiv 2505.07004, section 3).
 
+#include "core/experiment/saved_state.hpp"
 #include "core/model/model.hpp"
 
 #include <map>
@@ -36,5 +37,9 @@ struct GradientStatistics {
 [[nodiscard]] GradientStatistics gradient_statistics(const Executor& executor, const WeightSource& model,
                                                      const Tensor& samples, const GradientNeeds& needs,
                                                      const std::set<ParameterId>& wanted);
+
+/// All of it as a state, and back, to the same bits.
+[[nodiscard]] SavedState state_of(const GradientStatistics& statistics);
+[[nodiscard]] GradientStatistics gradients_from(const SavedState& state);
 
 }  // namespace jlcm

@@ -115,23 +115,7 @@ class Planner {
         return compress_.solver_target == SolverTarget::original_output;
     }
     [[nodiscard]] double moments(const Block& block) const {
-        std::set<std::pair<ValueId, std::string>> inputs;
-        double total = 0;
-        const auto square = [&](ParameterId id) {
-            const auto inputs_of = static_cast<double>(graph_.parameter(id).shape.back());
-            return inputs_of * inputs_of * 4;
-        };
-        const auto groups = [&](NodeId node) {
-            return static_cast<double>(graph_.node(node).op->weight_groups());
-        };
-        for (const auto& use : graph_.linears(block.nodes)) {
-            const Node& node = graph_.node(use.node);
-            if (inputs.insert({node.inputs[0], node.op->weight_inputs_key()}).second)
-                total += (fits_original_outputs() ? 2 : 1) * groups(use.node) * square(use.parameter);
-            if (const auto& weighting = compress_.output_weighting)
-                total += static_cast<double>(weighting->groups) * square(use.parameter);
-        }
-        return total;
+        return second_moment_bytes(graph_, block, compress_);
     }
 
     /// What stays over all blocks: activations of one or two models, mappings that are not left on disk, and
@@ -327,6 +311,22 @@ void MemoryPlan::require_within(double limit) const {
 MemoryPlan plan_memory(const RunSpec& spec, const Model& model, const std::map<ParameterId, MatrixPlan>& plan,
                        DType compute, double program) {
     return Planner(spec, model, plan, compute, program).plan();
+}
+
+double second_moment_bytes(const Graph& graph, const Block& block, const CompressOptions& compress) {
+    const double matrices = compress.solver_target == SolverTarget::original_output ? 2 : 1;
+    std::set<std::pair<ValueId, std::string>> inputs;
+    double total = 0;
+    for (const auto& use : graph.linears(block.nodes)) {
+        const Node& node = graph.node(use.node);
+        const auto columns = static_cast<double>(graph.parameter(use.parameter).shape.back());
+        const double square = columns * columns * 4;
+        if (inputs.insert({node.inputs[0], node.op->weight_inputs_key()}).second)
+            total += matrices * static_cast<double>(node.op->weight_groups()) * square;
+        if (const auto& weighting = compress.output_weighting)
+            total += static_cast<double>(weighting->groups) * square;
+    }
+    return total;
 }
 
 double parse_bytes(const std::string& text) {

@@ -39,6 +39,10 @@ struct MemoryPlan {
                                      const std::map<ParameterId, MatrixPlan>& plan, DType compute,
                                      double program);
 
+/// Of the second moments of a block's layers, float32.
+[[nodiscard]] double second_moment_bytes(const Graph& graph, const Block& block,
+                                         const CompressOptions& compress);
+
 /// "8G", "512M", "1.5GiB": bytes; G and GB are 10^9, GiB 2^30. An input error on anything else.
 [[nodiscard]] double parse_bytes(const std::string& text);
 /// "1.93 GB"

@@ -69,7 +69,8 @@ Sources read_sources(const Resolved<RunSpec>& spec, DType compute) {
 /// Learns the whole model on the original's predictions.
 void distill(const RunContext& run, const DistillationOptions& options, const Tensor& samples,
              CompressedModel& model) {
-    const auto distiller = make_distiller(model, samples, options, run.compute, run.backend);
+    CachedFeatures features(run.cache, run.stages, run.source);
+    const auto distiller = make_distiller(model, samples, options, run.compute, run.backend, &features);
     train(*distiller, run.metrics, run.stages,
           {.title = "distilling",
            .stage = "distill",
@@ -89,12 +90,12 @@ bool was_packed(const RunContext& run) {
         file_hash(run.files.artifact()) != state->words.at("artifact_sha256"))
         return false;
     run.metrics.append(state->words.at("metrics"));
-    run.stages.restore(json::parse(state->words.at("stages")));
+    run.stages.add(json::parse(state->words.at("stages")));
     return true;
 }
 
 void pack(const RunContext& run, const Sources& sources, const CompressedModel& model,
-          std::size_t metrics_begin) {
+          std::size_t metrics_begin, const Stages& stages_before) {
     {
         const Stages::Timer timer(run.stages, "pack");
         write_artifact(
@@ -104,7 +105,7 @@ void pack(const RunContext& run, const Sources& sources, const CompressedModel& 
     }
     save_state(run.files.packed(), {.words = {{"artifact_sha256", file_hash(run.files.artifact())},
                                               {"metrics", run.metrics.since(metrics_begin)},
-                                              {"stages", run.stages.to_json().dump()}},
+                                              {"stages", run.stages.since(stages_before).to_json().dump()}},
                                     .tensors = {}});
 }
 
@@ -121,25 +122,39 @@ struct EarlierStages {
     }
 };
 
+CalibrationSamples read_samples(const RunContext& run, const Sources& sources) {
+    const Stages::Timer timer(run.stages, "load");
+    auto samples = draw_samples(run.spec, sources.data, sources.model->input());
+    log_info("samples {}, {} in all", to_string(samples.calibration.shape()), samples.distinct);
+    return samples;
+}
+
+/// Compresses some blocks and leaves them in the run's directory.
+void compress_some(const RunContext& run, const Sources& sources, BlockRange blocks) {
+    CompressedModel model(sources.base());
+    const EarlierStages earlier(sources.base(), run.spec.compress);
+    compress_blocks(run, sources.plan, read_samples(run, sources).calibration, model,
+                    earlier.solver_only.get(), blocks);
+    log_info("blocks {} to {} of {} are done", blocks.first, blocks.end - 1,
+             sources.model->graph().blocks().size());
+}
+
 /// Compresses into the artifact's file, and fills the earlier stages.
 void compress(const RunContext& run, const Sources& sources, const EarlierStages& earlier) {
     CompressedModel model(sources.base());
-    CalibrationSamples samples;
-    {
-        const Stages::Timer timer(run.stages, "load");
-        samples = draw_samples(run.spec, sources.data, sources.model->input());
-        log_info("samples {}, {} in all", to_string(samples.calibration.shape()), samples.distinct);
-    }
-    compress_blocks(run, sources.plan, samples.calibration, model, earlier.solver_only.get());
+    const CalibrationSamples samples = read_samples(run, sources);
+    compress_blocks(run, sources.plan, samples.calibration, model, earlier.solver_only.get(),
+                    {0, model.graph().blocks().size()});
     if (earlier.learned_only) model.copy_to(*earlier.learned_only);
     for (CompressedModel* each : {earlier.solver_only.get(), earlier.learned_only.get()})
         if (each != nullptr && run.spec.compress.embedding)
             compress_embedding(*run.spec.compress.embedding, *each);
     if (was_packed(run)) return;
     const std::size_t metrics_begin = run.metrics.position();
+    const Stages stages_before = run.stages;
     if (const auto& options = run.spec.compress.distill) distill(run, *options, samples.distillation, model);
     if (run.spec.compress.embedding) compress_embedding(*run.spec.compress.embedding, model);
-    pack(run, sources, model, metrics_begin);
+    pack(run, sources, model, metrics_begin, stages_before);
 }
 
 /// Evaluates the packed model as it is read back.
@@ -150,7 +165,9 @@ json evaluate(const RunContext& run, const Sources& sources, const EarlierStages
     std::vector<std::string> names{"original"};
     std::vector<BoundModel> bound;
     bound.reserve(4);
-    bound.emplace_back(*sources.model, run.compute, run.backend);
+    CachedFeatures features(run.cache, run.stages,
+                            source_key(run.spec, *sources.model, run.compute, NeuronOrder::as_given));
+    bound.emplace_back(*sources.model, run.compute, run.backend, &features);
     const auto add = [&](const char* name, const WeightSource& source) {
         names.emplace_back(name);
         bound.emplace_back(source, run.compute, run.backend);
@@ -221,7 +238,7 @@ std::optional<json> finished_result(const RunFiles& files) {
 }
 
 RunOutcome run_experiment(const Resolved<RunSpec>& spec, const std::filesystem::path& out,
-                          std::optional<double> memory_limit) {
+                          const RunResources& resources) {
     Backend& backend = cpu_backend();
     const DType compute = compute_type(spec.value.compute, backend);
     Stages stages;
@@ -233,31 +250,56 @@ RunOutcome run_experiment(const Resolved<RunSpec>& spec, const std::filesystem::
     const RunFiles files{out / sources->identity.directory_name(spec.value)};
     if (auto result = finished_result(files)) return {files.directory, std::move(*result), true};
 
+    std::optional<BlockRange> part;
+    if (!resources.blocks.empty()) {
+        part = parse_blocks(resources.blocks, sources->model->graph().blocks().size());
+        const std::string reason = needs_former_blocks(spec.value.compress);
+        require(reason.empty(), "--blocks: blocks cannot be compressed apart, because of {}", reason);
+    }
     release_mapped_pages();  // hashing has read the whole model
     const MemoryPlan memory = plan_memory(spec.value, *sources->model, sources->plan, compute,
                                           static_cast<double>(resident_memory_bytes()));
-    if (memory_limit) {
-        memory.require_within(*memory_limit);
-        limit_memory(*memory_limit);
+    if (resources.memory_limit) {
+        memory.require_within(*resources.memory_limit);
+        limit_memory(*resources.memory_limit);
     }
 
     std::filesystem::create_directories(files.directory);
-    const RunLock lock(files.lock());
+    const RunLock lock(files.lock(), part ? RunLock::Kind::shared : RunLock::Kind::alone);
     // Another process may have ended it since.
     if (auto result = finished_result(files)) return {files.directory, std::move(*result), true};
-    remove_unfinished_files(files);
+    if (!part) remove_unfinished_files(files);
+    std::filesystem::create_directories(files.checkpoints());
     set_log_file(files.log());
     write_file(files.spec(), to_yaml(spec.config));
-    Metrics metrics(files.metrics());
+    Metrics metrics(part ? files.part_metrics(part->first) : files.metrics());
     if (const auto& reorder = spec.value.compress.reorder) {
         const Stages::Timer timer(stages, "reorder");
         sources->reordered = reorder_model(*sources->model, *reorder, sources->plan);
     }
-    const RunContext run{spec.value, sources->base(), backend, compute, files, metrics, stages};
+    StageCache none;
+    StageCache& cache = resources.cache != nullptr ? *resources.cache : none;
+    const RunContext run{spec.value,
+                         sources->base(),
+                         backend,
+                         compute,
+                         files,
+                         metrics,
+                         stages,
+                         cache,
+                         source_key(spec.value, *sources->model, compute,
+                                    sources->reordered ? NeuronOrder::reordered : NeuronOrder::as_given)};
     log_info("{}: {} ({})", files.directory.string(), spec.value.model.source,
              sources->model->checkpoint().description);
     log_info("memory planned\n{}", memory.describe());
+    if (cache.is_enabled())
+        log_info("stage cache {}, up to {}", cache.directory().string(), format_bytes(cache.limit()));
 
+    if (part) {
+        if (part->first < part->end) compress_some(run, *sources, *part);
+        set_log_file({});
+        return {files.directory, {}, false};
+    }
     const EarlierStages earlier(sources->base(), spec.value.compress);
     compress(run, *sources, earlier);
     const json evaluations = evaluate(run, *sources, earlier);
@@ -268,6 +310,8 @@ RunOutcome run_experiment(const Resolved<RunSpec>& spec, const std::filesystem::
     std::filesystem::remove_all(files.checkpoints());
     log_info("peak memory {} of {} planned", format_bytes(static_cast<double>(peak_memory_bytes())),
              format_bytes(memory.largest().total()));
+    if (const std::string cached = stages.describe_cached(); !cached.empty())
+        log_info("from the stage cache: {}", cached);
     set_log_file({});
     return {files.directory, std::move(result), false};
 }

@@ -3,7 +3,7 @@
 
 #include "core/experiment/run_directory.hpp"
 #include "core/experiment/run_spec.hpp"
-#include "core/experiment/stages.hpp"
+#include "core/experiment/shared_stages.hpp"
 
 namespace jlcm {
 
@@ -15,6 +15,14 @@ struct RunContext {
     RunFiles files;
     Metrics& metrics;
     Stages& stages;
+    StageCache& cache;
+    nlohmann::json source;  ///< source_key of `model`
+
+    /// A stage's result from the cache or from `computed`, told to the stage that is timed.
+    [[nodiscard]] SavedState shared(const nlohmann::json& key,
+                                    const std::function<SavedState()>& computed) const {
+        return shared_stage(cache, stages, key, computed);
+    }
 };
 
 }  // namespace jlcm

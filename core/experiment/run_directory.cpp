@@ -34,10 +34,10 @@ void Metrics::append(const std::string& lines) {
     if (!file_.flush()) throw Error(ErrorKind::system, path_.string() + ": cannot be written to");
 }
 
-RunLock::RunLock(const std::filesystem::path& path)
+RunLock::RunLock(const std::filesystem::path& path, Kind kind)
     : descriptor_(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644)) {
     if (descriptor_ < 0) throw Error(ErrorKind::system, path.string() + ": " + std::strerror(errno));
-    if (::flock(descriptor_, LOCK_EX | LOCK_NB) == 0) return;
+    if (::flock(descriptor_, (kind == Kind::alone ? LOCK_EX : LOCK_SH) | LOCK_NB) == 0) return;
     ::close(descriptor_);
     fail("{}: another process works on this run; wait until it is done", path.parent_path().string());
 }
@@ -48,6 +48,10 @@ RunLock::~RunLock() {
 
 std::filesystem::path RunFiles::block(std::size_t index) const {
     return checkpoints() / fmt::format("block-{:03}", index);
+}
+
+std::filesystem::path RunFiles::part_metrics(std::size_t first) const {
+    return checkpoints() / fmt::format("metrics-{:03}.jsonl", first);
 }
 
 std::filesystem::path RunFiles::learning(std::size_t index) const {

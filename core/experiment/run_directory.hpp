@@ -2,6 +2,7 @@
 // The directory of a run: what is in it, who may work in it, and its metrics file.
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -30,12 +31,13 @@ class Metrics {
     std::string text_;
 };
 
-/// Held by the one process that works in a run's directory; the system frees it when that process ends,
-/// however it ends.
+/// Held by the one process that works in a run's directory, or by those that work on different blocks of it;
+/// the system frees it when a process ends, however it ends.
 class RunLock {
   public:
-    /// An input error where another process holds it.
-    explicit RunLock(const std::filesystem::path& path);
+    enum class Kind : std::uint8_t { alone, shared };
+    /// An input error where another process holds it and the two do not go together.
+    explicit RunLock(const std::filesystem::path& path, Kind kind = Kind::alone);
     RunLock(const RunLock&) = delete;
     RunLock& operator=(const RunLock&) = delete;
     ~RunLock();
@@ -52,6 +54,8 @@ struct RunFiles {
     [[nodiscard]] std::filesystem::path log() const { return directory / "log.txt"; }
     [[nodiscard]] std::filesystem::path lock() const { return directory / "lock"; }
     [[nodiscard]] std::filesystem::path metrics() const { return directory / "metrics.jsonl"; }
+    /// Of a process that works on blocks from `first` on.
+    [[nodiscard]] std::filesystem::path part_metrics(std::size_t first) const;
     [[nodiscard]] std::filesystem::path result() const { return directory / "result.json"; }
     /// What the models predicted item by item, where evaluations keep that.
     [[nodiscard]] std::filesystem::path predictions() const { return directory / "predictions.json"; }

@@ -31,13 +31,14 @@ void resume(Trainable& learner, Metrics& metrics, Stages& stages, const std::fil
         std::ranges::copy(saved->tensors[i].tensor.bytes(), state[i].tensor.bytes().begin());
     learner.restored(std::stoll(saved->words.at("steps")));
     metrics.append(saved->words.at("metrics"));
-    stages.restore(nlohmann::json::parse(saved->words.at("stages")));
+    stages.add(nlohmann::json::parse(saved->words.at("stages")));
 }
 
 }  // namespace
 
 void train(Trainable& learner, Metrics& metrics, Stages& stages, const TrainingOptions& options) {
     const std::size_t metrics_begin = metrics.position();
+    const Stages stages_before = stages;
     resume(learner, metrics, stages, options.state_file);
     std::optional<Stages::Timer> timer(std::in_place, stages, options.stage);
     Progress progress(options.title, learner.total_steps(), "steps");
@@ -46,7 +47,7 @@ void train(Trainable& learner, Metrics& metrics, Stages& stages, const TrainingO
         timer.emplace(stages, options.stage);  // what it has measured so far counts
         save_state(options.state_file, {.words = {{"steps", std::to_string(learner.steps_done())},
                                                   {"metrics", metrics.since(metrics_begin)},
-                                                  {"stages", stages.to_json().dump()}},
+                                                  {"stages", stages.since(stages_before).to_json().dump()}},
                                         .tensors = learner.state()});
         saved_at = now_seconds();
     };

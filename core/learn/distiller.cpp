@@ -29,14 +29,14 @@ namespace {
 class Distiller final : public Trainable {
   public:
     Distiller(CompressedModel& model, Tensor samples, const DistillationOptions& options, DType compute,
-              Backend& backend)
+              Backend& backend, FeatureStore* original_features)
         : model_(&model),
           samples_(std::move(samples)),
           options_(options),
           compute_(compute),
           backend_(&backend),
           executor_(model.graph(), backend, compute),
-          teacher_(model.base(), compute, backend),
+          teacher_(model.base(), compute, backend, original_features),
           weights_(model.graph()),
           learned_(model, all_nodes(), options_.estimator ? options_.estimator->make().get() : nullptr,
                    options_.norm_rate > 0, backend) {
@@ -158,8 +158,9 @@ class Distiller final : public Trainable {
 
 std::unique_ptr<Trainable> make_distiller(CompressedModel& model, Tensor samples,
                                           const DistillationOptions& options, DType compute,
-                                          Backend& backend) {
-    return std::make_unique<Distiller>(model, std::move(samples), options, compute, backend);
+                                          Backend& backend, FeatureStore* original_features) {
+    return std::make_unique<Distiller>(model, std::move(samples), options, compute, backend,
+                                       original_features);
 }
 
 }  // namespace jlcm

@@ -4,6 +4,7 @@
 // activations.
 
 #include "core/learn/block_learner.hpp"
+#include "core/model/feature_store.hpp"
 
 #include <memory>
 
@@ -22,10 +23,12 @@ struct DistillationOptions {
 };
 
 /// Learns `model` whole. `samples`: [count, ...] as the model reads them, visited in order, `batch` a step,
-/// from the start again where they run out. Records of steps: {"step", "loss" (mean KL a prediction, nats),
-/// "moved", "jumps"}.
+/// from the start again where they run out. `original_features` (may be null, outlives the learner) remembers
+/// what the original makes of them. Records of steps: {"step", "loss" (mean KL a prediction, nats), "moved",
+/// "jumps"}.
 [[nodiscard]] std::unique_ptr<Trainable> make_distiller(CompressedModel& model, Tensor samples,
                                                         const DistillationOptions& options, DType compute,
-                                                        Backend& backend);
+                                                        Backend& backend,
+                                                        FeatureStore* original_features = nullptr);
 
 }  // namespace jlcm

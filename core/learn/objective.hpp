@@ -13,7 +13,7 @@ namespace jlcm {
 struct LearnedLayer {
     ParameterId parameter = -1;
     /// float32 [cols, cols]: sum of x x^T over the layer's inputs, one for each of its groups of consecutive
-    /// rows (a linear layer has one group).
+    /// rows (a linear layer has one group). Empty unless the objective wants them.
     std::vector<Tensor> hessians;
 };
 
@@ -39,6 +39,8 @@ class Objective {
 
     /// Whether the learner walks activations through the block: `inputs` and `targets` are there then.
     [[nodiscard]] virtual bool needs_activations() const = 0;
+    /// Whether the learner reads second moments of the layers' inputs.
+    [[nodiscard]] virtual bool needs_hessians() const { return !needs_activations(); }
     [[nodiscard]] virtual std::unique_ptr<Trainable> learner(const LearningProblem& problem) const = 0;
 };
 

@@ -61,14 +61,20 @@ Tensor head_or_identity(const Tensor& head, const Tensor& features) {
     return identity;
 }
 
-BoundModel::BoundModel(const WeightSource& source, DType compute, Backend& backend)
+BoundModel::BoundModel(const WeightSource& source, DType compute, Backend& backend, FeatureStore* store)
     : executor_(source.graph(), backend, compute),
       weights_(source.graph()),
-      head_(head_weight(source, compute, backend)) {
+      head_(head_weight(source, compute, backend)),
+      store_(store) {
     bind_weights(weights_, source, {0, source.graph().node_count()}, compute, backend);
 }
 
 Tensor BoundModel::features(const Tensor& samples) const {
+    if (store_ == nullptr) return computed_features(samples);
+    return store_->features(samples, [&] { return computed_features(samples); });
+}
+
+Tensor BoundModel::computed_features(const Tensor& samples) const {
     const Graph& graph = executor_.graph();
     const Tensor x =
         executor_.forward({0, graph.node_count()}, weights_, graph.input(), samples, graph.features());

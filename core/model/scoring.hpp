@@ -2,6 +2,7 @@
 // What models predict; next-token prediction over windows of tokens: what perplexity, KL and agreement are
 // made of.
 
+#include "core/model/feature_store.hpp"
 #include "core/model/model.hpp"
 
 #include <functional>
@@ -19,7 +20,8 @@ struct Predictions {
 /// A model bound for repeated forwards: all weights decoded once, in the type its products are made of.
 class BoundModel {
   public:
-    BoundModel(const WeightSource& source, DType compute, Backend& backend);
+    /// `store` (may be null, outlives it) remembers features.
+    BoundModel(const WeightSource& source, DType compute, Backend& backend, FeatureStore* store = nullptr);
     /// What the head reads, for samples [n, ...]: [rows, width] in the head's type. Of ids [n, length] there
     /// is a row a token.
     [[nodiscard]] Tensor features(const Tensor& samples) const;
@@ -31,9 +33,12 @@ class BoundModel {
     [[nodiscard]] Backend& backend() const { return executor_.backend(); }
 
   private:
+    [[nodiscard]] Tensor computed_features(const Tensor& samples) const;
+
     Executor executor_;
     Weights weights_;
     Tensor head_;
+    FeatureStore* store_;
 };
 
 /// Features [.., width] as a head reads them: [rows, width] in its type, or as they are where it is

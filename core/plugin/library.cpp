@@ -84,6 +84,10 @@ void load_plugin_library(const fs::path& path) {
     loaded_paths().insert(canonical);
 }
 
+std::vector<fs::path> loaded_plugin_libraries() {
+    return {loaded_paths().begin(), loaded_paths().end()};
+}
+
 void load_plugins(Config& spec, Problems& problems) {
     if (spec.find("plugins") == nullptr) return;
     Config& plugins = spec.entry("plugins").value;

@@ -20,6 +20,9 @@ namespace jlcm {
 /// are named; no code of the library has run then), a symbol missing, a name that is taken.
 void load_plugin_library(const std::filesystem::path& path);
 
+/// The shared objects that are loaded, in order of their paths.
+[[nodiscard]] std::vector<std::filesystem::path> loaded_plugin_libraries();
+
 /// Loads what a spec's `plugins:` names: a path or a list of paths, each a shared object or a directory of
 /// them (*.so, by name), relative to the file that has the key, or to the working directory where no file
 /// has it. The paths in `spec` become absolute, so that it names the same libraries wherever it is written.

@@ -133,8 +133,11 @@ std::string details(const RunRecord& run) {
     std::string stages;
     for (const json& stage : result.at("stages"))
         stages +=
-            fmt::format("{:<12}{:>9.1f} s{:>9.0f} MB\n", stage.at("name").get<std::string>(),
-                        stage.at("seconds").get<double>(), stage.at("peak_memory_bytes").get<double>() / 1e6);
+            fmt::format("{:<12}{:>9.1f} s{:>9.0f} MB{}\n", stage.at("name").get<std::string>(),
+                        stage.at("seconds").get<double>(), stage.at("peak_memory_bytes").get<double>() / 1e6,
+                        stage.contains("cached") ? fmt::format(", {:.1f} s spared by the stage cache",
+                                                               stage["cached"]["seconds"].get<double>())
+                                                 : "");
     return fmt::format(
         "<details><summary>{}</summary>\n<p class=\"note\">{}<br>hash {}<br>model {} ({}), SHA-256 "
         "{}<br>artifact "

@@ -9,8 +9,10 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstdlib>
 #include <map>
 #include <numeric>
+#include <optional>
 
 namespace jlcm {
 namespace {
@@ -103,6 +105,51 @@ std::vector<double> density(const Tensor& matrix, double limit, std::size_t bins
     return counts;
 }
 
+/// What is the same along a line of a frontier: the values of every axis but `along`.
+std::string line_of(const ResultTable& table, const TableRow& row, std::size_t keys,
+                    std::optional<std::size_t> along) {
+    std::string name;
+    for (std::size_t c = 0; c < keys; ++c) {
+        const bool varies = std::ranges::any_of(table.rows, [&](const TableRow& other) {
+            return other.cells[c].text != table.rows.front().cells[c].text;
+        });
+        if (c == along || !varies) continue;
+        if (!name.empty()) name += ", ";
+        name += row.cells[c].text;
+    }
+    return name;
+}
+
+bool is_number(const std::string& text) {
+    char* end = nullptr;
+    (void)std::strtod(text.c_str(), &end);
+    return !text.empty() && *end == '\0';
+}
+
+/// The axis of numbers along which the frontier's x grows most while all others stay; nothing where none
+/// does: each run is a point of its own then.
+std::optional<std::size_t> along_line(const ResultTable& table, std::size_t keys) {
+    std::optional<std::size_t> best;
+    double longest = 0;
+    for (std::size_t c = 0; c < keys; ++c) {
+        if (!std::ranges::all_of(table.rows,
+                                 [&](const TableRow& row) { return is_number(row.cells[c].text); }))
+            continue;
+        std::map<std::string, std::pair<double, double>> ranges;
+        for (const TableRow& row : table.rows) {
+            const auto x = row.cells[keys].value;
+            if (!x) continue;
+            auto& range = ranges.try_emplace(line_of(table, row, keys, c), *x, *x).first->second;
+            range = {std::min(range.first, *x), std::max(range.second, *x)};
+        }
+        double length = 0;
+        for (const auto& [name, range] : ranges) length += range.second - range.first;
+        if (length > longest) best = c;
+        longest = std::max(longest, length);
+    }
+    return best;
+}
+
 }  // namespace
 
 Plot loss_plot(const std::vector<RunRecord>& runs, const std::string& stage) {
@@ -177,6 +224,7 @@ Plot frontier_plot(const std::vector<RunRecord>& runs, const std::string& x, con
     for (std::size_t c = 0; c < keys; ++c)
         if (table.columns[c].title == series) series_at = c;
     require(series.empty() || series_at < keys, "there is no axis \"{}\" to make lines of", series);
+    const auto along = series.empty() ? along_line(table, keys) : std::nullopt;
     Plot plot{.title = fmt::format("{} against {}", style_of(y).title, style_of(x).title),
               .x_label = style_of(x).title,
               .y_label = style_of(y).title};
@@ -188,14 +236,15 @@ Plot frontier_plot(const std::vector<RunRecord>& runs, const std::string& x, con
         const TableCell& at_x = row.cells[keys];
         const TableCell& at_y = row.cells[keys + 1];
         if (!at_x.value || !at_y.value) continue;
-        const std::string name = series.empty() ? y : row.cells[series_at].text;
+        const std::string name =
+            series.empty() ? line_of(table, row, keys, along) : row.cells[series_at].text;
         if (!points.contains(name)) order.push_back(name);
         points[name].push_back({*at_x.value, *at_y.value, at_y.error.value_or(0)});
     }
     for (const std::string& name : order) {
         auto& found = points[name];
         std::ranges::sort(found);
-        PlotSeries line{.title = name, .x = {}, .y = {}};
+        PlotSeries line{.title = name.empty() ? y : name, .x = {}, .y = {}};
         for (const auto& [at_x, at_y, error] : found) {
             line.x.push_back(at_x);
             line.y.push_back(at_y);

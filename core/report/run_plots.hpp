@@ -21,7 +21,8 @@ namespace jlcm {
 [[nodiscard]] Plot error_plot(const std::vector<RunRecord>& runs);
 
 /// One figure against another (`bits`, `perplexity`; core/report/run_figures.hpp), a line for each value of
-/// the axis `series`. Input errors as make_table has them.
+/// the axis `series`; where that is empty, for each combination of all axes but the one, of numbers, along
+/// which x grows most. Input errors as make_table has them.
 [[nodiscard]] Plot frontier_plot(const std::vector<RunRecord>& runs, const std::string& x,
                                  const std::string& y, const std::string& series,
                                  const std::string& evaluation = {});

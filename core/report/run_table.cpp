@@ -104,6 +104,23 @@ std::string markdown_table(const Row& header, const std::vector<Row>& rows, std:
     return text;
 }
 
+std::string stage_table(const json& result) {
+    const json& stages = result.at("stages");
+    const bool is_cached =
+        std::ranges::any_of(stages, [](const json& each) { return each.contains("cached"); });
+    Row header{"stage", "seconds", "peak memory, GB"};
+    if (is_cached) header.emplace_back("seconds spared by the stage cache");
+    std::vector<Row> rows;
+    for (const json& each : stages) {
+        rows.push_back({each.at("name"), number(each, "seconds", "{:.1f}"),
+                        fmt::format("{:.2f}", each.at("peak_memory_bytes").get<double>() / 1e9)});
+        if (is_cached)
+            rows.back().push_back(each.contains("cached") ? number(each.at("cached"), "seconds", "{:.1f}")
+                                                          : "-");
+    }
+    return markdown_table(header, rows);
+}
+
 std::string run_table(const json& result) {
     const json& footprint = result.at("footprint");
     const json& method = result.at("method");
@@ -123,7 +140,7 @@ std::string run_table(const json& result) {
     if (result.at("evaluations").empty())
         text += fmt::format("\n{} bits per linear weight, {} bytes\n", bits, bytes);
     for (const json& record : result.at("evaluations")) {
-        text += "\n" + protocol_line(record) + "\n";
+        text += "\n" + protocol_line(record) + "\n\n";
         std::vector<Row> rows;
         const auto add = [&](const std::string& name, const std::string& row_bits,
                              const std::string& row_bytes, const char* model) {

@@ -22,6 +22,9 @@ namespace jlcm {
 /// used and what "full precision" means.
 [[nodiscard]] std::string run_table(const nlohmann::json& result);
 
+/// What each stage took; with a column of what the stage cache spared where it did.
+[[nodiscard]] std::string stage_table(const nlohmann::json& result);
+
 /// The table of evaluation records without a run: jlcm-eval.
 [[nodiscard]] std::string evaluation_table(const nlohmann::json& record);
 

@@ -15,6 +15,9 @@ struct Job {
     std::vector<std::string> command;  ///< the program's path and its arguments; takes --threads N
     std::filesystem::path log;         ///< receives its standard error
     double memory_bytes = 0;           ///< about what it needs
+    /// Whether the program also takes --blocks I/N, in any order and all at a time, before the command
+    /// itself.
+    bool blocks_are_separable = false;
 };
 
 /// Told of what happens, from one thread.
@@ -41,7 +44,8 @@ class Launcher {
 
     /// Runs all jobs, in order as far as there is room, and returns when all have ended. A job that fails
     /// does not stop the others. After an interrupt no job is started any more, and those that run are asked
-    /// to save their state and stop. Input error: a job needs more than the options allow.
+    /// to save their state and stop, unless the options say that they are left alone. Input error: a job
+    /// needs more than the options allow.
     virtual void launch(const std::vector<Job>& jobs, LaunchObserver& observer) const = 0;
 };
 

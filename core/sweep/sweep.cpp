@@ -3,6 +3,7 @@
 #include "core/base/files.hpp"
 #include "core/base/interrupt.hpp"
 #include "core/base/log.hpp"
+#include "core/experiment/block_pass.hpp"
 #include "core/experiment/dry_run.hpp"
 #include "core/experiment/run.hpp"
 #include "core/plugin/load.hpp"
@@ -118,16 +119,17 @@ class Conductor final : public LaunchObserver {
     }
 
     /// The runs that are left, as programs.
-    [[nodiscard]] std::vector<Job> jobs(const std::filesystem::path& jlcm_run) const {
+    [[nodiscard]] std::vector<Job> jobs(const std::vector<std::string>& jlcm_run) const {
         std::vector<Job> jobs;
         RunEstimator estimator;
         for (const std::size_t i : jobs_) {
             const auto& directory = runs_[i].directory;
             write_file(RunFiles{directory}.spec(), to_yaml(runs_[i].spec.config));
-            jobs.push_back({{jlcm_run.string(), RunFiles{directory}.spec().string(), "--out",
-                             directory.parent_path().string()},
-                            log_of(i),
-                            estimator.estimate(runs_[i].spec).memory_bytes()});
+            std::vector<std::string> command = jlcm_run;
+            command.insert(command.end(),
+                           {RunFiles{directory}.spec().string(), "--out", directory.parent_path().string()});
+            jobs.push_back({std::move(command), log_of(i), estimator.estimate(runs_[i].spec).memory_bytes(),
+                            needs_former_blocks(runs_[i].spec.value.compress).empty()});
         }
         return jobs;
     }
@@ -181,6 +183,8 @@ class Conductor final : public LaunchObserver {
         outcome.summary = fmt::format("{}: {} runs, {} finished ({} before), {} failed, {} not run\n",
                                       sweep_.name, runs_.size(), count(State::finished), before_,
                                       outcome.failed, count(State::waiting) + count(State::stopped));
+        if (const std::size_t left = count(State::running); left > 0)
+            outcome.summary += fmt::format("{} still run\n", left);
         for (std::size_t i = 0; i < runs_.size(); ++i)
             if (states_[i].state == State::failed)
                 outcome.summary += fmt::format("failed: {}: {}\n  {}\n", to_string(runs_[i].labels),
@@ -295,7 +299,7 @@ std::string sweep_dry_run(const SweepSpec& sweep, const std::vector<PlannedRun>&
 }
 
 SweepOutcome run_sweep(const SweepSpec& sweep, const std::vector<PlannedRun>& runs,
-                       const std::filesystem::path& out, const std::filesystem::path& jlcm_run) {
+                       const std::filesystem::path& out, const std::vector<std::string>& jlcm_run) {
     std::filesystem::create_directories(out);
     const RunLock lock(out / ("." + sweep.name + ".lock"));
     Conductor conductor(sweep, runs, out);

@@ -35,10 +35,11 @@ struct SweepOutcome {
     bool was_interrupted = false;
 };
 
-/// Runs what is selected and not finished with the program `jlcm_run`, and keeps OUT/NAME.sweep.json up to
-/// date: the labels, directory and state of every run of the sweep. A run that fails does not stop the
-/// others.
+/// Runs what is selected and not finished with the program `jlcm_run` and its further arguments, and keeps
+/// OUT/NAME.sweep.json up to date: the labels, directory and state of every run of the sweep. A run that
+/// fails does not stop the others.
 [[nodiscard]] SweepOutcome run_sweep(const SweepSpec& sweep, const std::vector<PlannedRun>& runs,
-                                     const std::filesystem::path& out, const std::filesystem::path& jlcm_run);
+                                     const std::filesystem::path& out,
+                                     const std::vector<std::string>& jlcm_run);
 
 }  // namespace jlcm

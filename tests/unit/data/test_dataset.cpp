@@ -209,6 +209,16 @@ TEST_CASE("a text file is one text, or documents between separators") {
     CHECK_THAT(message_of([&] { (void)load(path.string(), {}); }), Contains("no text"));
 }
 
+TEST_CASE("a path is short for a text file, also as the type of a map") {
+    for (const char* yaml : {"./a/b.txt", "{type: ./a/b.txt}"}) {
+        const auto choice = DatasetChoice::parse(yaml);
+        CHECK(choice.name() == "text_file");
+        CHECK_THAT(to_yaml(choice.encode()), Contains("./a/b.txt"));
+    }
+    CHECK_THAT(message_of([] { (void)DatasetChoice::parse("{type: ./b.txt, split: held_out}"); }),
+               Contains("split"));
+}
+
 TEST_CASE("an unknown dataset is refused with a suggestion") {
     CHECK_THAT(message_of([] { (void)DatasetChoice::parse("c4-sampel"); }), Contains("c4-sample"));
 }

@@ -1,0 +1,45 @@
+#include "core/experiment/shared_stages.hpp"
+
+#include "core/base/hash.hpp"
+#include "core/spec/resolve.hpp"
+
+namespace jlcm {
+
+nlohmann::json source_key(const RunSpec& spec, const Model& model, DType compute, NeuronOrder order) {
+    nlohmann::json key{{"model_sha256", model.checkpoint().sha256},
+                       {"loader", to_yaml(spec.model.loader.encode())},
+                       {"compute", name_of(compute)}};
+    if (order == NeuronOrder::reordered) {  // clusters of weights, as their groupings make them
+        Config compress = encode_options(spec.compress);
+        auto& described = key["order"] = nlohmann::json::object();
+        for (const char* option : {"bits", "grouping", "reorder", "overrides"})
+            described[option] = to_yaml(*compress.find(option));
+    }
+    return key;
+}
+
+std::string content_hash(const Tensor& tensor) {
+    return Sha256()
+        .update(fmt::format("{} {}\n", name_of(tensor.dtype()), to_string(tensor.shape())))
+        .update(tensor.bytes())
+        .hex();
+}
+
+SavedState shared_stage(StageCache& cache, Stages& stages, const nlohmann::json& key,
+                        const std::function<SavedState()>& compute) {
+    StageCache::Entry entry = cache.obtain(key, compute);
+    if (entry.found) stages.found_in_cache(entry.found->bytes, entry.found->seconds);
+    return std::move(entry.state);
+}
+
+Tensor CachedFeatures::features(const Tensor& samples, const std::function<Tensor()>& compute) {
+    if (!cache_.is_enabled()) return compute();
+    const nlohmann::json key{{"features", source_}, {"samples", content_hash(samples)}};
+    return shared_stage(cache_, stages_, key,
+                        [&] {
+                            return SavedState{.words = {}, .tensors = {{"features", compute()}}};
+                        })
+        .find("features");
+}
+
+}  // namespace jlcm

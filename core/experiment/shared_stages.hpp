@@ -1,0 +1,46 @@
+#pragma once
+// What runs can share through the stage cache, and what it depends on.
+
+#include "core/codebook/compressed_matrix.hpp"
+#include "core/experiment/run_spec.hpp"
+#include "core/experiment/stage_cache.hpp"
+#include "core/experiment/stages.hpp"
+#include "core/model/feature_store.hpp"
+#include "core/model/model.hpp"
+
+#include <functional>
+
+#include <nlohmann/json.hpp>
+
+namespace jlcm {
+
+/// What an order of neurons adds to the key of a model.
+enum class NeuronOrder : std::uint8_t { as_given, reordered };
+
+/// The part of a key that says what computes: the model's content, how it was read and in which order its
+/// neurons are, and the type of its products.
+[[nodiscard]] nlohmann::json source_key(const RunSpec& spec, const Model& model, DType compute,
+                                        NeuronOrder order);
+
+/// The SHA-256 of a tensor's type, shape and bytes.
+[[nodiscard]] std::string content_hash(const Tensor& tensor);
+
+/// A stage's result from the cache or from `compute`, told to the stage that is timed.
+[[nodiscard]] SavedState shared_stage(StageCache& cache, Stages& stages, const nlohmann::json& key,
+                                      const std::function<SavedState()>& compute);
+
+/// The features of a model's samples, each set of samples an entry.
+class CachedFeatures final : public FeatureStore {
+  public:
+    /// `source`: source_key of the model. References outlive it.
+    CachedFeatures(StageCache& cache, Stages& stages, nlohmann::json source)
+        : cache_(cache), stages_(stages), source_(std::move(source)) {}
+    [[nodiscard]] Tensor features(const Tensor& samples, const std::function<Tensor()>& compute) override;
+
+  private:
+    StageCache& cache_;
+    Stages& stages_;
+    nlohmann::json source_;
+};
+
+}  // namespace jlcm

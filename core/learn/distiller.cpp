@@ -157,8 +157,8 @@ class Distiller final : public Trainable {
 }  // namespace
 
 std::unique_ptr<Trainable> make_distiller(CompressedModel& model, Tensor samples,
-                                          const DistillationOptions& options, DType compute,
-                                          Backend& backend, FeatureStore* original_features) {
+                                          const DistillationOptions& options, DType compute, Backend& backend,
+                                          FeatureStore* original_features) {
     return std::make_unique<Distiller>(model, std::move(samples), options, compute, backend,
                                        original_features);
 }

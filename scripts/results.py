@@ -81,7 +81,7 @@ def made(file, arguments, unpacked):
             words.append(str(unpacked[place].relative_to(unpacked["directory"])))
         else:
             words.append(str(place) if not word.startswith("-") and place.exists() else word)
-    program = Path(os.environ.get("JLCM_BIN", ROOT / "build/bin")) / "jlcm-table"
+    program = Path(os.environ.get("JLCM_BIN", ROOT / "build/bin")).resolve() / "jlcm-table"
     done = subprocess.run([program, *words], capture_output=True, text=True, cwd=unpacked["directory"])
     if done.returncode != 0:
         sys.exit(f"{file}: jlcm-table {arguments}: {done.stderr}")
@@ -102,7 +102,7 @@ def main():
         for archive in sorted(RESULTS.rglob("*.tar.xz")):
             unpacked[archive] = Path(temporary) / str(archive.relative_to(RESULTS)).removesuffix(".tar.xz")
             with tarfile.open(archive) as content:
-                content.extractall(unpacked[archive], filter="data")
+                content.extractall(unpacked[archive])
         runs = [run for place in (RESULTS, Path(temporary)) for run in run_directories(place)]
         wrong += [f"{run}: {problem}" for run in runs for problem in problems_of(run)]
         for file in sorted(RESULTS.rglob("*.md")):

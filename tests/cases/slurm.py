@@ -66,9 +66,10 @@ def wait_for(condition, seconds=60):
         time.sleep(0.05)
 
 
-def sweep(*arguments):
+def sweep(spec, *arguments):
+    # Another type of launcher drops the options of the one before: the type comes first.
     return subprocess.Popen(
-        command("jlcm-sweep", *arguments, *QUICK), env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command("jlcm-sweep", spec, *QUICK, *arguments), env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
 
 

@@ -113,7 +113,8 @@ class BlockPass {
     [[nodiscard]] GradientNeeds gradient_needs() const {
         GradientNeeds needs{.fisher = codebook_init_->needs_fisher() || solver_->needs_fisher(),
                             .row_sets = 0};
-        if (const auto& weighting = run_.spec.compress.output_weighting) needs.row_sets = weighting->groups;
+        const std::optional<OutputWeightingOptions> weighting = run_.spec.compress.output_weighting;
+        if (weighting.has_value()) needs.row_sets = weighting->groups;
         return needs;
     }
 
@@ -153,7 +154,7 @@ class BlockPass {
         };
         if (!shares_moments_) {
             (void)observe();
-            return *moments_;
+            return moments_.value();
         }
         const SavedState state =
             run_.shared({{"second_moments", calibration_key()}, {"block", index}}, observe);
@@ -245,7 +246,7 @@ class BlockPass {
             CompressedMatrix matrix = codebook_init_->initialise(problem, plan.group(problem));
             const SolverLog log = solver_->solve(problem, matrix);
             matrix.round_to_storage(name);
-            for (const std::string& note : log.notes) notes.push_back(name + ": " + note);
+            for (const std::string& note : log.notes) notes.push_back(fmt::format("{}: {}", name, note));
             const nlohmann::json record{
                 {"stage", "solve"}, {"block", index}, {"weight", name}, {"objective", log.objective}};
             metrics += record.dump() + '\n';
@@ -317,7 +318,8 @@ class BlockPass {
 std::string needs_former_blocks(const CompressOptions& compress) {
     if (compress.solver_inputs == Inputs::compressed) return "compress.solver_inputs: compressed";
     if (compress.recalibrate_norms) return "compress.recalibrate_norms: true";
-    if (compress.learns_blocks() && compress.learn->inputs == Inputs::compressed)
+    const std::optional<LearnOptions>& learn = compress.learn;
+    if (learn.has_value() && compress.learns_blocks() && learn->inputs == Inputs::compressed)
         return "compress.learn.inputs: compressed";
     return {};
 }

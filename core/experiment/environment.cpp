@@ -1,3 +1,5 @@
+// Only for its version: its threads (OpenMP) stay out.
+#define EIGEN_DONT_PARALLELIZE
 #include "core/experiment/environment.hpp"
 
 #include "core/base/machine.hpp"
@@ -36,7 +38,8 @@ constexpr std::array variables{"JLCM_ISA", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_I
 
 json cpu_features() {
     std::istringstream stream(cpu_field("flags"));
-    const std::set<std::string> flags{std::istream_iterator<std::string>(stream), {}};
+    const std::istream_iterator<std::string> first(stream);
+    const std::set<std::string> flags(first, std::istream_iterator<std::string>());
     json found = json::array();
     std::ranges::copy_if(features, std::back_inserter(found),
                          [&](const char* feature) { return flags.contains(feature); });

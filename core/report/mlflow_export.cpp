@@ -60,7 +60,7 @@ fs::path experiment(const fs::path& store, const std::string& name, std::int64_t
     constexpr std::uint64_t digits = 1'000'000'000'000'000'000;
     const std::uint64_t number_of_name = std::stoull(sha256(name).substr(0, 15), nullptr, 16) % digits;
     const std::string id = std::to_string(number_of_name);
-    const fs::path directory = store / id;
+    fs::path directory = store / id;
     write_file(directory / description, yaml({{"artifact_location", Config::string(uri(directory))},
                                               {"creation_time", number(time)},
                                               {"experiment_id", Config::string(id)},

@@ -68,7 +68,7 @@ class EventWriter {
     }
 
     void scalar(const std::string& tag, std::int64_t step, double number) {
-        Tensorboard__Summary__Value value = TENSORBOARD__SUMMARY__VALUE__INIT;
+        Tensorboard__Summary__Value value = TENSORBOARD__SUMMARY__VALUE__INIT;  // NOLINT: casts of its own
         value.tag = text_of(tag);
         value.value_case = TENSORBOARD__SUMMARY__VALUE__VALUE_SIMPLE_VALUE;
         value.simple_value = static_cast<float>(number);
@@ -79,7 +79,8 @@ class EventWriter {
     void text(const std::string& tag, const std::string& markdown) {
         constexpr int type_of_strings = 7;  // DT_STRING of TensorFlow's types.proto
         std::string plugin = "text";
-        Tensorboard__SummaryMetadata__PluginData data = TENSORBOARD__SUMMARY_METADATA__PLUGIN_DATA__INIT;
+        Tensorboard__SummaryMetadata__PluginData data =
+            TENSORBOARD__SUMMARY_METADATA__PLUGIN_DATA__INIT;  // NOLINT: casts of its own
         data.plugin_name = plugin.data();
         Tensorboard__SummaryMetadata metadata = TENSORBOARD__SUMMARY_METADATA__INIT;
         metadata.plugin_data = &data;
@@ -96,7 +97,7 @@ class EventWriter {
         tensor.tensor_shape = &shape;
         tensor.n_string_val = 1;
         tensor.string_val = &content;
-        Tensorboard__Summary__Value value = TENSORBOARD__SUMMARY__VALUE__INIT;
+        Tensorboard__Summary__Value value = TENSORBOARD__SUMMARY__VALUE__INIT;  // NOLINT: casts of its own
         value.tag = text_of(tag);
         value.value_case = TENSORBOARD__SUMMARY__VALUE__VALUE_TENSOR;
         value.tensor = &tensor;

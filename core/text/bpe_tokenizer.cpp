@@ -141,16 +141,17 @@ std::vector<std::int32_t> BpeTokenizer::symbols_of(std::string_view word) const 
 
 std::vector<std::int32_t> BpeTokenizer::longest_pieces(std::string_view word) const {
     const auto unknown = [&] { return std::vector<std::int32_t>{definition_.unknown.value()}; };
+    const auto& rule = definition_.word_piece.value();
     std::vector<std::size_t> ends;  // of the characters
     for (std::size_t i = 0; i < word.size(); ends.push_back(i)) i += utf8_length(word[i]);
-    if (ends.size() > definition_.word_piece->longest_word) return unknown();
+    if (ends.size() > rule.longest_word) return unknown();
     std::vector<std::int32_t> pieces;
     for (std::size_t begin = 0; begin < word.size();) {
         std::optional<std::int32_t> piece;
         auto end = ends.rbegin();
         for (; end != ends.rend() && *end > begin; ++end) {
             const std::string_view part = word.substr(begin, *end - begin);
-            piece = begin == 0 ? find(part) : find(definition_.word_piece->prefix + std::string(part));
+            piece = begin == 0 ? find(part) : find(rule.prefix + std::string(part));
             if (piece) break;
         }
         if (!piece) return unknown();

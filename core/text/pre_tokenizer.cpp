@@ -172,7 +172,10 @@ DecodeStep decode_word_piece_step(std::string prefix, bool cleanup) {
     return [prefix = std::move(prefix), cleanup](std::vector<std::string>& tokens) {
         for (std::size_t i = 0; i < tokens.size(); ++i) {
             std::string& token = tokens[i];
-            if (i > 0) token = token.starts_with(prefix) ? token.substr(prefix.size()) : " " + token;
+            if (i > 0 && token.starts_with(prefix))
+                token.erase(0, prefix.size());
+            else if (i > 0)
+                token.insert(0, 1, ' ');
             if (!cleanup) continue;
             for (const auto& [from, to] : corrections)
                 for (std::size_t at = token.find(from); at != std::string::npos;

@@ -130,7 +130,9 @@ class Embedding final : public Evaluation {
   private:
     /// [windows, length]
     [[nodiscard]] Tensor windows_of(std::span<const std::int32_t> tokens, const Tokenizer& tokenizer) const {
-        const std::int64_t ends = (tokenizer.bos() ? 1 : 0) + (tokenizer.eos() ? 1 : 0);
+        const std::optional<std::int32_t> bos = tokenizer.bos();
+        const std::optional<std::int32_t> eos = tokenizer.eos();
+        const std::int64_t ends = (bos ? 1 : 0) + (eos ? 1 : 0);
         auto windows = cut_windows(tokens, options_.length - ends);
         if (options_.windows > 0 && std::ssize(windows) > options_.windows)
             windows.resize(static_cast<std::size_t>(options_.windows));
@@ -139,9 +141,9 @@ class Embedding final : public Evaluation {
         Tensor ids = Tensor::empty({std::ssize(windows), options_.length}, DType::i32);
         auto* out = ids.data<std::int32_t>();
         for (const auto& window : windows) {
-            if (tokenizer.bos()) *out++ = *tokenizer.bos();
+            if (bos) *out++ = *bos;
             out = std::ranges::copy(window, out).out;
-            if (tokenizer.eos()) *out++ = *tokenizer.eos();
+            if (eos) *out++ = *eos;
         }
         return ids;
     }

@@ -200,7 +200,7 @@ void score_stretch(std::int64_t n, int codewords, int given, const float* table,
     float values[256] = {};
     for (int k = 0; k < codewords; ++k) values[k] = gap > 0 ? table[k] / gap : 0.0F;
     const bool known = rule != ScoreRule::softmax && codewords * window <= TableFactors::size;
-    TableFactors of_table;
+    TableFactors of_table;  // NOLINT: 17 kB that are filled where they are read
     for (int code = 0; known && code < codewords; ++code) {
         const int begin = Scores::window_begin(code, codewords, window);
         float* factors = of_table.factors + code * window;

@@ -36,6 +36,12 @@ Shape moved_shape(const Shape& shape, const std::vector<int>& places) {
 
 }  // namespace
 
+std::vector<std::int64_t> bounded(std::vector<std::int64_t> values) {
+    for (const std::int64_t value : values)
+        require(value > -size_limit && value < size_limit, "{} as a size is out of range", value);
+    return values;
+}
+
 std::vector<int> in_order(std::size_t rank) {
     std::vector<int> places(rank);
     std::iota(places.begin(), places.end(), 0);
@@ -82,6 +88,7 @@ Context::Context(const OnnxModel& model, std::int64_t batch) : model_(&model), b
     for (std::size_t d = 0; d < shape.size(); ++d)
         require(shape[d] > 0, "dimension {} of the input '{}' is left open; only the first one may be", d,
                 model.input);
+    require(element_count(bounded(shape)) > 0, "the input '{}' is empty", model.input);
     const ValueId id = result_.graph.add_input(model.input, example);
     shapes_.push_back(shape);
     values_[model.input] = {model.input, {}, id, shape, in_order(shape.size())};
@@ -120,7 +127,7 @@ ValueId Context::add(const std::string& name, const OperatorPtr& op, const std::
     for (const ValueId id : inputs) in.push_back(graph_shape(id));
     for (const ParameterId id : parameters) with.push_back(result_.graph.parameter(id).shape);
     shapes_.push_back(op->infer(in, with));
-    require(element_count(shapes_.back()) > 0, "a value of shape {} has no elements",
+    require(element_count(bounded(shapes_.back())) > 0, "a value of shape {} has no elements",
             to_string(shapes_.back()));
     return result_.graph.add(name, op, inputs, parameters);
 }

@@ -92,6 +92,10 @@ void add_normalisation_rules(Rules& rules);
 void add_resize_rules(Rules& rules);
 void add_shape_rules(Rules& rules);
 
+/// Sizes beyond it are damage, and products of two do not overflow.
+inline constexpr std::int64_t size_limit = std::int64_t{1} << 31;
+/// An attribute of strides, widths or sizes; an input error where one is beyond size_limit either way.
+[[nodiscard]] std::vector<std::int64_t> bounded(std::vector<std::int64_t> values);
 /// The identity of `rank` dimensions.
 [[nodiscard]] std::vector<int> in_order(std::size_t rank);
 /// Where the dimensions of an ONNX image lie in [images, spatial.., channels].

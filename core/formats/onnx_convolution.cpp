@@ -13,9 +13,9 @@ WindowAttributes windows_of(const OnnxNode& node, const Shape& shape, const Inte
             to_string(shape));
     WindowAttributes windows;
     windows.kernel = kernel;
-    windows.stride = node.integers("strides", Integers(spatial, 1));
-    windows.dilation = node.integers("dilations", Integers(spatial, 1));
-    const Integers pads = node.integers("pads", Integers(2 * spatial, 0));
+    windows.stride = bounded(node.integers("strides", Integers(spatial, 1)));
+    windows.dilation = bounded(node.integers("dilations", Integers(spatial, 1)));
+    const Integers pads = bounded(node.integers("pads", Integers(2 * spatial, 0)));
     require(
         windows.stride.size() == spatial && windows.dilation.size() == spatial && pads.size() == 2 * spatial,
         "strides, dilations or pads do not have the kernel's {} dimensions", spatial);
@@ -84,11 +84,13 @@ void transposed_convolution(Context& context, const OnnxNode& node) {
     attributes.groups = node.integer("group", 1);
     attributes.bias = node.has_input(2);
     attributes.windows.kernel = kernel;
-    const Integers strides = attributes.windows.stride = node.integers("strides", Integers(spatial, 1));
-    const Integers dilations = attributes.windows.dilation = node.integers("dilations", Integers(spatial, 1));
-    const Integers pads = node.integers("pads", Integers(2 * spatial, 0));
-    const Integers more = node.integers("output_padding", Integers(spatial, 0));
-    const Integers sizes = node.integers("output_shape");
+    const Integers strides = attributes.windows.stride =
+        bounded(node.integers("strides", Integers(spatial, 1)));
+    const Integers dilations = attributes.windows.dilation =
+        bounded(node.integers("dilations", Integers(spatial, 1)));
+    const Integers pads = bounded(node.integers("pads", Integers(2 * spatial, 0)));
+    const Integers more = bounded(node.integers("output_padding", Integers(spatial, 0)));
+    const Integers sizes = bounded(node.integers("output_shape"));
     const std::string automatic = node.text("auto_pad", "NOTSET");
     require(strides.size() == spatial && dilations.size() == spatial && pads.size() == 2 * spatial &&
                 more.size() == spatial && (sizes.empty() || sizes.size() >= spatial),
@@ -136,7 +138,7 @@ void pool(Context& context, const OnnxNode& node, Pooling pooling) {
     const Value x = context.input(node, 0);
     require(x.rank() >= 3, "an input of shape {}", to_string(x.shape));
     require(node.outputs.size() == 1 || node.outputs[1].empty(), "indices are not supported");
-    PoolingAttributes attributes{windows_of(node, x.shape, node.integers("kernel_shape")), pooling};
+    PoolingAttributes attributes{windows_of(node, x.shape, bounded(node.integers("kernel_shape"))), pooling};
     attributes.windows.ceil_mode = node.integer("ceil_mode", 0) != 0;
     context.set(node, context.emit(node, make_pooling(attributes), {context.channels_last(node, x)}, {},
                                    image_places(x.rank())));

@@ -7,6 +7,9 @@
 namespace jlcm::onnx_rules {
 namespace {
 
+/// Of the matrix that resizes a dimension.
+constexpr std::int64_t most_weights = std::int64_t{1} << 24;
+
 struct Resizing {
     std::string mode;
     std::string coordinates;
@@ -86,10 +89,11 @@ void resize(Context& context, const OnnxNode& node) {
             to_string(x.shape));
     for (std::size_t d = 0; d < x.rank(); ++d) {
         const std::int64_t in = x.shape[d];
-        const std::int64_t out =
-            sizes.empty() ? static_cast<std::int64_t>(std::floor(static_cast<float>(in) * scales[d]))
-                          : sizes[d];
-        require(out > 0 && out < 1 << 16, "dimension {} of {} becomes {}", d, in, out);
+        const float size =
+            sizes.empty() ? std::floor(static_cast<float>(in) * scales[d]) : static_cast<float>(sizes[d]);
+        require(size >= 1 && size < 1 << 16 && in < 1 << 16, "dimension {} of {} becomes {}", d, in, size);
+        const auto out = static_cast<std::int64_t>(size);
+        require(in * out <= most_weights, "a resizing of {} to {} is too large", in, out);
         const double scale = sizes.empty() ? static_cast<double>(scales[d])
                                            : static_cast<double>(out) / static_cast<double>(in);
         if (in == out && scale == 1) continue;

@@ -75,7 +75,7 @@ void split(Context& context, const OnnxNode& node) {
     std::int64_t begin = 0;
     require(std::ssize(sizes) == parts, "{} sizes for {} parts", sizes.size(), parts);
     for (std::size_t i = 0; i < sizes.size(); ++i) {
-        require(sizes[i] >= 0 && begin + sizes[i] <= x.shape[axis], "parts that do not fit shape {}",
+        require(sizes[i] >= 0 && sizes[i] <= x.shape[axis] - begin, "parts that do not fit shape {}",
                 to_string(x.shape));
         if (context.is_needed(node.outputs[i]))
             context.set(node, i, take(context, node, x, axis, {begin, sizes[i], 1}));
@@ -86,7 +86,7 @@ void split(Context& context, const OnnxNode& node) {
 
 void pad(Context& context, const OnnxNode& node) {
     Value x = context.input(node, 0);
-    const Integers widths = context.integers(node, "pads", 1).value_or(Integers());
+    const Integers widths = bounded(context.integers(node, "pads", 1).value_or(Integers()));
     require(widths.size() == 2 * x.rank(), "pads do not fit shape {}", to_string(x.shape));
     PadAttributes attributes{Integers(x.rank(), 0), Integers(x.rank(), 0), PadMode::constant, 0};
     const std::string mode = node.text("mode", "constant");
@@ -132,7 +132,11 @@ void gather(Context& context, const OnnxNode& node) {
     const std::size_t axis = axis_of(node.integer("axis", 0), x.rank());
     std::vector<std::int64_t> indices = index.integers();
     require(!indices.empty(), "without indices");
-    for (std::int64_t& each : indices) each = each < 0 ? each + x.shape[axis] : each;
+    for (std::int64_t& each : indices) {
+        const std::int64_t given = each;
+        if (each < 0) each += x.shape[axis];
+        require(each >= 0 && each < x.shape[axis], "index {} of {}", given, x.shape[axis]);
+    }
     std::vector<Value> runs;
     for (std::size_t i = 0; i < indices.size();) {
         std::size_t end = i + 1;

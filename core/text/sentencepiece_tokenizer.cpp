@@ -48,8 +48,14 @@ class SentencePieceTokenizer final : public Tokenizer {
 
 std::unique_ptr<Tokenizer> tokenizer_from_sentencepiece(std::string_view data, std::string hash) {
     auto processor = std::make_unique<SentencePieceProcessor>();
-    const auto status = processor->LoadFromSerializedProto(data);
-    require(status.ok(), "SentencePiece doesn't take the model: {}", status.ToString());
+    try {
+        const auto status = processor->LoadFromSerializedProto(data);
+        require(status.ok(), "SentencePiece doesn't take the model: {}", status.ToString());
+    } catch (const Error&) {
+        throw;
+    } catch (const std::exception& error) {  // of the tries inside it, for pieces that are empty
+        fail("SentencePiece doesn't take the model: {}", error.what());
+    }
     return std::make_unique<SentencePieceTokenizer>(std::move(processor), std::move(hash));
 }
 

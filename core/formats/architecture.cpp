@@ -21,6 +21,18 @@ const Architecture& architecture_of(const nlohmann::json& config) {
     fail("the architecture '{}' is not supported; there are {}", type, fmt::join(names, ", "));
 }
 
+TransformerConfig transformer_with_learned_positions(std::int64_t hidden_size, std::int64_t heads) {
+    TransformerConfig result;
+    result.hidden_size = hidden_size;
+    result.query_heads = result.key_heads = heads;
+    result.head_dim = hidden_size / heads;
+    result.norm = NormKind::layer;
+    result.rotary = false;
+    result.query_bias = result.output_bias = result.mlp_bias = true;
+    result.gated = false;
+    return result;
+}
+
 TransformerConfig transformer_config(const nlohmann::json& config) {
     return architecture_of(config).lower(config);
 }

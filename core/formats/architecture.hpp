@@ -34,6 +34,11 @@ struct Architecture {
     void (*join)(std::vector<FileTensor>& tensors) = nullptr;
 };
 
+/// What GPT-2, OPT and BERT have in common: layer norms, learned positions in place of rotary ones, as many
+/// key heads as query heads, biases everywhere, no gate. The families fill in the rest.
+[[nodiscard]] TransformerConfig transformer_with_learned_positions(std::int64_t hidden_size,
+                                                                   std::int64_t heads);
+
 /// That of a config.json; an input error names the model_type and lists those there are.
 [[nodiscard]] const Architecture& architecture_of(const nlohmann::json& config);
 

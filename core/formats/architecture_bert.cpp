@@ -44,24 +44,17 @@ json complete(json config) {
 }
 
 TransformerConfig lower(const json& config) {
-    TransformerConfig result;
-    result.hidden_size = config.at("hidden_size");
+    TransformerConfig result =
+        transformer_with_learned_positions(config.at("hidden_size"), config.at("num_attention_heads"));
     result.intermediate_size = config.at("intermediate_size");
     result.layers = config.at("num_hidden_layers");
-    result.query_heads = config.at("num_attention_heads");
-    result.key_heads = result.query_heads;
-    result.head_dim = result.hidden_size / result.query_heads;
     result.vocabulary = config.at("vocab_size");
-    result.norm = NormKind::layer;
     result.norm_place = NormPlace::behind;
     result.norm_epsilon = config.at("layer_norm_eps");
     result.embedding_norm = true;
-    result.rotary = false;
     result.position_rows = config.at("max_position_embeddings");
     result.token_types = config.at("type_vocab_size");
     result.causal = false;
-    result.query_bias = result.output_bias = result.mlp_bias = true;
-    result.gated = false;
     result.activation = std::ranges::find(activations, config.at("hidden_act").get<std::string>(),
                                           &decltype(activations)::value_type::first)
                             ->second;

@@ -35,20 +35,12 @@ json complete(json config) {
 }
 
 TransformerConfig lower(const json& config) {
-    TransformerConfig result;
-    result.hidden_size = config.at("n_embd");
+    TransformerConfig result = transformer_with_learned_positions(config.at("n_embd"), config.at("n_head"));
     result.intermediate_size = config.at("n_inner");
     result.layers = config.at("n_layer");
-    result.query_heads = config.at("n_head");
-    result.key_heads = result.query_heads;
-    result.head_dim = result.hidden_size / result.query_heads;
     result.vocabulary = config.at("vocab_size");
-    result.norm = NormKind::layer;
     result.norm_epsilon = config.at("layer_norm_epsilon");
-    result.rotary = false;
     result.position_rows = config.at("n_positions");
-    result.query_bias = result.output_bias = result.mlp_bias = true;
-    result.gated = false;
     result.activation = Unary::gelu_tanh;
     result.tied_head = config.at("tie_word_embeddings");
     TransformerNames& names = result.names;

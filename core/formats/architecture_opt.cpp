@@ -35,20 +35,13 @@ json complete(json config) {
 }
 
 TransformerConfig lower(const json& config) {
-    TransformerConfig result;
-    result.hidden_size = config.at("hidden_size");
+    TransformerConfig result =
+        transformer_with_learned_positions(config.at("hidden_size"), config.at("num_attention_heads"));
     result.intermediate_size = config.at("ffn_dim");
     result.layers = config.at("num_hidden_layers");
-    result.query_heads = config.at("num_attention_heads");
-    result.key_heads = result.query_heads;
-    result.head_dim = result.hidden_size / result.query_heads;
     result.vocabulary = config.at("vocab_size");
-    result.norm = NormKind::layer;
-    result.rotary = false;
     result.position_offset = position_offset;
     result.position_rows = config.at("max_position_embeddings").get<std::int64_t>() + position_offset;
-    result.query_bias = result.output_bias = result.mlp_bias = true;
-    result.gated = false;
     result.activation = Unary::relu;
     result.tied_head = config.at("tie_word_embeddings");
     TransformerNames& names = result.names;

@@ -34,20 +34,19 @@ LearningRates BlockLearningOptions::rates(std::int64_t step) const {
 
 namespace {
 
-class BlockLearner final : public Trainable {
+class BlockLearner final : public WeightLearner {
   public:
     BlockLearner(const Executor& executor, const Block& block, CompressedModel& model, Tensor inputs,
                  Tensor targets, const BlockLearningOptions& options, std::uint64_t seed)
-        : executor_(executor),
+        : WeightLearner(model, {model, block.nodes, options.estimator.make().get(), options.norm_rate > 0,
+                                executor.backend()}),
+          executor_(executor),
           block_(block),
-          model_(&model),
           inputs_(std::move(inputs)),
           targets_(std::move(targets)),
           options_(options),
           seed_(seed),
-          weights_(model.graph()),
-          learned_(model, block_.nodes, options_.estimator.make().get(), options_.norm_rate > 0,
-                   executor_.backend()) {
+          weights_(model.graph()) {
         ensure(inputs_.rows() == targets_.rows(), "inputs {} and targets {} of a block",
                to_string(inputs_.shape()), to_string(targets_.shape()));
         bind_weights(weights_, model, block_.nodes, executor_.compute(), executor_.backend());
@@ -55,7 +54,6 @@ class BlockLearner final : public Trainable {
     }
 
     [[nodiscard]] std::int64_t total_steps() const override { return options_.steps; }
-    [[nodiscard]] std::int64_t steps_done() const override { return done_; }
 
     [[nodiscard]] nlohmann::json step() override {
         const auto chosen = samples_of(done_);
@@ -80,17 +78,6 @@ class BlockLearner final : public Trainable {
         ++done_;
         return record;
     }
-
-    [[nodiscard]] std::vector<NamedTensor> state() override {
-        std::vector<NamedTensor> state;
-        learned_.append_state(state);
-        return state;
-    }
-    void restored(std::int64_t steps) override {
-        done_ = steps;
-        learned_.restored();
-    }
-    void finish() override { learned_.finish(*model_); }
 
   private:
     /// The samples of a step: the next `batch` of an endless chain of permutations.
@@ -119,15 +106,12 @@ class BlockLearner final : public Trainable {
 
     Executor executor_;
     Block block_;
-    CompressedModel* model_;
     Tensor inputs_;
     Tensor targets_;
     BlockLearningOptions options_;
     std::uint64_t seed_;
     Weights weights_;
-    LearnedWeights learned_;
     double target_energy_ = 1;  ///< mean over samples of the sum of squares
-    std::int64_t done_ = 0;
 };
 
 }  // namespace

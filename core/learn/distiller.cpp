@@ -26,29 +26,28 @@ void DistillationOptions::fields(Fields& v) {
 
 namespace {
 
-class Distiller final : public Trainable {
+class Distiller final : public WeightLearner {
   public:
     Distiller(CompressedModel& model, Tensor samples, const DistillationOptions& options, DType compute,
               Backend& backend, FeatureStore* original_features)
-        : model_(&model),
+        : WeightLearner(
+              model, {model, all_nodes(model), options.estimator ? options.estimator->make().get() : nullptr,
+                      options.norm_rate > 0, backend}),
           samples_(std::move(samples)),
           options_(options),
           compute_(compute),
           backend_(&backend),
           executor_(model.graph(), backend, compute),
           teacher_(model.base(), compute, backend, original_features),
-          weights_(model.graph()),
-          learned_(model, all_nodes(), options_.estimator ? options_.estimator->make().get() : nullptr,
-                   options_.norm_rate > 0, backend) {
+          weights_(model.graph()) {
         require(samples_.rows() >= options_.batch, "distillation has {} samples, fewer than one batch of {}",
                 samples_.rows(), options_.batch);
         // Everything but the learned linear weights stays bound; those are decoded block by block.
-        for (const ParameterId id : model.graph().parameters_of(all_nodes()))
+        for (const ParameterId id : model.graph().parameters_of(all_nodes(model)))
             if (!learned_.contains(id)) weights_.bind(id, bound(id));
     }
 
     [[nodiscard]] std::int64_t total_steps() const override { return options_.steps; }
-    [[nodiscard]] std::int64_t steps_done() const override { return done_; }
 
     [[nodiscard]] nlohmann::json step() override {
         const Graph& graph = model_->graph();
@@ -88,19 +87,8 @@ class Distiller final : public Trainable {
         return record;
     }
 
-    [[nodiscard]] std::vector<NamedTensor> state() override {
-        std::vector<NamedTensor> state;
-        learned_.append_state(state);
-        return state;
-    }
-    void restored(std::int64_t steps) override {
-        done_ = steps;
-        learned_.restored();
-    }
-    void finish() override { learned_.finish(*model_); }
-
   private:
-    NodeRange all_nodes() const { return {0, model_->graph().node_count()}; }
+    static NodeRange all_nodes(const CompressedModel& model) { return {0, model.graph().node_count()}; }
 
     Tensor bound(ParameterId id) const {
         const Tensor value = model_->weight(id);
@@ -141,7 +129,6 @@ class Distiller final : public Trainable {
         return gradients.input;
     }
 
-    CompressedModel* model_;
     Tensor samples_;
     DistillationOptions options_;
     DType compute_;
@@ -149,9 +136,7 @@ class Distiller final : public Trainable {
     Executor executor_;
     BoundModel teacher_;
     Weights weights_;
-    LearnedWeights learned_;
     std::int64_t predictions_ = 0;  ///< of the batch: one a token, or one an image
-    std::int64_t done_ = 0;
 };
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include "core/learn/curvature.hpp"
 #include "core/learn/learned_matrix.hpp"
 #include "core/learn/learned_norm.hpp"
+#include "core/learn/trainable.hpp"
 
 #include <vector>
 
@@ -51,6 +52,30 @@ class LearnedWeights {
     std::map<ParameterId, LearnedMatrix> matrices_;
     std::map<ParameterId, CurvatureEstimate> curvatures_;  ///< empty unless the estimator needs them
     std::map<ParameterId, LearnedNorm> norms_;
+};
+
+/// What learners of a model's weights share: their state and their result are those of the weights.
+class WeightLearner : public Trainable {
+  public:
+    WeightLearner(CompressedModel& model, LearnedWeights learned)
+        : model_(&model), learned_(std::move(learned)) {}
+
+    [[nodiscard]] std::int64_t steps_done() const final { return done_; }
+    [[nodiscard]] std::vector<NamedTensor> state() final {
+        std::vector<NamedTensor> state;
+        learned_.append_state(state);
+        return state;
+    }
+    void restored(std::int64_t steps) final {
+        done_ = steps;
+        learned_.restored();
+    }
+    void finish() final { learned_.finish(*model_); }
+
+  protected:
+    CompressedModel* model_;
+    LearnedWeights learned_;
+    std::int64_t done_ = 0;
 };
 
 }  // namespace jlcm

@@ -88,6 +88,9 @@ class Solver {
     [[nodiscard]] virtual bool needs_hessian() const = 0;
     /// Whether solve() reads problem.fisher.
     [[nodiscard]] virtual bool needs_fisher() const { return false; }
+    /// How many products of the weights and their second moments solve() costs, about, for an estimate of the
+    /// time; 0: little more than reading the weights.
+    [[nodiscard]] virtual double products() const { return 0; }
     /// Improves `matrix`, which a CodebookInit has filled. Input errors name the layer.
     virtual SolverLog solve(const LayerProblem& problem, CompressedMatrix& matrix) const = 0;
 };

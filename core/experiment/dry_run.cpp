@@ -9,6 +9,8 @@
 
 #include <algorithm>
 
+#include <fmt/ranges.h>
+
 namespace jlcm {
 namespace {
 
@@ -56,30 +58,43 @@ double measured_rate(Backend& backend, DType compute) {
     return done / (now_seconds() - start);
 }
 
-/// Operations of everything but the evaluation. A backward is two forwards; distillation recomputes each
-/// block and runs the original beside it.
-double operations(const RunSpec& spec, const Graph& graph, const ModelInput& input) {
+/// Operations of a run. A backward is two forwards, second moments cost as much as the layers that read the
+/// inputs; distillation recomputes each block and runs the original beside it.
+double operations(const RunSpec& spec, const Graph& graph, const ModelInput& input,
+                  const std::map<ParameterId, MatrixPlan>& plan, const std::vector<Workload>& evaluations) {
     const CompressOptions& compress = spec.compress;
     const CalibrationOptions& calibration = spec.calibration;
     const auto forward = [&](std::int64_t length) {
         return graph.flops({0, graph.node_count()}, input.sample_shape(length));
+    };
+    const auto head_forward = [&](std::int64_t length) {
+        if (graph.head() < 0) return 0.0;
+        return 2.0 * static_cast<double>(element_count(graph.parameter(graph.head()).shape) * length);
     };
     const double sequences = static_cast<double>(calibration.sequences);
     double passes = compress.learns_blocks() || compress.solver_inputs == Inputs::original ? 1 : 0;
     if (compress.solver_inputs == Inputs::compressed) passes += 2;
     if (compress.learns_blocks() && compress.solver_inputs == Inputs::original) passes += 1;
     double total = passes * sequences * forward(calibration.length);
+    const auto solver = compress.solver.make();
+    if (solver->needs_hessian())
+        total += static_cast<double>(calibration.solver_sequences.value_or(calibration.sequences)) *
+                 forward(calibration.length);
+    for (const auto& [id, matrix] : plan) {
+        const Shape& shape = graph.parameter(id).shape;
+        const double columns = static_cast<double>(element_count(shape)) / static_cast<double>(shape.front());
+        total += solver->products() * 2.0 * static_cast<double>(element_count(shape)) * columns;
+    }
     if (const auto& learn = compress.learn; learn && compress.learns_blocks())
         total += 3.0 * static_cast<double>(learn->steps * learn->batch) * forward(calibration.length);
     if (const auto& distill = compress.distill) {
         const std::int64_t length = distill->length.value_or(calibration.length);
-        double head_forward = 0;
-        if (graph.head() >= 0)
-            head_forward =
-                2.0 * static_cast<double>(element_count(graph.parameter(graph.head()).shape) * length);
         total += static_cast<double>(distill->steps * distill->batch) *
-                 (5.0 * forward(length) + 3.0 * head_forward);
+                 (5.0 * forward(length) + 3.0 * head_forward(length));
     }
+    for (const Workload& each : evaluations)
+        total += static_cast<double>(compress.evaluated_models() * each.samples) *
+                 (forward(each.length) + head_forward(each.length));
     return total;
 }
 
@@ -133,15 +148,22 @@ StoredPlan plan_storage(const Model& model, const CompressOptions& compress) {
 }
 
 RunEstimate estimate_of(const RunSpec& spec, const Model& model, const StoredPlan& stored, DType compute,
-                        double rate) {
+                        double rate, const std::vector<Workload>& evaluations) {
     const Graph& graph = model.graph();
     constexpr double efficiency = 0.6;  // of the products' own rate, over a step of learning
     return {.linear_bits_per_weight = stored.linear_bits_per_weight(),
             .file_bytes = stored.file_bytes(),
             // What a run holds before it starts: the program, and of the mapped model hardly anything.
             .memory = plan_memory(spec, model, stored.matrices, compute, 6e7),
-            .operations = operations(spec, graph, model.input()),
+            .operations = operations(spec, graph, model.input(), stored.matrices, evaluations),
             .operations_a_second = rate * efficiency};
+}
+
+std::vector<Workload> workloads(const RunSpec& spec, const ModelInput& input) {
+    const Directories directories = data_directories(spec.data_path);
+    std::vector<Workload> result;
+    for (const auto& choice : spec.evaluate) result.push_back(choice.make()->workload(input, directories));
+    return result;
 }
 
 std::unique_ptr<Model> load_model(const RunSpec& spec) {
@@ -153,6 +175,8 @@ std::unique_ptr<Model> load_model(const RunSpec& spec) {
 struct RunEstimator::State {
     std::map<std::string, std::unique_ptr<Model>> models;  ///< by the model's options
     std::map<std::string, StoredPlan> plans;               ///< by those and what groups depend on
+    std::map<std::string, std::vector<Workload>>
+        workloads;  ///< by the model's options, places and evaluations
     std::map<DType, double> rates;
 };
 
@@ -170,9 +194,14 @@ RunEstimate RunEstimator::estimate(const Resolved<RunSpec>& resolved) {
     auto plan = state_->plans.find(key);
     if (plan == state_->plans.end())
         plan = state_->plans.emplace(key, plan_storage(*model, spec.compress)).first;
+    std::string reads = source + fmt::format("{}", fmt::join(spec.data_path, ":"));
+    for (const auto& choice : spec.evaluate) reads += to_yaml(choice.encode());
+    auto evaluations = state_->workloads.find(reads);
+    if (evaluations == state_->workloads.end())
+        evaluations = state_->workloads.emplace(reads, workloads(spec, model->input())).first;
     const DType compute = compute_type(spec.compute, cpu_backend());
     if (!state_->rates.contains(compute)) state_->rates[compute] = measured_rate(cpu_backend(), compute);
-    return estimate_of(spec, *model, plan->second, compute, state_->rates[compute]);
+    return estimate_of(spec, *model, plan->second, compute, state_->rates[compute], evaluations->second);
 }
 
 std::string dry_run(const Resolved<RunSpec>& resolved) {
@@ -183,7 +212,8 @@ std::string dry_run(const Resolved<RunSpec>& resolved) {
     const Model& model = *loaded;
     const StoredPlan stored = plan_storage(model, spec.compress);
     const double rate = measured_rate(backend, compute);
-    const RunEstimate estimate = estimate_of(spec, model, stored, compute, rate);
+    const RunEstimate estimate =
+        estimate_of(spec, model, stored, compute, rate, workloads(spec, model.input()));
 
     std::string text = fmt::format("{}: {} ({}), {} blocks, compute {} on {}\n\n", spec.name,
                                    spec.model.source, model.checkpoint().description,
@@ -207,10 +237,9 @@ std::string dry_run(const Resolved<RunSpec>& resolved) {
     line("tokenizer", stored.tokenizer_bytes);
     line("file", estimate.file_bytes);
     text += fmt::format("  {:.4f} bits per linear weight\n\n", estimate.linear_bits_per_weight);
-    text += fmt::format(
-        "memory, at most\n{}\n{:.1f} TFLOP at {:.0f} GFLOP/s here, about {} without solving and evaluation\n",
-        estimate.memory.describe(), estimate.operations / 1e12, rate / 1e9,
-        format_duration(estimate.seconds()));
+    text += fmt::format("memory, at most\n{}\n{:.1f} TFLOP at {:.0f} GFLOP/s here, about {}\n",
+                        estimate.memory.describe(), estimate.operations / 1e12, rate / 1e9,
+                        format_duration(estimate.seconds()));
     return text;
 }
 

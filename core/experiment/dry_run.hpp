@@ -16,7 +16,7 @@ struct RunEstimate {
     double linear_bits_per_weight = 0;
     std::int64_t file_bytes = 0;  ///< of the artifact
     MemoryPlan memory;
-    double operations = 0;           ///< of everything but solving and evaluation
+    double operations = 0;           ///< of a whole run but for the choice of first codebooks
     double operations_a_second = 0;  ///< of this machine, as learning reaches them
 
     [[nodiscard]] double seconds() const { return operations / operations_a_second; }

@@ -5,6 +5,7 @@
 #include "core/model/scoring.hpp"
 #include "core/plugin/registry.hpp"
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -42,6 +43,12 @@ struct EvaluatedModels {
     const ModelInput& input;
 };
 
+/// What each model reads in an evaluation.
+struct Workload {
+    std::int64_t samples = 0;
+    std::int64_t length = 1;  ///< of a sample in tokens, a mean; of no meaning for images
+};
+
 class Evaluation {
   public:
     Evaluation() = default;
@@ -51,6 +58,9 @@ class Evaluation {
 
     /// Names the data that it reads with its hash: a part of a run's identity.
     [[nodiscard]] virtual nlohmann::json data(const Directories& directories) const = 0;
+    /// For an estimate of the time. Input errors as of evaluate().
+    [[nodiscard]] virtual Workload workload(const ModelInput& input,
+                                            const Directories& directories) const = 0;
     [[nodiscard]] virtual EvaluationResult evaluate(const EvaluatedModels& models,
                                                     const Directories& directories) const = 0;
 };

@@ -244,9 +244,7 @@ class Planner {
         return stage;
     }
     [[nodiscard]] MemoryStage evaluate() const {
-        double models = 2;
-        if (compress_.compare_with_solver && (compress_.learn || compress_.distill)) models += 1;
-        if (compress_.compare_with_learned && compress_.learn && compress_.distill) models += 1;
+        const double models = compress_.evaluated_models();
         const NodeRange all{0, graph_.node_count()};
         MemoryStage stage{"evaluate", {}};
         stage.parts.push_back(

@@ -138,6 +138,11 @@ struct CompressOptions {
     void validate(Problems& problems) const;
     /// Whether whole blocks are learned, which takes activations and backwards.
     [[nodiscard]] bool learns_blocks() const { return learn && learn->objective.make()->needs_activations(); }
+    /// How many models are evaluated: the original, the compressed one, and what earlier stages left.
+    [[nodiscard]] int evaluated_models() const {
+        return 2 + (compare_with_solver && (learn || distill) ? 1 : 0) +
+               (compare_with_learned && learn && distill ? 1 : 0);
+    }
 };
 
 struct RunSpec {

@@ -294,7 +294,7 @@ std::string sweep_dry_run(const SweepSpec& sweep, const std::vector<PlannedRun>&
         text += fmt::format("about {}, going by the finished runs\n",
                             format_duration(left * measured / estimated));
     else
-        text += fmt::format("about {} without solving and evaluation\n", format_duration(left));
+        text += fmt::format("about {}\n", format_duration(left));
     return text;
 }
 

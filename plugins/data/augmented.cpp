@@ -13,6 +13,7 @@ struct AugmentedOptions {
     std::int64_t copies = 16;
     double least_area = 0.35;
     bool flip = true;
+    double mix = 0;
     void fields(Fields& v) {
         v("dataset", dataset, Doc{"The images."}, Required{});
         v("copies", copies,
@@ -26,6 +27,12 @@ struct AugmentedOptions {
               "4/3 of the image's, enlarged to the image's size. 1: the whole image."},
           Range{0.01, 1.0});
         v("flip", flip, Doc{"Half of the views are mirrored, left to right. Not for digits and letters."});
+        v("mix", mix,
+          Doc{"Share of the views in which a rectangle, of any area up to the whole, shows a view of another "
+              "image. "
+              "Such a view keeps its own label.",
+              "CutMix, arXiv 1905.04899"},
+          Range{0.0, 1.0});
     }
 };
 
@@ -59,13 +66,46 @@ Image part_of(const Image& image, const View& view) {
                : resize(part, image.height, image.width, ResizeFilter::bilinear);
 }
 
+/// A rectangle of `share` of the image's sides, about the point (x, y) in shares of them, shows `other`
+/// there.
+void paste(Image& image, const Image& other, double share, double x, double y) {
+    const auto range = [share](std::int64_t whole, double middle) {
+        const auto at = [&](double shift) {
+            return std::clamp<std::int64_t>(std::llround(static_cast<double>(whole) * (middle + shift)), 0,
+                                            whole);
+        };
+        return std::pair(at(-share / 2), at(share / 2));
+    };
+    const auto [top, bottom] = range(image.height, y);
+    const auto [left, right] = range(image.width, x);
+    for (std::int64_t row = top; row < bottom; ++row) {
+        const std::int64_t begin = (row * image.width + left) * image.channels;
+        std::copy_n(other.pixels.begin() + begin, (right - left) * image.channels,
+                    image.pixels.begin() + begin);
+    }
+}
+
 class Views final : public ImageSet {
   public:
     Views(std::shared_ptr<const ImageSet> images, const AugmentedOptions& options)
-        : images_(std::move(images)), options_(options), rng_(0, "augmentation") {}
+        : images_(std::move(images)), options_(options), rng_(0, "augmentation"), mixing_(0, "mixing") {}
     [[nodiscard]] std::int64_t count() const override { return images_->count() * options_.copies; }
     [[nodiscard]] Image image(std::int64_t index) const override {
-        return part_of(images_->image(index % images_->count()), view(index));
+        Image shown = part_of(images_->image(index % images_->count()), view(index));
+        const auto draw = [&](std::uint64_t which) {
+            return mixing_.uniform(static_cast<std::uint64_t>(index) * 5 + which);
+        };
+        if (draw(0) >= options_.mix) return shown;
+        const auto other_index =
+            std::min(count() - 1, static_cast<std::int64_t>(draw(1) * static_cast<double>(count())));
+        const Image other = part_of(images_->image(other_index % images_->count()), view(other_index));
+        // Images of a folder may differ in size.
+        paste(shown,
+              other.height == shown.height && other.width == shown.width
+                  ? other
+                  : resize(other, shown.height, shown.width, ResizeFilter::bilinear),
+              std::sqrt(draw(2)), draw(3), draw(4));
+        return shown;
     }
 
   private:
@@ -84,6 +124,7 @@ class Views final : public ImageSet {
     std::shared_ptr<const ImageSet> images_;
     AugmentedOptions options_;
     Rng rng_;
+    Rng mixing_;
 };
 
 class Augmented final : public Dataset {

@@ -127,6 +127,11 @@ class Classification final : public Evaluation {
         return identity_of(load_images(*dataset_, directories));
     }
 
+    [[nodiscard]] Workload workload(const ModelInput& /*input*/,
+                                    const Directories& directories) const override {
+        return {.samples = load_images(*dataset_, directories).images->count()};
+    }
+
     [[nodiscard]] EvaluationResult evaluate(const EvaluatedModels& models,
                                             const Directories& directories) const override {
         const Preprocess& preprocess = models.input.need_preprocess("classification");

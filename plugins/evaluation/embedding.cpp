@@ -94,6 +94,12 @@ class Embedding final : public Evaluation {
         return identity_of(load_text(*dataset_, directories));
     }
 
+    [[nodiscard]] Workload workload(const ModelInput& input, const Directories& directories) const override {
+        const Tokenizer& tokenizer = input.need_tokenizer("embedding");
+        const TokenizedText tokens = tokenize(load_text(*dataset_, directories), tokenizer);
+        return {.samples = windows_of(tokens.ids, tokenizer).rows(), .length = options_.length};
+    }
+
     [[nodiscard]] EvaluationResult evaluate(const EvaluatedModels& models,
                                             const Directories& directories) const override {
         const Tokenizer& tokenizer = models.input.need_tokenizer("embedding");

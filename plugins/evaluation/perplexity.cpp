@@ -72,6 +72,14 @@ class Perplexity final : public Evaluation {
         return identity_of(load_text(*dataset_, directories));
     }
 
+    [[nodiscard]] Workload workload(const ModelInput& input, const Directories& directories) const override {
+        const TokenizedText tokens =
+            tokenize(load_text(*dataset_, directories), input.need_tokenizer("perplexity"));
+        const std::int64_t windows = std::ssize(tokens.ids) / options_.context;
+        return {.samples = options_.windows > 0 ? std::min(windows, options_.windows) : windows,
+                .length = options_.context};
+    }
+
     [[nodiscard]] EvaluationResult evaluate(const EvaluatedModels& models,
                                             const Directories& directories) const override {
         const Tokenizer& tokenizer = models.input.need_tokenizer("perplexity");

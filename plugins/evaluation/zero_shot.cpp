@@ -143,6 +143,14 @@ class ZeroShot final : public Evaluation {
         return {{"task", facts_.name}, {"task_sha256", read(directories).sha256}};
     }
 
+    [[nodiscard]] Workload workload(const ModelInput& input, const Directories& directories) const override {
+        std::int64_t total = 0;
+        const auto tokens = tokens_of(read(directories), input);
+        for (const ContinuationTokens& each : tokens) total += std::ssize(each.ids);
+        const auto texts = std::max<std::int64_t>(1, std::ssize(tokens));
+        return {.samples = texts, .length = std::max<std::int64_t>(1, total / texts)};
+    }
+
     [[nodiscard]] EvaluationResult evaluate(const EvaluatedModels& models,
                                             const Directories& directories) const override {
         const Tokenizer& tokenizer = models.input.need_tokenizer("zero_shot");
@@ -151,12 +159,7 @@ class ZeroShot final : public Evaluation {
         require(!options_.bos || tokenizer.bos(),
                 "zero_shot: the model's tokenizer names no beginning-of-text token; set bos: false");
         const ChoiceTask task = read(directories);
-        std::vector<ContinuationTokens> tokens;
-        for (const ChoiceItem& item : task.items)
-            for (std::size_t i = 0; i < item.choices.size(); ++i)
-                tokens.push_back(encode_continuation(tokenizer, item.context(i), item.continuations[i],
-                                                     options_.bos ? tokenizer.bos() : std::nullopt,
-                                                     models.input.max_positions));
+        const auto tokens = tokens_of(task, models.input);
         std::vector<Continuation> continuations;
         for (const ContinuationTokens& each : tokens) continuations.push_back({each.ids, each.begin});
 
@@ -180,6 +183,19 @@ class ZeroShot final : public Evaluation {
                 "the task {} needs the file {}, which is neither here nor in a directory of JLCM_DATA",
                 facts_.name, file);
         return read_choice_task(path, options_.limit);
+    }
+
+    /// Every choice of every item behind its context.
+    [[nodiscard]] std::vector<ContinuationTokens> tokens_of(const ChoiceTask& task,
+                                                            const ModelInput& input) const {
+        const Tokenizer& tokenizer = input.need_tokenizer("zero_shot");
+        std::vector<ContinuationTokens> tokens;
+        for (const ChoiceItem& item : task.items)
+            for (std::size_t i = 0; i < item.choices.size(); ++i)
+                tokens.push_back(encode_continuation(tokenizer, item.context(i), item.continuations[i],
+                                                     options_.bos ? tokenizer.bos() : std::nullopt,
+                                                     input.max_positions));
+        return tokens;
     }
 
     [[nodiscard]] const std::vector<std::int64_t>& figure_of(const Choices& choices) const {

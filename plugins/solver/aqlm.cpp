@@ -24,6 +24,12 @@ class AqlmSolver : public Solver {
     using Options = AqlmOptions;
     explicit AqlmSolver(const Options& options) : options_(options) {}
     [[nodiscard]] bool needs_hessian() const override { return true; }
+    /// A step of the codebooks is one; a pass over the codes keeps the gradient up to date and tries
+    /// codewords.
+    [[nodiscard]] double products() const override {
+        const AqlmParameters& parameters = options_.parameters;
+        return parameters.rounds * (parameters.codebook_steps + 2.0 * parameters.cycles);
+    }
     SolverLog solve(const LayerProblem& problem, CompressedMatrix& matrix) const override {
         return solve_aqlm(problem, matrix, options_.parameters);
     }

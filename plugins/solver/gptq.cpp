@@ -24,6 +24,8 @@ class GptqSolver : public Solver {
     using Options = GptqOptions;
     explicit GptqSolver(const Options& options) : options_(options) {}
     [[nodiscard]] bool needs_hessian() const override { return true; }
+    /// Feedback, and the factor of the inverse.
+    [[nodiscard]] double products() const override { return 2; }
     SolverLog solve(const LayerProblem& problem, CompressedMatrix& matrix) const override {
         return solve_gptq(problem, matrix, options_.parameters);
     }

@@ -26,6 +26,10 @@ class LnqSolver : public Solver {
     using Options = LnqOptions;
     explicit LnqSolver(const Options& options) : options_(options) {}
     [[nodiscard]] bool needs_hessian() const override { return true; }
+    /// A cycle is one; normal equations of the codebooks half of one.
+    [[nodiscard]] double products() const override {
+        return 1.0 + options_.parameters.rounds * (options_.parameters.cycles + 0.5);
+    }
     SolverLog solve(const LayerProblem& problem, CompressedMatrix& matrix) const override {
         return solve_lnq(problem, matrix, options_.parameters);
     }

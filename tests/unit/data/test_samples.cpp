@@ -152,3 +152,40 @@ TEST_CASE("augmented images are views of the same size, the same ones each time"
     CHECK(of_one.size() == 2);
     CHECK(of_one.contains(text_of(whole.images->image(0))));
 }
+
+TEST_CASE("mixed images show a rectangle of another image where it was") {
+    const auto load = [](const std::string& yaml) {
+        return load_images(*DatasetChoice::parse(yaml).make(), data_directories());
+    };
+    const std::string base = "{type: fashion-mnist-test, first: 3}";
+    const ImageData whole = load(base);
+    const ImageData mixed =
+        load("{type: augmented, dataset: " + base + ", copies: 20, least_area: 1, flip: false, mix: 1}");
+    std::vector<Image> originals;
+    for (std::int64_t i = 0; i < 3; ++i) originals.push_back(whole.images->image(i));
+    std::int64_t changed = 0;
+    for (std::int64_t i = 0; i < 60; ++i) {
+        const Image image = mixed.images->image(i);
+        // The rectangle that differs comes from one other image, all of it.
+        const auto fits = [&](const Image& other) {
+            std::int64_t top = 28, bottom = 0, left = 28, right = 0;
+            const auto& own = originals[static_cast<std::size_t>(i % 3)];
+            for (std::int64_t p = 0; p < 784; ++p) {
+                const auto at = static_cast<std::size_t>(p);
+                if (image.pixels[at] == own.pixels[at]) continue;
+                top = std::min(top, p / 28), bottom = std::max(bottom, p / 28 + 1);
+                left = std::min(left, p % 28), right = std::max(right, p % 28 + 1);
+            }
+            for (std::int64_t y = top; y < bottom; ++y)
+                for (std::int64_t x = left; x < right; ++x)
+                    if (const auto at = static_cast<std::size_t>(y * 28 + x);
+                        image.pixels[at] != other.pixels[at])
+                        return false;
+            return true;
+        };
+        CHECK(std::ranges::any_of(originals, fits));
+        changed += image.pixels == originals[static_cast<std::size_t>(i % 3)].pixels ? 0 : 1;
+    }
+    CHECK(changed > 20);
+    CHECK(changed < 60);
+}

@@ -27,8 +27,10 @@ class Tying {
         fix(values_.at(0), "the model's inputs have a given order", "input");
         std::vector<bool> read(shapes_.size(), false);
         for (const Node& node : graph.nodes()) {
+            const std::size_t said = beside_.size();
             NodeRule rule(*this, node);
             node.op->permutation_rule(rule);
+            if (beside_.size() == said) stand_alone(node);
             for (const ValueId value : node.inputs) read[static_cast<std::size_t>(value)] = true;
         }
         for (std::size_t id = 0; id < parameters_.size(); ++id) {
@@ -52,10 +54,13 @@ class Tying {
     }
 
     [[nodiscard]] const FeatureBlocks& blocks() const { return blocks_; }
-    [[nodiscard]] std::vector<PermutationRule::Axis> values() const {
-        std::vector<PermutationRule::Axis> all;
-        for (const auto& axes : values_)
-            for (const auto& axis : axes) all.push_back(blocks_.expand(axis));
+    /// Axes each inside of whose positions the others may have orders of their own.
+    [[nodiscard]] std::vector<std::vector<PermutationRule::Axis>> beside() const {
+        std::vector<std::vector<PermutationRule::Axis>> all;
+        for (const auto& axes : beside_) {
+            all.emplace_back();
+            for (const auto& axis : axes) all.back().push_back(blocks_.expand(axis));
+        }
         return all;
     }
     [[nodiscard]] PermutationRule::Axis parameter(std::size_t id, std::size_t dimension) const {
@@ -100,6 +105,7 @@ class Tying {
             }
             return result;
         }
+        void beside(const std::vector<Axis>& axes) override { all_.beside_.push_back(axes); }
         void tie(const Axis& a, const Axis& b) override { all_.blocks_.tie(a, b, node_.name); }
         void fix(const Axis& axis, const std::string& reason) override {
             all_.blocks_.fix(axis, reason, node_.name);
@@ -115,6 +121,12 @@ class Tying {
         for (const auto& axis : axes) blocks_.fix(axis, reason, who);
     }
 
+    void stand_alone(const Node& node) {
+        for (const ValueId input : node.inputs)
+            for (const auto& axis : values_[static_cast<std::size_t>(input)]) beside_.push_back({axis});
+        for (const auto& axis : values_[static_cast<std::size_t>(node.output)]) beside_.push_back({axis});
+    }
+
     PermutationRule::Axis new_axis(std::int64_t size) {
         PermutationRule::Axis axis{{blocks_.add(size)}};
         blocks_.watch(axis);
@@ -125,27 +137,43 @@ class Tying {
     FeatureBlocks blocks_;
     std::vector<std::vector<PermutationRule::Axis>> values_;      ///< by value and dimension
     std::vector<std::vector<PermutationRule::Axis>> parameters_;  ///< by parameter and dimension
+    std::vector<std::vector<PermutationRule::Axis>> beside_;
 };
 
-/// Of every block, the blocks that enclose it on all axes.
+/// Of every block, the blocks by whose positions its own order may go: those that enclose it, or stand beside
+/// it, wherever it is.
 class Enclosure {
   public:
-    void add(const PermutationRule::Axis& axis) {
-        for (const auto& part : axis) {
-            for (std::size_t level = 0; level < part.size(); ++level) {
-                // A block that encloses itself, or another one twice, has no single position to go by.
-                std::set<int> outer;
-                for (std::size_t i = 0; i < level; ++i)
-                    if (part[i] != part[level] && std::count(part.begin(), part.end(), part[i]) == 1)
-                        outer.insert(part[i]);
-                const auto [found, first] = of_.try_emplace(part[level], outer);
-                if (!first) std::erase_if(found->second, [&](int block) { return !outer.contains(block); });
-            }
+    /// Weights are re-ordered axis by axis: in them only what is on the axis itself counts.
+    void add(const PermutationRule::Axis& axis) { add(axis, {}); }
+    void add(const std::vector<PermutationRule::Axis>& axes) {
+        for (std::size_t d = 0; d < axes.size(); ++d) {
+            PermutationRule::Blocks others;
+            for (std::size_t other = 0; other < axes.size(); ++other)
+                if (other != d && axes[other].size() == 1)
+                    others.insert(others.end(), axes[other].front().begin(), axes[other].front().end());
+            add(axes[d], others);
         }
     }
     [[nodiscard]] const std::map<int, std::set<int>>& of() const { return of_; }
 
   private:
+    void add(const PermutationRule::Axis& axis, const PermutationRule::Blocks& others) {
+        for (const auto& part : axis) {
+            PermutationRule::Blocks all = part;
+            all.insert(all.end(), others.begin(), others.end());
+            for (std::size_t level = 0; level < part.size(); ++level) {
+                // A block that encloses itself, or another one twice, has no single position to go by.
+                std::set<int> outer;
+                for (std::size_t i = 0; i < all.size(); ++i)
+                    if ((i < level || i >= part.size()) && std::count(all.begin(), all.end(), all[i]) == 1)
+                        outer.insert(all[i]);
+                const auto [found, first] = of_.try_emplace(part[level], outer);
+                if (!first) std::erase_if(found->second, [&](int block) { return !outer.contains(block); });
+            }
+        }
+    }
+
     std::map<int, std::set<int>> of_;
 };
 
@@ -156,6 +184,23 @@ void Operator::permutation_rule(PermutationRule& rule) const {
     for (std::size_t i = 0; i < rule.inputs(); ++i)
         rule.fix_dimensions(i, 0, rule.input_shape(i).size(), reason);
     rule.fix_output_dimensions(0, rule.output_shape().size(), reason);
+}
+
+void PermutationRule::inputs_beside(std::size_t i, std::size_t end) {
+    std::vector<Axis> axes;
+    for (std::size_t d = 0; d < end; ++d) axes.push_back(input(i, d));
+    beside(axes);
+}
+
+void PermutationRule::outputs_beside(std::size_t end) {
+    std::vector<Axis> axes;
+    for (std::size_t d = 0; d < end; ++d) axes.push_back(output(d));
+    beside(axes);
+}
+
+void PermutationRule::all_beside() {
+    for (std::size_t i = 0; i < inputs(); ++i) inputs_beside(i, input_shape(i).size());
+    outputs_beside(output_shape().size());
 }
 
 void PermutationRule::tie_dimensions(std::size_t i, std::size_t first, std::size_t end) {
@@ -174,7 +219,7 @@ void PermutationRule::fix_output_dimensions(std::size_t first, std::size_t end, 
 PermutationAnalysis::PermutationAnalysis(const Graph& graph, const Shape& input) : graph_(&graph) {
     const Tying tying(graph, input);
     Enclosure enclosure;
-    for (const auto& axis : tying.values()) enclosure.add(axis);
+    for (const auto& axes : tying.beside()) enclosure.add(axes);
     std::map<int, ClassId> classes;
     for (std::size_t id = 0; id < graph.parameters().size(); ++id) {
         for (std::size_t d = 0; d < graph.parameters()[id].shape.size(); ++d) {

@@ -37,12 +37,22 @@ class PermutationRule {
     [[nodiscard]] virtual int blocks(std::int64_t size) = 0;
     /// Feature i of one is feature i of the other.
     virtual void tie(const Axis& a, const Axis& b) = 0;
+    /// Whatever the operator does to one of these axes it does at each position of the others, so that inside
+    /// of these positions orders may differ: features of a head, with heads an axis of its own. Of an
+    /// operator that says this of no axes each axis has one order.
+    virtual void beside(const std::vector<Axis>& axes) = 0;
     /// They stay where they are. `reason` completes "cannot move: ...".
     virtual void fix(const Axis& axis, const std::string& reason) = 0;
 
     /// The last dimension: features.
     [[nodiscard]] Axis input(std::size_t i) { return input(i, input_shape(i).size() - 1); }
     [[nodiscard]] Axis output() { return output(output_shape().size() - 1); }
+    /// The same of dimensions [0, end) of input i, of the output.
+    void inputs_beside(std::size_t i, std::size_t end);
+    void outputs_beside(std::size_t end);
+    /// Of all dimensions of all inputs and of the output: an operator that works element by element, or moves
+    /// elements.
+    void all_beside();
     /// Dimensions [first, end) of input i and of the output have one order.
     void tie_dimensions(std::size_t i, std::size_t first, std::size_t end);
     /// All but the last.

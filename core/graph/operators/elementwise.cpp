@@ -69,6 +69,7 @@ class UnaryOperator final : public Operator {
     }
     void permutation_rule(PermutationRule& rule) const override {
         rule.tie_dimensions(0, 0, rule.input_shape(0).size());
+        rule.all_beside();
     }
     nlohmann::json attributes() const override {
         auto json = nlohmann::json::object();
@@ -121,6 +122,7 @@ class BinaryOperator final : public Operator {
             for (std::size_t d = 0; d < input.size(); ++d)
                 if (input[d] == shape[missing + d]) rule.tie(rule.input(i, d), rule.output(missing + d));
         }
+        rule.all_beside();
     }
 
   private:

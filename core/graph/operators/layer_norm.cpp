@@ -59,9 +59,11 @@ class Softmax final : public Operator {
         context.add_input_gradient(
             0, context.backend().softmax_rows_backward(context.output(), context.gradient()));
     }
-    // Its sum is the same in any order.
+    // Its sum is the same in any order, which may go by the row's position, but not the other way round.
     void permutation_rule(PermutationRule& rule) const override {
         rule.tie_dimensions(0, 0, rule.input_shape(0).size());
+        rule.all_beside();
+        rule.inputs_beside(0, rule.input_shape(0).size() - 1);
     }
 };
 

@@ -55,6 +55,13 @@ class Matmul final : public Operator {
         rule.tie(rule.input(0, a - 1), rule.input(1, b - 2));
         rule.tie(rule.input(0, a - 2), rule.output(rank - 2));
         rule.tie(rule.input(1, b - 1), rule.output(rank - 1));
+        // Each of the three goes by which product it is of, and by nothing else.
+        for (const auto& axis : {rule.input(0, a - 1), rule.output(rank - 2), rule.output(rank - 1)}) {
+            std::vector<PermutationRule::Axis> axes{axis};
+            for (std::size_t d = 0; d + 2 < rank; ++d) axes.push_back(rule.output(d));
+            rule.beside(axes);
+        }
+        for (std::size_t i = 0; i < 2; ++i) rule.inputs_beside(i, rule.input_shape(i).size() - 2);
     }
     double flops(std::span<const Shape> inputs, std::span<const Shape>) const override {
         return 2.0 * static_cast<double>(element_count(infer(inputs, {}))) *

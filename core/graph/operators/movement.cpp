@@ -73,6 +73,7 @@ class Transposition final : public Movement {
     void permutation_rule(PermutationRule& rule) const override {
         for (std::size_t d = 0; d < order_.size(); ++d)
             rule.tie(rule.output(d), rule.input(0, static_cast<std::size_t>(order_[d])));
+        rule.all_beside();
     }
     nlohmann::json attributes() const override { return {{"order", order_}}; }
 
@@ -110,6 +111,7 @@ class Slice final : public Movement {
         const std::size_t rank = rule.output_shape().size();
         rule.tie_dimensions(0, 0, at);
         rule.tie_dimensions(0, at + 1, rank);
+        rule.all_beside();
         const std::int64_t size = rule.input_shape(0)[at];
         if (slice_.step != 1 || slice_.count == 0) {
             constexpr const char* reason = "a slice takes some of them by their position";

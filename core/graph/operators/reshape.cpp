@@ -61,6 +61,7 @@ class Reshape final : public Operator {
             while (in_size != out_size) (in_size < out_size ? take_in() : take_out());
             tie(rule, in, out);
         }
+        rule.all_beside();
     }
     nlohmann::json attributes() const override { return {{"shape", shape_}}; }
 

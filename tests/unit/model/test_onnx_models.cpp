@@ -122,6 +122,23 @@ TEST_CASE("ViT of Fashion-MNIST from ONNX") {
     check({"vit-fashion-mnist.onnx", 3, 14});
 }
 
+TEST_CASE("attention written out as products: each head may have an order of its own") {
+    const OnnxModelUnderTest model(
+        read_onnx_checkpoint(std::filesystem::path(JLCM_SOURCE_DIR) / "models/vit-fashion-mnist.onnx"));
+    const PermutationAnalysis analysis(model.graph());
+    // Of six blocks: what queries and keys compare, and what values bring to the output.
+    const auto by_head = [](const PermutationClass& each) {
+        return each.is_free() && each.size == 24 && each.instances == 4;
+    };
+    CHECK(std::ranges::count_if(analysis.classes(), by_head) == 12);
+    const ReorderedModel reordered(model, analysis, test::random_permutations(analysis, 8));
+    Shape shape = model.graph().input_shape();
+    shape[0] = 2;
+    const Tensor images = test::random_tensor(shape, "images", DType::f32);
+    CHECK(largest_difference(logits(reordered, images).values<float>(),
+                             logits(model, images).values<float>()) < 2e-4);
+}
+
 TEST_CASE("SqueezeNet from ONNX") {
     check({"squeezenet1.1-imagenet/model.onnx", 2, 18});
 }

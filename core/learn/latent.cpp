@@ -28,12 +28,31 @@ void for_placed_weights(const CompressedMatrix& matrix, const Tensor& target,
     });
 }
 
-Tensor latent_in_cells(const CompressedMatrix& matrix, const Tensor& target, double margin) {
+void StartMargin::fields(Fields& v) {
+    v("margin", least,
+      Doc{"How far from changing its codeword a weight starts at least, in spacings. A solver maps many "
+          "weights to a "
+          "codeword that is not their nearest; without a margin the first step would undo that.",
+          "docs/method.md"},
+      Range{0.0, 0.5});
+    v("margin_spread", spread,
+      Doc{"Each weight's margin is up to this much wider, at random: weights that are pushed the same way "
+          "then change "
+          "one after the other, not all in one step.",
+          "docs/method.md"},
+      Range{0.0, 0.5});
+}
+
+float StartMargin::of(std::int64_t index) const {
+    return static_cast<float>(least + spread * rng_.uniform(static_cast<std::uint64_t>(index)));
+}
+
+Tensor latent_in_cells(const CompressedMatrix& matrix, const Tensor& target, const StartMargin& margin) {
     Tensor latent = Tensor::empty({matrix.layout.rows, matrix.layout.cols});
     for_placed_weights(matrix, target, [&](const PlacedWeight& weight) {
         const auto code = static_cast<std::size_t>(weight.code);
         const float here = weight.values[code];
-        const float inset = static_cast<float>(margin) * weight.spacing;
+        const float inset = margin.of(weight.index) * weight.spacing;
         float placed = weight.target;
         if (code > 0) {
             const float low = 0.5F * (weight.values[code - 1] + here) + inset;

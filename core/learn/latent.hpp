@@ -1,7 +1,9 @@
 #pragma once
 // Where weights lie on the axis of their codewords when an estimator starts.
 
+#include "core/base/rng.hpp"
 #include "core/codebook/compressed_matrix.hpp"
+#include "core/spec/fields.hpp"
 
 #include <functional>
 
@@ -21,9 +23,26 @@ struct PlacedWeight {
 void for_placed_weights(const CompressedMatrix& matrix, const Tensor& target,
                         const std::function<void(const PlacedWeight&)>& body);
 
+/// How far from changing its codeword a weight starts at least, in spacings. Solvers map many weights to a
+/// codeword that is not their nearest; without a margin the first step would undo that, and with the same one
+/// for all, as many of them as are pushed the same way would change together in a later step.
+class StartMargin {
+  public:
+    double least;
+    double spread = 0;
+
+    explicit StartMargin(double least_margin = 0.07) : least(least_margin) {}
+    void fields(Fields& v);
+    /// Of weight `index` of its matrix: uniform in [least, least + spread], the same for the same index.
+    [[nodiscard]] float of(std::int64_t index) const;
+
+  private:
+    Rng rng_{0, "margin"};
+};
+
 /// One number a weight, float32 [rows, cols]: the original weight, moved into the cell of the codeword that
-/// it is mapped to, `margin` spacings away from its borders or, in a narrow cell, to the codeword. Solvers
-/// map many weights to a codeword that is not their nearest; without a margin the first step would undo that.
-[[nodiscard]] Tensor latent_in_cells(const CompressedMatrix& matrix, const Tensor& target, double margin);
+/// it is mapped to, its margin away from the borders or, in a narrow cell, to the codeword.
+[[nodiscard]] Tensor latent_in_cells(const CompressedMatrix& matrix, const Tensor& target,
+                                     const StartMargin& margin);
 
 }  // namespace jlcm

@@ -1,6 +1,5 @@
 #include "core/learn/score_learner.hpp"
 
-#include "core/learn/latent.hpp"
 #include "core/learn/optimizer.hpp"
 
 #include <algorithm>
@@ -20,10 +19,7 @@ void ScoreOptions::fields(Fields& v) {
       Doc{"How far behind the present codeword candidates start. distance knows where the weight lay; even "
           "shows the rule by itself.",
           "docs/method.md"});
-    v("margin", margin,
-      Doc{"The least that a candidate starts behind, in spacings, so that the first steps do not undo the "
-          "solver's mapping."},
-      Range{0.0, 0.5});
+    margin.fields(v);
     v("window", window,
       Doc{"Codewords around the present one that have a score. Bounds memory, and the length of a jump, "
           "where "
@@ -128,7 +124,6 @@ class ScoreLearner final : public MappingLearner {
   private:
     void start(const CompressedMatrix& matrix, const Tensor& target) {
         const auto window = static_cast<int>(scores_.value.shape().back());
-        const auto margin = static_cast<float>(options_.margin);
         for_placed_weights(matrix, target, [&](const PlacedWeight& weight) {
             const auto words = static_cast<int>(weight.values.size());
             const int begin = Scores::window_begin(weight.code, words, window);
@@ -139,6 +134,7 @@ class ScoreLearner final : public MappingLearner {
                            : 0.0F;
             };
             const float own = distance(weight.code);
+            const float margin = options_.margin.of(weight.index);
             float* scores = scores_.value.data<float>() + weight.index * window;
             for (int k = 0; k < window; ++k) {
                 const float behind = options_.start == ScoreStart::even

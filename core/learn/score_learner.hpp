@@ -9,6 +9,7 @@
 // same under each.
 
 #include "core/learn/estimator.hpp"
+#include "core/learn/latent.hpp"
 #include "core/spec/fields.hpp"
 
 #include <functional>
@@ -33,7 +34,7 @@ inline EnumNames<SecondMoment> enum_names(SecondMoment /*tag*/) {
 struct ScoreOptions {
     double rate = 0.02;
     ScoreStart start = ScoreStart::distance;
-    double margin = 0.07;
+    StartMargin margin{};
     int window = 9;
     SecondMoment second_moment = SecondMoment::weight;
 

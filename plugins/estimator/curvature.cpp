@@ -11,7 +11,7 @@ struct CurvatureOptions {
     double trust = 0.02;
     double damping = 1.0;
     double momentum = 0.9;
-    double margin = 0.07;
+    StartMargin margin{};
     void fields(Fields& v) {
         v("trust", trust,
           Doc{"The most that a weight's latent number moves in a step, in spacings. All weights step at "
@@ -24,9 +24,7 @@ struct CurvatureOptions {
               "would ask for endless steps."},
           Range{0.0, 1e6});
         v("momentum", momentum, Doc{"Decay of the mean gradient."}, Range{0.0, 0.9999});
-        v("margin", margin,
-          Doc{"How far inside its codeword's cell a latent number starts at least, in spacings."},
-          Range{0.0, 0.5});
+        margin.fields(v);
     }
 };
 

@@ -7,7 +7,7 @@ namespace {
 
 struct NearestOptions {
     double rate = 0.02;
-    double margin = 0.1;
+    StartMargin margin{0.1};
     void fields(Fields& v) {
         v("rate", rate,
           Doc{"Adam step of a weight's latent number, in units of its codebook's spacing. Higher moves more "
@@ -15,14 +15,7 @@ struct NearestOptions {
               "above 0.05 short runs do not recover.",
               "docs/method.md"},
           Range{0.0, 1.0});
-        v("margin", margin,
-          Doc{"How far inside its codeword's cell a latent number starts at least, in units of the spacing. "
-              "A solver "
-              "maps many weights to a codeword that is not their nearest; without a margin the first step "
-              "would "
-              "undo that.",
-              "docs/method.md"},
-          Range{0.0, 0.5});
+        margin.fields(v);
     }
 };
 

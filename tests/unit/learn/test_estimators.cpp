@@ -324,6 +324,37 @@ TEST_CASE("scores follow their codewords through a sort, in and out of windows")
     }
 }
 
+TEST_CASE(
+    "weights that are pushed the same way change in one step, or one after the other where margins differ") {
+    constexpr std::int64_t count = 2000;
+    for (const std::string type :
+         {"nearest, rate: 0.02", "proximal, form: adjacent", "proximal, form: inverse"}) {
+        for (const double spread : {0.0, 0.2}) {
+            INFO(type << ", " << spread);
+            Problem problem(1, count, 2);
+            for (int k = 0; k < 4; ++k) problem.matrix.codebooks.data<float>()[k] = static_cast<float>(k);
+            std::fill_n(problem.matrix.mapping.data<std::uint8_t>(), count, std::uint8_t{1});
+            // Nearer to the codeword 2: the solver's mapping is not the nearest.
+            std::fill_n(problem.target.data<float>(), count, 1.7F);
+            Mapping mapping(problem,
+                            fmt::format("{{type: {}, margin: 0.07, margin_spread: {}}}", type, spread));
+            Tensor gradient = Tensor::empty({1, count});
+            std::fill_n(gradient.data<float>(), count, -1.0F);
+            std::int64_t most = 0;
+            std::int64_t all = 0;
+            for (int step = 0; step < 15; ++step) {
+                mapping.step(gradient, step);
+                if (step < 3) CHECK(mapping.jumps.moved() == 0);
+                most = std::max(most, mapping.jumps.moved());
+                all += mapping.jumps.moved();
+            }
+            CHECK(all == count);
+            if (spread == 0) CHECK(most == count);
+            if (spread > 0) CHECK(most < count / 6);
+        }
+    }
+}
+
 TEST_CASE("a gradient that is not finite is refused, with the matrix's name") {
     Problem problem(2, 8, 2);
     const auto estimator = Choice<Estimator>::parse("proximal").make();

@@ -63,6 +63,10 @@ class Context {
 
     /// The shape with the batch left open (-1), for a reshape at any batch size.
     [[nodiscard]] Shape open_shape(const Shape& shape) const;
+    /// Whether a size is that of the batch.
+    [[nodiscard]] bool is_batch(std::int64_t size) const { return batch_ > 0 && size == batch_; }
+    /// The model's input.
+    [[nodiscard]] const Value& model_input() const { return values_.at(model_->input); }
 
     /// Whether anything that is lowered reads the value.
     [[nodiscard]] bool is_needed(const std::string& name) const { return needed_.contains(name); }

@@ -62,35 +62,66 @@ Value with_rank(const Value& value, std::size_t rank) {
     return result;
 }
 
-void binary(Context& context, const OnnxNode& node, Binary function) {
-    const Value& a = context.input(node, 0);
-    const Value& b = context.input(node, 1);
+Value combine(Context& context, const OnnxNode& node, Binary function, const Value& a, const Value& b) {
     for (const bool first : {false, true}) {
         const Value& x = first ? b : a;
         const auto number = scalar(first ? a : b, x.rank());
         const auto one = number && !x.constant ? with_number(function, *number, first) : std::nullopt;
-        if (!one) continue;
-        context.set(node, context.emit(node, make_unary(*one), {x.id}, {}, x.places));
-        return;
+        if (one) return context.emit(node, make_unary(*one), {x.id}, {}, x.places);
     }
     const std::size_t rank = std::max(a.rank(), b.rank());
     const Value left = with_rank(a, rank);
     const Value right = with_rank(b, rank);
-    if (left.rank() != right.rank()) {
-        context.set(node, context.emit(node, make_binary(function),
-                                       {context.plain(node, a), context.plain(node, b)}));
-        return;
-    }
+    if (left.rank() != right.rank())
+        return context.emit(node, make_binary(function), {context.plain(node, a), context.plain(node, b)});
     const std::vector<int> places = left.constant ? right.places : left.places;
     // One after the other: the order of nodes is part of what the model is.
     const ValueId first = context.in_places(node, left, places);
     const ValueId second = context.in_places(node, right, places);
-    context.set(node, context.emit(node, make_binary(function), {first, second}, {}, places));
+    return context.emit(node, make_binary(function), {first, second}, {}, places);
+}
+
+void binary(Context& context, const OnnxNode& node, Binary function) {
+    context.set(node, combine(context, node, function, context.input(node, 0), context.input(node, 1)));
 }
 
 template <Binary kind>
 void plain_binary(Context& context, const OnnxNode& node) {
     binary(context, node, kind);
+}
+
+/// `value` where `condition` is not 0 (or is 0: `chosen` false), and 0 elsewhere.
+Value chosen_part(Context& context, const OnnxNode& node, const OnnxTensor& condition, const Value& value,
+                  bool chosen) {
+    Value mask{fmt::format("{}.mask", node.name),
+               OnnxTensor{condition.shape, std::vector<float>()},
+               -1,
+               condition.shape,
+               {}};
+    std::vector<float> marks;
+    for (const std::int64_t each : condition.integers()) marks.push_back((each != 0) == chosen ? 1.0F : 0.0F);
+    mask.constant->values = std::move(marks);
+    if (!value.constant) return combine(context, node, Binary::multiply, value, mask);
+    // Not a product: what is left out may be infinite.
+    const OnnxTensor zero{{}, std::vector<float>{0.0F}};
+    std::vector<const OnnxTensor*> inputs{&condition, &*value.constant, &zero};
+    if (!chosen) std::swap(inputs[1], inputs[2]);
+    OnnxNode where = node;
+    where.type = "Where";
+    mask.constant = fold(where, context.opset(), inputs)->front();
+    mask.name = value.name + (chosen ? ".where" : ".elsewhere");
+    mask.shape = mask.constant->shape;
+    return mask;
+}
+
+/// The sum of both parts.
+void where(Context& context, const OnnxNode& node) {
+    require(context.input(node, 0).constant.has_value(),
+            "a condition that depends on the model's input is not supported");
+    const OnnxTensor& condition = context.constant(node, 0);
+    const Value a = chosen_part(context, node, condition, context.input(node, 1), true);
+    const Value b = chosen_part(context, node, condition, context.input(node, 2), false);
+    context.set(node, combine(context, node, Binary::add, a, b));
 }
 
 void power(Context& context, const OnnxNode& node) {
@@ -193,6 +224,7 @@ void add_elementwise_rules(Rules& rules) {
     rules["Mul"] = plain_binary<Binary::multiply>;
     rules["Div"] = plain_binary<Binary::divide>;
     rules["Identity"] = pass_on;
+    rules["Where"] = where;
     rules["Cast"] = cast;
     rules["Dropout"] = dropout;
 }

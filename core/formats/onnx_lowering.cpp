@@ -51,6 +51,14 @@ std::int64_t most_folded(const OnnxModel& model) {
     return most;
 }
 
+/// Whether it repeats numbers for each sample, so that what it makes is not known before the number of
+/// samples.
+bool repeats_for_samples(const Context& context, const OnnxNode& node) {
+    if (node.type != "Expand" || !context.input(node, 0).constant->is_float()) return false;
+    const auto& shape = context.constant(node, 1).integers();
+    return std::ranges::any_of(shape, [&](std::int64_t size) { return context.is_batch(size); });
+}
+
 /// Takes what it makes off `left`.
 bool fold_node(Context& context, const OnnxNode& node, std::int64_t& left) {
     std::vector<const OnnxTensor*> inputs;
@@ -63,6 +71,7 @@ bool fold_node(Context& context, const OnnxNode& node, std::int64_t& left) {
         if (!value.constant) return false;
         inputs.push_back(&*value.constant);
     }
+    if (repeats_for_samples(context, node)) return false;
     auto outputs = fold(node, context.opset(), inputs);
     if (!outputs) return false;
     for (std::size_t i = 0; i < outputs->size(); ++i) {

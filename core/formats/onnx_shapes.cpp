@@ -163,10 +163,13 @@ void gather(Context& context, const OnnxNode& node) {
 
 void expand_to(Context& context, const OnnxNode& node) {
     const Value x = context.input(node, 0);
-    const Shape shape = broadcast(x.shape, context.constant(node, 1).integers());
-    require(shape == x.shape, "an expansion of {} to {} is not supported; element-wise operators need none",
-            to_string(x.shape), to_string(shape));
-    context.set(node, x);
+    Shape shape = broadcast(x.shape, context.constant(node, 1).integers());
+    if (shape == x.shape) return context.set(node, x);
+    std::vector<ValueId> inputs{context.plain(node, x)};
+    for (std::int64_t& size : shape)
+        if (context.is_batch(size)) size = -1;
+    if (std::ranges::count(shape, -1) > 0) inputs.push_back(context.model_input().id);
+    context.set(node, context.emit(node, make_expand(shape), inputs));
 }
 
 void shape_of(Context& context, const OnnxNode& node) {

@@ -29,6 +29,7 @@ const std::map<std::string, Maker, std::less<>>& makers() {
         {"reshape", [](const json& a) { return make_reshape(a.at("shape").get<Shape>()); }},
         {"slice", [](const json& a) { return make_slice(a.get<SliceAttributes>()); }},
         {"pad", [](const json& a) { return make_pad(a.get<PadAttributes>()); }},
+        {"expand", [](const json& a) { return make_expand(a.at("shape").get<Shape>()); }},
         {"concat", [](const json& a) { return make_concat(a.at("dimension").get<int>()); }},
         {"transposed_convolution",
          [](const json& a) { return make_transposed_convolution(a.get<TransposedConvolutionAttributes>()); }},

@@ -70,6 +70,10 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(PadAttributes, before, behind, mode, value)
 [[nodiscard]] OperatorPtr make_pad(PadAttributes attributes);
 /// The inputs one after the other along a dimension.
 [[nodiscard]] OperatorPtr make_concat(int dimension);
+/// The first input repeated to `shape` as broadcasting does it. -1 stands for the first dimension of the
+/// second input, which gives nothing else and is left out where there is no -1: what is repeated for each
+/// sample.
+[[nodiscard]] OperatorPtr make_expand(Shape shape);
 
 /// The same backwards: an image's pixels spread over windows, which are added up. Parameter: weight [groups *
 /// (outputs of a group) * taps, channels of a group], its rows in the order [group][output][vertical

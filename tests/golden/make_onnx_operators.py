@@ -206,4 +206,17 @@ case("channels_last_pieces", (2, 3, 4, 4),
       ("Transpose", ["y3"], {"perm": [0, 3, 1, 2]}), ("Concat", ["y4", "x"], {"axis": 1}), ("Flatten", ["y5"], {})],
      {"w": f(5, 3, 1, 1), "b": f(5)})
 
+# What is repeated, and what is chosen
+one("expand", (2, 1, 4), "Expand", {"s": i(3, 1, 5, 1)})
+one("expand_more", (2, 3, 1), "Expand", {"s": i(1, 1, 6)})
+case("expand_for_each_sample", (3, 4, 8),
+     [("Shape", ["x"], {"end": 1}), ("Concat", ["y0", "one", "size"], {"axis": 0}), ("Expand", ["token", "y1"], {}),
+      ("Concat", ["y2", "x"], {"axis": 1}), ("MatMul", ["y3", "w"], {})],
+     {"one": i(1), "size": i(8), "token": f(1, 1, 8), "w": f(8, 6)})
+condition = np.array([[True, False, True, True], [False, True, True, False], [True, True, False, False]])
+case("where_masks", (2, 3, 4), [("Where", ["c", "x", "low"], {}), ("Softmax", ["y0"], {"axis": -1})],
+     {"c": condition, "low": np.float32(-np.inf)})
+case("where_constant_first", (2, 3, 4), [("Where", ["c", "k", "x"], {})], {"c": condition[:1], "k": f(3, 4)})
+case("where_of_two", (2, 3, 4), [("Relu", ["x"], {}), ("Where", ["c", "x", "y0"], {})], {"c": condition})
+
 (folder / "cases.json").write_text(json.dumps(cases))

@@ -1,4 +1,5 @@
 // Operators that put elements elsewhere.
+#include "core/graph/broadcast.hpp"
 #include "core/graph/permutation.hpp"
 #include "core/graph/tensor_operators.hpp"
 
@@ -314,6 +315,48 @@ class Concatenation final : public Operator {
     std::size_t dimension_;
 };
 
+class Expansion final : public Operator {
+  public:
+    explicit Expansion(Shape shape) : shape_(std::move(shape)) {
+        for (const std::int64_t size : shape_)
+            require(size > 0 || size == -1, "expand: to shape {}", to_string(shape_));
+    }
+    std::string_view kind() const override { return "expand"; }
+    Shape infer(std::span<const Shape> inputs, std::span<const Shape>) const override {
+        const auto open = std::ranges::count(shape_, -1);
+        require(std::ssize(inputs) == (open > 0 ? 2 : 1), "expand: {} inputs for shape {}", inputs.size(),
+                to_string(shape_));
+        Shape shape = shape_;
+        if (open > 0) std::ranges::replace(shape, std::int64_t{-1}, inputs[1].at(0));
+        require(broadcast(inputs[0], shape) == shape, "expand: shape {} to {}", to_string(inputs[0]),
+                to_string(shape));
+        return shape;
+    }
+    Tensor forward(const ForwardContext& context) const override {
+        std::vector<Shape> shapes;
+        for (std::size_t i = 0; i < context.inputs(); ++i) shapes.push_back(context.input(i).shape());
+        return expand(context.backend(), context.input(0), infer(shapes, {}));
+    }
+    void backward(const BackwardContext& context) const override {
+        if (context.wants_input(0))
+            context.add_input_gradient(
+                0, sum_to(context.backend(), context.gradient(), context.input(0).shape()));
+    }
+    // What is repeated is all alike, so it may have any order.
+    void permutation_rule(PermutationRule& rule) const override {
+        const Shape& input = rule.input_shape(0);
+        const std::size_t missing = shape_.size() - input.size();
+        for (std::size_t d = 0; d < input.size(); ++d)
+            if (input[d] == rule.output_shape()[missing + d])
+                rule.tie(rule.input(0, d), rule.output(missing + d));
+        rule.all_beside();
+    }
+    nlohmann::json attributes() const override { return {{"shape", shape_}}; }
+
+  private:
+    Shape shape_;
+};
+
 }  // namespace
 
 OperatorPtr make_constant() {
@@ -327,6 +370,9 @@ OperatorPtr make_slice(SliceAttributes attributes) {
 }
 OperatorPtr make_pad(PadAttributes attributes) {
     return std::make_shared<Pad>(std::move(attributes));
+}
+OperatorPtr make_expand(Shape shape) {
+    return std::make_shared<Expansion>(std::move(shape));
 }
 OperatorPtr make_concat(int dimension) {
     return std::make_shared<Concatenation>(dimension);

@@ -203,6 +203,9 @@ TEST_CASE("backward of what moves elements matches finite differences") {
     for (const PadMode mode : {PadMode::constant, PadMode::reflect, PadMode::edge})
         check_all_gradients(single(make_pad({{0, 2, 1}, {0, 1, 3}, mode, 0.5}), {2, 4, 5}, {}));
     check_all_gradients(single(make_concat(1), {2, 3, 4}, {}, 3));
+    check_all_gradients(single(make_expand({2, 3, 4}), {2, 1, 4}, {}));
+    check_all_gradients(single(make_expand({5, 2, 3}), {2, 1}, {}));
+    check_all_gradients(single(make_expand({-1, 2, 3}), {2, 1}, {}, 2));
     for (const bool keep : {true, false})
         for (const Reduction reduction : {Reduction::sum, Reduction::mean})
             check_all_gradients(single(make_reduce({reduction, {0, 2}, keep}), {2, 3, 4}, {}));

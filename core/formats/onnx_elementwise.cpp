@@ -90,37 +90,27 @@ void plain_binary(Context& context, const OnnxNode& node) {
     binary(context, node, kind);
 }
 
-/// `value` where `condition` is not 0 (or is 0: `chosen` false), and 0 elsewhere.
-Value chosen_part(Context& context, const OnnxNode& node, const OnnxTensor& condition, const Value& value,
-                  bool chosen) {
-    Value mask{fmt::format("{}.mask", node.name),
-               OnnxTensor{condition.shape, std::vector<float>()},
-               -1,
-               condition.shape,
-               {}};
-    std::vector<float> marks;
-    for (const std::int64_t each : condition.integers()) marks.push_back((each != 0) == chosen ? 1.0F : 0.0F);
-    mask.constant->values = std::move(marks);
-    if (!value.constant) return combine(context, node, Binary::multiply, value, mask);
-    // Not a product: what is left out may be infinite.
+/// `value` where the condition is not 0 (or is 0: `chosen` false), and 0 elsewhere.
+Value chosen_part(Context& context, const OnnxNode& where, const Value& value, bool chosen) {
     const OnnxTensor zero{{}, std::vector<float>{0.0F}};
-    std::vector<const OnnxTensor*> inputs{&condition, &*value.constant, &zero};
+    const OnnxTensor one{{}, std::vector<float>{1.0F}};
+    const OnnxTensor* kept = value.constant ? &*value.constant : &one;
+    std::vector<const OnnxTensor*> inputs{&context.constant(where, 0), kept, &zero};
     if (!chosen) std::swap(inputs[1], inputs[2]);
-    OnnxNode where = node;
-    where.type = "Where";
-    mask.constant = fold(where, context.opset(), inputs)->front();
-    mask.name = value.name + (chosen ? ".where" : ".elsewhere");
-    mask.shape = mask.constant->shape;
-    return mask;
+    Value known;
+    known.name = fmt::format("{}.{}", where.name, chosen ? "chosen" : "otherwise");
+    known.constant = fold(where, context.opset(), inputs)->front();
+    known.shape = known.constant->shape;
+    // Of a constant not a product: what is left out may be infinite.
+    return value.constant ? known : combine(context, where, Binary::multiply, value, known);
 }
 
 /// The sum of both parts.
 void where(Context& context, const OnnxNode& node) {
     require(context.input(node, 0).constant.has_value(),
             "a condition that depends on the model's input is not supported");
-    const OnnxTensor& condition = context.constant(node, 0);
-    const Value a = chosen_part(context, node, condition, context.input(node, 1), true);
-    const Value b = chosen_part(context, node, condition, context.input(node, 2), false);
+    const Value a = chosen_part(context, node, context.input(node, 1), true);
+    const Value b = chosen_part(context, node, context.input(node, 2), false);
     context.set(node, combine(context, node, Binary::add, a, b));
 }
 

@@ -28,10 +28,9 @@ void for_placed_weights(const CompressedMatrix& matrix, const Tensor& target,
 /// for all, as many of them as are pushed the same way would change together in a later step.
 class StartMargin {
   public:
-    double least;
-    double spread = 0;
+    double least = 0.07;
+    double spread = 0.2;
 
-    explicit StartMargin(double least_margin = 0.07) : least(least_margin) {}
     void fields(Fields& v);
     /// Of weight `index` of its matrix: uniform in [least, least + spread], the same for the same index.
     [[nodiscard]] float of(std::int64_t index) const;

@@ -8,7 +8,7 @@ namespace jlcm {
 namespace {
 
 struct CurvatureOptions {
-    double trust = 0.02;
+    double trust = 0.01;
     double damping = 1.0;
     double momentum = 0.9;
     StartMargin margin{};

@@ -7,7 +7,7 @@ namespace {
 
 struct NearestOptions {
     double rate = 0.02;
-    StartMargin margin{0.1};
+    StartMargin margin{};
     void fields(Fields& v) {
         v("rate", rate,
           Doc{"Adam step of a weight's latent number, in units of its codebook's spacing. Higher moves more "

@@ -18,6 +18,7 @@
 // the start of the tensors' bytes. Metadata keys: format "jlcm", version, layouts, encodings, config,
 // tokenizer_format, extra, provenance.
 
+#include "core/base/json.hpp"
 #include "core/codebook/compressed_matrix.hpp"
 #include "core/codebook/footprint.hpp"
 #include "core/formats/checkpoint.hpp"
@@ -28,8 +29,6 @@
 #include <memory>
 #include <string>
 #include <vector>
-
-#include <nlohmann/json.hpp>
 
 namespace jlcm {
 

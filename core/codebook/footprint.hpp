@@ -1,11 +1,11 @@
 #pragma once
 // Where the bytes of an artifact went: the figures behind "bits per weight" (method section 2).
 
+#include "core/base/json.hpp"
+
 #include <cstdint>
 #include <string>
 #include <vector>
-
-#include <nlohmann/json.hpp>
 
 namespace jlcm {
 

@@ -1,6 +1,7 @@
 #pragma once
 // Texts and images to calibrate and evaluate with: the plugin kind "dataset".
 
+#include "core/base/json.hpp"
 #include "core/plugin/choice.hpp"
 #include "core/text/text_data.hpp"
 #include "core/vision/image.hpp"
@@ -10,8 +11,6 @@
 #include <string_view>
 #include <variant>
 #include <vector>
-
-#include <nlohmann/json.hpp>
 
 namespace jlcm {
 

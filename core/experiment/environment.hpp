@@ -2,8 +2,7 @@
 // What can change a run's bytes besides its spec and its sources.
 
 #include "core/backend/backend.hpp"
-
-#include <nlohmann/json.hpp>
+#include "core/base/json.hpp"
 
 namespace jlcm {
 

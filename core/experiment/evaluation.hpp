@@ -1,6 +1,7 @@
 #pragma once
 // Plugin kind "evaluation": figures of models, each with the protocol that it was measured under.
 
+#include "core/base/json.hpp"
 #include "core/data/samples.hpp"
 #include "core/model/scoring.hpp"
 #include "core/plugin/registry.hpp"
@@ -9,8 +10,6 @@
 #include <optional>
 #include <string>
 #include <vector>
-
-#include <nlohmann/json.hpp>
 
 namespace jlcm {
 

@@ -1,13 +1,12 @@
 #pragma once
 // Pieces of result.json (docs/result.md).
 
+#include "core/base/json.hpp"
 #include "core/experiment/evaluation.hpp"
 #include "core/experiment/run_context.hpp"
 
 #include <filesystem>
 #include <map>
-
-#include <nlohmann/json.hpp>
 
 namespace jlcm {
 

@@ -1,6 +1,7 @@
 #pragma once
 // A run from its spec to its result: load, compress block by block, distill, pack, evaluate what was packed.
 
+#include "core/base/json.hpp"
 #include "core/experiment/run_directory.hpp"
 #include "core/experiment/run_spec.hpp"
 #include "core/experiment/stage_cache.hpp"
@@ -8,8 +9,6 @@
 
 #include <filesystem>
 #include <optional>
-
-#include <nlohmann/json.hpp>
 
 namespace jlcm {
 

@@ -1,14 +1,14 @@
 #pragma once
 // The directory of a run: what is in it, who may work in it, and its metrics file.
 
+#include "core/base/json.hpp"
+
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <string>
 #include <vector>
-
-#include <nlohmann/json.hpp>
 
 namespace jlcm {
 

@@ -1,13 +1,12 @@
 #pragma once
 // Who a run is: everything that its results depend on.
 
+#include "core/base/json.hpp"
 #include "core/experiment/run_spec.hpp"
 #include "core/spec/resolve.hpp"
 
 #include <map>
 #include <string>
-
-#include <nlohmann/json.hpp>
 
 namespace jlcm {
 

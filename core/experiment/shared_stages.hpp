@@ -1,6 +1,7 @@
 #pragma once
 // What runs can share through the stage cache, and what it depends on.
 
+#include "core/base/json.hpp"
 #include "core/codebook/compressed_matrix.hpp"
 #include "core/experiment/run_spec.hpp"
 #include "core/experiment/stage_cache.hpp"
@@ -9,8 +10,6 @@
 #include "core/model/model.hpp"
 
 #include <functional>
-
-#include <nlohmann/json.hpp>
 
 namespace jlcm {
 

@@ -1,14 +1,13 @@
 #pragma once
 // Results of stages that several runs have in common: computed once, then found by what they are made of.
 
+#include "core/base/json.hpp"
 #include "core/experiment/saved_state.hpp"
 
 #include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <string>
-
-#include <nlohmann/json.hpp>
 
 namespace jlcm {
 

@@ -1,11 +1,11 @@
 #pragma once
 // What a run spent its time on.
 
+#include "core/base/json.hpp"
+
 #include <cstdint>
 #include <string>
 #include <vector>
-
-#include <nlohmann/json.hpp>
 
 namespace jlcm {
 

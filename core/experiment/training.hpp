@@ -1,14 +1,13 @@
 #pragma once
 // Drives anything that learns in steps to its end, through interruptions.
 
+#include "core/base/json.hpp"
 #include "core/experiment/run_directory.hpp"
 #include "core/experiment/stages.hpp"
 #include "core/learn/trainable.hpp"
 
 #include <filesystem>
 #include <string>
-
-#include <nlohmann/json.hpp>
 
 namespace jlcm {
 

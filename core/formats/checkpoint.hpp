@@ -2,6 +2,7 @@
 // A language model on disk, whatever the format of its files: Hugging Face's configuration keys and tensor
 // names, weights as they are encoded.
 
+#include "core/base/json.hpp"
 #include "core/tensor/encoding.hpp"
 #include "core/tensor/tensor.hpp"
 
@@ -10,8 +11,6 @@
 #include <memory>
 #include <string>
 #include <vector>
-
-#include <nlohmann/json.hpp>
 
 namespace jlcm {
 

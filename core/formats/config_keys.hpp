@@ -1,11 +1,11 @@
 #pragma once
 // Reading the values of a config.json: every one checked, errors with the key's name.
 
+#include "core/base/json.hpp"
+
 #include <cstdint>
 #include <optional>
 #include <string>
-
-#include <nlohmann/json.hpp>
 
 namespace jlcm {
 

@@ -2,6 +2,7 @@
 // GGUF, the file format of ggml and llama.cpp: typed metadata, then tensors.
 // Specification: ggml, docs/gguf.md, versions 2 and 3, little-endian.
 
+#include "core/base/json.hpp"
 #include "core/formats/tensor_file.hpp"
 #include "core/tensor/encoding.hpp"
 
@@ -14,8 +15,6 @@
 #include <string_view>
 #include <utility>
 #include <vector>
-
-#include <nlohmann/json.hpp>
 
 namespace jlcm {
 

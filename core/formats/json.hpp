@@ -1,9 +1,9 @@
 #pragma once
 // JSON from files that nobody vouches for.
 
-#include <string_view>
+#include "core/base/json.hpp"
 
-#include <nlohmann/json.hpp>
+#include <string_view>
 
 namespace jlcm {
 

@@ -1,6 +1,7 @@
 #pragma once
 // The llama family as files hold it: its configuration, and its names in GGUF.
 
+#include "core/base/json.hpp"
 #include "core/formats/gguf.hpp"
 #include "core/tensor/encoding.hpp"
 
@@ -9,8 +10,6 @@
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include <nlohmann/json.hpp>
 
 namespace jlcm {
 

@@ -1,6 +1,7 @@
 #include "core/formats/safetensors.hpp"
 
 #include "core/base/error.hpp"
+#include "core/base/json.hpp"
 #include "core/formats/json.hpp"
 
 #include <algorithm>
@@ -10,8 +11,6 @@
 #include <cstring>
 #include <set>
 #include <utility>
-
-#include <nlohmann/json.hpp>
 
 namespace jlcm {
 namespace {

@@ -1,13 +1,12 @@
 #pragma once
 // A tokenizer's definition from one format of files to another, for exported models.
 
+#include "core/base/json.hpp"
 #include "core/formats/checkpoint.hpp"
 #include "core/formats/gguf.hpp"
 
 #include <map>
 #include <string>
-
-#include <nlohmann/json.hpp>
 
 namespace jlcm {
 

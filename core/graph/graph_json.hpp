@@ -1,9 +1,8 @@
 #pragma once
 // A graph as JSON: how an artifact of a model that has no architecture of a name brings its graph along.
 
+#include "core/base/json.hpp"
 #include "core/graph/graph.hpp"
-
-#include <nlohmann/json.hpp>
 
 namespace jlcm {
 

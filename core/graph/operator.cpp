@@ -1,6 +1,6 @@
 #include "core/graph/operator.hpp"
 
-#include <nlohmann/json.hpp>
+#include "core/base/json.hpp"
 
 namespace jlcm {
 

@@ -2,9 +2,8 @@
 // Operators of vision models, and those that move tensors about. Images are channels last: [images, height,
 // width, channels], or [images, length, channels]. Structs are what the operators' attributes are made of.
 
+#include "core/base/json.hpp"
 #include "core/graph/operator.hpp"
-
-#include <nlohmann/json.hpp>
 
 namespace jlcm {
 

@@ -2,12 +2,11 @@
 // What the stages of a run drive: something that makes steps, and whose whole state can be saved between any
 // two.
 
+#include "core/base/json.hpp"
 #include "core/tensor/tensor.hpp"
 
 #include <string>
 #include <vector>
-
-#include <nlohmann/json.hpp>
 
 namespace jlcm {
 

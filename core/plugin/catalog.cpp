@@ -1,11 +1,10 @@
 #include "core/plugin/catalog.hpp"
 
+#include "core/base/json.hpp"
 #include "core/plugin/registry.hpp"
 #include "core/spec/document.hpp"
 
 #include <algorithm>
-
-#include <nlohmann/json.hpp>
 
 namespace jlcm {
 namespace {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <cstdlib>
 
 #include <fcntl.h>
@@ -124,6 +125,20 @@ std::string curve_script(const Plot& plot) {
     return text + "\n";
 }
 
+/// A logarithmic axis ends at powers of ten: for less than one decade a linear one shows more.
+bool spans_decades(const Plot& plot) {
+    double least = std::numeric_limits<double>::infinity();
+    double most = 0;
+    for (const PlotSeries& series : plot.series) {
+        for (const double y : series.y) {
+            if (!std::isfinite(y) || y <= 0) continue;
+            least = std::min(least, y);
+            most = std::max(most, y);
+        }
+    }
+    return most > 10 * least;
+}
+
 std::string script_of(const Plot& plot, const std::string& terminal, const fs::path& output) {
     std::string text =
         fmt::format("set terminal {}\nset output {}\nset encoding utf8\n", terminal, quoted(output.string()));
@@ -133,7 +148,7 @@ std::string script_of(const Plot& plot, const std::string& terminal, const fs::p
     text +=
         "set key outside right noenhanced\nset grid ytics linecolor rgb '#dddddd'\nset border 3\nset tics "
         "nomirror\n";
-    if (plot.log_y) text += "set logscale y\n";
+    if (plot.log_y && spans_decades(plot)) text += "set logscale y\n";
     if (plot.style == Plot::Style::stacked_bars) text += "set yrange [0:*]\n";
     return text + (plot.style == Plot::Style::stacked_bars ? bar_script(plot) : curve_script(plot));
 }

@@ -20,7 +20,7 @@ struct Plot {
     std::string x_label;
     std::string y_label;
     Style style = Style::lines;
-    bool log_y = false;
+    bool log_y = false;  ///< where the values span more than a decade
     /// Of stacked bars: the names of the bars; series are the parts, their y a number for each bar.
     std::vector<std::string> bars = {};
     std::vector<PlotSeries> series = {};

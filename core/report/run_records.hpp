@@ -1,6 +1,7 @@
 #pragma once
 // Finished runs as tables and plots read them.
 
+#include "core/base/json.hpp"
 #include "core/experiment/labels.hpp"
 #include "core/spec/config.hpp"
 
@@ -9,8 +10,6 @@
 #include <optional>
 #include <string>
 #include <vector>
-
-#include <nlohmann/json.hpp>
 
 namespace jlcm {
 

@@ -1,11 +1,11 @@
 #pragma once
 // The table at the end of a run.
 
+#include "core/base/json.hpp"
+
 #include <cstddef>
 #include <string>
 #include <vector>
-
-#include <nlohmann/json.hpp>
 
 namespace jlcm {
 

@@ -1,8 +1,8 @@
 #include "core/spec/document.hpp"
 
-#include <cmath>
+#include "core/base/json.hpp"
 
-#include <nlohmann/json.hpp>
+#include <cmath>
 
 namespace jlcm {
 namespace {

@@ -1,14 +1,13 @@
 #pragma once
 // A sweep: many runs that differ in a few settings, each a process of its own.
 
+#include "core/base/json.hpp"
 #include "core/experiment/run_identity.hpp"
 #include "core/sweep/sweep_spec.hpp"
 
 #include <filesystem>
 #include <string>
 #include <vector>
-
-#include <nlohmann/json.hpp>
 
 namespace jlcm {
 

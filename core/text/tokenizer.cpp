@@ -2,9 +2,8 @@
 
 #include "core/base/error.hpp"
 #include "core/base/hash.hpp"
+#include "core/base/json.hpp"
 #include "core/text/tokenizer_readers.hpp"
-
-#include <nlohmann/json.hpp>
 
 namespace jlcm {
 

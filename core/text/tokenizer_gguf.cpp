@@ -1,4 +1,5 @@
 #include "core/base/error.hpp"
+#include "core/base/json.hpp"
 #include "core/base/log.hpp"
 #include "core/formats/json.hpp"
 #include "core/text/bpe_tokenizer.hpp"
@@ -7,8 +8,6 @@
 
 #include <algorithm>
 #include <array>
-
-#include <nlohmann/json.hpp>
 
 namespace jlcm {
 

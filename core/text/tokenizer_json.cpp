@@ -1,10 +1,9 @@
 #include "core/base/error.hpp"
+#include "core/base/json.hpp"
 #include "core/formats/json.hpp"
 #include "core/text/bpe_tokenizer.hpp"
 #include "core/text/tokenizer_readers.hpp"
 #include "core/text/unicode_steps.hpp"
-
-#include <nlohmann/json.hpp>
 
 namespace jlcm {
 

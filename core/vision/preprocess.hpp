@@ -1,12 +1,11 @@
 #pragma once
 // From an image to what a network reads, as the preprocess.json beside its file says.
 
+#include "core/base/json.hpp"
 #include "core/vision/image.hpp"
 #include "core/vision/resize.hpp"
 
 #include <optional>
-
-#include <nlohmann/json.hpp>
 
 namespace jlcm {
 

@@ -1,8 +1,7 @@
+#include "core/base/json.hpp"
 #include "core/graph/permutation.hpp"
 
 #include <cmath>
-
-#include <nlohmann/json.hpp>
 
 namespace jlcm {
 namespace {

@@ -1,6 +1,5 @@
+#include "core/base/json.hpp"
 #include "core/graph/permutation.hpp"
-
-#include <nlohmann/json.hpp>
 
 namespace jlcm {
 namespace {

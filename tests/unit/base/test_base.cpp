@@ -2,6 +2,7 @@
 #include "core/base/files.hpp"
 #include "core/base/half.hpp"
 #include "core/base/hash.hpp"
+#include "core/base/json.hpp"
 #include "core/base/log.hpp"
 #include "core/base/rng.hpp"
 
@@ -83,4 +84,24 @@ TEST_CASE("durations read well") {
     REQUIRE(jlcm::format_duration(4.24) == "4.2 s");
     REQUIRE(jlcm::format_duration(200) == "3 min 20 s");
     REQUIRE(jlcm::format_duration(3725) == "1 h 02 min");
+}
+
+TEST_CASE("integers are read from JSON where they are integers and fit") {
+    using nlohmann::json;
+    const auto read = [](const char* text) { return json::parse(text); };
+    CHECK(read("-5").get<std::int32_t>() == -5);
+    CHECK(read("7.0").get<int>() == 7);
+    CHECK(read("18446744073709551615").get<std::uint64_t>() == std::numeric_limits<std::uint64_t>::max());
+    CHECK(read("-9223372036854775808").get<std::int64_t>() == std::numeric_limits<std::int64_t>::min());
+    CHECK(read("[1, 2]").get<std::vector<std::int64_t>>() == std::vector<std::int64_t>{1, 2});
+    CHECK(read("true").get<bool>());
+    CHECK(read("1e300").get<double>() == 1e300);
+    for (const char* text : {"2147483648", "-2147483649", "1e300", "-1e300", "0.5", "9223372036854775808"})
+        CHECK_THROWS_AS(read(text).get<std::int32_t>(), json::out_of_range);
+    CHECK_THROWS_AS(read("-1").get<std::size_t>(), json::out_of_range);
+    CHECK_THROWS_AS(read("256").get<std::uint8_t>(), json::out_of_range);
+    CHECK_THROWS_AS(read("[1, 1e300]").get<std::vector<std::int64_t>>(), json::out_of_range);
+    for (const char* text : {"\"5\"", "null", "[5]", "true"})
+        CHECK_THROWS_AS(read(text).get<std::int32_t>(), json::type_error);
+    CHECK(json(std::uint8_t{5}).dump() == "5");
 }

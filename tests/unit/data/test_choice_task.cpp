@@ -1,9 +1,9 @@
 #include "core/base/files.hpp"
+#include "core/base/json.hpp"
 #include "core/data/choice_task.hpp"
 #include "tests/support/temporary.hpp"
 
 #include <catch2/catch.hpp>
-#include <nlohmann/json.hpp>
 
 namespace {
 

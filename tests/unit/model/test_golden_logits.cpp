@@ -1,6 +1,7 @@
 // Logits of whole models against implementations that share nothing with ours: tests/golden/make_logits.py.
 
 #include "core/base/files.hpp"
+#include "core/base/json.hpp"
 #include "core/formats/json.hpp"
 #include "core/model/scoring.hpp"
 #include "tests/support/assets.hpp"
@@ -9,7 +10,6 @@
 #include <cmath>
 
 #include <catch2/catch.hpp>
-#include <nlohmann/json.hpp>
 
 namespace jlcm {
 namespace {

@@ -1,4 +1,5 @@
 // Plugins: registration, choices in specs, catalogue.
+#include "core/base/json.hpp"
 #include "core/plugin/catalog.hpp"
 #include "core/plugin/choice.hpp"
 #include "core/spec/resolve.hpp"
@@ -8,7 +9,6 @@
 #include <vector>
 
 #include <catch2/catch.hpp>
-#include <nlohmann/json.hpp>
 
 namespace test {
 

@@ -2,11 +2,11 @@
 
 #include "core/base/error.hpp"
 #include "core/base/files.hpp"
+#include "core/base/json.hpp"
 #include "core/report/paired_test.hpp"
 #include "tests/support/temporary.hpp"
 
 #include <catch2/catch.hpp>
-#include <nlohmann/json.hpp>
 
 namespace {
 

@@ -1,6 +1,7 @@
 #include "core/base/error.hpp"
 #include "core/base/files.hpp"
 #include "core/base/hash.hpp"
+#include "core/base/json.hpp"
 #include "core/formats/checkpoint.hpp"
 #include "core/text/tokenizer.hpp"
 #include "tests/support/assets.hpp"
@@ -8,7 +9,6 @@
 #include <map>
 
 #include <catch2/catch.hpp>
-#include <nlohmann/json.hpp>
 
 using namespace jlcm;
 using Json = nlohmann::json;

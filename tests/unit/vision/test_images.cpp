@@ -2,6 +2,7 @@
 
 #include "core/base/files.hpp"
 #include "core/base/hash.hpp"
+#include "core/base/json.hpp"
 #include "core/vision/image_file.hpp"
 #include "core/vision/resize.hpp"
 #include "tests/support/assets.hpp"
@@ -9,7 +10,6 @@
 
 #include <boost/crc.hpp>
 #include <catch2/catch.hpp>
-#include <nlohmann/json.hpp>
 
 namespace {
 

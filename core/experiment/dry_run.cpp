@@ -150,7 +150,7 @@ StoredPlan plan_storage(const Model& model, const CompressOptions& compress) {
 RunEstimate estimate_of(const RunSpec& spec, const Model& model, const StoredPlan& stored, DType compute,
                         double rate, const std::vector<Workload>& evaluations) {
     const Graph& graph = model.graph();
-    constexpr double efficiency = 0.6;  // of the products' own rate, over a step of learning
+    constexpr double efficiency = 0.35;  // of the products' own rate, over a whole run
     return {.linear_bits_per_weight = stored.linear_bits_per_weight(),
             .file_bytes = stored.file_bytes(),
             // What a run holds before it starts: the program, and of the mapped model hardly anything.

@@ -99,8 +99,10 @@ Value chosen_part(Context& context, const OnnxNode& where, const Value& value, b
     if (!chosen) std::swap(inputs[1], inputs[2]);
     Value known;
     known.name = fmt::format("{}.{}", where.name, chosen ? "chosen" : "otherwise");
-    known.constant = fold(where, context.opset(), inputs)->front();
-    known.shape = known.constant->shape;
+    const auto folded = fold(where, context.opset(), inputs);
+    if (!folded) fail("no rule for known inputs");
+    known.constant = folded->front();
+    known.shape = folded->front().shape;
     // Of a constant not a product: what is left out may be infinite.
     return value.constant ? known : combine(context, where, Binary::multiply, value, known);
 }

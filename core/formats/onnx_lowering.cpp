@@ -54,7 +54,7 @@ std::int64_t most_folded(const OnnxModel& model) {
 /// Whether it repeats numbers for each sample, so that what it makes is not known before the number of
 /// samples.
 bool repeats_for_samples(const Context& context, const OnnxNode& node) {
-    if (node.type != "Expand" || !context.input(node, 0).constant->is_float()) return false;
+    if (node.type != "Expand" || !context.constant(node, 0).is_float()) return false;
     const auto& shape = context.constant(node, 1).integers();
     return std::ranges::any_of(shape, [&](std::int64_t size) { return context.is_batch(size); });
 }

@@ -109,8 +109,6 @@ Value chosen_part(Context& context, const OnnxNode& where, const Value& value, b
 
 /// The sum of both parts.
 void where(Context& context, const OnnxNode& node) {
-    require(context.input(node, 0).constant.has_value(),
-            "a condition that depends on the model's input is not supported");
     const Value a = chosen_part(context, node, context.input(node, 1), true);
     const Value b = chosen_part(context, node, context.input(node, 2), false);
     context.set(node, combine(context, node, Binary::add, a, b));

@@ -203,6 +203,13 @@ void PermutationRule::all_beside() {
     outputs_beside(output_shape().size());
 }
 
+void PermutationRule::tie_broadcast(std::size_t i) {
+    const Shape& shape = input_shape(i);
+    const std::size_t missing = output_shape().size() - shape.size();
+    for (std::size_t d = 0; d < shape.size(); ++d)
+        if (shape[d] == output_shape()[missing + d]) tie(input(i, d), output(missing + d));
+}
+
 void PermutationRule::tie_dimensions(std::size_t i, std::size_t first, std::size_t end) {
     for (std::size_t d = first; d < end; ++d) tie(input(i, d), output(d));
 }

@@ -55,6 +55,8 @@ class PermutationRule {
     void all_beside();
     /// Dimensions [first, end) of input i and of the output have one order.
     void tie_dimensions(std::size_t i, std::size_t first, std::size_t end);
+    /// Dimensions of input i that are broadcast to the output without being repeated.
+    void tie_broadcast(std::size_t i);
     /// All but the last.
     void tie_rows(std::size_t i) { tie_dimensions(i, 0, input_shape(i).size() - 1); }
     void fix_dimensions(std::size_t i, std::size_t first, std::size_t end, const std::string& reason);

@@ -45,6 +45,11 @@ struct View {
     bool mirrored = false;
 };
 
+Image of_size(Image image, std::int64_t height, std::int64_t width) {
+    if (image.height == height && image.width == width) return image;
+    return resize(image, height, width, ResizeFilter::bilinear);
+}
+
 Image part_of(const Image& image, const View& view) {
     const auto side = [&](std::int64_t whole, double share) {
         return std::clamp<std::int64_t>(std::llround(static_cast<double>(whole) * share), 1, whole);
@@ -61,9 +66,7 @@ Image part_of(const Image& image, const View& view) {
             part.pixels.insert(part.pixels.end(), pixel, pixel + image.channels);
         }
     }
-    return height == image.height && width == image.width
-               ? part
-               : resize(part, image.height, image.width, ResizeFilter::bilinear);
+    return of_size(std::move(part), image.height, image.width);
 }
 
 /// A rectangle of `share` of the image's sides, about the point (x, y) in shares of them, shows `other`
@@ -91,24 +94,23 @@ class Views final : public ImageSet {
         : images_(std::move(images)), options_(options), rng_(0, "augmentation"), mixing_(0, "mixing") {}
     [[nodiscard]] std::int64_t count() const override { return images_->count() * options_.copies; }
     [[nodiscard]] Image image(std::int64_t index) const override {
-        Image shown = part_of(images_->image(index % images_->count()), view(index));
+        Image shown = unmixed(index);
         const auto draw = [&](std::uint64_t which) {
             return mixing_.uniform(static_cast<std::uint64_t>(index) * 5 + which);
         };
         if (draw(0) >= options_.mix) return shown;
         const auto other_index =
             std::min(count() - 1, static_cast<std::int64_t>(draw(1) * static_cast<double>(count())));
-        const Image other = part_of(images_->image(other_index % images_->count()), view(other_index));
         // Images of a folder may differ in size.
-        paste(shown,
-              other.height == shown.height && other.width == shown.width
-                  ? other
-                  : resize(other, shown.height, shown.width, ResizeFilter::bilinear),
-              std::sqrt(draw(2)), draw(3), draw(4));
+        const Image other = of_size(unmixed(other_index), shown.height, shown.width);
+        paste(shown, other, std::sqrt(draw(2)), draw(3), draw(4));
         return shown;
     }
 
   private:
+    [[nodiscard]] Image unmixed(std::int64_t index) const {
+        return part_of(images_->image(index % images_->count()), view(index));
+    }
     [[nodiscard]] View view(std::int64_t index) const {
         const auto draw = [&](std::uint64_t which) {
             return rng_.uniform(static_cast<std::uint64_t>(index) * 5 + which);

@@ -115,13 +115,7 @@ class BinaryOperator final : public Operator {
         context.add_input_gradient(1, sum_to(context.backend(), db, context.input(1).shape()));
     }
     void permutation_rule(PermutationRule& rule) const override {
-        const Shape& shape = rule.output_shape();
-        for (std::size_t i = 0; i < rule.inputs(); ++i) {
-            const Shape& input = rule.input_shape(i);
-            const std::size_t missing = shape.size() - input.size();
-            for (std::size_t d = 0; d < input.size(); ++d)
-                if (input[d] == shape[missing + d]) rule.tie(rule.input(i, d), rule.output(missing + d));
-        }
+        for (std::size_t i = 0; i < rule.inputs(); ++i) rule.tie_broadcast(i);
         rule.all_beside();
     }
 

@@ -344,11 +344,7 @@ class Expansion final : public Operator {
     }
     // What is repeated is all alike, so it may have any order.
     void permutation_rule(PermutationRule& rule) const override {
-        const Shape& input = rule.input_shape(0);
-        const std::size_t missing = shape_.size() - input.size();
-        for (std::size_t d = 0; d < input.size(); ++d)
-            if (input[d] == rule.output_shape()[missing + d])
-                rule.tie(rule.input(0, d), rule.output(missing + d));
+        rule.tie_broadcast(0);
         rule.all_beside();
     }
     nlohmann::json attributes() const override { return {{"shape", shape_}}; }

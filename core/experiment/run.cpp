@@ -248,7 +248,13 @@ RunOutcome run_experiment(const Resolved<RunSpec>& spec, const std::filesystem::
         sources.emplace(read_sources(spec, compute));
     }
     const RunFiles files{out / sources->identity.directory_name(spec.value)};
-    if (auto result = finished_result(files)) return {files.directory, std::move(*result), true};
+    const auto finished = [&]() -> std::optional<RunOutcome> {
+        auto result = finished_result(files);
+        if (!result) return std::nullopt;
+        remove_checkpoints(files);
+        return RunOutcome{files.directory, std::move(*result), true};
+    };
+    if (auto outcome = finished()) return std::move(*outcome);
 
     std::optional<BlockRange> part;
     if (!resources.blocks.empty()) {
@@ -267,7 +273,7 @@ RunOutcome run_experiment(const Resolved<RunSpec>& spec, const std::filesystem::
     std::filesystem::create_directories(files.directory);
     const RunLock lock(files.lock(), part ? RunLock::Kind::shared : RunLock::Kind::alone);
     // Another process may have ended it since.
-    if (auto result = finished_result(files)) return {files.directory, std::move(*result), true};
+    if (auto outcome = finished()) return std::move(*outcome);
     if (!part) remove_unfinished_files(files);
     std::filesystem::create_directories(files.checkpoints());
     set_log_file(files.log());
@@ -307,7 +313,7 @@ RunOutcome run_experiment(const Resolved<RunSpec>& spec, const std::filesystem::
     const std::string text = result.dump(2) + '\n';
     write_checksums(files, text);
     write_file(files.result(), text);
-    std::filesystem::remove_all(files.checkpoints());
+    remove_checkpoints(files);
     log_info("peak memory {} of {} planned", format_bytes(static_cast<double>(peak_memory_bytes())),
              format_bytes(memory.largest().total()));
     if (const std::string cached = stages.describe_cached(); !cached.empty())

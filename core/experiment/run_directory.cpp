@@ -69,6 +69,11 @@ void remove_unfinished_files(const RunFiles& files) {
     }
 }
 
+void remove_checkpoints(const RunFiles& files) {
+    std::error_code ignored;
+    fs::remove_all(files.checkpoints(), ignored);
+}
+
 void write_checksums(const RunFiles& files, const std::string& result) {
     std::string lines;
     const auto add = [&](const fs::path& path, const std::string& hash) {

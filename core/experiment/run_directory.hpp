@@ -74,6 +74,9 @@ struct RunFiles {
 
 /// Removes what killed processes were writing (core/base/files.hpp). Call under the run's lock.
 void remove_unfinished_files(const RunFiles& files);
+/// What a finished run needs no more; a kill in its last moment may have left it. Where that is not allowed
+/// it stays.
+void remove_checkpoints(const RunFiles& files);
 
 /// Writes the checksums of a run whose last file, result.json, will be `result`.
 void write_checksums(const RunFiles& files, const std::string& result);

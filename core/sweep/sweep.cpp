@@ -108,6 +108,7 @@ class Conductor final : public LaunchObserver {
         std::set<std::string> seen;
         for (std::size_t i = 0; i < runs.size(); ++i) {
             if (auto result = finished_result({runs[i].directory})) {
+                remove_checkpoints({runs[i].directory});
                 states_[i] = {State::finished, std::move(result), ""};
                 ++before_;
             } else if (runs[i].is_selected && seen.insert(runs[i].identity.hash).second) {

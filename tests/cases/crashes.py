@@ -50,6 +50,10 @@ def kills():
     call("jlcm-run", *arguments)
     check_finished("killed", f"{killed} kills")
     assert result("killed")["evaluations"] == figures
+    # Killed between its last two acts.
+    (run_directory("killed") / "checkpoints").mkdir()
+    call("jlcm-run", *arguments)
+    check_finished("killed", "a kill in the last moment")
     return finished + 1
 
 

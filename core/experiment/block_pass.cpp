@@ -93,17 +93,18 @@ class BlockPass {
         const std::size_t metrics_begin = run_.metrics.position();
         const Stages stages_before = run_.stages;
         moments_.reset();
-        Tensor inputs;
-        if (learns_blocks() && learning_->inputs == Inputs::original)
-            inputs = original_.inputs(index).clone();  // calibration goes on to the outputs
+        const bool learns_from_original = learns_blocks() && learning_->inputs == Inputs::original;
+        Tensor original_inputs;
+        if (learns_from_original || run_.spec.compress.recalibrate_norms)
+            original_inputs = original_.inputs(index).clone();  // calibration goes on to the outputs
 
         solve(index, block);
         if (run_.spec.compress.recalibrate_norms) {
-            const Tensor norm_inputs = compressed_.inputs(index);
+            const Tensor inputs = compressed_.inputs(index);
             const Stages::Timer timer(run_.stages, "calibrate");
-            recalibrate_norms(executor_, block, norm_inputs, model_);
+            recalibrate_norms(executor_, block, run_.model, original_inputs, inputs, model_);
         }
-        if (objective_) learn(index, block, std::move(inputs));
+        if (objective_) learn(index, block, learns_from_original ? std::move(original_inputs) : Tensor());
         save_block(run_, index, model_, solver_only_, metrics_begin, stages_before);
         leave_block_on_disk(run_, index, compressed_parameters(block), model_, solver_only_);
         std::filesystem::remove(run_.files.learning(index));
@@ -194,7 +195,7 @@ class BlockPass {
                            {"solver", to_yaml(compress.solver.encode())},
                            {"matrices", nlohmann::json::array()}};
         if (solver_sees(Inputs::compressed))
-            key["compressed_inputs"] = {{"recalibrate_norms", compress.recalibrate_norms},
+            key["compressed_inputs"] = {{"corrected_norms", compress.recalibrate_norms},
                                         {"original_output", fits_original_outputs()},
                                         {"samples", samples_}};
         const std::size_t first = solver_sees(Inputs::compressed) ? 0 : index;

@@ -140,11 +140,9 @@ void CompressOptions::fields(Fields& v) {
           "count the same.",
           "GuidedQuant, arXiv 2505.07004, section 3"});
     v("recalibrate_norms", recalibrate_norms,
-      Doc{"Measure the statistics of batch norms anew behind each solved block, on the compressed model's "
-          "own "
-          "activations. ResNet-20 at 2 bits: k-means alone gains 44 points of top-1 by it, LNQ, which fits "
-          "outputs already, loses 2.",
-          "arXiv 2106.08295, section 4.3"});
+      Doc{"Correct the statistics of batch norms behind each solved block by what the compressed model's "
+          "differ from the original's over the calibration samples.",
+          "arXiv 2106.08295, section 4.3, as a difference"});
     v("compare_with_solver", compare_with_solver,
       Doc{"Also evaluate the model as the solver alone leaves it, for the last table. Costs one model's "
           "share of the evaluation."});

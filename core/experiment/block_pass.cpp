@@ -94,17 +94,20 @@ class BlockPass {
         const Stages stages_before = run_.stages;
         moments_.reset();
         const bool learns_from_original = learns_blocks() && learning_->inputs == Inputs::original;
-        Tensor original_inputs;
-        if (learns_from_original || run_.spec.compress.recalibrate_norms)
-            original_inputs = original_.inputs(index).clone();  // calibration goes on to the outputs
+        const bool recalibrates = run_.spec.compress.recalibrate_norms;
+        Tensor kept;  // the original's inputs, where calibration goes on to the outputs before they are used
+        if (learns_from_original || (recalibrates && solver_sees(Inputs::original)))
+            kept = original_.inputs(index).clone();
 
         solve(index, block);
-        if (run_.spec.compress.recalibrate_norms) {
+        if (recalibrates) {
+            const Tensor original_inputs = kept.defined() ? kept : original_.inputs(index);
             const Tensor inputs = compressed_.inputs(index);
             const Stages::Timer timer(run_.stages, "calibrate");
             recalibrate_norms(executor_, block, run_.model, original_inputs, inputs, model_);
         }
-        if (objective_) learn(index, block, learns_from_original ? std::move(original_inputs) : Tensor());
+        if (!learns_from_original) kept = {};
+        if (objective_) learn(index, block, std::move(kept));
         save_block(run_, index, model_, solver_only_, metrics_begin, stages_before);
         leave_block_on_disk(run_, index, compressed_parameters(block), model_, solver_only_);
         std::filesystem::remove(run_.files.learning(index));

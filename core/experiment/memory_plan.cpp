@@ -122,8 +122,10 @@ class Planner {
     /// gradient statistics.
     void add_standing(MemoryStage& stage) const {
         const bool compressed_inputs = compress_.solver_inputs == Inputs::compressed;
-        const bool two = compress_.learns_blocks() || fits_original_outputs();
+        const bool two = compress_.learns_blocks() || fits_original_outputs() || compress_.recalibrate_norms;
         double copies = two ? 2 : 1;
+        if (compress_.recalibrate_norms && !compressed_inputs)
+            copies += 1;  // the original block's inputs, while the solver's calibration goes on
         if (compressed_inputs &&
             !fits_original_outputs())  // the part that the solver observes is put through the original block
             copies += static_cast<double>(

@@ -122,6 +122,12 @@ class BlockPass {
         return needs;
     }
 
+    /// Which nodes a block is made of, since several may be reconstructed together.
+    [[nodiscard]] nlohmann::json block_key(std::size_t index) const {
+        const NodeRange nodes = model_.graph().blocks()[index].nodes;
+        return {nodes.first, nodes.end};
+    }
+
     /// What second moments of the original's activations, and gradients, depend on.
     [[nodiscard]] nlohmann::json calibration_key() const {
         nlohmann::json key{{"source", run_.source}, {"samples", samples_hash_}};
@@ -157,8 +163,9 @@ class BlockPass {
             return made;
         };
         if (!shares_moments_) return observe();
-        const SavedState state = run_.shared({{"second_moments", calibration_key()}, {"block", index}},
-                                             [&] { return observe().state(); });
+        const SavedState state =
+            run_.shared({{"second_moments", calibration_key()}, {"nodes", block_key(index)}},
+                        [&] { return observe().state(); });
         if (!moments_) moments_.emplace(executor_).restore(state);
         return *moments_;
     }
@@ -193,12 +200,13 @@ class BlockPass {
     [[nodiscard]] nlohmann::json solver_key(std::size_t index) const {
         const CompressOptions& compress = run_.spec.compress;
         nlohmann::json key{{"solved", calibration_key()},
-                           {"block", index},
+                           {"nodes", block_key(index)},
                            {"codebook_init", to_yaml(compress.codebook_init.encode())},
                            {"solver", to_yaml(compress.solver.encode())},
                            {"matrices", nlohmann::json::array()}};
         if (solver_sees(Inputs::compressed))
-            key["compressed_inputs"] = {{"corrected_norms", compress.recalibrate_norms},
+            key["compressed_inputs"] = {{"blocks_together", compress.blocks_together},
+                                        {"corrected_norms", compress.recalibrate_norms},
                                         {"original_output", fits_original_outputs()},
                                         {"samples", samples_}};
         const std::size_t first = solver_sees(Inputs::compressed) ? 0 : index;

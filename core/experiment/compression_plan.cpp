@@ -22,6 +22,13 @@ bool matches(const Match& match, const Parameter& parameter, std::int64_t blocks
     return parameter.block < match.first_blocks || parameter.block >= blocks - match.last_blocks;
 }
 
+/// How many blocks the model has by itself, whatever of them are reconstructed together.
+std::int64_t own_blocks(const Graph& graph) {
+    int last = -1;
+    for (const Parameter& each : graph.parameters()) last = std::max(last, each.block);
+    return last + 1;
+}
+
 }  // namespace
 
 GroupedRows MatrixPlan::group(const LayerProblem& problem) const {
@@ -33,6 +40,7 @@ std::map<ParameterId, MatrixPlan> plan_compression(const Graph& graph, const Com
     std::map<ParameterId, MatrixPlan> plan;
     std::vector<bool> used(options.overrides.size(), false);
     std::set<std::string> roles;
+    const std::int64_t blocks = own_blocks(graph);
     for (const Block& block : graph.blocks()) {
         for (const auto& use : graph.linears(block.nodes)) {
             const Parameter& parameter = graph.parameter(use.parameter);
@@ -41,8 +49,7 @@ std::map<ParameterId, MatrixPlan> plan_compression(const Graph& graph, const Com
             bool excluded = false;
             for (std::size_t i = 0; i < options.overrides.size(); ++i) {
                 const Override& each = options.overrides[i];
-                if (!matches(each.match, parameter, static_cast<std::int64_t>(graph.blocks().size())))
-                    continue;
+                if (!matches(each.match, parameter, blocks)) continue;
                 used[i] = true;
                 excluded = each.exclude;
                 if (each.bits) matrix.bits = *each.bits;
@@ -54,7 +61,7 @@ std::map<ParameterId, MatrixPlan> plan_compression(const Graph& graph, const Com
     for (std::size_t i = 0; i < used.size(); ++i)
         require(used[i],
                 "compress.overrides.{} matches no weight of the model; its {} blocks have the roles {}", i,
-                graph.blocks().size(), fmt::join(roles, ", "));
+                blocks, fmt::join(roles, ", "));
     require(!plan.empty(), "the overrides leave nothing to compress");
     return plan;
 }

@@ -167,16 +167,17 @@ std::vector<Workload> workloads(const RunSpec& spec, const ModelInput& input) {
 }
 
 std::unique_ptr<Model> load_model(const RunSpec& spec) {
-    return std::make_unique<Model>(spec.model.loader.make()->load(find_model(spec.model.source)));
+    auto model = std::make_unique<Model>(spec.model.loader.make()->load(find_model(spec.model.source)));
+    model->join_blocks(spec.compress.blocks_together);
+    return model;
 }
 
 }  // namespace
 
 struct RunEstimator::State {
-    std::map<std::string, std::unique_ptr<Model>> models;  ///< by the model's options
+    std::map<std::string, std::unique_ptr<Model>> models;  ///< by the model's options and what its blocks are
     std::map<std::string, StoredPlan> plans;               ///< by those and what groups depend on
-    std::map<std::string, std::vector<Workload>>
-        workloads;  ///< by the model's options, places and evaluations
+    std::map<std::string, std::vector<Workload>> workloads;  ///< by those, places and evaluations
     std::map<DType, double> rates;
 };
 
@@ -185,7 +186,8 @@ RunEstimator::~RunEstimator() = default;
 
 RunEstimate RunEstimator::estimate(const Resolved<RunSpec>& resolved) {
     const RunSpec& spec = resolved.value;
-    const std::string source = to_yaml(*resolved.config.find("model"));
+    const std::string source =
+        to_yaml(*resolved.config.find("model")) + fmt::format("{}\n", spec.compress.blocks_together);
     auto& model = state_->models[source];
     if (!model) model = load_model(spec);
     Config stored = encode_options(spec.compress);

@@ -60,6 +60,7 @@ Sources read_sources(const Resolved<RunSpec>& spec, DType compute) {
     require_readable(model->input(), data, options);
     require(!options.compress.distill || !is_encoder(model->graph(), model->input()),
             "compress.distill: the model is an encoder, it predicts nothing to learn from: leave it out");
+    model->join_blocks(options.compress.blocks_together);
     auto plan = plan_compression(model->graph(), options.compress);
     RunIdentity identity = identity_of(spec, compute, model->checkpoint().sha256, data.describe(), evaluated);
     return {path,    std::move(model),   std::move(data), directories, std::move(plan),

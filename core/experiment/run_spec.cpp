@@ -143,6 +143,11 @@ void CompressOptions::fields(Fields& v) {
       Doc{"Correct the statistics of batch norms behind each solved block by what the compressed model's "
           "differ from the original's over the calibration samples.",
           "arXiv 2106.08295, section 4.3, as a difference"});
+    v("blocks_together", blocks_together,
+      Doc{"Consecutive blocks that are reconstructed as one: learned on the last one's output, so that they "
+          "make up for each other. Takes as many times a block's memory; overrides count the model's own.",
+          "CBQ, arXiv 2312.07950 (there windows overlap)"},
+      at_least(1));
     v("compare_with_solver", compare_with_solver,
       Doc{"Also evaluate the model as the solver alone leaves it, for the last table. Costs one model's "
           "share of the evaluation."});

@@ -128,6 +128,7 @@ struct CompressOptions {
     SolverTarget solver_target = SolverTarget::same_input;
     std::optional<OutputWeightingOptions> output_weighting;
     bool recalibrate_norms = false;
+    std::int64_t blocks_together = 1;
     bool compare_with_solver = true;
     bool compare_with_learned = false;
     std::optional<LearnOptions> learn;

@@ -37,6 +37,24 @@ void Graph::add_block(Block block) {
     blocks_.push_back(std::move(block));
 }
 
+void Graph::join_blocks(std::int64_t count) {
+    ensure(count >= 1, "{} blocks joined to one", count);
+    std::vector<Block> joined;
+    for (std::size_t i = 0; i < blocks_.size(); ++i) {
+        if (i % static_cast<std::size_t>(count) == 0) {
+            joined.push_back(blocks_[i]);
+            continue;
+        }
+        Block& last = joined.back();
+        ensure(last.output == blocks_[i].input, "block {} reads more than {} makes", blocks_[i].name,
+               last.name);
+        last.name = fmt::format("{}, {}", last.name, blocks_[i].name);
+        last.nodes.end = blocks_[i].nodes.end;
+        last.output = blocks_[i].output;
+    }
+    blocks_ = std::move(joined);
+}
+
 void Graph::set_head(ValueId features, ParameterId head) {
     features_ = features;
     head_ = head;

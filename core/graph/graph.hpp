@@ -21,7 +21,7 @@ struct Parameter {
     std::string
         role;  ///< "attention.query", "mlp.down", "norm", "embedding", "head", ...: what specs match on
     Shape shape;
-    int block = -1;            ///< index of the (first) block it belongs to; -1 outside
+    int block = -1;            ///< index of the (first) block it was added to; -1 outside
     bool linear = false;       ///< the weight of a linear operator: what compression is about
     ParameterId tied_to = -1;  ///< shares the tensor of that parameter
 };
@@ -58,6 +58,9 @@ class Graph {
                               std::vector<ParameterId> parameters = {});
     /// Parameters that its nodes read belong to it.
     void add_block(Block block);
+    /// Makes every `count` consecutive blocks one, the last of what is left; 1 changes nothing. Parameters
+    /// keep the number of the block that they were added to.
+    void join_blocks(std::int64_t count);
     /// Declares the last linear layer over the vocabulary: `features` [.., width] times `head`. Without one
     /// (-1) the features are what the model returns (logits).
     void set_head(ValueId features, ParameterId head);

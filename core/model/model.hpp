@@ -35,6 +35,9 @@ class Model final : public WeightSource {
     [[nodiscard]] const Checkpoint& checkpoint() const { return checkpoint_; }
     [[nodiscard]] const ModelInput& input() const { return input_; }
 
+    /// Makes every `count` consecutive blocks one (Graph::join_blocks).
+    void join_blocks(std::int64_t count) { graph_.join_blocks(count); }
+
   private:
     Checkpoint checkpoint_;
     Graph graph_;

@@ -52,7 +52,9 @@ void check_selection(const std::vector<PlannedRun>& runs, const Selection& selec
     for (const auto& [axis, values] : selection) {
         std::vector<std::string> known;
         for (const PlannedRun& run : runs)
-            if (const std::string* label = find(run.labels, axis)) known.push_back(*label);
+            if (const std::string* label = find(run.labels, axis);
+                label != nullptr && std::ranges::find(known, *label) == known.end())
+                known.push_back(*label);
         require(!known.empty(), "there is no axis \"{}\"{}", axis, suggestion(axis, axes_of(runs)));
         for (const std::string& value : values)
             require(std::ranges::find(known, value) != known.end(), "{} is never \"{}\"{}", axis, value,

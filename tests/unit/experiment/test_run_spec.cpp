@@ -34,10 +34,12 @@ Graph small_llama() {
     return build_transformer(config);
 }
 
-std::map<std::string, int> bits_by_name(const std::string& compress) {
-    const Graph graph = small_llama();
+std::map<std::string, int> bits_by_name(const std::string& yaml) {
+    Graph graph = small_llama();
+    const CompressOptions compress = decode(base + yaml).value.compress;
+    graph.join_blocks(compress.blocks_together);
     std::map<std::string, int> bits;
-    for (const auto& [id, plan] : plan_compression(graph, decode(base + compress).value.compress))
+    for (const auto& [id, plan] : plan_compression(graph, compress))
         bits[graph.parameter(id).name] = plan.bits;
     return bits;
 }
@@ -67,6 +69,33 @@ compress:
     CHECK_FALSE(bits.contains("model.layers.2.self_attn.q_proj.weight"));
     CHECK(bits.at("model.layers.3.self_attn.q_proj.weight") == 4);
     CHECK(bits.at("model.layers.3.self_attn.v_proj.weight") == 8);
+}
+
+TEST_CASE("overrides count the model's own blocks, whatever of them is reconstructed together") {
+    const std::string overrides = R"(overrides: [{match: {first_blocks: 1, last_blocks: 1}, bits: 5},
+        {match: {blocks: [2, 2]}, bits: 7}]})";
+    const auto apart = bits_by_name("compress: {" + overrides + "\n");
+    CHECK(apart.at("model.layers.2.mlp.up_proj.weight") == 7);
+    CHECK(bits_by_name("compress: {blocks_together: 2, " + overrides + "\n") == apart);
+    CHECK(bits_by_name("compress: {blocks_together: 3, " + overrides + "\n") == apart);
+}
+
+TEST_CASE("joined blocks are one after the other, and the last takes what is left") {
+    Graph graph = small_llama();
+    const std::vector<Block> own = graph.blocks();
+    graph.join_blocks(1);
+    REQUIRE(graph.blocks().size() == 4);
+    graph.join_blocks(3);
+    REQUIRE(graph.blocks().size() == 2);
+    const Block& first = graph.blocks()[0];
+    CHECK(first.input == own[0].input);
+    CHECK(first.output == own[2].output);
+    CHECK(first.nodes.first == own[0].nodes.first);
+    CHECK(first.nodes.end == own[2].nodes.end);
+    CHECK(first.name == "block 0, block 1, block 2");
+    CHECK(graph.linears(first.nodes).size() == 3 * 7);
+    CHECK(graph.blocks()[1].input == own[3].input);
+    CHECK(graph.blocks()[1].output == own[3].output);
 }
 
 TEST_CASE("an override that matches nothing is an error that lists the roles, as is leaving nothing") {

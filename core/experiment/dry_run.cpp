@@ -147,14 +147,20 @@ StoredPlan plan_storage(const Model& model, const CompressOptions& compress) {
     return stored;
 }
 
+MemoryPlan memory_of(const RunSpec& spec, const Model& model, const std::map<ParameterId, MatrixPlan>& plan,
+                     DType compute) {
+    // What a run holds before it starts: of the mapped model hardly anything.
+    constexpr double program = 6e7;
+    return plan_memory(spec, model, plan, compute, program);
+}
+
 RunEstimate estimate_of(const RunSpec& spec, const Model& model, const StoredPlan& stored, DType compute,
                         double rate, const std::vector<Workload>& evaluations) {
     const Graph& graph = model.graph();
     constexpr double efficiency = 0.35;  // of the products' own rate, over a whole run
     return {.linear_bits_per_weight = stored.linear_bits_per_weight(),
             .file_bytes = stored.file_bytes(),
-            // What a run holds before it starts: the program, and of the mapped model hardly anything.
-            .memory = plan_memory(spec, model, stored.matrices, compute, 6e7),
+            .memory = memory_of(spec, model, stored.matrices, compute),
             .operations = operations(spec, graph, model.input(), stored.matrices, evaluations),
             .operations_a_second = rate * efficiency};
 }
@@ -184,26 +190,47 @@ struct RunEstimator::State {
 RunEstimator::RunEstimator() : state_(std::make_unique<State>()) {}
 RunEstimator::~RunEstimator() = default;
 
+namespace {
+
+/// What the model that runs share depends on.
+std::string model_key(const Resolved<RunSpec>& spec) {
+    return to_yaml(*spec.config.find("model")) + fmt::format("{}\n", spec.value.compress.blocks_together);
+}
+
+}  // namespace
+
+const Model& RunEstimator::model_of(const Resolved<RunSpec>& spec) {
+    auto& model = state_->models[model_key(spec)];
+    if (!model) model = load_model(spec.value);
+    return *model;
+}
+
+double RunEstimator::memory_bytes(const Resolved<RunSpec>& spec) {
+    const Model& model = model_of(spec);
+    return memory_of(spec.value, model, plan_compression(model.graph(), spec.value.compress),
+                     compute_type(spec.value.compute, cpu_backend()))
+        .largest()
+        .total();
+}
+
 RunEstimate RunEstimator::estimate(const Resolved<RunSpec>& resolved) {
     const RunSpec& spec = resolved.value;
-    const std::string source =
-        to_yaml(*resolved.config.find("model")) + fmt::format("{}\n", spec.compress.blocks_together);
-    auto& model = state_->models[source];
-    if (!model) model = load_model(spec);
+    const std::string source = model_key(resolved);
+    const Model& model = model_of(resolved);
     Config stored = encode_options(spec.compress);
     for (const char* key : {"codebook_init", "solver", "learn", "distill"}) stored.erase(key);
     const std::string key = source + to_yaml(stored);
     auto plan = state_->plans.find(key);
     if (plan == state_->plans.end())
-        plan = state_->plans.emplace(key, plan_storage(*model, spec.compress)).first;
+        plan = state_->plans.emplace(key, plan_storage(model, spec.compress)).first;
     std::string reads = source + fmt::format("{}", fmt::join(spec.data_path, ":"));
     for (const auto& choice : spec.evaluate) reads += to_yaml(choice.encode());
     auto evaluations = state_->workloads.find(reads);
     if (evaluations == state_->workloads.end())
-        evaluations = state_->workloads.emplace(reads, workloads(spec, model->input())).first;
+        evaluations = state_->workloads.emplace(reads, workloads(spec, model.input())).first;
     const DType compute = compute_type(spec.compute, cpu_backend());
     if (!state_->rates.contains(compute)) state_->rates[compute] = measured_rate(cpu_backend(), compute);
-    return estimate_of(spec, *model, plan->second, compute, state_->rates[compute], evaluations->second);
+    return estimate_of(spec, model, plan->second, compute, state_->rates[compute], evaluations->second);
 }
 
 std::string dry_run(const Resolved<RunSpec>& resolved) {

@@ -37,9 +37,12 @@ class RunEstimator {
     RunEstimator& operator=(const RunEstimator&) = delete;
     ~RunEstimator();
     [[nodiscard]] RunEstimate estimate(const Resolved<RunSpec>& spec);
+    /// Its memory alone, in bytes, for which no groups need to be made.
+    [[nodiscard]] double memory_bytes(const Resolved<RunSpec>& spec);
 
   private:
     struct State;
+    [[nodiscard]] const Model& model_of(const Resolved<RunSpec>& spec);
     std::unique_ptr<State> state_;
 };
 

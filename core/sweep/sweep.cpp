@@ -131,7 +131,7 @@ class Conductor final : public LaunchObserver {
             std::vector<std::string> command = jlcm_run;
             command.insert(command.end(),
                            {RunFiles{directory}.spec().string(), "--out", directory.parent_path().string()});
-            jobs.push_back({std::move(command), log_of(i), estimator.estimate(runs_[i].spec).memory_bytes(),
+            jobs.push_back({std::move(command), log_of(i), estimator.memory_bytes(runs_[i].spec),
                             needs_former_blocks(runs_[i].spec.value.compress).empty()});
         }
         return jobs;

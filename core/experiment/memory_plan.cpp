@@ -114,6 +114,9 @@ class Planner {
     [[nodiscard]] bool fits_original_outputs() const {
         return compress_.solver_target == SolverTarget::original_output;
     }
+    [[nodiscard]] bool learns_from_original() const {
+        return compress_.learns_blocks() && compress_.learn->inputs == Inputs::original;
+    }
     [[nodiscard]] double moments(const Block& block) const {
         return second_moment_bytes(graph_, block, compress_);
     }
@@ -124,8 +127,8 @@ class Planner {
         const bool compressed_inputs = compress_.solver_inputs == Inputs::compressed;
         const bool two = compress_.learns_blocks() || fits_original_outputs() || compress_.recalibrate_norms;
         double copies = two ? 2 : 1;
-        if (compress_.recalibrate_norms && !compressed_inputs)
-            copies += 1;  // the original block's inputs, while the solver's calibration goes on
+        if (learns_from_original() || (compress_.recalibrate_norms && !compressed_inputs))
+            copies += 1;  // the original block's inputs, while calibration goes on to its outputs
         if (compressed_inputs &&
             !fits_original_outputs())  // the part that the solver observes is put through the original block
             copies += static_cast<double>(

@@ -2,12 +2,21 @@
 
 #include "core/base/error.hpp"
 #include "core/experiment/memory_plan.hpp"
+#include "tests/support/tiny_llama.hpp"
 
 #include <catch2/catch.hpp>
 
 namespace {
 
 using namespace jlcm;
+
+double planned_activations(const RunSpec& spec, const Model& model) {
+    const auto matrices = plan_compression(model.graph(), spec.compress);
+    for (const MemoryStage& stage : plan_memory(spec, model, matrices, DType::f32, 0).stages)
+        for (const auto& part : stage.parts)
+            if (stage.name == "learn" && part.what == "activations") return part.bytes;
+    return 0;
+}
 
 }  // namespace
 
@@ -31,4 +40,16 @@ TEST_CASE("a plan above the limit is refused with its largest stage") {
     CHECK_THROWS_WITH(
         plan.require_within(2.5e9),
         Catch::Contains("3.00 GB (learn)") && Catch::Contains("calibrate      2.10 GB   activations"));
+}
+
+TEST_CASE("blocks that learn from the original's inputs keep a copy of them") {
+    const Model model = test::tiny_llama();
+    RunSpec spec;
+    spec.calibration.sequences = 6;
+    spec.calibration.length = 4;
+    spec.compress.learn.emplace();
+    const double apart = planned_activations(spec, model);
+    CHECK(apart > 0);
+    spec.compress.learn->inputs = Inputs::original;
+    CHECK(planned_activations(spec, model) == apart / 2 * 3);
 }

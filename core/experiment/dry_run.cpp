@@ -1,6 +1,7 @@
 #include "core/experiment/dry_run.hpp"
 
 #include "core/base/log.hpp"
+#include "core/base/parallel.hpp"
 #include "core/codebook/packing.hpp"
 #include "core/experiment/compression_plan.hpp"
 #include "core/experiment/embedding.hpp"
@@ -157,12 +158,14 @@ MemoryPlan memory_of(const RunSpec& spec, const Model& model, const std::map<Par
 RunEstimate estimate_of(const RunSpec& spec, const Model& model, const StoredPlan& stored, DType compute,
                         double rate, const std::vector<Workload>& evaluations) {
     const Graph& graph = model.graph();
-    constexpr double efficiency = 0.35;  // of the products' own rate, over a whole run
+    // Softmax, norms, rounding and updates take about as long as products at this rate a core would, in
+    // whole runs with products of 370 and of 2000 GFLOP/s (docs/benchmarks.md).
+    const double other_work = 500e9 * thread_count();
     return {.linear_bits_per_weight = stored.linear_bits_per_weight(),
             .file_bytes = stored.file_bytes(),
             .memory = memory_of(spec, model, stored.matrices, compute),
             .operations = operations(spec, graph, model.input(), stored.matrices, evaluations),
-            .operations_a_second = rate * efficiency};
+            .operations_a_second = 1 / (1 / rate + 1 / other_work)};
 }
 
 std::vector<Workload> workloads(const RunSpec& spec, const ModelInput& input) {

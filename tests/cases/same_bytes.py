@@ -43,6 +43,7 @@ for name, estimator in ESTIMATORS.items():
         *SHORT, "compress.learn.steps=3", "compress.learn.objective=layer", "compress.distill=null",
         f"compress.learn.estimator={estimator}",
     ]  # fmt: skip
+runs["blocks together"] = [*LEARNED, "compress.blocks_together=2"]
 
 
 def files(settings, threads):

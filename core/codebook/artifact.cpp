@@ -367,7 +367,10 @@ StoredTensor read_encoded(Parts& parts, const std::string& name, const json& des
     return tensor;
 }
 
-Artifact parse_artifact(const Safetensors& file) {
+/// What becomes of the codes of each matrix once they are unpacked and checked: a byte a weight.
+enum class Codes : std::uint8_t { kept, dropped };
+
+Artifact parse_artifact(const Safetensors& file, Codes codes) {
     const auto format = file.metadata.find("format");
     require(format != file.metadata.end() && format->second == format_name,
             "a safetensors file, but no compressed model (metadata 'format' is not '{}')", format_name);
@@ -384,7 +387,12 @@ Artifact parse_artifact(const Safetensors& file) {
     const json encodings = object_entry(file, "encodings");
     for (const auto& [name, description] : layouts.items()) {
         try {
-            artifact.matrices.emplace(name, read_matrix(parts, name, description));
+            CompressedMatrix& matrix =
+                artifact.matrices.emplace(name, read_matrix(parts, name, description)).first->second;
+            if (codes == Codes::dropped) {
+                matrix.mapping = Tensor();
+                release_mapped_pages();
+            }
         } catch (const Error& error) {
             throw error.within("compressed matrix '" + name + "'");
         }
@@ -509,7 +517,7 @@ void write_artifact(const std::filesystem::path& path, const Artifact& artifact)
 
 Artifact read_artifact(const std::filesystem::path& path) {
     return with_file(path, [](const Safetensors& file, const std::shared_ptr<MappedFile>& mapped) {
-        Artifact artifact = parse_artifact(file);
+        Artifact artifact = parse_artifact(file, Codes::kept);
         artifact.owners.push_back(mapped);
         return artifact;
     });
@@ -517,7 +525,7 @@ Artifact read_artifact(const std::filesystem::path& path) {
 
 ArtifactFootprint artifact_footprint(const std::filesystem::path& path) {
     return with_file(path, [](const Safetensors& file, const std::shared_ptr<MappedFile>& mapped) {
-        const Artifact artifact = parse_artifact(file);
+        const Artifact artifact = parse_artifact(file, Codes::dropped);
         ArtifactFootprint result;
         std::map<std::string, TensorFootprint> tensors;
         for (const auto& [name, matrix] : artifact.matrices)

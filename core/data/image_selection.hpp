@@ -9,6 +9,7 @@ namespace jlcm {
 struct ImageSelection {
     Split split = Split::all;
     std::int64_t every = 5;
+    std::int64_t skip = 0;
     std::int64_t first = 0;
     void fields(Fields& v);
 };

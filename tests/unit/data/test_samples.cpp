@@ -65,6 +65,17 @@ TEST_CASE("a selection of images is a partition by number, and its name tells wh
     CHECK(names.size() == 6);
 }
 
+TEST_CASE("a selection may pass images over, so that two of them have none in common") {
+    const auto part = [](std::int64_t skip, std::int64_t first) {
+        return select_images(numbered(22), {.split = Split::calibration, .skip = skip, .first = first});
+    };
+    CHECK(values_of(part(0, 2)) == std::vector<int>{0, 5});
+    CHECK(values_of(part(2, 0)) == std::vector<int>{10, 15, 20});
+    CHECK(values_of(part(2, 1)) == std::vector<int>{10});
+    CHECK(part(2, 1).name == "numbered, only 1 in 5, without the first 2, first 1");
+    CHECK_THROWS_WITH(part(5, 0), Catch::Contains("holds no image"));
+}
+
 TEST_CASE("image samples come by shares, each once before any comes again") {
     const std::vector<Data> data{numbered(4), select_images(numbered(12), {.split = Split::held_out})};
     const auto source = make_sample_source(reads_pixels(), data, {1.0, 3.0}, 0, 7);

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that the build needs; asks for no network where all are there.
-#   scripts/setup.sh [--lint] [--bench] [--slurm]
-# --lint: also clang-format and clang-tidy of version 16 (for .ci/run); --bench: also what only bench/ compares with;
-# --slurm: also the SLURM that the launcher's test starts.
+#   scripts/setup.sh [--tests] [--lint] [--bench] [--slurm]
+# --tests: also the data of ONNX's own tests; --lint: also clang-format and clang-tidy of version 16 (for .ci/run);
+# --bench: also what only bench/ compares with; --slurm: also the SLURM that the launcher's test starts.
 source "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
 
 packages=(
@@ -14,10 +14,11 @@ packages=(
 )
 for argument; do
     case $argument in
+        --tests) packages+=(libonnx-testdata) ;;
         --lint) packages+=(clang-16 clang-format-16 clang-tidy-16 git) ;;
         --bench) packages+=(libopenblas-dev) ;;
         --slurm) packages+=(munge slurm-wlm) ;;
-        *) die "unknown argument '$argument'" "Usage: scripts/setup.sh [--lint] [--bench] [--slurm]" ;;
+        *) die "unknown argument '$argument'" "Usage: scripts/setup.sh [--tests] [--lint] [--bench] [--slurm]" ;;
     esac
 done
 

@@ -4,7 +4,7 @@
 source "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
 
 export JLCM_PYTHON=$cache/venv/bin/python
-"$root/scripts/setup.sh"
+"$root/scripts/setup.sh" --tests
 default_build -DJLCM_TESTS=ON
 "$root/scripts/fetch_model.sh"
 find_texts

@@ -115,7 +115,8 @@ class Planner {
         return compress_.solver_target == SolverTarget::original_output;
     }
     [[nodiscard]] bool learns_from_original() const {
-        return compress_.learns_blocks() && compress_.learn->inputs == Inputs::original;
+        const auto& learn = compress_.learn;
+        return learn.has_value() && compress_.learns_blocks() && learn->inputs == Inputs::original;
     }
     [[nodiscard]] double moments(const Block& block) const {
         return second_moment_bytes(graph_, block, compress_);

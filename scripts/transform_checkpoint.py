@@ -51,8 +51,8 @@ def moved(kind, scale, readers):
         size = numpy.sqrt(numpy.mean(numpy.concatenate(readers) ** 2, axis=0))
         return numpy.exp(numpy.mean(numpy.log(size))) / size
     if kind == "activation":
-        size = numpy.maximum(numpy.abs(scale), 1e-3 * numpy.median(numpy.abs(scale)))
-        return (size / numpy.exp(numpy.mean(numpy.log(size)))) ** -0.5
+        size = numpy.abs(scale) / numpy.exp(numpy.mean(numpy.log(numpy.abs(scale) + 1e-9)))
+        return numpy.maximum(size, 1e-3) ** -0.5
     return scale
 
 

@@ -13,9 +13,9 @@ For trying out what such freedom brings to a solver: the head becomes a matrix o
 nothing. TOKENIZER_DIR holds tokenizer*.json as jlcm-export writes them. Needs gguf, numpy and safetensors of PyPI.
 """
 
+import argparse
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import gguf
@@ -29,7 +29,7 @@ def hadamard(size):
     """Orthogonal, all entries of one size; sizes of powers of two times 1, 12 or 144."""
     if size == 1:
         return numpy.ones((1, 1))
-    if size % 2 == 0 and size % 3 != 0 or size % 8 == 0 and size % 9 != 0:
+    if size % 12 != 0:
         return numpy.kron(hadamard(size // 2), [[1, 1], [1, -1]]) / numpy.sqrt(2)
     squares = {i * i % 11 for i in range(1, 11)}
     paley = numpy.ones((12, 12))  # Paley's construction over the field of 11
@@ -57,8 +57,14 @@ def moved(kind, scale, readers):
 
 
 def main():
-    source, tokenizer, out, kind = Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4]
-    reader = gguf.GGUFReader(source)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", type=Path)
+    parser.add_argument("tokenizer", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("kind", choices=["folded", "equalised", "activation", "rotated"])
+    given = parser.parse_args()
+    out, kind = given.out, given.kind
+    reader = gguf.GGUFReader(given.model)
     weights = {t.name: gguf.quants.dequantize(t.data, t.tensor_type).astype(numpy.float64) for t in reader.tensors}
     field = lambda name: reader.fields[f"llama.{name}"].contents()
     width, heads = field("embedding_length"), field("attention.head_count")
@@ -104,7 +110,7 @@ def main():
         "vocab_size": len(weights["token_embd.weight"]), "torch_dtype": "float32",
     }  # fmt: skip
     (out / "config.json").write_text(json.dumps(config))
-    for file in tokenizer.glob("tokenizer*.json"):
+    for file in given.tokenizer.glob("tokenizer*.json"):
         shutil.copy(file, out)
 
 

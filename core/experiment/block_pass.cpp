@@ -93,7 +93,7 @@ class BlockPass {
         const std::size_t metrics_begin = run_.metrics.position();
         const Stages stages_before = run_.stages;
         moments_.reset();
-        const bool learns_from_original = learns_blocks() && learning_->inputs == Inputs::original;
+        const bool learns_from_original = run_.spec.compress.learns_from(Inputs::original);
         const bool recalibrates = run_.spec.compress.recalibrate_norms;
         Tensor kept;  // the original's inputs, where calibration goes on to the outputs before they are used
         if (learns_from_original || (recalibrates && solver_sees(Inputs::original)))
@@ -327,9 +327,7 @@ class BlockPass {
 std::string needs_former_blocks(const CompressOptions& compress) {
     if (compress.solver_inputs == Inputs::compressed) return "compress.solver_inputs: compressed";
     if (compress.recalibrate_norms) return "compress.recalibrate_norms: true";
-    const std::optional<LearnOptions>& learn = compress.learn;
-    if (learn.has_value() && compress.learns_blocks() && learn->inputs == Inputs::compressed)
-        return "compress.learn.inputs: compressed";
+    if (compress.learns_from(Inputs::compressed)) return "compress.learn.inputs: compressed";
     return {};
 }
 

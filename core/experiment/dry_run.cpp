@@ -181,6 +181,11 @@ std::unique_ptr<Model> load_model(const RunSpec& spec) {
     return model;
 }
 
+/// What the model that runs share depends on.
+std::string model_key(const Resolved<RunSpec>& spec) {
+    return to_yaml(*spec.config.find("model")) + fmt::format("{}\n", spec.value.compress.blocks_together);
+}
+
 }  // namespace
 
 struct RunEstimator::State {
@@ -192,15 +197,6 @@ struct RunEstimator::State {
 
 RunEstimator::RunEstimator() : state_(std::make_unique<State>()) {}
 RunEstimator::~RunEstimator() = default;
-
-namespace {
-
-/// What the model that runs share depends on.
-std::string model_key(const Resolved<RunSpec>& spec) {
-    return to_yaml(*spec.config.find("model")) + fmt::format("{}\n", spec.value.compress.blocks_together);
-}
-
-}  // namespace
 
 const Model& RunEstimator::model_of(const Resolved<RunSpec>& spec) {
     auto& model = state_->models[model_key(spec)];

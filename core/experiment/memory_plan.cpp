@@ -114,10 +114,6 @@ class Planner {
     [[nodiscard]] bool fits_original_outputs() const {
         return compress_.solver_target == SolverTarget::original_output;
     }
-    [[nodiscard]] bool learns_from_original() const {
-        const auto& learn = compress_.learn;
-        return learn.has_value() && compress_.learns_blocks() && learn->inputs == Inputs::original;
-    }
     [[nodiscard]] double moments(const Block& block) const {
         return second_moment_bytes(graph_, block, compress_);
     }
@@ -128,7 +124,7 @@ class Planner {
         const bool compressed_inputs = compress_.solver_inputs == Inputs::compressed;
         const bool two = compress_.learns_blocks() || fits_original_outputs() || compress_.recalibrate_norms;
         double copies = two ? 2 : 1;
-        if (learns_from_original() || (compress_.recalibrate_norms && !compressed_inputs))
+        if (compress_.learns_from(Inputs::original) || (compress_.recalibrate_norms && !compressed_inputs))
             copies += 1;  // the original block's inputs, while calibration goes on to its outputs
         if (compressed_inputs &&
             !fits_original_outputs())  // the part that the solver observes is put through the original block

@@ -139,6 +139,10 @@ struct CompressOptions {
     void validate(Problems& problems) const;
     /// Whether whole blocks are learned, which takes activations and backwards.
     [[nodiscard]] bool learns_blocks() const { return learn && learn->objective.make()->needs_activations(); }
+    /// Whether they learn from these inputs.
+    [[nodiscard]] bool learns_from(Inputs inputs) const {
+        return learn.has_value() && learn->inputs == inputs && learns_blocks();
+    }
     /// How many models are evaluated: the original, the compressed one, and what earlier stages left.
     [[nodiscard]] int evaluated_models() const {
         return 2 + (compare_with_solver && (learn || distill) ? 1 : 0) +

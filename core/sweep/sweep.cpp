@@ -39,12 +39,15 @@ bool is_selected(const Labels& labels, const Selection& selection) {
     });
 }
 
+void add_once(std::vector<std::string>& all, const std::string& one) {
+    if (std::ranges::find(all, one) == all.end()) all.push_back(one);
+}
+
 /// Every axis of any run, in the order of first appearance.
 std::vector<std::string> axes_of(const std::vector<PlannedRun>& runs) {
     std::vector<std::string> axes;
     for (const PlannedRun& run : runs)
-        for (const auto& [axis, value] : run.labels)
-            if (std::ranges::find(axes, axis) == axes.end()) axes.push_back(axis);
+        for (const auto& [axis, value] : run.labels) add_once(axes, axis);
     return axes;
 }
 
@@ -52,9 +55,7 @@ void check_selection(const std::vector<PlannedRun>& runs, const Selection& selec
     for (const auto& [axis, values] : selection) {
         std::vector<std::string> known;
         for (const PlannedRun& run : runs)
-            if (const std::string* label = find(run.labels, axis);
-                label != nullptr && std::ranges::find(known, *label) == known.end())
-                known.push_back(*label);
+            if (const std::string* label = find(run.labels, axis)) add_once(known, *label);
         require(!known.empty(), "there is no axis \"{}\"{}", axis, suggestion(axis, axes_of(runs)));
         for (const std::string& value : values)
             require(std::ranges::find(known, value) != known.end(), "{} is never \"{}\"{}", axis, value,

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that the build needs; asks for no network where all are there.
 #   scripts/setup.sh [--tests] [--lint] [--bench] [--slurm]
-# --tests: also the data of ONNX's own tests; --lint: also clang-format and clang-tidy of version 16 (for .ci/run);
+# --tests: also the data of ONNX's own tests; --lint: also what lint and fuzzing (.ci/run) take of LLVM 16;
 # --bench: also what only bench/ compares with; --slurm: also the SLURM that the launcher's test starts.
 source "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
 
@@ -15,7 +15,7 @@ packages=(
 for argument; do
     case $argument in
         --tests) packages+=(libonnx-testdata) ;;
-        --lint) packages+=(clang-16 clang-format-16 clang-tidy-16 git) ;;
+        --lint) packages+=(clang-16 clang-format-16 clang-tidy-16 libclang-rt-16-dev git) ;;
         --bench) packages+=(libopenblas-dev) ;;
         --slurm) packages+=(munge slurm-wlm) ;;
         *) die "unknown argument '$argument'" "Usage: scripts/setup.sh [--tests] [--lint] [--bench] [--slurm]" ;;

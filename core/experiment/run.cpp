@@ -167,7 +167,7 @@ json evaluate(const RunContext& run, const Sources& sources, const EarlierStages
     std::vector<BoundModel> bound;
     bound.reserve(4);
     CachedFeatures features(run.cache, run.stages,
-                            source_key(run.spec, *sources.model, run.compute, NeuronOrder::as_given));
+                            source_key(run.spec, *sources.model, run.compute, nullptr));
     bound.emplace_back(*sources.model, run.compute, run.backend, &features);
     const auto add = [&](const char* name, const WeightSource& source) {
         names.emplace_back(name);
@@ -294,8 +294,7 @@ RunOutcome run_experiment(const Resolved<RunSpec>& spec, const std::filesystem::
                          metrics,
                          stages,
                          cache,
-                         source_key(spec.value, *sources->model, compute,
-                                    sources->reordered ? NeuronOrder::reordered : NeuronOrder::as_given)};
+                         source_key(spec.value, *sources->model, compute, sources->reordered.get())};
     log_info("{}: {} ({})", files.directory.string(), spec.value.model.source,
              sources->model->checkpoint().description);
     log_info("memory planned\n{}", memory.describe());

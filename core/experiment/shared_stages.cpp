@@ -5,16 +5,24 @@
 
 namespace jlcm {
 
-nlohmann::json source_key(const RunSpec& spec, const Model& model, DType compute, NeuronOrder order) {
+namespace {
+
+std::string order_hash(const ReorderedModel& model) {
+    Sha256 hash;
+    for (ParameterId id = 0; id < std::ssize(model.graph().parameters()); ++id)
+        for (const auto* order : {&model.rows(id), &model.columns(id)})
+            hash.update(fmt::format("{}\n", order->size())).update(std::as_bytes(std::span(*order)));
+    return hash.hex();
+}
+
+}  // namespace
+
+nlohmann::json source_key(const RunSpec& spec, const Model& model, DType compute,
+                          const ReorderedModel* reordered) {
     nlohmann::json key{{"model_sha256", model.checkpoint().sha256},
                        {"loader", to_yaml(spec.model.loader.encode())},
                        {"compute", name_of(compute)}};
-    if (order == NeuronOrder::reordered) {  // clusters of weights, as their groupings make them
-        Config compress = encode_options(spec.compress);
-        auto& described = key["order"] = nlohmann::json::object();
-        for (const char* option : {"bits", "grouping", "reorder", "overrides"})
-            described[option] = to_yaml(*compress.find(option));
-    }
+    if (reordered != nullptr) key["order_sha256"] = order_hash(*reordered);
     return key;
 }
 

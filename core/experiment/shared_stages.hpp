@@ -8,18 +8,16 @@
 #include "core/experiment/stages.hpp"
 #include "core/model/feature_store.hpp"
 #include "core/model/model.hpp"
+#include "core/model/reordered_model.hpp"
 
 #include <functional>
 
 namespace jlcm {
 
-/// What an order of neurons adds to the key of a model.
-enum class NeuronOrder : std::uint8_t { as_given, reordered };
-
 /// The part of a key that says what computes: the model's content, how it was read and in which order its
-/// neurons are, and the type of its products.
+/// neurons are (null: as given), and the type of its products. Specs that come to the same order share it.
 [[nodiscard]] nlohmann::json source_key(const RunSpec& spec, const Model& model, DType compute,
-                                        NeuronOrder order);
+                                        const ReorderedModel* reordered);
 
 /// The SHA-256 of a tensor's type, shape and bytes.
 [[nodiscard]] std::string content_hash(const Tensor& tensor);

@@ -13,6 +13,7 @@ need_assets()
 CACHE = Path("cache").resolve()
 SHORT = ["calibration.sequences=20", "calibration.solver_sequences=13", "evaluate.0.windows=9", "compress.learn.steps=3"]
 SHORT += ["compress.distill.steps=3"]
+REORDERED = ["compress.grouping={type: distribution, groups: 4, parts: scales}", "compress.reorder={residual: true}"]
 # Each with what the runs before it leave in the cache.
 SPECS = {
     "block learning, distillation": [],
@@ -38,10 +39,8 @@ SPECS = {
         "compress.codebook_init={type: kmeans, weights: fisher}", "compress.learn=null", "compress.distill=null",
         "compress.solver={type: squeezellm, sensitive: 0.01, outliers: 0.01}",
     ],
-    "re-ordered": [
-        "compress.grouping={type: distribution, groups: 4, parts: scales}", "compress.reorder={residual: true}",
-        "compress.learn=null",
-    ],
+    "re-ordered": [*REORDERED, "compress.learn=null"],
+    "re-ordered, other bits": [*REORDERED, "compress.bits=3", "compress.learn=null", "compress.distill=null"],
     "other samples": ["seed=5", "compress.learn=null"],
     "float32": ["compute=float32", "compress.learn=null"],
 }  # fmt: skip
@@ -89,6 +88,7 @@ assert shared["compressed inputs, distillation", "with"]["solve"] == 5
 assert shared["compressed inputs, other bits below", "with"]["solve"] == 0
 assert shared["compressed inputs, learning", "again"]["solve"] == 0
 assert shared["weighted, in other sets", "with"]["gradients"] == 0
+assert shared["re-ordered", "with"]["calibrate"] == 0 and shared["re-ordered, other bits", "with"]["calibrate"] == 5
 assert shared["other samples", "with"]["solve"] == 0 and shared["other samples", "with"]["evaluate"] == 2
 assert shared["float32", "with"]["evaluate"] in (0, 2)  # 2 where the machine has no bfloat16 unit
 

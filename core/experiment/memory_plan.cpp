@@ -118,9 +118,23 @@ class Planner {
         return second_moment_bytes(graph_, block, compress_);
     }
 
-    /// What stays over all blocks: activations of one or two models, mappings that are not left on disk, and
-    /// gradient statistics.
+    /// What both models are run on: images weigh as much as activations do.
+    [[nodiscard]] double samples() const {
+        double count = static_cast<double>(spec_.calibration.sequences);
+        if (const auto& options = compress_.distill)
+            count += static_cast<double>(options->steps) * distillation_batch(*options);
+        return count * value_elements(graph_.input()) * 4;
+    }
+    /// Samples of a step of distillation, in units of calibration's.
+    [[nodiscard]] double distillation_batch(const DistillOptions& options) const {
+        const std::int64_t length = options.length.value_or(spec_.calibration.length);
+        return static_cast<double>(options.batch * length) / static_cast<double>(spec_.calibration.length);
+    }
+
+    /// What stays over all blocks: samples, activations of one or two models, mappings that are not left on
+    /// disk, and gradient statistics.
     void add_standing(MemoryStage& stage) const {
+        stage.parts.push_back({"samples", samples()});
         const bool compressed_inputs = compress_.solver_inputs == Inputs::compressed;
         const bool two = compress_.learns_blocks() || fits_original_outputs() || compress_.recalibrate_norms;
         double copies = two ? 2 : 1;
@@ -228,10 +242,9 @@ class Planner {
     [[nodiscard]] MemoryStage distill(const DistillOptions& options) const {
         MemoryStage stage{"distill", {}};
         const NodeRange all{0, graph_.node_count()};
-        const double samples = static_cast<double>(options.batch) *
-                               static_cast<double>(options.length.value_or(spec_.calibration.length)) /
-                               static_cast<double>(spec_.calibration.length);
+        const double batch = distillation_batch(options);
         const auto estimator = options.estimator ? options.estimator->make() : nullptr;
+        stage.parts.push_back({"samples", samples()});
         stage.parts.push_back({"mappings", 2 * mappings()});
         stage.parts.push_back({"weights of the original", bound(all) + head() + 8 * largest_matrix()});
         if (estimator)
@@ -241,8 +254,8 @@ class Planner {
         stage.parts.push_back(
             {"values and their gradients",
              largest_block([&](const Block& block) {
-                 return 2 * values(block, samples) + bound(block.nodes);
-             }) + all_blocks([&](const Block& b) { return value_elements(b.input) * samples * 4; })});
+                 return 2 * values(block, batch) + bound(block.nodes);
+             }) + all_blocks([&](const Block& b) { return value_elements(b.input) * batch * 4; })});
         return stage;
     }
     [[nodiscard]] MemoryStage evaluate() const {

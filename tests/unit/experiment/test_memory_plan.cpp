@@ -10,11 +10,11 @@ namespace {
 
 using namespace jlcm;
 
-double planned_activations(const RunSpec& spec, const Model& model) {
+double planned(const RunSpec& spec, const Model& model, const std::string& name, const std::string& what) {
     const auto matrices = plan_compression(model.graph(), spec.compress);
     for (const MemoryStage& stage : plan_memory(spec, model, matrices, DType::f32, 0).stages)
         for (const auto& part : stage.parts)
-            if (stage.name == "learn" && part.what == "activations") return part.bytes;
+            if (stage.name == name && part.what == what) return part.bytes;
     return 0;
 }
 
@@ -48,8 +48,22 @@ TEST_CASE("blocks that learn from the original's inputs keep a copy of them") {
     spec.calibration.sequences = 6;
     spec.calibration.length = 4;
     spec.compress.learn.emplace();
-    const double apart = planned_activations(spec, model);
+    const double apart = planned(spec, model, "learn", "activations");
     CHECK(apart > 0);
     spec.compress.learn->inputs = Inputs::original;
-    CHECK(planned_activations(spec, model) == apart / 2 * 3);
+    CHECK(planned(spec, model, "learn", "activations") == apart / 2 * 3);
+}
+
+TEST_CASE("samples are kept until the last of them has been used") {
+    const Model model = test::tiny_llama();
+    RunSpec spec;
+    spec.calibration.sequences = 6;
+    spec.calibration.length = 4;
+    CHECK(planned(spec, model, "calibrate", "samples") == 6 * 4 * 4);
+    DistillOptions& distill = spec.compress.distill.emplace();
+    distill.steps = 3;
+    distill.batch = 2;
+    CHECK(planned(spec, model, "calibrate", "samples") == (6 + 6) * 4 * 4);
+    distill.length = 8;
+    CHECK(planned(spec, model, "distill", "samples") == (6 + 12) * 4 * 4);
 }

@@ -1,5 +1,6 @@
 #include "core/model/model.hpp"
 
+#include "core/base/files.hpp"
 #include "core/formats/architecture.hpp"
 #include "core/graph/graph_json.hpp"
 
@@ -50,6 +51,7 @@ void bind_weights(Weights& weights, const WeightSource& source, NodeRange range,
     for (const ParameterId id : graph.parameters_of(range)) {
         Tensor value = source.weight(id);
         weights.bind(id, graph.parameter(id).linear ? backend.convert(value, compute) : value);
+        release_mapped_pages();  // a copy of them is bound
     }
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
 
 #include <fmt/format.h>
 
@@ -74,6 +75,12 @@ Row figures_header(const json& record) {
     Row row{record.at("metric").get<std::string>()};
     for (const Column& column : columns_of(record)) row.emplace_back(column.title);
     return row;
+}
+
+/// A file's or folder's name of where a model came from.
+std::string source_name(const json& model) {
+    const std::filesystem::path source = model.at("source").get<std::string>();
+    return (source.has_filename() ? source : source.parent_path()).filename().string();
 }
 
 }  // namespace
@@ -163,14 +170,16 @@ std::string run_table(const json& result) {
 }
 
 std::string evaluation_table(const json& record) {
-    std::string text = protocol_line(record) + "\n";
+    std::string text = protocol_line(record) + "\n\n";
     std::vector<Row> rows;
-    for (const char* model : {"original", "compressed"}) {
-        if (!record.at("models").contains(model)) continue;
-        Row row{model};
+    const auto add = [&](const char* model, const char* source, const char* remark) {
+        if (!record.at("models").contains(model)) return;
+        Row row{record.contains(source) ? source_name(record.at(source)) + remark : model};
         std::ranges::move(figures(record, model), std::back_inserter(row));
         rows.push_back(std::move(row));
-    }
+    };
+    add("original", "original_model", " (original)");
+    add("compressed", "model", "");
     Row header{"model"};
     std::ranges::move(figures_header(record), std::back_inserter(header));
     return text + markdown_table(header, rows);

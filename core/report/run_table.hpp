@@ -25,7 +25,7 @@ namespace jlcm {
 /// What each stage took; with a column of what the stage cache spared where it did.
 [[nodiscard]] std::string stage_table(const nlohmann::json& result);
 
-/// The table of evaluation records without a run: jlcm-eval.
+/// The table of an evaluation record without a run (jlcm-eval), by what its models' sources are called.
 [[nodiscard]] std::string evaluation_table(const nlohmann::json& record);
 
 }  // namespace jlcm

@@ -9,6 +9,9 @@
 #include <cmath>
 #include <numeric>
 
+#include <Eigen/Cholesky>
+#include <Eigen/Core>
+
 namespace jlcm {
 namespace {
 
@@ -30,15 +33,26 @@ struct GroupSums {
     double energy = 0;      ///< w^T H w
     std::int64_t rows = 0;
 
-    void add(const double* more_a, const float* more_b, std::int64_t stride, double more_energy,
-             std::size_t k) {
+    void add_gram(const double* more, std::size_t k) {
         a.resize(k * k, 0.0);
+        for (std::size_t i = 0; i < k * k; ++i) a[i] += more[i];
+    }
+    /// The rest of a row: sums [K] by code of H w, `stride` apart.
+    void add_row(const float* sums, std::int64_t stride, double row_energy, std::size_t k) {
         b.resize(k, 0.0);
-        for (std::size_t i = 0; i < k * k; ++i) a[i] += more_a[i];
         for (std::size_t i = 0; i < k; ++i)
-            b[i] += static_cast<double>(more_b[static_cast<std::int64_t>(i) * stride]);
-        energy += more_energy;
+            b[i] += static_cast<double>(sums[static_cast<std::int64_t>(i) * stride]);
+        energy += row_energy;
         ++rows;
+    }
+    /// a += a^T, by squares: a column of many codewords shares few sets of the cache.
+    void add_transpose(std::size_t k) {
+        constexpr std::size_t side = 8;
+        for (std::size_t ps = 0; ps < k; ps += side)
+            for (std::size_t qs = 0; qs <= ps; qs += side)
+                for (std::size_t p = ps; p < std::min(k, ps + side); ++p)
+                    for (std::size_t q = qs; q < std::min(p + 1, qs + side); ++q)
+                        a[p * k + q] = a[q * k + p] = a[p * k + q] + a[q * k + p];
     }
     void add(const GroupSums& other) {
         if (a.empty()) {
@@ -72,29 +86,15 @@ struct GroupSums {
 };
 
 /// Solves (A + ridge) x = y for a symmetric matrix by Cholesky; false where it is not positive definite.
-bool solve_positive(std::vector<double> a, std::size_t n, double ridge, std::vector<double>& x) {
+bool solve_positive(const Eigen::MatrixXd& a, double ridge, Eigen::VectorXd& x) {
     constexpr double smallest_pivot = 1e-7;  // of the diagonal: A carries float32 rounding
-    for (std::size_t i = 0; i < n; ++i) {
-        const double diagonal = a[i * n + i] + ridge;
-        for (std::size_t j = 0; j <= i; ++j) {
-            double sum = a[i * n + j] + (i == j ? ridge : 0.0);
-            for (std::size_t k = 0; k < j; ++k) sum -= a[i * n + k] * a[j * n + k];
-            if (i == j) {
-                if (!(sum > smallest_pivot * diagonal)) return false;
-                a[i * n + i] = std::sqrt(sum);
-            } else {
-                a[i * n + j] = sum / a[j * n + j];
-            }
-        }
-    }
-    for (std::size_t i = 0; i < n; ++i) {
-        for (std::size_t k = 0; k < i; ++k) x[i] -= a[i * n + k] * x[k];
-        x[i] /= a[i * n + i];
-    }
-    for (std::size_t i = n; i-- > 0;) {
-        for (std::size_t k = i + 1; k < n; ++k) x[i] -= a[k * n + i] * x[k];
-        x[i] /= a[i * n + i];
-    }
+    Eigen::MatrixXd ridged = a;
+    ridged.diagonal().array() += ridge;
+    const Eigen::LLT<Eigen::MatrixXd> factor(ridged);
+    if (factor.info() != Eigen::Success) return false;
+    const auto pivots = factor.matrixLLT().diagonal().array().square();
+    if (!(pivots > smallest_pivot * ridged.diagonal().array()).all()) return false;
+    factor.solveInPlace(x);
     return true;
 }
 
@@ -132,21 +132,23 @@ bool minimise(const GroupSums& sums, std::vector<double>& codebook) {
         trace += sums.a[i * k + i];
     }
     if (used.empty()) return false;
-    const std::size_t n = used.size();
-    std::vector<double> a(n * n);
-    std::vector<double> gradient(n);
-    for (std::size_t i = 0; i < n; ++i) {
-        gradient[i] = sums.b[used[i]];
-        for (std::size_t j = 0; j < n; ++j) {
-            a[i * n + j] = sums.a[used[i] * k + used[j]];
-            gradient[i] -= a[i * n + j] * codebook[used[j]];
+    const auto n = static_cast<Eigen::Index>(used.size());
+    Eigen::MatrixXd a(n, n);
+    Eigen::VectorXd gradient(n);
+    for (Eigen::Index i = 0; i < n; ++i) {
+        const std::size_t p = used[static_cast<std::size_t>(i)];
+        gradient[i] = sums.b[p];
+        for (Eigen::Index j = 0; j < n; ++j) {
+            const std::size_t q = used[static_cast<std::size_t>(j)];
+            a(j, i) = sums.a[p * k + q];
+            gradient[i] -= a(j, i) * codebook[q];
         }
     }
     const double mean = trace / static_cast<double>(n);
     for (const double ridge : {0.0, 1e-6, 1e-4, 1e-2, 1.0}) {
-        std::vector<double> step = gradient;
-        if (!solve_positive(a, n, ridge * mean, step)) continue;
-        for (std::size_t i = 0; i < n; ++i) codebook[used[i]] += step[i];
+        Eigen::VectorXd step = gradient;
+        if (!solve_positive(a, ridge * mean, step)) continue;
+        for (Eigen::Index i = 0; i < n; ++i) codebook[used[static_cast<std::size_t>(i)]] += step[i];
         place_unused(codebook, is_used);
         return true;
     }
@@ -294,29 +296,49 @@ class Lnq {
         });
     }
 
+    using Sums = std::vector<std::pair<std::size_t, GroupSums>>;
+
     /// Sums of the rows of one task, in row order, one entry for each stretch of rows of one group.
-    std::vector<std::pair<std::size_t, GroupSums>> sum_rows(std::int64_t first_tile, std::int64_t last_tile) {
-        const std::int64_t tiles = last_tile - first_tile;
+    [[nodiscard]] Sums sum_rows(std::int64_t first_tile, std::int64_t last_tile) {
+        constexpr int many_codewords =
+            128;  // from here on a row's [K, K] outgrows what there is to add to it
+        const bool in_place = k_ >= many_codewords;
         const auto k = static_cast<std::size_t>(k_);
-        std::vector<double> a(static_cast<std::size_t>(tiles * lanes) * k * k);
-        std::vector<float> b(k * static_cast<std::size_t>(lanes));
-        Tensor scratch = Tensor::empty({gram_scratch_bytes(padded_, tiles, k_)}, DType::u8);
+        const float* hessian = moments(first_tile).matrix.data<float>();
         // The padding's codes take part, but H is zero there.
-        kernels_.code_gram(padded_, tiles, k_, moments(first_tile).matrix.data<float>(),
-                           tile_codes(first_tile), a.data(), scratch.data<std::uint8_t>());
-        std::vector<std::pair<std::size_t, GroupSums>> result;
+        std::vector<double> grams;
+        if (!in_place) {
+            const std::int64_t tiles = last_tile - first_tile;
+            grams.resize(static_cast<std::size_t>(tiles * lanes) * k * k);
+            Tensor scratch = Tensor::empty({gram_scratch_bytes(padded_, tiles, k_)}, DType::u8);
+            kernels_.code_gram(padded_, tiles, k_, hessian, tile_codes(first_tile), grams.data(),
+                               scratch.data<std::uint8_t>());
+        }
+        std::vector<std::uint16_t> row_codes(static_cast<std::size_t>(padded_));
+        std::vector<float> by_code(k * static_cast<std::size_t>(lanes));
+        Sums result;
         for (std::int64_t t = first_tile; t < last_tile; ++t) {
-            kernels_.sum_by_code(padded_, k_, tile(moment_target_, t), tile_codes(t), b.data());
+            kernels_.sum_by_code(padded_, k_, tile(moment_target_, t), tile_codes(t), by_code.data());
             std::int64_t l = 0;
             for (const std::int64_t row : tile_rows(t)) {
                 if (result.empty() || result.back().first != group(row))
                     result.emplace_back(group(row), GroupSums{});
-                result.back().second.add(
-                    a.data() + static_cast<std::size_t>((t - first_tile) * lanes + l) * k * k, b.data() + l,
-                    lanes, energy_[static_cast<std::size_t>(t * lanes + l)], k);
+                GroupSums& sums = result.back().second;
+                if (in_place) {
+                    for (std::size_t j = 0; j < row_codes.size(); ++j)
+                        row_codes[j] = tile_codes(t)[static_cast<std::int64_t>(j) * lanes + l];
+                    sums.a.resize(k * k, 0.0);
+                    kernels_.add_pairs_by_code(padded_, k_, hessian, row_codes.data(), sums.a.data());
+                } else {
+                    sums.add_gram(
+                        grams.data() + static_cast<std::size_t>((t - first_tile) * lanes + l) * k * k, k);
+                }
+                sums.add_row(by_code.data() + l, lanes, energy_[static_cast<std::size_t>(t * lanes + l)], k);
                 ++l;
             }
         }
+        for (auto& entry : result)
+            if (in_place) entry.second.add_transpose(k);
         return result;
     }
 

@@ -1,5 +1,3 @@
-// Eigen's own threads (OpenMP) would make bytes depend on their number.
-#define EIGEN_DONT_PARALLELIZE
 #include "core/codebook/original_output.hpp"
 
 #include "core/base/error.hpp"

@@ -1,5 +1,3 @@
-// Only for its version: its threads (OpenMP) stay out.
-#define EIGEN_DONT_PARALLELIZE
 #include "core/experiment/environment.hpp"
 
 #include "core/base/machine.hpp"

@@ -1,5 +1,3 @@
-// Tiles are made in parallel_for already: threads of Eigen (OpenMP) would come on top of its own.
-#define EIGEN_DONT_PARALLELIZE
 #include "core/backend/cpu/gemm.hpp"
 
 #include "core/backend/cpu/onednn.hpp"

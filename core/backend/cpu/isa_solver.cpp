@@ -361,6 +361,27 @@ void add_all_rows(const float* packed, std::int64_t first, std::int64_t end, flo
     for (int q = 0; q < count; ++q) result[q] += static_cast<double>(even[q] + odd[q]);
 }
 
+/// A list by code would hold a column or two: a row of H is spread over K sums instead, which stay in the
+/// first cache.
+void add_pairs_by_code(std::int64_t cols, int k, const float* hessian, const std::uint16_t* codes,
+                       double* a) {
+    constexpr int spreads = 4;  // sums that take turns, so that equal codes of neighbours need not wait
+    for (std::int64_t i = 0; i < cols; ++i) {
+        const float* h = hessian + i * cols;
+        float sums[spreads][256];
+        for (int s = 0; s < spreads; ++s)
+            for (int q = 0; q < k; ++q) sums[s][q] = 0;
+        sums[0][codes[i]] = 0.5F * h[i];
+        std::int64_t j = i + 1;
+        for (; j + spreads <= cols; j += spreads)
+            for (int s = 0; s < spreads; ++s) sums[s][codes[j + s]] += h[j + s];
+        for (; j < cols; ++j) sums[0][codes[j]] += h[j];
+        double* to = a + codes[i] * k;
+        for (int q = 0; q < k; ++q)
+            to[q] += static_cast<double>((sums[0][q] + sums[1][q]) + (sums[2][q] + sums[3][q]));
+    }
+}
+
 void code_gram(std::int64_t cols, std::int64_t tiles, int k, const float* hessian, const std::uint8_t* codes,
                double* a, void* memory) {
     const std::int64_t rows = tiles * lanes;
@@ -434,7 +455,7 @@ void code_gram(std::int64_t cols, std::int64_t tiles, int k, const float* hessia
 }  // namespace
 
 extern const SolverKernels solver;
-const SolverKernels solver{multiply,      descend,     feed_back,  sum_by_code,
-                           best_codeword, soft_errors, round_step, code_gram};
+const SolverKernels solver{multiply,    descend,    feed_back, sum_by_code,      best_codeword,
+                           soft_errors, round_step, code_gram, add_pairs_by_code};
 
 }  // namespace jlcm::JLCM_ISA

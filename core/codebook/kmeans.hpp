@@ -3,7 +3,11 @@
 // global optimum is found by dynamic programming (Wang and Song, "Ckmeans.1d.dp", The R Journal 2011), and
 // the best last boundary moves monotonically, which makes a layer O(n log n) (Wu, "Optimal quantization by
 // matrix searching", 1991; Gronlund et al., "Fast exact k-means, k-medians and Bregman divergence clustering
-// in 1D", arXiv 1701.07204, 2017).
+// in 1D", arXiv 1701.07204, 2017). Many short clusters are found faster by pricing each (regularised k-means,
+// ibid.): one pass, without layers, at the price for which the optimum has K clusters. The least error is
+// convex in K, so that there is one.
+
+#include "core/backend/cpu/kmeans_kernels.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -32,6 +36,7 @@ class KMeans1d {
   private:
     bool prepare(std::span<const float> values, std::span<const float> weights, std::span<float> codewords);
     void solve_exact(std::span<std::int64_t> ends);
+    bool solve_by_price(const KMeansSums& input, std::span<std::int64_t> ends);
     void solve_lloyd(int iterations, std::span<std::int64_t> ends);
     double finish(std::span<const std::int64_t> ends, std::span<float> codewords) const;
     [[nodiscard]] double mean(std::int64_t begin, std::int64_t end) const;

@@ -122,6 +122,25 @@ std::int64_t last_boundary(const KMeansSums& input, std::int64_t k, const double
     return best_of_range<false>(input, gain, input.n, k - 1, input.n - 1, &value);
 }
 
+template <bool unweighted>
+[[gnu::always_inline]] inline void penalised_body(const KMeansSums& in, double penalty, double* gain,
+                                                  std::int32_t* boundary) {
+    std::int64_t low = 0;
+    for (std::int64_t i = 1; i <= in.n; ++i) {
+        low = best_of_range<unweighted>(in, gain, i, low, i - 1, gain + i);
+        gain[i] -= penalty;
+        boundary[i] = static_cast<std::int32_t>(low);
+    }
+}
+
+void penalised(const KMeansSums& input, double penalty, double* gain, std::int32_t* boundary) {
+    if (input.inverse != nullptr) {
+        penalised_body<true>(input, penalty, gain, boundary);
+    } else {
+        penalised_body<false>(input, penalty, gain, boundary);
+    }
+}
+
 void count_below(const float* values, std::int64_t n, const float* thresholds, int count,
                  std::uint8_t* codes) {
     if (count > 31) {
@@ -157,6 +176,6 @@ void count_below(const float* values, std::int64_t n, const float* thresholds, i
 }  // namespace
 
 extern const KMeansKernels kmeans;
-const KMeansKernels kmeans{layer, last_boundary, count_below};
+const KMeansKernels kmeans{layer, last_boundary, penalised, count_below};
 
 }  // namespace jlcm::JLCM_ISA

@@ -29,6 +29,9 @@ struct KMeansKernels {
                   std::int32_t* boundary);
     /// The best j for i = n alone.
     std::int64_t (*last_boundary)(const KMeansSums& sums, std::int64_t k, const double* gain);
+    /// Any number of clusters, each at a price: for i = 1..n, gain[i] = max over j = 0..i-1 of gain[j] +
+    /// (sum[i] - sum[j])^2 / (weight[i] - weight[j]) - penalty, and boundary[i] the best j. gain[0] is given.
+    void (*penalised)(const KMeansSums& sums, double penalty, double* gain, std::int32_t* boundary);
     /// codes[i] = number of thresholds (ascending) below values[i].
     void (*count_below)(const float* values, std::int64_t n, const float* thresholds, int count,
                         std::uint8_t* codes);

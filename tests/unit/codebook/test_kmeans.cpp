@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <set>
 #include <vector>
 
@@ -145,6 +146,30 @@ TEST_CASE("exact 1-D k-means equals a quadratic dynamic programme on larger inpu
             }
         }
     }
+}
+
+TEST_CASE("exact 1-D k-means with many codewords equals a quadratic dynamic programme") {
+    KMeans1d kmeans;
+    for (const std::size_t n : {80, 300, 511}) {
+        for (int kind = 0; kind < 4; ++kind) {
+            const auto s = sample(n, n, kind);
+            const std::vector<float> ones(n, 1.0F);
+            for (const int k : {32, 64, 256}) {
+                std::vector<float> codewords(static_cast<std::size_t>(k));
+                const double scale = kind == 3 ? 1e-4 : 1;
+                CHECK(kmeans.exact(s.shuffled, {}, codewords) ==
+                      Approx(quadratic(s.values, ones, k)).epsilon(1e-9).margin(1e-6 * scale));
+                CHECK(kmeans.exact(s.shuffled, s.shuffled_weights, codewords) ==
+                      Approx(quadratic(s.values, s.weights, k)).epsilon(1e-9).margin(1e-6 * scale));
+            }
+        }
+    }
+    // Evenly spaced: from 64 values to a cluster of two or three each, many counts are best at one price.
+    std::vector<float> grid(150);
+    std::iota(grid.begin(), grid.end(), 0.0F);
+    std::vector<float> codewords(64);
+    CHECK(kmeans.exact(grid, {}, codewords) ==
+          Approx(quadratic(grid, std::vector<float>(grid.size(), 1.0F), 64)));
 }
 
 TEST_CASE("k-means beyond the table of reciprocals is still exact") {

@@ -58,8 +58,9 @@ struct SolverKernels {
     void (*code_gram)(std::int64_t cols, std::int64_t tiles, int k, const float* hessian,
                       const std::uint8_t* codes, double* a, void* scratch);
 
-    /// Half of that for one row, where codewords are many: a [K, K] += P^T U P, U the upper triangle of H with
-    /// half its diagonal, so that P^T H P is what was added and its transpose. `codes` [cols] below K <= 256.
+    /// Half of that for one row, where codewords are many: a [K, K] += P^T U P, U the upper triangle of H
+    /// with half its diagonal, so that P^T H P is what was added and its transpose. `codes` [cols] below K <=
+    /// 256.
     void (*add_pairs_by_code)(std::int64_t cols, int k, const float* hessian, const std::uint16_t* codes,
                               double* a);
 };

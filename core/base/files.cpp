@@ -144,6 +144,10 @@ void AtomicFile::commit() {
     }
 }
 
+std::filesystem::path without_last_slash(const std::filesystem::path& path) {
+    return path.has_filename() ? path : path.parent_path();
+}
+
 std::string read_file(const std::filesystem::path& path) {
     const MappedFile file(path);
     const auto bytes = file.bytes();

@@ -56,6 +56,9 @@ class AtomicFile {
     std::uint64_t position_ = 0;
 };
 
+/// The path without a slash at its end, so that filename() is a folder's name.
+[[nodiscard]] std::filesystem::path without_last_slash(const std::filesystem::path& path);
+
 /// A whole file as a string; an input error names the path where it can't be read.
 [[nodiscard]] std::string read_file(const std::filesystem::path& path);
 

@@ -183,10 +183,8 @@ LearningMetrics RunRecord::metrics() const {
 
 std::vector<RunRecord> read_runs(const std::vector<fs::path>& places, const std::string& pattern) {
     Reader reader;
-    for (const fs::path& place : places) {
-        const fs::path plain = place.lexically_normal();
-        reader.read_place(plain.has_filename() ? plain : plain.parent_path(), pattern);
-    }
+    for (const fs::path& place : places)
+        reader.read_place(without_last_slash(place.lexically_normal()), pattern);
     auto runs = reader.take();
     if (runs.empty()) {
         std::string names;

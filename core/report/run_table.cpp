@@ -1,5 +1,7 @@
 #include "core/report/run_table.hpp"
 
+#include "core/base/files.hpp"
+
 #include <algorithm>
 #include <array>
 #include <filesystem>
@@ -79,8 +81,7 @@ Row figures_header(const json& record) {
 
 /// A file's or folder's name of where a model came from.
 std::string source_name(const json& model) {
-    const std::filesystem::path source = model.at("source").get<std::string>();
-    return (source.has_filename() ? source : source.parent_path()).filename().string();
+    return without_last_slash(model.at("source").get<std::string>()).filename().string();
 }
 
 }  // namespace

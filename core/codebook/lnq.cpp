@@ -300,8 +300,8 @@ class Lnq {
 
     /// Sums of the rows of one task, in row order, one entry for each stretch of rows of one group.
     [[nodiscard]] Sums sum_rows(std::int64_t first_tile, std::int64_t last_tile) {
-        constexpr int many_codewords =
-            128;  // from here on a row's [K, K] outgrows what there is to add to it
+        // From here on a row's [K, K] outgrows what there is to add to it.
+        constexpr int many_codewords = 128;
         const bool in_place = k_ >= many_codewords;
         const auto k = static_cast<std::size_t>(k_);
         const float* hessian = moments(first_tile).matrix.data<float>();

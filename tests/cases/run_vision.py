@@ -9,7 +9,8 @@ sys.path.insert(0, str(Path(__file__).parent / "support"))
 from programs import SOURCE, call, need_assets, result, run_directory
 
 need_assets()
-shutil.rmtree("out", ignore_errors=True)
+for earlier in ("out", "other"):
+    shutil.rmtree(earlier, ignore_errors=True)
 model = "resnet20-cifar10"
 images = "{type: cifar10, path: cifar10/test_1000.bin, part: {first: 300}}"
 small = [

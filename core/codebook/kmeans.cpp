@@ -1,5 +1,6 @@
 #include "core/codebook/kmeans.hpp"
 
+#include "core/backend/cpu/kmeans_kernels.hpp"
 #include "core/base/error.hpp"
 
 #include <algorithm>
@@ -136,10 +137,9 @@ bool KMeans1d::solve_by_price(const KMeansSums& input, std::span<std::int64_t> e
     const auto k = static_cast<double>(ends.size());
     gain_.assign(n + 1 + pad, 0.0);
     boundary_.resize(n + 1);
-    double low = 0;  // prices: of too many clusters and of too few, in logarithms
-    double high = 0;
-    bool has_low = false;
-    bool has_high = false;
+    constexpr double infinity = std::numeric_limits<double>::infinity();
+    double low = -infinity;  // logarithms of prices: the highest of too many clusters, the lowest of too few
+    double high = infinity;
     double variance = 0;
     for (std::size_t i = 0; i < n; ++i) {
         const double x = static_cast<double>(sorted_[i]) - centre_;
@@ -158,12 +158,10 @@ bool KMeans1d::solve_by_price(const KMeansSums& input, std::span<std::int64_t> e
                 ends[c] = end;
             return true;
         }
-        const bool too_many = count > ends.size();
-        (too_many ? low : high) = price;
-        (too_many ? has_low : has_high) = true;
+        (count > ends.size() ? low : high) = price;
         price += 3 * std::log(static_cast<double>(count) / k);
-        const bool inside = (!has_low || price > low) && (!has_high || price < high);
-        if (!inside || (has_low && has_high && i % 4 == 3)) price = std::midpoint(low, high);
+        const bool enclosed = std::isfinite(low) && std::isfinite(high);
+        if (enclosed && (price <= low || price >= high || i % 4 == 3)) price = std::midpoint(low, high);
     }
     return false;
 }

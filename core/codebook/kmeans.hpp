@@ -7,14 +7,14 @@
 // ibid.): one pass, without layers, at the price for which the optimum has K clusters. The least error is
 // convex in K, so that there is one.
 
-#include "core/backend/cpu/kmeans_kernels.hpp"
-
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
 
 namespace jlcm {
+
+struct KMeansSums;
 
 /// Clusters one set of values after another; keeps its working memory between calls (one object a thread).
 class KMeans1d {

@@ -33,21 +33,23 @@ struct GroupSums {
     double energy = 0;      ///< w^T H w
     std::int64_t rows = 0;
 
-    void add_gram(const double* more, std::size_t k) {
-        a.resize(k * k, 0.0);
-        for (std::size_t i = 0; i < k * k; ++i) a[i] += more[i];
+    GroupSums() = default;
+    explicit GroupSums(std::size_t k) : a(k * k, 0.0), b(k, 0.0) {}
+
+    void add_gram(const double* more) {
+        for (std::size_t i = 0; i < a.size(); ++i) a[i] += more[i];
     }
     /// The rest of a row: sums [K] by code of H w, `stride` apart.
-    void add_row(const float* sums, std::int64_t stride, double row_energy, std::size_t k) {
-        b.resize(k, 0.0);
-        for (std::size_t i = 0; i < k; ++i)
+    void add_row(const float* sums, std::int64_t stride, double row_energy) {
+        for (std::size_t i = 0; i < b.size(); ++i)
             b[i] += static_cast<double>(sums[static_cast<std::int64_t>(i) * stride]);
         energy += row_energy;
         ++rows;
     }
     /// a += a^T, by squares: a column of many codewords shares few sets of the cache.
-    void add_transpose(std::size_t k) {
+    void add_transpose() {
         constexpr std::size_t side = 8;
+        const std::size_t k = b.size();
         for (std::size_t ps = 0; ps < k; ps += side)
             for (std::size_t qs = 0; qs <= ps; qs += side)
                 for (std::size_t p = ps; p < std::min(k, ps + side); ++p)
@@ -322,23 +324,22 @@ class Lnq {
             std::int64_t l = 0;
             for (const std::int64_t row : tile_rows(t)) {
                 if (result.empty() || result.back().first != group(row))
-                    result.emplace_back(group(row), GroupSums{});
+                    result.emplace_back(group(row), GroupSums(k));
                 GroupSums& sums = result.back().second;
                 if (in_place) {
                     for (std::size_t j = 0; j < row_codes.size(); ++j)
                         row_codes[j] = tile_codes(t)[static_cast<std::int64_t>(j) * lanes + l];
-                    sums.a.resize(k * k, 0.0);
                     kernels_.add_pairs_by_code(padded_, k_, hessian, row_codes.data(), sums.a.data());
                 } else {
-                    sums.add_gram(
-                        grams.data() + static_cast<std::size_t>((t - first_tile) * lanes + l) * k * k, k);
+                    sums.add_gram(grams.data() +
+                                  static_cast<std::size_t>((t - first_tile) * lanes + l) * k * k);
                 }
-                sums.add_row(by_code.data() + l, lanes, energy_[static_cast<std::size_t>(t * lanes + l)], k);
+                sums.add_row(by_code.data() + l, lanes, energy_[static_cast<std::size_t>(t * lanes + l)]);
                 ++l;
             }
         }
         for (auto& entry : result)
-            if (in_place) entry.second.add_transpose(k);
+            if (in_place) entry.second.add_transpose();
         return result;
     }
 

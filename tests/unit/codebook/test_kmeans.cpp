@@ -130,13 +130,13 @@ TEST_CASE("exact 1-D k-means finds the optimum that brute force finds") {
     }
 }
 
-TEST_CASE("exact 1-D k-means equals a quadratic dynamic programme on larger inputs") {
+void check_against_quadratic(std::initializer_list<std::size_t> sizes, std::initializer_list<int> counts) {
     KMeans1d kmeans;
-    for (const std::size_t n : {17, 63, 64, 65, 200, 511, 1000}) {
+    for (const std::size_t n : sizes) {
         for (int kind = 0; kind < 4; ++kind) {
             const auto s = sample(n, n, kind);
             const std::vector<float> ones(n, 1.0F);
-            for (const int k : {2, 3, 4, 8, 16}) {
+            for (const int k : counts) {
                 std::vector<float> codewords(static_cast<std::size_t>(k));
                 const double scale = kind == 3 ? 1e-4 : 1;
                 CHECK(kmeans.exact(s.shuffled, {}, codewords) ==
@@ -148,22 +148,13 @@ TEST_CASE("exact 1-D k-means equals a quadratic dynamic programme on larger inpu
     }
 }
 
+TEST_CASE("exact 1-D k-means equals a quadratic dynamic programme on larger inputs") {
+    check_against_quadratic({17, 63, 64, 65, 200, 511, 1000}, {2, 3, 4, 8, 16});
+}
+
 TEST_CASE("exact 1-D k-means with many codewords equals a quadratic dynamic programme") {
+    check_against_quadratic({80, 300, 511}, {32, 64, 256});
     KMeans1d kmeans;
-    for (const std::size_t n : {80, 300, 511}) {
-        for (int kind = 0; kind < 4; ++kind) {
-            const auto s = sample(n, n, kind);
-            const std::vector<float> ones(n, 1.0F);
-            for (const int k : {32, 64, 256}) {
-                std::vector<float> codewords(static_cast<std::size_t>(k));
-                const double scale = kind == 3 ? 1e-4 : 1;
-                CHECK(kmeans.exact(s.shuffled, {}, codewords) ==
-                      Approx(quadratic(s.values, ones, k)).epsilon(1e-9).margin(1e-6 * scale));
-                CHECK(kmeans.exact(s.shuffled, s.shuffled_weights, codewords) ==
-                      Approx(quadratic(s.values, s.weights, k)).epsilon(1e-9).margin(1e-6 * scale));
-            }
-        }
-    }
     // Evenly spaced: from 64 values to a cluster of two or three each, many counts are best at one price.
     std::vector<float> grid(150);
     std::iota(grid.begin(), grid.end(), 0.0F);

@@ -61,8 +61,7 @@ struct KindOf<Dataset> {
 };
 
 /// A dataset named in a spec or on a command line: a plugin's name or map, or the path of a text file (a name
-/// with a
-/// '/' or ending in ".txt"), which is short for {type: text_file, path: ...}.
+/// with a '/' or ending in ".txt"), which is short for {type: text_file, path: ...}.
 class DatasetChoice : public Choice<Dataset> {
   public:
     using Choice::Choice;

@@ -10,11 +10,9 @@ struct OnnxOptions {
 };
 
 /// The model of an ONNX file (opset 9 to 17, one float32 input whose first dimension is the batch). `config`
-/// is
-/// {"model_type": "graph", "graph": graph_json.hpp}; `tensors` are float32
-/// by the names of the file's initializers, weights of convolutions as matrices [outputs, taps * channels of
-/// a group]. It brings no tokenizer. Input errors name the node, its type and the opset of what is not
-/// supported.
+/// is {"model_type": "graph", "graph": graph_json.hpp}; `tensors` are float32 by the names of the file's
+/// initializers, weights of convolutions as matrices [outputs, taps * channels of a group]. It brings no
+/// tokenizer. Input errors name the node, its type and the opset of what is not supported.
 [[nodiscard]] Checkpoint read_onnx_checkpoint(const std::filesystem::path& path,
                                               const OnnxOptions& options = {});
 

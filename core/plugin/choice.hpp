@@ -2,9 +2,13 @@
 // A field of a spec that names a plugin, with the plugin's own options:
 //
 //     struct LearnOptions {
-//         Choice<Estimator> estimator{"nearest"};                  // the default; Choice<Estimator> x; has
-//         none std::vector<Choice<Evaluation>> evaluate; void fields(Fields& v) { v("estimator", estimator,
-//         Doc{"..."}); ... }
+//         Choice<Estimator> estimator{"nearest"};  // the default; `Choice<Estimator> x;` has none
+//         std::vector<Choice<Evaluation>> evaluate;
+//
+//         void fields(Fields& v) {
+//             v("estimator", estimator, Doc{"How gradients move the mapping."});
+//             v("evaluate", evaluate, Doc{"What is measured."});
+//         }
 //     };
 //
 // In YAML either the name (`estimator: nearest`) or a map (`{type: nearest, rate: 0.02}`); a map without

@@ -1,23 +1,33 @@
 #pragma once
-// Which plugins there are. A plugin is one file: an options struct (core/spec/fields.hpp), a class that
-// implements an interface and is built from the options, and one registrar line:
+// The plugins that are registered. Each kind of plugin is an interface, which names its kind:
 //
-//     struct NearestOptions { double rate = 0.02; void fields(Fields& v) { ... } };
-//
-//     class Nearest : public Estimator {
+//     class Estimator {
 //       public:
-//         using Options = NearestOptions;           // none of its own: using Options = NoOptions;
-//         explicit Nearest(const Options& options); // or, without options, a default constructor
+//         virtual ~Estimator() = default;
 //     };
-//     static const Registrar<Estimator, Nearest> registrar{"nearest", "one line: what it is", "method section
-//     4"};
-//
-// Beside its interface, a kind of plugin says how it is called:
-//
-//     template <> struct KindOf<Estimator> {
+//     template <>
+//     struct KindOf<Estimator> {
 //         static constexpr std::string_view name = "estimator";
 //         static constexpr std::string_view doc = "How a weight's gradient moves its mapping.";
 //     };
+//
+// A plugin is one file: an options struct (core/spec/fields.hpp), a class that implements the interface and
+// is built from the options, and one registrar line:
+//
+//     struct NearestOptions {
+//         double rate = 0.02;
+//         void fields(Fields& v) { v("rate", rate, Doc{"Step in units of the codebook's spacing."}); }
+//     };
+//     class Nearest : public Estimator {
+//       public:
+//         using Options = NearestOptions;  // if it has none: using Options = NoOptions;
+//         explicit Nearest(const Options& options) : options_(options) {}  // without options: Nearest()
+//
+//       private:
+//         Options options_;
+//     };
+//     static const Registrar<Estimator, Nearest> registrar{
+//         "nearest", "one line: what it is", "method section 4"};
 //
 // The same file, compiled into a shared object (docs/plugins.md), is loaded at run time; see
 // core/plugin/library.hpp.

@@ -1,9 +1,8 @@
 #pragma once
 // The border of a shared plugin: included by core/plugin/registry.hpp in sources compiled with
 // JLCM_SHARED_PLUGIN. A shared plugin exports two C symbols:
-//   jlcm_plugin_abi       text "jlcm plugin ABI: <build id>", which the loader reads from the file before it
-//   lets any
-//                         of its code run;
+//   jlcm_plugin_abi       text "jlcm plugin ABI: <build id>", which the loader reads from the file before any
+//                         of its code runs;
 //   jlcm_plugin_register  registers the plugins of the library.
 
 #include <functional>

@@ -6,13 +6,14 @@
 //         std::optional<int> warmup;
 //
 //         void fields(Fields& v) {  // or: template <class V> void fields(V& v)
-//             v("rate", rate, Doc{"Adam step in units of the codebook's spacing. Higher moves more weights;
-//             above "
-//                                 "0.05 short runs do not recover.", "method section 4"}, Range{0.0, 1.0});
+//             v("rate", rate,
+//               Doc{"Adam step in units of the codebook's spacing. Higher moves more weights.",
+//                   "method section 4"},
+//               Range{0.0, 1.0});
 //             v("warmup", warmup, Doc{"Steps before the first move; none: no warm-up."}, at_least(1));
 //         }
-//         void validate(Problems& problems) const {  // optional: combinations; only called where the fields
-//         are good
+//         // Optional: checks combinations, and is called only if each field is valid by itself.
+//         void validate(Problems& problems) const {
 //             if (warmup && rate == 0.0) problems.field("warmup", "needs a rate above 0");
 //         }
 //     };
@@ -26,8 +27,8 @@
 //
 //     enum class Scored { all, second_half };
 //     inline EnumNames<Scored> enum_names(Scored) {
-//         return {{Scored::all, "all", "every position but the first"}, {Scored::second_half,
-//         "second_half"}};
+//         return {{Scored::all, "all", "every position but the first"},
+//                 {Scored::second_half, "second_half"}};
 //     }
 //
 // Everything here is a thin typed shell over Slot; decoding, documents and schemas are not templates.

@@ -36,13 +36,6 @@ utf8proc_category_t category(char32_t point) {
     return utf8proc_category(static_cast<utf8proc_int32_t>(point));
 }
 
-bool is_white_space(char32_t point) {
-    if (point >= U'\t' && point <= U'\r') return true;
-    if (point == 0x85) return true;
-    const auto kind = category(point);
-    return kind == UTF8PROC_CATEGORY_ZS || kind == UTF8PROC_CATEGORY_ZL || kind == UTF8PROC_CATEGORY_ZP;
-}
-
 bool is_control(char32_t point) {
     switch (category(point)) {
         case UTF8PROC_CATEGORY_CC:
@@ -75,6 +68,13 @@ bool is_ideograph(char32_t point) {
 
 }  // namespace
 
+bool is_white_space(char32_t point) {
+    if (point >= U'\t' && point <= U'\r') return true;
+    if (point == 0x85) return true;
+    const auto kind = category(point);
+    return kind == UTF8PROC_CATEGORY_ZS || kind == UTF8PROC_CATEGORY_ZL || kind == UTF8PROC_CATEGORY_ZP;
+}
+
 NormalizeStep normal_form_step(NormalForm form) {
     unsigned options = UTF8PROC_STABLE;
     const bool composes = form == NormalForm::nfc || form == NormalForm::nfkc;
@@ -93,14 +93,32 @@ NormalizeStep normal_form_step(NormalForm form) {
 
 NormalizeStep lower_case_step() {
     return by_code_point([](char32_t point, std::string& result) {
+        // The one character whose lower case is two (Unicode's SpecialCasing.txt, without conditions).
+        if (point == 0x130) {
+            result += "i\u0307";
+            return;
+        }
         append(result, static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(point))));
     });
 }
 
-NormalizeStep strip_accents_step() {
-    return by_code_point([](char32_t point, std::string& result) {
-        if (category(point) != UTF8PROC_CATEGORY_MN) append(result, point);
+NormalizeStep strip_accents_step(Marks marks) {
+    return by_code_point([marks](char32_t point, std::string& result) {
+        const auto kind = category(point);
+        const bool other = kind == UTF8PROC_CATEGORY_MC || kind == UTF8PROC_CATEGORY_ME;
+        if (kind != UTF8PROC_CATEGORY_MN && !(other && marks == Marks::all)) append(result, point);
     });
+}
+
+NormalizeStep strip_step(bool left, bool right) {
+    return [left, right](const std::string& text) {
+        std::string_view rest = text;
+        while (left && !rest.empty() && is_white_space(first_code_point(rest)))
+            rest.remove_prefix(utf8_length(rest[0]));
+        while (right && !rest.empty() && is_white_space(first_code_point(last_character(rest))))
+            rest.remove_suffix(last_character(rest).size());
+        return std::string(rest);
+    };
 }
 
 NormalizeStep clean_text_step() {

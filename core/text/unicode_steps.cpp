@@ -1,6 +1,7 @@
 #include "core/text/unicode_steps.hpp"
 
 #include "core/base/error.hpp"
+#include "core/text/library_unicode.hpp"
 #include "core/text/utf8.hpp"
 
 #include <algorithm>
@@ -42,7 +43,7 @@ bool is_control(char32_t point) {
         case UTF8PROC_CATEGORY_CF:
         case UTF8PROC_CATEGORY_CO:
         case UTF8PROC_CATEGORY_CS:
-            return point != U'\t' && point != U'\n' && point != U'\r';
+            return point != U'\t' && point != U'\n' && point != U'\r' && !is_later_format(point);
         default:
             return point == 0xFFFD;
     }
@@ -66,6 +67,25 @@ bool is_ideograph(char32_t point) {
                                [&](Range range) { return point >= range.first && point <= range.last; });
 }
 
+/// Lower case of the characters that got one in Unicode 16; 0 for others.
+char32_t later_lower_case(char32_t point) {
+    if (point >= 0x10D50 && point <= 0x10D65) return point + 0x20;
+    switch (point) {
+        case 0x1C89:
+            return 0x1C8A;
+        case 0xA7CB:
+            return 0x264;
+        case 0xA7CC:
+            return 0xA7CD;
+        case 0xA7DA:
+            return 0xA7DB;
+        case 0xA7DC:
+            return 0x19B;
+        default:
+            return 0;
+    }
+}
+
 }  // namespace
 
 bool is_white_space(char32_t point) {
@@ -81,13 +101,29 @@ NormalizeStep normal_form_step(NormalForm form) {
     options |= composes ? UTF8PROC_COMPOSE : UTF8PROC_DECOMPOSE;
     if (form == NormalForm::nfkc || form == NormalForm::nfkd) options |= UTF8PROC_COMPAT;
     return [options](const std::string& text) {
-        utf8proc_uint8_t* mapped = nullptr;
-        const auto size = utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(text.data()),
-                                       static_cast<utf8proc_ssize_t>(text.size()), &mapped,
-                                       static_cast<utf8proc_option_t>(options));
-        const std::unique_ptr<utf8proc_uint8_t, decltype(&std::free)> owner(mapped, &std::free);
-        require(size >= 0, "the text cannot be normalised: {}", utf8proc_errmsg(size));
-        return std::string(reinterpret_cast<const char*>(mapped), static_cast<std::size_t>(size));
+        const auto mapped = [&](std::string_view part) {
+            utf8proc_uint8_t* bytes = nullptr;
+            const auto size = utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(part.data()),
+                                           static_cast<utf8proc_ssize_t>(part.size()), &bytes,
+                                           static_cast<utf8proc_option_t>(options));
+            const std::unique_ptr<utf8proc_uint8_t, decltype(&std::free)> owner(bytes, &std::free);
+            require(size >= 0, "the text cannot be normalised: {}", utf8proc_errmsg(size));
+            return std::string(reinterpret_cast<const char*>(bytes), static_cast<std::size_t>(size));
+        };
+        std::string result;
+        std::string_view rest = text;
+        for (std::size_t i = 0; i < rest.size();) {
+            const std::size_t length = utf8_length(rest[i]);
+            if (!is_later_decomposition(first_code_point(rest.substr(i)))) {
+                i += length;
+                continue;
+            }
+            result += mapped(rest.substr(0, i));
+            result += rest.substr(i, length);
+            rest.remove_prefix(i + length);
+            i = 0;
+        }
+        return result + mapped(rest);
     };
 }
 
@@ -98,15 +134,23 @@ NormalizeStep lower_case_step() {
             result += "i\u0307";
             return;
         }
-        append(result, static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(point))));
+        const char32_t later = later_lower_case(point);
+        append(result, later != 0
+                           ? later
+                           : static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(point))));
     });
 }
 
 NormalizeStep strip_accents_step(Marks marks) {
     return by_code_point([marks](char32_t point, std::string& result) {
         const auto kind = category(point);
-        const bool other = kind == UTF8PROC_CATEGORY_MC || kind == UTF8PROC_CATEGORY_ME;
-        if (kind != UTF8PROC_CATEGORY_MN && !(other && marks == Marks::all)) append(result, point);
+        const bool is_nonspacing = kind == UTF8PROC_CATEGORY_MN;
+        const bool is_mark = is_nonspacing || kind == UTF8PROC_CATEGORY_MC || kind == UTF8PROC_CATEGORY_ME;
+        const bool is_dropped =
+            marks == Marks::all ? (is_mark && !is_later_mark(point)) || is_former_mark(point)
+                                : (is_nonspacing && !is_later_nonspacing_mark(point)) ||
+                                      is_former_nonspacing_mark(point);
+        if (!is_dropped) append(result, point);
     });
 }
 

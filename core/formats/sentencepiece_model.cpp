@@ -42,7 +42,7 @@ class Message {
 /// Reads a message field by field.
 class Fields {
   public:
-    explicit Fields(std::string_view bytes) : rest_(bytes) {}
+    explicit Fields(std::string_view message) : rest_(message) {}
 
     /// Goes to the next field; false at the end.
     bool next() {
@@ -52,20 +52,11 @@ class Fields {
         value = 0;
         bytes = {};
         switch (key & 7U) {
-            case 0:
-                value = varint();
-                break;
-            case 1:
-                bytes = take(8);
-                break;
-            case 2:
-                bytes = take(varint());
-                break;
-            case 5:
-                bytes = take(4);
-                break;
-            default:
-                fail("the SentencePiece model is damaged: a field of wire type {}", key & 7U);
+            case 0: value = varint(); break;
+            case 1: bytes = take(8); break;
+            case 2: bytes = take(varint()); break;
+            case 5: bytes = take(4); break;
+            default: fail("the SentencePiece model is damaged: a field of wire type {}", key & 7U);
         }
         return true;
     }
@@ -102,6 +93,7 @@ class Fields {
     std::string_view rest_;
 };
 
+constexpr int unigram_model = 1;
 constexpr int byte_pair_model = 2;
 constexpr int byte_piece = 6;
 
@@ -119,6 +111,8 @@ void add_piece(std::string_view message, SentencePieceModel& model) {
 void read_trainer(std::string_view message, SentencePieceModel& model) {
     for (Fields field(message); field.next();) {
         if (field.number == 3) model.is_byte_pair = field.integer() == byte_pair_model;
+        if (field.number == 3) model.is_unigram = field.integer() == unigram_model;
+        if (field.number == 24) model.white_space_as_suffix = field.value != 0;
         if (field.number == 40) model.unknown_id = field.integer();
         if (field.number == 41) model.bos_id = field.integer();
         if (field.number == 42) model.eos_id = field.integer();
@@ -132,6 +126,7 @@ void read_normalizer(std::string_view message, SentencePieceModel& model) {
         if (field.number == 2) model.precompiled_charsmap = field.bytes;
         if (field.number == 3) model.add_dummy_prefix = field.value != 0;
         if (field.number == 4) model.remove_extra_whitespaces = field.value != 0;
+        if (field.number == 5) model.escape_white_space = field.value != 0;
     }
 }
 
@@ -141,6 +136,7 @@ void read_normalizer(std::string_view message, SentencePieceModel& model) {
 SentencePieceModel parse_sentencepiece_model(std::string_view bytes) {
     SentencePieceModel model;
     model.is_byte_pair = false;
+    model.is_unigram = true;
     model.remove_extra_whitespaces = true;
     model.bos_id = 1;
     model.eos_id = 2;
@@ -163,9 +159,10 @@ std::string serialized(const SentencePieceModel& model) {
         whole.add_bytes(1, piece.bytes());
     }
     Message trainer;
-    trainer.add_integer(3, byte_pair_model);
+    trainer.add_integer(3, model.is_unigram ? unigram_model : byte_pair_model);
     trainer.add_integer(4, static_cast<std::int64_t>(model.pieces.size()));
     const bool has_bytes = std::count(model.types.begin(), model.types.end(), byte_piece) > 0;
+    trainer.add_integer(24, model.white_space_as_suffix ? 1 : 0);
     trainer.add_integer(35, has_bytes ? 1 : 0);
     trainer.add_integer(40, model.unknown_id);
     trainer.add_integer(41, model.bos_id);
@@ -186,7 +183,7 @@ std::string serialized(const SentencePieceModel& model) {
     normalizer.add_bytes(2, model.precompiled_charsmap);
     normalizer.add_integer(3, model.add_dummy_prefix ? 1 : 0);
     normalizer.add_integer(4, model.remove_extra_whitespaces ? 1 : 0);
-    normalizer.add_integer(5, 1);
+    normalizer.add_integer(5, model.escape_white_space ? 1 : 0);
     whole.add_bytes(3, normalizer.bytes());
     return whole.bytes();
 }

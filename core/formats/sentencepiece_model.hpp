@@ -13,6 +13,9 @@ struct SentencePieceModel {
     std::vector<float> scores;        ///< higher merges first
     std::vector<int> types;           ///< 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused, 6 byte
     bool is_byte_pair = true;         ///< or a unigram model, or one of words or characters
+    bool is_unigram = false;
+    bool white_space_as_suffix = false;
+    bool escape_white_space = true;  ///< spaces become U+2581
     bool add_dummy_prefix = true;
     bool remove_extra_whitespaces = false;
     std::string precompiled_charsmap;
@@ -23,11 +26,11 @@ struct SentencePieceModel {
     int pad_id = -1;
 };
 
-/// The parts of a .model file's bytes, with the library's defaults for what the file leaves out. An input
-/// error for what is no such message, or has no pieces.
+/// The parts of a .model file's bytes, with the library's defaults for what the file leaves out. An input error
+/// for what is no such message, or has no pieces.
 [[nodiscard]] SentencePieceModel parse_sentencepiece_model(std::string_view bytes);
 
-/// The message's bytes, of a byte-pair model.
+/// The message's bytes, of a byte-pair or unigram model.
 [[nodiscard]] std::string serialized(const SentencePieceModel& model);
 
 }  // namespace jlcm

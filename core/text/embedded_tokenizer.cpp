@@ -66,4 +66,8 @@ std::unique_ptr<Tokenizer> with_embedding(std::unique_ptr<Tokenizer> tokenizer, 
     return std::make_unique<EmbeddedTokenizer>(std::move(tokenizer), rows);
 }
 
+bool refuses_some_texts(const Tokenizer& tokenizer) {
+    return dynamic_cast<const EmbeddedTokenizer*>(&tokenizer) != nullptr;
+}
+
 }  // namespace jlcm

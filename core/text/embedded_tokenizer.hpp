@@ -13,4 +13,8 @@ namespace jlcm {
 [[nodiscard]] std::unique_ptr<Tokenizer> with_embedding(std::unique_ptr<Tokenizer> tokenizer,
                                                         std::int64_t rows);
 
+/// Whether there are texts that `tokenizer` refuses for a token without a row: what is going to be read is worth
+/// reading early then.
+[[nodiscard]] bool refuses_some_texts(const Tokenizer& tokenizer);
+
 }  // namespace jlcm

@@ -158,9 +158,6 @@ std::unique_ptr<Tokenizer> byte_level_from(const Json& metadata, std::string has
     return std::make_unique<BpeTokenizer>(std::move(definition), std::move(hash));
 }
 
-/// llama.cpp's converter gives this score to tokens that were added to the SentencePiece model.
-constexpr float score_of_added = -1000.0F;
-
 std::unique_ptr<Tokenizer> sentencepiece_from(const Json& metadata, std::string hash) {
     SentencePieceModel model;
     model.pieces = texts_of(metadata, "tokens");
@@ -177,12 +174,8 @@ std::unique_ptr<Tokenizer> sentencepiece_from(const Json& metadata, std::string 
     model.bos_id = id_in(metadata, "bos", count).value_or(-1);
     model.eos_id = id_in(metadata, "eos", count).value_or(-1);
     model.pad_id = id_in(metadata, "padding", count).value_or(-1);
-
-    // The model's own user-defined pieces stay pieces of a text, as in the library that trained it.
-    std::vector<int> types = model.types;
-    for (std::size_t i = 0; i < count; ++i)
-        if (types[i] == user_defined && model.scores[i] > score_of_added) types[i] = 1;
-    return tokenizer_from_sentencepiece(serialized(model), std::move(hash), looked_for(model.pieces, types));
+    return tokenizer_from_sentencepiece(serialized(model), std::move(hash),
+                                        looked_for(model.pieces, model.types));
 }
 
 }  // namespace

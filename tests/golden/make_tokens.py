@@ -88,14 +88,15 @@ def encode(tokenizer, text):
     return tokenizer.encode(text, add_special_tokens=False).ids
 
 
-def encode_pieces(pieces, text):
+def encode_pieces(pieces, text, user_defined=()):
     """SentencePiece's ids of the parts between its control pieces and the unknown one, which stand for themselves
-    (LlamaTokenizer of transformers, and llama.cpp with parse_special)."""
-    cut = [pieces.id_to_piece(i) for i in range(pieces.get_piece_size()) if pieces.is_control(i) or pieces.is_unknown(i)]
-    ids = []
+    (LlamaTokenizer of transformers); llama.cpp with parse_special cuts at user-defined pieces, too."""
+    ids = range(pieces.get_piece_size())
+    cut = [pieces.id_to_piece(i) for i in ids if pieces.is_control(i) or pieces.is_unknown(i)] + list(user_defined)
+    result = []
     for part in re.split("(" + "|".join(map(re.escape, cut)) + ")", text):
-        ids += [pieces.piece_to_id(part)] if part in cut else pieces.encode(part)
-    return ids
+        result += [pieces.piece_to_id(part)] if part in cut else pieces.encode(part)
+    return result
 
 
 def variant(name, tokenizer, texts):
@@ -205,7 +206,7 @@ def small_pieces(texts):
         "tokenizer.ggml.eos_token_id": pieces.eos_id(),
         "tokenizer.ggml.unknown_token_id": pieces.unk_id(),
     }
-    encoded = [encode_pieces(pieces, text) for text in texts]
+    encoded = [encode_pieces(pieces, text, ["<user>"]) for text in texts]
     return {"metadata": metadata, "ids": encoded, "decoded": [pieces.decode(one) for one in encoded]}
 
 

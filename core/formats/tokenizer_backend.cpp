@@ -59,15 +59,21 @@ struct Merge {
     std::int64_t right_length = 0;
 };
 
+/// LlamaConverter asks its tokenizer, not the model, for the names of the first three pieces.
+constexpr std::size_t renamed_pieces = 3;
+
 /// generate_merges of transformers' convert_slow_tokenizer.py: every cut of every piece into two pieces; the
 /// piece with the highest score first.
-json merges_of(const SentencePieceModel& model) {
+json merges_of(const std::vector<std::string>& pieces, const SentencePieceModel& model) {
     std::unordered_map<std::string_view, std::size_t> ids;
     for (std::size_t id = 0; id < model.pieces.size(); ++id) ids[model.pieces[id]] = id;
+    std::unordered_map<std::string_view, float> scores;
+    for (std::size_t id = 0; id < pieces.size(); ++id)
+        scores[pieces[id]] = id < renamed_pieces ? 0.0F : model.scores[id];
     std::vector<Merge> merges;
     std::vector<Merge> own;
     std::set<std::string_view> seen;
-    for (const std::string_view piece : model.pieces) {
+    for (const std::string_view piece : pieces) {
         if (!seen.insert(piece).second) continue;
         own.clear();
         const std::int64_t length = characters_of(piece);
@@ -75,7 +81,7 @@ json merges_of(const SentencePieceModel& model) {
         for (std::size_t cut = 1; cut < piece.size(); ++cut) {
             if (!starts_character(piece[cut])) continue;
             ++before;
-            const Merge merge{piece.substr(0, cut), piece.substr(cut), model.scores[ids.at(piece)], before,
+            const Merge merge{piece.substr(0, cut), piece.substr(cut), scores.at(piece), before,
                               length - before};
             if (ids.contains(merge.left) && ids.contains(merge.right)) own.push_back(merge);
         }
@@ -165,8 +171,12 @@ json llama_tokenizer(std::string_view model, const LlamaSettings& settings) {
         "tokenizer file lies beside it");
     json vocabulary = json::object();
     for (const std::string& piece : file.pieces) require_utf8(piece);
-    for (std::size_t id = 0; id < file.pieces.size(); ++id) vocabulary[file.pieces[id]] = id;
-    json bpe = byte_pair_model(std::move(vocabulary), merges_of(file));
+    require_utf8(file.unknown_piece);
+    std::vector<std::string> pieces = file.pieces;
+    for (const auto& [id, name] : settings.names)
+        if (id < std::min(renamed_pieces, pieces.size())) pieces[id] = name;
+    for (std::size_t id = 0; id < pieces.size(); ++id) vocabulary[pieces[id]] = id;
+    json bpe = byte_pair_model(std::move(vocabulary), merges_of(pieces, file));
     bpe["unk_token"] = file.unknown_piece;
     bpe["fuse_unk"] = true;
     bpe["byte_fallback"] = true;

@@ -3,6 +3,9 @@
 
 #include "core/base/json.hpp"
 
+#include <cstddef>
+#include <map>
+#include <string>
 #include <string_view>
 
 namespace jlcm {
@@ -11,6 +14,8 @@ namespace jlcm {
 struct LlamaSettings {
     bool legacy = true;            ///< each text between added tokens gets the dummy prefix
     bool add_prefix_space = true;  ///< the dummy prefix
+    /// What other files call the pieces of these ids; counts for the first three.
+    std::map<std::size_t, std::string> names;
 };
 
 /// A tokenizer.json from a SentencePiece byte-pair model (transformers' LlamaConverter); control and

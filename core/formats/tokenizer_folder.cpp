@@ -308,7 +308,7 @@ class Assembly {
                         "tokenizer_config.json: 'add_prefix_space' asks LlamaTokenizer for tokenizer.model, "
                         "which "
                         "is missing; taking tokenizer.json as it is");
-                attempt("tokenizer.json", [&] { read_given(); });
+                tokenizer_ = given_;
                 return;
             }
         }
@@ -316,9 +316,13 @@ class Assembly {
             case Family::llama:
                 if (needs({"tokenizer.model"}))
                     attempt("tokenizer.model", [&] {
-                        tokenizer_ = llama_tokenizer(
-                            text("tokenizer.model"),
-                            {.legacy = legacy_, .add_prefix_space = add_prefix_space_.value_or(true)});
+                        const bool is_set = settings_.contains("add_prefix_space");  // null means none
+                        LlamaSettings settings{.legacy = legacy_,
+                                               .add_prefix_space = add_prefix_space_.value_or(!is_set),
+                                               .names = {}};
+                        for (const auto& [id, token] : listed_)
+                            settings.names[static_cast<std::size_t>(id)] = token.content;
+                        tokenizer_ = llama_tokenizer(text("tokenizer.model"), settings);
                     });
                 break;
             case Family::gpt2:

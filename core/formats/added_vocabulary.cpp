@@ -44,6 +44,7 @@ void AddedVocabulary::add(const TokenEntry& token) {
     const std::int64_t id = id_of(token.content).value_or(next_id());
     added_ids_[token.content] = id;
     added_[id] = token;
+    if (token.special) first_special_.try_emplace(token.content, token.normalized);
 }
 
 std::optional<std::int64_t> AddedVocabulary::id_of(const std::string& content) const {
@@ -54,7 +55,7 @@ std::optional<std::int64_t> AddedVocabulary::id_of(const std::string& content) c
 
 json AddedVocabulary::to_json() const {
     json list = json::array();
-    for (const auto& [id, token] : added_)
+    const auto write = [&](std::int64_t id, const TokenEntry& token) {
         list.push_back({{"id", id},
                         {"content", token.content},
                         {"single_word", token.single_word},
@@ -62,6 +63,17 @@ json AddedVocabulary::to_json() const {
                         {"rstrip", token.rstrip},
                         {"normalized", token.normalized},
                         {"special", token.special}});
+    };
+    for (const auto& [id, token] : added_) {
+        const auto first = first_special_.find(token.content);
+        if (first != first_special_.end() && first->second != token.normalized) {
+            TokenEntry other = token;
+            other.normalized = first->second;
+            other.special = true;
+            write(id, other);
+        }
+        write(id, token);
+    }
     return list;
 }
 

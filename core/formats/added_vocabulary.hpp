@@ -31,8 +31,8 @@ struct TokenEntry {
 /// vocabulary has keeps its id; any other gets the next one, whatever its file says.
 class AddedVocabulary {
   public:
-    /// `vocabulary`: id by token. `size`: of the vocabulary by itself.
-    AddedVocabulary(std::unordered_map<std::string, std::int64_t> vocabulary);
+    /// `vocabulary`: id by token.
+    explicit AddedVocabulary(std::unordered_map<std::string, std::int64_t> vocabulary);
 
     /// Adds a token, or gives one that was added before these properties. An empty one is left out.
     void add(const TokenEntry& token);
@@ -40,7 +40,8 @@ class AddedVocabulary {
     [[nodiscard]] std::optional<std::int64_t> id_of(const std::string& content) const;
     [[nodiscard]] bool has_added(const std::string& content) const { return added_ids_.contains(content); }
 
-    /// As `added_tokens` of a tokenizer.json, by id.
+    /// As `added_tokens` of a tokenizer.json, by id. The library looks for a special token as it was when it first
+    /// became one, too: a token whose `normalized` has changed since comes twice, in that order.
     [[nodiscard]] nlohmann::json to_json() const;
 
   private:
@@ -49,6 +50,7 @@ class AddedVocabulary {
     std::unordered_map<std::string, std::int64_t> vocabulary_;
     std::unordered_map<std::string, std::int64_t> added_ids_;
     std::map<std::int64_t, TokenEntry> added_;
+    std::unordered_map<std::string, bool> first_special_;  ///< whether it was normalised then
 };
 
 }  // namespace jlcm

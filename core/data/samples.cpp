@@ -1,5 +1,6 @@
 #include "core/data/samples.hpp"
 
+#include "core/text/embedded_tokenizer.hpp"
 #include "core/text/tokens.hpp"
 
 #include <algorithm>
@@ -95,7 +96,8 @@ void require_readable(const ModelInput& input, const std::vector<Data>& data, st
         if (std::holds_alternative<ImageData>(each)) {
             (void)input.need_preprocess(name_of(each));
         } else {
-            (void)input.need_tokenizer(name_of(each));
+            const Tokenizer& tokenizer = input.need_tokenizer(name_of(each));
+            if (refuses_some_texts(tokenizer)) (void)tokenize(std::get<TextData>(each), tokenizer);
             require(length <= input.max_positions, "windows of {} tokens are beyond the model's {}", length,
                     input.max_positions);
         }

@@ -3,6 +3,7 @@
 #include "core/base/log.hpp"
 #include "core/base/parallel.hpp"
 #include "core/codebook/packing.hpp"
+#include "core/experiment/calibration.hpp"
 #include "core/experiment/compression_plan.hpp"
 #include "core/experiment/embedding.hpp"
 #include "core/experiment/reordering.hpp"
@@ -238,6 +239,8 @@ std::string dry_run(const Resolved<RunSpec>& resolved) {
     const DType compute = compute_type(spec.compute, backend);
     const auto loaded = load_model(spec);
     const Model& model = *loaded;
+    require_readable(model.input(), load_calibration_data(spec.calibration, data_directories(spec.data_path)),
+                     spec);
     const StoredPlan stored = plan_storage(model, spec.compress);
     const double rate = measured_rate(backend, compute);
     const RunEstimate estimate =

@@ -15,6 +15,7 @@
 #include "core/experiment/saved_state.hpp"
 #include "core/experiment/training.hpp"
 #include "core/tensor/memory.hpp"
+#include "core/text/embedded_tokenizer.hpp"
 
 #include <algorithm>
 #include <memory>
@@ -58,6 +59,9 @@ Sources read_sources(const Resolved<RunSpec>& spec, DType compute) {
     const auto path = find_model(options.model.source);
     auto model = std::make_unique<Model>(options.model.loader.make()->load(path));
     require_readable(model->input(), data, options);
+    if (const auto& tokenizer = model->input().tokenizer; tokenizer && refuses_some_texts(*tokenizer))
+        for (const auto& choice : options.evaluate)
+            (void)choice.make()->workload(model->input(), directories);  // reads its text
     require(!options.compress.distill || !is_encoder(model->graph(), model->input()),
             "compress.distill: the model is an encoder, it predicts nothing to learn from: leave it out");
     model->join_blocks(options.compress.blocks_together);

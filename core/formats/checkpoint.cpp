@@ -9,6 +9,7 @@
 #include "core/formats/llama.hpp"
 #include "core/formats/onnx.hpp"
 #include "core/formats/safetensors.hpp"
+#include "core/formats/tokenizer_folder.hpp"
 
 #include <initializer_list>
 #include <set>
@@ -164,20 +165,14 @@ void add_safetensors(Checkpoint& checkpoint, const Architecture& architecture,
     checkpoint.owners.push_back(file);
 }
 
-/// tokenizer.json, unless it is a SentencePiece model in disguise and the original lies beside it.
-TokenizerSource huggingface_tokenizer(FolderReader& folder) {
-    const bool sentencepiece = folder.has("tokenizer.model");
-    if (folder.has("tokenizer.json")) {
-        std::string data = folder.text("tokenizer.json");
-        if (!sentencepiece) return {"tokenizer.json", std::move(data)};
-        const json parsed = folder.within("tokenizer.json", [&] { return parse_json(data); });
-        const json model = parsed.is_object() ? parsed.value("model", json()) : json();
-        const bool byte_fallback =
-            model.is_object() && model.contains("byte_fallback") && model.at("byte_fallback") == true;
-        if (!byte_fallback) return {"tokenizer.json", std::move(data)};
-    }
-    if (sentencepiece) return {"sentencepiece", folder.text("tokenizer.model")};
-    return {};
+/// The tokenizer, of all files that say something of it; tokenizer.json stands for those of the vocabulary.
+TokenizerSource huggingface_tokenizer(FolderReader& folder, const json& config) {
+    static const std::set<std::string> replaced{"vocab.json", "merges.txt", "vocab.txt"};
+    const bool is_complete = folder.has("tokenizer.json");
+    TokenizerFiles files;
+    for (const std::string name : tokenizer_file_names)
+        if (folder.has(name) && !(is_complete && replaced.contains(name))) files[name] = folder.text(name);
+    return folder.within("", [&] { return assemble_tokenizer(files, config); });
 }
 
 void add_extra(Checkpoint& checkpoint, FolderReader& folder) {
@@ -227,7 +222,7 @@ Checkpoint read_huggingface_checkpoint(const fs::path& directory) {
     });
     checkpoint.description = fmt::format("Hugging Face safetensors, {}{}", list_encodings(checkpoint.tensors),
                                          files.size() > 1 ? fmt::format(", {} files", files.size()) : "");
-    checkpoint.tokenizer = huggingface_tokenizer(folder);
+    checkpoint.tokenizer = huggingface_tokenizer(folder, config);
     add_extra(checkpoint, folder);
     checkpoint.sha256 = folder.sha256();
     return checkpoint;

@@ -16,8 +16,8 @@ namespace jlcm {
 
 /// Where token ids come from.
 struct TokenizerSource {
-    /// "tokenizer.json" (Hugging Face), "sentencepiece" (the bytes of a .model file), "gguf" (a JSON object
-    /// of the file's tokenizer.ggml.* keys, with their full names), or empty where the model brings none.
+    /// "tokenizer.json" (see assemble_tokenizer), "sentencepiece" (the bytes of a .model file), "gguf" (a
+    /// JSON object of the file's tokenizer.ggml.* keys, with full names), or empty if there is none.
     std::string format;
     std::string data;
 };
@@ -52,8 +52,8 @@ struct Checkpoint {
 [[nodiscard]] Checkpoint read_gguf_checkpoint(const std::filesystem::path& path);
 
 /// A Hugging Face folder: config.json, model.safetensors or the shards of model.safetensors.index.json, and
-/// tokenizer.json or tokenizer.model (which is preferred where tokenizer.json is only its translation: a BPE
-/// with byte fallback). Buffers that the model doesn't need are left out.
+/// all files of its tokenizer, put together as AutoTokenizer does (assemble_tokenizer in
+/// core/formats/tokenizer_folder.hpp). Buffers that the model doesn't need are left out.
 [[nodiscard]] Checkpoint read_huggingface_checkpoint(const std::filesystem::path& directory);
 
 /// Any: a directory is a Hugging Face folder, a file *.onnx ONNX, another file GGUF.

@@ -3,6 +3,7 @@
 #include "core/base/files.hpp"
 #include "core/formats/architecture.hpp"
 #include "core/graph/graph_json.hpp"
+#include "core/text/embedded_tokenizer.hpp"
 
 namespace jlcm {
 Graph build_graph(const nlohmann::json& config) {
@@ -39,7 +40,7 @@ ModelInput make_input(const nlohmann::json& config, const nlohmann::json& extra,
             throw error.within("the model's preprocessing");
         }
     } else if (!tokenizer.data.empty()) {
-        input.tokenizer = make_tokenizer(tokenizer);
+        input.tokenizer = with_embedding(make_tokenizer(tokenizer), config.at("vocab_size"));
         input.max_positions = config.at("max_position_embeddings");
     }
     return input;

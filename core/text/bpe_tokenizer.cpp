@@ -55,19 +55,14 @@ std::pair<std::string, std::string> split_merge(const std::string& merge) {
 BpeTokenizer::BpeTokenizer(BpeDefinition definition, std::string hash)
     : Tokenizer({definition.bos, definition.eos}, std::move(hash)),
       definition_(std::move(definition)),
-      added_(definition_.added),
-      added_normalized_(with_content(definition_.added_normalized,
-                                     [&](std::string_view text) { return normalized(text); })) {
+      added_(definition_.added, definition_.overlap),
+      added_normalized_(
+          with_content(definition_.added_normalized, [&](std::string_view text) { return normalized(text); }),
+          definition_.overlap) {
     const auto check_id = [&](std::optional<std::int32_t> id, std::string_view what) {
         require(!id || (*id >= 0 && *id < vocabulary_size()),
                 "the tokenizer's {} has id {}, outside its {} tokens", what, *id, vocabulary_size());
     };
-    check_id(definition_.unknown, "unknown token");
-    check_id(definition_.bos, "beginning-of-text token");
-    check_id(definition_.eos, "end-of-text token");
-    for (const auto* added : {&definition_.added, &definition_.added_normalized})
-        for (const AddedToken& token : *added) check_id(token.id, "added token " + token.content);
-
     const auto surface_of = [&](const std::string& token) {
         return definition_.byte_level ? bytes_of(token) : std::optional(token);
     };
@@ -92,8 +87,16 @@ BpeTokenizer::BpeTokenizer(BpeDefinition definition, std::string hash)
         merges_.add(part(merge.first), part(merge.second), part(merge.first + merge.second));
     }
     // From here on `tokens` serves decoding alone: what each token stands for in a normalised text.
-    for (const AddedToken& token : definition_.added_normalized)
-        definition_.tokens[static_cast<std::size_t>(token.id)] = normalized(token.content);
+    const auto spell = [&](const AddedToken& token, std::string content) {
+        const auto place = static_cast<std::size_t>(token.id);
+        if (place >= definition_.tokens.size()) definition_.tokens.resize(place + 1);
+        definition_.tokens[place] = std::move(content);
+    };
+    for (const AddedToken& token : definition_.added) spell(token, token.content);
+    for (const AddedToken& token : definition_.added_normalized) spell(token, normalized(token.content));
+    check_id(definition_.unknown, "unknown token");
+    check_id(definition_.bos, "beginning-of-text token");
+    check_id(definition_.eos, "end-of-text token");
     if (definition_.byte_level)
         for (std::string& token : definition_.tokens) token = bytes_of(token).value_or(token);
     definition_.merges.clear();

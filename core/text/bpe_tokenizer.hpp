@@ -27,7 +27,7 @@ struct WordPiece {
 
 /// What a byte-pair encoding is made of, whatever file it comes from.
 struct BpeDefinition {
-    std::vector<std::string> tokens;  ///< by id; empty where an id has no token
+    std::vector<std::string> tokens;  ///< the vocabulary by id; empty where an id has no token
     std::vector<std::pair<std::string, std::string>>
         merges;  ///< best first; parts and their union are tokens
     /// Tokens spell bytes by GPT-2's printable characters, and words start from bytes, not from characters.
@@ -40,6 +40,7 @@ struct BpeDefinition {
 
     std::vector<AddedToken> added;             ///< looked for in the text as it is
     std::vector<AddedToken> added_normalized;  ///< looked for after normalisation
+    Overlap overlap = Overlap::leftmost;       ///< of added tokens
     std::vector<NormalizeStep> normalize;
     std::vector<PieceStep> split;
     std::vector<DecodeStep> decode;  ///< for byte_level not needed

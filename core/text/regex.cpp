@@ -22,10 +22,20 @@ PCRE2_SPTR units(std::string_view text) {
     return reinterpret_cast<PCRE2_SPTR>(text.data());
 }
 
-/// PCRE2's own \s has U+180E as well, which Unicode took out of White_Space in version 6.3.
-std::string with_white_space(std::string_view pattern) {
+/// White space and characters of words as Oniguruma means them: PCRE2's own \s has U+180E as well, which
+/// Unicode took out of White_Space in version 6.3, and its \w lacks marks.
+std::string with_unicode_classes(std::string_view pattern) {
+    constexpr std::string_view word = R"(\p{Alphabetic}\p{M}\p{Nd}\p{Pc})";
     std::string result;
+    bool in_class = false;
+    std::size_t class_start = 0;  // where a ']' would be a character of the class
     for (std::size_t i = 0; i < pattern.size(); ++i) {
+        if (pattern[i] == '[' && !in_class) {
+            in_class = true;
+            class_start = i + 1 + (pattern.substr(i + 1).starts_with('^') ? 1 : 0);
+        } else if (pattern[i] == ']' && in_class && i > class_start) {
+            in_class = false;
+        }
         if (pattern[i] != '\\' || i + 1 == pattern.size()) {
             result += pattern[i];
             continue;
@@ -35,6 +45,10 @@ std::string with_white_space(std::string_view pattern) {
             result += "\\p{White_Space}";
         } else if (escaped == 'S') {
             result += "\\P{White_Space}";
+        } else if (escaped == 'w') {
+            result += in_class ? std::string(word) : fmt::format("[{}]", word);
+        } else if (escaped == 'W' && !in_class) {
+            result += fmt::format("[^{}]", word);
         } else {
             result += {'\\', escaped};
         }
@@ -67,7 +81,7 @@ struct Scratch {
 }  // namespace
 
 Regex::Regex(std::string_view pattern) {
-    const std::string source = with_white_space(pattern);
+    const std::string source = with_unicode_classes(pattern);
     int error = 0;
     PCRE2_SIZE position = 0;
     pcre2_code* code =

@@ -12,14 +12,26 @@ using sentencepiece::SentencePieceProcessor;
 
 class SentencePieceTokenizer final : public Tokenizer {
   public:
-    SentencePieceTokenizer(std::unique_ptr<SentencePieceProcessor> processor, std::string hash)
-        : Tokenizer(ends_of(*processor), std::move(hash)), processor_(std::move(processor)) {}
+    SentencePieceTokenizer(std::unique_ptr<SentencePieceProcessor> processor, std::string hash,
+                           const std::vector<AddedToken>& added)
+        : Tokenizer(ends_of(*processor), std::move(hash)),
+          processor_(std::move(processor)),
+          added_(added, Overlap::longest) {}
 
     [[nodiscard]] std::vector<std::int32_t> encode(std::string_view text) const override {
-        std::vector<int> ids;
-        const auto status = processor_->Encode(valid_utf8(text), &ids);
-        require(status.ok(), "SentencePiece can't encode a text: {}", status.ToString());
-        return {ids.begin(), ids.end()};
+        std::vector<std::int32_t> all;
+        const std::string valid = valid_utf8(text);
+        added_.split(valid, [&](std::string_view section, std::optional<std::int32_t> id) {
+            if (id) {
+                all.push_back(*id);
+                return;
+            }
+            std::vector<int> ids;
+            const auto status = processor_->Encode(section, &ids);
+            require(status.ok(), "SentencePiece can't encode a text: {}", status.ToString());
+            all.insert(all.end(), ids.begin(), ids.end());
+        });
+        return all;
     }
 
     [[nodiscard]] std::string decode(std::span<const std::int32_t> ids) const override {
@@ -42,11 +54,10 @@ class SentencePieceTokenizer final : public Tokenizer {
         return {optional_id(processor.bos_id()), optional_id(processor.eos_id())};
     }
     std::unique_ptr<SentencePieceProcessor> processor_;
+    AddedTokens added_;
 };
 
-}  // namespace
-
-std::unique_ptr<Tokenizer> tokenizer_from_sentencepiece(std::string_view data, std::string hash) {
+std::unique_ptr<SentencePieceProcessor> processor_of(std::string_view data) {
     auto processor = std::make_unique<SentencePieceProcessor>();
     try {
         const auto status = processor->LoadFromSerializedProto(data);
@@ -56,7 +67,23 @@ std::unique_ptr<Tokenizer> tokenizer_from_sentencepiece(std::string_view data, s
     } catch (const std::exception& error) {  // of the tries inside it, for pieces that are empty
         fail("SentencePiece doesn't take the model: {}", error.what());
     }
-    return std::make_unique<SentencePieceTokenizer>(std::move(processor), std::move(hash));
+    return processor;
+}
+
+}  // namespace
+
+std::unique_ptr<Tokenizer> tokenizer_from_sentencepiece(std::string_view data, std::string hash) {
+    auto processor = processor_of(data);
+    std::vector<AddedToken> added;
+    for (int id = 0; id < processor->GetPieceSize(); ++id)
+        if (processor->IsControl(id) || processor->IsUnknown(id))
+            added.push_back({processor->IdToPiece(id), id});
+    return std::make_unique<SentencePieceTokenizer>(std::move(processor), std::move(hash), added);
+}
+
+std::unique_ptr<Tokenizer> tokenizer_from_sentencepiece(std::string_view data, std::string hash,
+                                                        const std::vector<AddedToken>& added) {
+    return std::make_unique<SentencePieceTokenizer>(processor_of(data), std::move(hash), added);
 }
 
 }  // namespace jlcm

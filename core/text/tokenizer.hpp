@@ -21,9 +21,9 @@ class Tokenizer {
     virtual ~Tokenizer() = default;
 
     /// The ids of `text`, each in [0, vocabulary_size()); bytes that are no UTF-8 count as U+FFFD. Adds
-    /// neither a beginning-of-text nor an end-of-text token. Byte-pair encodings recognise added tokens
-    /// written out in the text ("<|endoftext|>"), as Hugging Face `tokenizers` do with
-    /// add_special_tokens=False; SentencePiece models take control tokens as plain text.
+    /// neither a beginning-of-text nor an end-of-text token. Added tokens written out in the text
+    /// ("<|endoftext|>") are recognised, as Hugging Face `tokenizers` do with add_special_tokens=False, and
+    /// llama.cpp with parse_special for GGUF.
     [[nodiscard]] virtual std::vector<std::int32_t> encode(std::string_view text) const = 0;
 
     /// The text of `ids`. Byte-pair encodings write special tokens out, and give tokens that hold parts of a

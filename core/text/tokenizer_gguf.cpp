@@ -2,12 +2,14 @@
 #include "core/base/json.hpp"
 #include "core/base/log.hpp"
 #include "core/formats/json.hpp"
+#include "core/formats/sentencepiece_model.hpp"
 #include "core/text/bpe_tokenizer.hpp"
-#include "core/text/sentencepiece_model.hpp"
 #include "core/text/tokenizer_readers.hpp"
 
 #include <algorithm>
 #include <array>
+#include <limits>
+#include <type_traits>
 
 namespace jlcm {
 
@@ -16,7 +18,12 @@ namespace {
 using Json = nlohmann::json;
 
 /// Values of tokenizer.ggml.token_type (the GGUF specification; the numbers are SentencePiece's).
-enum TokenType : int { control = 3, user_defined = 4 };
+enum TokenType : int { unknown = 2, control = 3, user_defined = 4 };
+
+/// Whether llama.cpp looks for tokens of this type in a text (with parse_special).
+bool is_looked_for(int type) {
+    return type == unknown || type == control || type == user_defined;
+}
 
 /// What tokenizer.ggml.pre names: patterns that split the text one after the other, and whether whole words
 /// that are tokens stay whole. The patterns are those of the models' own tokenizer.json.
@@ -52,70 +59,132 @@ const PreTokenizer& pre_tokenizer_named(const std::string& name) {
     fail("the pre-tokenizer \"{}\" (tokenizer.ggml.pre) is not implemented; there are {}", name, all);
 }
 
-template <class Value>
-Value member(const Json& metadata, const std::string& name, Value fallback) {
+const Json* find(const Json& metadata, const std::string& name) {
     const auto found = metadata.find("tokenizer.ggml." + name);
-    return found == metadata.end() ? fallback : found->get<Value>();
+    return found == metadata.end() ? nullptr : &*found;
 }
 
-std::optional<std::int32_t> id_member(const Json& metadata, const std::string& name) {
-    const auto found = metadata.find("tokenizer.ggml." + name + "_token_id");
-    return found == metadata.end() ? std::nullopt : std::optional(found->get<std::int32_t>());
+/// The value of a key that has to be there.
+const Json& need(const Json& metadata, const std::string& name) {
+    const Json* value = find(metadata, name);
+    require(value != nullptr, "the key tokenizer.ggml.{} is missing: convert the model again", name);
+    return *value;
+}
+
+std::vector<std::string> texts_of(const Json& metadata, const std::string& name) {
+    const Json& list = need(metadata, name);
+    require(list.is_array(), "tokenizer.ggml.{} is no array", name);
+    std::vector<std::string> texts;
+    for (const Json& value : list) {
+        require(value.is_string(), "tokenizer.ggml.{} holds {}, which is not a string", name, value.dump());
+        texts.push_back(value.get<std::string>());
+    }
+    return texts;
+}
+
+template <class Number>
+std::vector<Number> numbers_of(const Json& metadata, const std::string& name) {
+    const Json& list = need(metadata, name);
+    require(list.is_array(), "tokenizer.ggml.{} is no array", name);
+    std::vector<Number> numbers;
+    for (const Json& value : list) {
+        const bool fits = std::is_floating_point_v<Number>
+                              ? value.is_number()
+                              : value.is_number_integer() && value >= std::numeric_limits<Number>::min() &&
+                                    value <= std::numeric_limits<Number>::max();
+        require(fits, "tokenizer.ggml.{} holds {}, which is not a number of its kind", name, value.dump());
+        numbers.push_back(value.get<Number>());
+    }
+    return numbers;
+}
+
+bool flag(const Json& metadata, const std::string& name, bool otherwise) {
+    const Json* value = find(metadata, name);
+    if (value == nullptr) return otherwise;
+    require(value->is_boolean(), "tokenizer.ggml.{} is {}, not true or false", name, value->dump());
+    return value->get<bool>();
+}
+
+std::string text_or(const Json& metadata, const std::string& name, const char* otherwise) {
+    const Json* value = find(metadata, name);
+    if (value == nullptr) return otherwise;
+    require(value->is_string(), "tokenizer.ggml.{} is {}, not a string", name, value->dump());
+    return value->get<std::string>();
+}
+
+/// The token that a key names, of `count`.
+std::optional<std::int32_t> id_in(const Json& metadata, const std::string& name, std::size_t count) {
+    const Json* value = find(metadata, name + "_token_id");
+    if (value == nullptr) return std::nullopt;
+    require(
+        value->is_number_integer() && *value >= 0 && *value < count,
+        "tokenizer.ggml.{}_token_id is {}, outside the {} tokens: remove the key if there is no such token",
+        name, value->dump(), count);
+    return value->get<std::int32_t>();
 }
 
 std::vector<int> token_types(const Json& metadata, std::size_t count) {
-    auto types = member<std::vector<int>>(metadata, "token_type", std::vector<int>(count, 1));
+    if (find(metadata, "token_type") == nullptr) return std::vector<int>(count, 1);
+    auto types = numbers_of<int>(metadata, "token_type");
     require(types.size() == count, "there are {} tokens but {} token types", count, types.size());
     return types;
+}
+
+std::vector<AddedToken> looked_for(const std::vector<std::string>& tokens, const std::vector<int>& types) {
+    std::vector<AddedToken> added;
+    for (std::size_t i = 0; i < types.size(); ++i)
+        if (is_looked_for(types[i])) added.push_back({tokens[i], static_cast<std::int32_t>(i)});
+    return added;
 }
 
 std::unique_ptr<Tokenizer> byte_level_from(const Json& metadata, std::string hash) {
     BpeDefinition definition;
     definition.byte_level = true;
-    definition.tokens = metadata.at("tokenizer.ggml.tokens").get<std::vector<std::string>>();
-    for (const Json& merge : metadata.at("tokenizer.ggml.merges"))
-        definition.merges.push_back(split_merge(merge.get<std::string>()));
+    definition.tokens = texts_of(metadata, "tokens");
+    for (const std::string& merge : texts_of(metadata, "merges"))
+        definition.merges.push_back(split_merge(merge));
+    definition.added = looked_for(definition.tokens, token_types(metadata, definition.tokens.size()));
+    definition.overlap = Overlap::longest;
 
-    const auto types = token_types(metadata, definition.tokens.size());
-    for (std::size_t i = 0; i < types.size(); ++i)
-        if (types[i] == control || types[i] == user_defined)
-            definition.added.push_back({definition.tokens[i], static_cast<std::int32_t>(i)});
-
-    if (!metadata.contains("tokenizer.ggml.pre"))
+    if (find(metadata, "pre") == nullptr)
         log_warning(
             "the model names no pre-tokenizer (tokenizer.ggml.pre); using \"default\", which may be wrong");
-    const PreTokenizer& pre = pre_tokenizer_named(member<std::string>(metadata, "pre", "default"));
+    const PreTokenizer& pre = pre_tokenizer_named(text_or(metadata, "pre", "default"));
     for (const char* pattern : pre.patterns)
         definition.split.push_back(split_step(pattern, SplitBehavior::isolated));
     definition.ignore_merges = pre.ignore_merges;
-    definition.bos = id_member(metadata, "bos");
-    definition.eos = id_member(metadata, "eos");
+    definition.bos = id_in(metadata, "bos", definition.tokens.size());
+    definition.eos = id_in(metadata, "eos", definition.tokens.size());
     return std::make_unique<BpeTokenizer>(std::move(definition), std::move(hash));
 }
 
 std::unique_ptr<Tokenizer> sentencepiece_from(const Json& metadata, std::string hash) {
     SentencePieceModel model;
-    model.pieces = metadata.at("tokenizer.ggml.tokens").get<std::vector<std::string>>();
-    model.scores = metadata.at("tokenizer.ggml.scores").get<std::vector<float>>();
-    model.types = token_types(metadata, model.pieces.size());
-    require(model.scores.size() == model.pieces.size(), "there are {} tokens but {} scores",
-            model.pieces.size(), model.scores.size());
-    model.add_dummy_prefix = member(metadata, "add_space_prefix", true);
-    model.remove_extra_whitespaces = member(metadata, "remove_extra_whitespaces", false);
-    for (const unsigned byte : member<std::vector<unsigned>>(metadata, "precompiled_charsmap", {}))
-        model.precompiled_charsmap += static_cast<char>(byte);
-    model.unknown_id = id_member(metadata, "unknown").value_or(0);
-    model.bos_id = id_member(metadata, "bos").value_or(-1);
-    model.eos_id = id_member(metadata, "eos").value_or(-1);
-    model.pad_id = id_member(metadata, "padding").value_or(-1);
-    return tokenizer_from_sentencepiece(serialized(model), std::move(hash));
+    model.pieces = texts_of(metadata, "tokens");
+    model.scores = numbers_of<float>(metadata, "scores");
+    const std::size_t count = model.pieces.size();
+    model.types = token_types(metadata, count);
+    require(model.scores.size() == count, "there are {} tokens but {} scores", count, model.scores.size());
+    model.add_dummy_prefix = flag(metadata, "add_space_prefix", true);
+    model.remove_extra_whitespaces = flag(metadata, "remove_extra_whitespaces", false);
+    if (find(metadata, "precompiled_charsmap") != nullptr)
+        for (const int byte : numbers_of<int>(metadata, "precompiled_charsmap"))
+            model.precompiled_charsmap += static_cast<char>(byte);
+    model.unknown_id = id_in(metadata, "unknown", count).value_or(0);
+    model.bos_id = id_in(metadata, "bos", count).value_or(-1);
+    model.eos_id = id_in(metadata, "eos", count).value_or(-1);
+    model.pad_id = id_in(metadata, "padding", count).value_or(-1);
+    return tokenizer_from_sentencepiece(serialized(model), std::move(hash),
+                                        looked_for(model.pieces, model.types));
 }
 
 }  // namespace
 
 std::unique_ptr<Tokenizer> tokenizer_from_gguf(std::string_view data, std::string hash) {
     const Json metadata = parse_json(data);
-    const auto model = metadata.at("tokenizer.ggml.model").get<std::string>();
+    require(metadata.is_object(), "damaged: not a JSON object");
+    (void)need(metadata, "model");
+    const std::string model = text_or(metadata, "model", "");
     if (model == "gpt2") return byte_level_from(metadata, std::move(hash));
     if (model == "llama") return sentencepiece_from(metadata, std::move(hash));
     fail("the tokenizer model \"{}\" (tokenizer.ggml.model) is not implemented; there are gpt2 and llama",

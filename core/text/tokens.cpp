@@ -23,7 +23,11 @@ TokenizedText tokenize(const TextData& text, const Tokenizer& tokenizer,
     std::vector<std::vector<std::int32_t>> encoded(count);
     parallel_for(static_cast<std::int64_t>(count), 16, [&](std::int64_t begin, std::int64_t end) {
         for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i) {
-            encoded[i] = tokenizer.encode(text.documents[i]);
+            try {
+                encoded[i] = tokenizer.encode(text.documents[i]);
+            } catch (const Error& error) {
+                throw error.within(text.name);
+            }
             if (between && i + 1 < count) encoded[i].push_back(*between);
         }
     });

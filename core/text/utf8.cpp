@@ -64,4 +64,11 @@ char32_t first_code_point(std::string_view text) {
     return static_cast<char32_t>(value);
 }
 
+std::string_view last_character(std::string_view text) {
+    std::size_t begin = text.size();
+    while (begin > 0 && (static_cast<unsigned char>(text[--begin]) & 0xC0U) == 0x80U) {
+    }
+    return text.substr(begin);
+}
+
 }  // namespace jlcm

@@ -23,4 +23,7 @@ namespace jlcm {
 /// The code point at the start of valid, non-empty UTF-8.
 [[nodiscard]] char32_t first_code_point(std::string_view text);
 
+/// The last character of valid UTF-8; empty for an empty text.
+[[nodiscard]] std::string_view last_character(std::string_view text);
+
 }  // namespace jlcm

@@ -225,6 +225,14 @@ def artifact():
     put("artifact", "large_layout", save({"a.runs": np.array([[0, 0]], np.int32)}, metadata))
 
 
+def put_folder(name, files):
+    parts = []
+    for file, content in files.items():
+        data = content if isinstance(content, (bytes, str)) else json.dumps(content, ensure_ascii=False)
+        parts.append(f"@@ {file}\n".encode() + (data.encode() if isinstance(data, str) else data))
+    put("tokenizer_folder", name, b"\n".join(parts))
+
+
 def tokenizers():
     byte_level = {
         "version": "1.0", "added_tokens": [{"id": 4, "content": "<s>", "lstrip": True, "rstrip": False,
@@ -261,12 +269,25 @@ def tokenizers():
     put("tokenizer_gguf", "byte_level", json.dumps({
         "tokenizer.ggml.model": "gpt2", "tokenizer.ggml.pre": "smollm", "tokenizer.ggml.tokens": ["h", "e", "he", "<s>"],
         "tokenizer.ggml.merges": ["h e"], "tokenizer.ggml.token_type": [1, 1, 1, 3]}))
+    put_folder("bytes", {
+        "tokenizer.json": byte_level, "config.json": {"model_type": "gpt2"},
+        "tokenizer_config.json": {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "<e>", "added_tokens_decoder": {
+            "6": {"content": "<x>", "lstrip": True, "rstrip": False, "normalized": True, "single_word": True, "special": False}}}})
+    put_folder("older_files", {
+        "tokenizer.json": byte_level, "added_tokens.json": {"<x>": 6, "<y>": 7}, "special_tokens_map.json": {
+            "bos_token": {"content": "<x>", "lstrip": True}, "additional_special_tokens": ["<z>"]}})
+    put_folder("vocabulary", {
+        "config.json": {"model_type": "qwen2"}, "vocab.json": byte_level["model"]["vocab"],
+        "merges.txt": "#version: 0.2\nh e\n", "tokenizer_config.json": {"tokenizer_class": "GPT2Tokenizer"}})
+    put_folder("words", {"config.json": {"model_type": "bert"}, "vocab.txt": "[PAD]\n[UNK]\n[CLS]\n[SEP]\nhello\n##lo\n"})
     for kind in ("bpe", "unigram"):
         model = io.BytesIO()
         sentencepiece.SentencePieceTrainer.train(
             sentence_iterator=iter(["hello world", "a hollow wheel", "how well"] * 4), model_writer=model,
             vocab_size=24, model_type=kind, normalization_rule_name="identity", hard_vocab_limit=False, minloglevel=2)
         put("tokenizer_sentencepiece", kind, model.getvalue())
+        put_folder(f"pieces_{kind}", {"config.json": {"model_type": "llama"}, "tokenizer.model": model.getvalue(),
+                                      "tokenizer_config.json": {"legacy": False, "add_eos_token": True}})
 
 
 def images():

@@ -11,6 +11,7 @@
 #include "core/formats/onnx.hpp"
 #include "core/formats/onnx_model.hpp"
 #include "core/formats/safetensors.hpp"
+#include "core/formats/tokenizer_folder.hpp"
 #include "core/graph/graph_json.hpp"
 #include "core/spec/resolve.hpp"
 #include "core/text/tokenizer.hpp"
@@ -147,12 +148,32 @@ inline void read_yaml(Bytes bytes) {
            "a resolved spec reads as another one: {}", canonical);
 }
 
-inline void use_tokenizer(const char* format, Bytes bytes) {
-    const auto tokenizer = make_tokenizer({format, std::string(text_of(bytes))});
+inline void use_tokenizer(const TokenizerSource& source) {
+    const auto tokenizer = make_tokenizer(source);
     const auto ids = tokenizer->encode("Hello, w\u00f6rld!  12\n\t\u4f60\u597d <s>\xff");
     ensure(std::ranges::all_of(ids, [&](auto id) { return id >= 0 && id < tokenizer->vocabulary_size(); }),
            "an id beyond the vocabulary");
     (void)tokenizer->decode(ids);
+}
+
+/// Files of a folder behind each other, each after a line "@@ NAME".
+inline void read_tokenizer_folder(Bytes bytes) {
+    constexpr std::string_view mark = "@@ ";
+    TokenizerFiles files;
+    for (std::string_view rest = text_of(bytes); rest.starts_with(mark);) {
+        const std::size_t line = std::min(rest.find('\n'), rest.size());
+        const std::string name(rest.substr(mark.size(), line - std::min(line, mark.size())));
+        rest.remove_prefix(std::min(line + 1, rest.size()));
+        const std::size_t end = std::min(rest.find("\n@@ "), rest.size());
+        files[name] = rest.substr(0, end);
+        rest.remove_prefix(std::min(end + 1, rest.size()));
+    }
+    const auto config = files.extract("config.json");
+    std::erase_if(files, [](const auto& file) {
+        return std::ranges::find(tokenizer_file_names, file.first) == tokenizer_file_names.end();
+    });
+    const auto source = assemble_tokenizer(files, config ? parse_json(config.mapped()) : nlohmann::json());
+    if (!source.format.empty()) use_tokenizer(source);
 }
 
 /// JPEG and PNG.
@@ -200,9 +221,11 @@ inline const std::map<std::string, Reader, std::less<>>& readers() {
         {"onnx", read_onnx},
         {"preprocess", read_preprocess},
         {"safetensors", read_safetensors},
-        {"tokenizer_gguf", [](Bytes bytes) { use_tokenizer("gguf", bytes); }},
-        {"tokenizer_json", [](Bytes bytes) { use_tokenizer("tokenizer.json", bytes); }},
-        {"tokenizer_sentencepiece", [](Bytes bytes) { use_tokenizer("sentencepiece", bytes); }},
+        {"tokenizer_gguf", [](Bytes bytes) { use_tokenizer({"gguf", std::string(text_of(bytes))}); }},
+        {"tokenizer_folder", read_tokenizer_folder},
+        {"tokenizer_json", [](Bytes bytes) { use_tokenizer({"tokenizer.json", std::string(text_of(bytes))}); }},
+        {"tokenizer_sentencepiece",
+         [](Bytes bytes) { use_tokenizer({"sentencepiece", std::string(text_of(bytes))}); }},
         {"yaml", read_yaml},
     };
     return table;

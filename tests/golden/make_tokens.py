@@ -12,6 +12,7 @@ import argparse
 import io
 import json
 import pathlib
+import re
 
 import gguf
 import sentencepiece
@@ -85,6 +86,17 @@ def smollm2(path):
 
 def encode(tokenizer, text):
     return tokenizer.encode(text, add_special_tokens=False).ids
+
+
+def encode_pieces(pieces, text, user_defined=()):
+    """SentencePiece's ids of the parts between its control pieces and the unknown one, which stand for themselves
+    (LlamaTokenizer of transformers); llama.cpp with parse_special cuts at user-defined pieces, too."""
+    ids = range(pieces.get_piece_size())
+    cut = [pieces.id_to_piece(i) for i in ids if pieces.is_control(i) or pieces.is_unknown(i)] + list(user_defined)
+    result = []
+    for part in re.split("(" + "|".join(map(re.escape, cut)) + ")", text):
+        result += [pieces.piece_to_id(part)] if part in cut else pieces.encode(part)
+    return result
 
 
 def variant(name, tokenizer, texts):
@@ -194,7 +206,7 @@ def small_pieces(texts):
         "tokenizer.ggml.eos_token_id": pieces.eos_id(),
         "tokenizer.ggml.unknown_token_id": pieces.unk_id(),
     }
-    encoded = [pieces.encode(text) for text in texts]
+    encoded = [encode_pieces(pieces, text, ["<user>"]) for text in texts]
     return {"metadata": metadata, "ids": encoded, "decoded": [pieces.decode(one) for one in encoded]}
 
 
@@ -212,7 +224,7 @@ def main():
     for name, data in cases.items():
         text = data.decode("utf-8", errors="replace")
         rows.append({"name": name, "bytes": data.hex(), "smollm2": encode(byte_pair, text),
-                     "stories260k_json": encode(stories, text), "stories260k_model": pieces.encode(text)})
+                     "stories260k_json": encode(stories, text), "stories260k_model": encode_pieces(pieces, text)})
     lines = ",\n".join(json.dumps(row) for row in rows)
     (HERE / "tokens.json").write_text(f"[\n{lines}\n]\n")
 

@@ -217,7 +217,76 @@ TEST_CASE("what a tokenizer.json asks for and is not implemented is refused by n
     CHECK_THAT(with("/model/merges", {"azz"}), Contains("azz"));
     CHECK_THAT(with("/model/vocab/x", 2000000000), Contains("out of range"));
     CHECK_THAT(with("/model/vocab/x", -1), Contains("out of range"));
-    CHECK_THAT(with("/model/vocab/x", "three"), Contains("damaged"));
+    CHECK_THAT(with("/model/vocab/x", "three"), Contains("three") && Contains("out of range"));
+    CHECK_THAT(with("/model/unk_token", "<none>"), Contains("<none>"));
+    CHECK_THAT(with("/model/merges", 3), Contains("'merges'"));
+    CHECK_THAT(with("/added_tokens", {{{"id", 1}}}), Contains("'content'"));
+    CHECK_THAT(with("/added_tokens", {{{"content", "x"}}}), Contains("no 'id'"));
+    CHECK_THAT(with("/post_processor", {{"type", "TemplateProcessing"}, {"single", {{{"SpecialToken", 3}}}}}),
+               Contains("SpecialToken"));
+}
+
+TEST_CASE("tokens of a GGUF file that are not normal are found in a text as llama.cpp finds them") {
+    const std::string underline = "\u2581";
+    Json pieces{{"tokenizer.ggml.model", "llama"},
+                {"tokenizer.ggml.tokens",
+                 {"<unk>", "<s>", "<x>", "<own>", "<added>", underline, "a", "b", underline + "a", "<x>a"}},
+                {"tokenizer.ggml.scores", {0, 0, 0, 0, -1000, -1, -2, -3, -4, 0}},
+                {"tokenizer.ggml.token_type", {2, 3, 3, 4, 4, 1, 1, 1, 1, 3}}};
+    const auto ids = [&](const std::string& text) {
+        return make_tokenizer({"gguf", pieces.dump()})->encode(text);
+    };
+    CHECK(ids("a") == Ids{8});
+    CHECK(ids("<s>a<x>b") == Ids{1, 8, 2, 5, 7});  // each part begins as a text does
+    CHECK(ids("b<x>a") == Ids{5, 7, 9});           // the longest token, wherever it starts
+    CHECK(ids("<unk>") == Ids{0});
+    CHECK(ids("<added>a") == Ids{4, 8});
+    CHECK(ids("a<own>a") == Ids{8, 3, 8});
+
+    Json bytes{{"tokenizer.ggml.model", "gpt2"},
+               {"tokenizer.ggml.pre", "gpt-2"},
+               {"tokenizer.ggml.tokens", {"a", "b", "<x", ">", "<", "x", "x>>", "ab"}},
+               {"tokenizer.ggml.merges", {"a b"}},
+               {"tokenizer.ggml.token_type", {1, 1, 3, 1, 1, 1, 4, 1}}};
+    const auto bytes_ids = [&](const std::string& text) {
+        return make_tokenizer({"gguf", bytes.dump()})->encode(text);
+    };
+    CHECK(bytes_ids("ab<xab") == Ids{7, 2, 7});
+    CHECK(bytes_ids("<x>>a") == Ids{4, 6, 0});  // the longer one, although the other starts first
+    CHECK(bytes_ids("<x>a") == Ids{2, 3, 0});
+
+    for (const auto& [key, value] : std::map<std::string, Json>{{"bos_token_id", -1},
+                                                                {"bos_token_id", 4294967295U},
+                                                                {"eos_token_id", "x"},
+                                                                {"scores", nullptr},
+                                                                {"tokens", {1, 2}},
+                                                                {"token_type", {1e300}},
+                                                                {"add_space_prefix", 1}}) {
+        Json damaged = pieces;
+        damaged["tokenizer.ggml." + key] = value;
+        const std::string message = refusal("gguf", damaged.dump());
+        CHECK_THAT(message, Catch::Contains("tokenizer.ggml." + key));
+        CHECK_THAT(message, !Catch::Contains("json.exception"));
+    }
+    pieces.erase("tokenizer.ggml.scores");
+    CHECK_THAT(refusal("gguf", pieces.dump()), Catch::Contains("tokenizer.ggml.scores"));
+}
+
+TEST_CASE("pre-tokenizers and patterns of words know marks") {
+    const auto words = [](const Json& step, const std::string& text) {
+        Json definition = toy_definition();
+        definition["pre_tokenizer"] = step;
+        definition["model"] = {{"type", "WordPiece"}, {"unk_token", "?"}, {"vocab", {{"?", 0}}}};
+        definition["decoder"] = nullptr;
+        return make_tokenizer({"tokenizer.json", definition.dump()})->encode(text).size();
+    };
+    const Json whitespace{{"type", "Whitespace"}};
+    CHECK(words(whitespace, "a_b \u0939\u093F\u0928\u094D\u0926\u0940!? c") == 4);
+    CHECK(words(whitespace, "  ") == 0);
+    CHECK(words({{"type", "WhitespaceSplit"}}, " a!? b\u3000c ") == 3);
+    CHECK(words({{"type", "Punctuation"}, {"behavior", "Contiguous"}}, "a!?b") == 3);
+    const Json split{{"type", "Split"}, {"pattern", {{"Regex", R"(\w+|[\W])"}}}, {"behavior", "Isolated"}};
+    CHECK(words(split, "\u0939\u093F\u0928\u094D\u0926\u0940") == 1);
 }
 
 TEST_CASE("damaged tokenizers are input errors") {

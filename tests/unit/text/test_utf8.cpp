@@ -1,22 +1,9 @@
 #include "core/text/utf8.hpp"
+#include "tests/support/utf8_text.hpp"
 
 #include <catch2/catch.hpp>
 
 using namespace jlcm;
-
-namespace {
-
-/// The UTF-8 form of a code point.
-std::string utf8_from(char32_t code_point) {
-    const auto value = static_cast<std::uint32_t>(code_point);
-    const auto tail = [&](unsigned shift) { return static_cast<char>(0x80U | ((value >> shift) & 0x3FU)); };
-    if (value < 0x80) return {static_cast<char>(value)};
-    if (value < 0x800) return {static_cast<char>(0xC0U | (value >> 6U)), tail(0)};
-    if (value < 0x10000) return {static_cast<char>(0xE0U | (value >> 12U)), tail(6), tail(0)};
-    return {static_cast<char>(0xF0U | (value >> 18U)), tail(12), tail(6), tail(0)};
-}
-
-}  // namespace
 
 TEST_CASE("valid UTF-8 comes back as it is") {
     for (const std::string text : {"", "plain", "\xC2\x80", "\xDF\xBF", "\xE0\xA0\x80", "\xED\x9F\xBF",
@@ -42,5 +29,14 @@ TEST_CASE("every code point survives encoding and decoding") {
         const std::string text = utf8_from(code);
         if (valid_utf8(text) != text || first_code_point(text) != code || utf8_length(text[0]) != text.size())
             FAIL("code point " << static_cast<std::uint32_t>(code));
+    }
+}
+
+TEST_CASE("the last character of a text is found from its end") {
+    CHECK(last_character("").empty());
+    for (const char32_t point : {0x41U, 0xE9U, 0x4E2DU, 0x1F642U}) {
+        const std::string character = utf8_from(point);
+        CHECK(last_character(character) == character);
+        CHECK(last_character("x\u00E9" + character) == character);
     }
 }

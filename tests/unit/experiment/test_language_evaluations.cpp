@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <limits>
 
 #include <catch2/catch.hpp>
 
@@ -104,6 +105,100 @@ TEST_CASE("zero-shot figures are those of the choices' likelihoods") {
     CHECK_THROWS_WITH(evaluated(fmt::format("{{type: zero_shot, task: piqa, file: {}}}", path.string()),
                                 {&features}, encoder.input()),
                       Catch::Contains("encoder"));
+}
+
+TEST_CASE("greedy scoring says whether a model would write the continuation") {
+    const test::TemporaryDirectory directory;
+    const Model model = test::tiny_llama();
+    const BoundModel bound(model, DType::f32, cpu_backend());
+    const Disturbed disturbed(model, 0.2);
+    const BoundModel other(disturbed, DType::f32, cpu_backend());
+    const Tokenizer& tokenizer = *model.input().tokenizer;
+    // What the model writes, token by token, and one item that it does not.
+    std::string written;
+    const std::string context = "ABC";
+    const auto most_likely = [&](const BoundModel& of, const std::vector<std::int32_t>& ids) {
+        const Tensor sample = Tensor::from<std::int32_t>({1, std::ssize(ids)}, ids);
+        const Tensor scores = of.scores(sample);
+        const auto width = static_cast<std::size_t>(scores.cols());
+        const auto last = scores.values<float>().last(width);
+        return static_cast<std::int32_t>(std::ranges::max_element(last) - last.begin());
+    };
+    auto ids = tokenizer.encode(context);
+    for (int i = 0; i < 2; ++i) {
+        const std::int32_t next = most_likely(bound, ids);
+        ids.push_back(next);
+        written += tokenizer.decode(std::vector{next});
+    }
+    CAPTURE(written);
+    const bool splits = tokenizer.encode(context + written) == ids;
+    const auto line = [&](const std::string& continuation) {
+        return nlohmann::json{{"context", context}, {"continuation", continuation}, {"delimiter", ""}}
+                   .dump() +
+               "\n";
+    };
+    write_file(directory.path() / "own.jsonl", line(splits ? written : "X") + line("Q") + line("XYZ"));
+    const auto of = [&](const std::string& metric) {
+        return evaluated(fmt::format("{{type: zero_shot, task: {}, metric: {}}}",
+                                     (directory.path() / "own.jsonl").string(), metric),
+                         {&bound, &other}, model.input());
+    };
+    const EvaluationResult accuracy = of("automatic");
+    const EvaluationResult perplexity = of("perplexity");
+    CHECK(accuracy.title == "own, zero-shot, acc");
+    CHECK(accuracy.metric == "acc %");
+    CHECK(accuracy.expected == nlohmann::json{0, 0, 0});
+    CHECK(perplexity.metric == "perplexity");
+    CHECK_FALSE(perplexity.higher_is_better);
+    CHECK(perplexity.expected.is_null());
+    CHECK(perplexity.protocol.at("scoring") == "greedy");
+    for (std::size_t m = 0; m < 2; ++m) {
+        const BoundModel& each = m == 0 ? bound : other;
+        std::vector<double> nll;
+        double right = 0;
+        for (const std::string& continuation :
+             {splits ? written : "X", std::string("Q"), std::string("XYZ")}) {
+            const auto tokens = encode_continuation(tokenizer, context, continuation, {}, 64);
+            nll.push_back(-log_likelihoods(each, {{tokens.ids, tokens.begin}}).front());
+            bool greedy = true;
+            for (std::size_t at = tokens.begin; at < tokens.ids.size(); ++at)
+                greedy =
+                    greedy && most_likely(each, {tokens.ids.begin(),
+                                                 tokens.ids.begin() + static_cast<std::ptrdiff_t>(at)}) ==
+                                  tokens.ids[at];
+            right += greedy ? 1 : 0;
+            CHECK(accuracy.models[m].items.at(nll.size() - 1) == (greedy ? 0 : -1));
+        }
+        if (m == 0 && splits) CHECK(right >= 1);
+        const double mean = (nll[0] + nll[1] + nll[2]) / 3;
+        double squares = 0;
+        for (const double value : nll) squares += (value - mean) * (value - mean);
+        CHECK(accuracy.models[m].value == Approx(100 * right / 3));
+        CHECK(perplexity.models[m].value == Approx(std::exp(mean)));
+        CHECK(*perplexity.models[m].standard_error == Approx(std::exp(mean) * std::sqrt(squares / 2 / 3)));
+        CHECK(accuracy.models[m].more.at("perplexity").get<double>() == Approx(std::exp(mean)));
+    }
+    CHECK(accuracy.models[1].agreement);
+    CHECK_THROWS_WITH(of("acc_norm"), Catch::Contains("scored as greedy, which has acc, perplexity"));
+    CHECK_THROWS_WITH(evaluated("{type: zero_shot, task: no_such_task}", {&bound}, model.input()),
+                      Catch::Contains("tasks/no_such_task.jsonl"));
+}
+
+TEST_CASE("a model that is not finite has no finite figure") {
+    const test::TemporaryDirectory directory;
+    write_file(directory.path() / "own.jsonl",
+               R"({"context": "AB", "choices": ["C", "DE"], "gold": 0, "delimiter": ""})");
+    const Model model = test::tiny_llama();
+    const BoundModel bound(model, DType::f32, cpu_backend());
+    const Disturbed broken(model, std::numeric_limits<double>::quiet_NaN());
+    const BoundModel other(broken, DType::f32, cpu_backend());
+    const auto result =
+        evaluated(fmt::format("{{type: zero_shot, task: {}}}", (directory.path() / "own.jsonl").string()),
+                  {&bound, &other}, model.input());
+    CHECK(std::isfinite(result.models[0].value));
+    CHECK(std::isnan(result.models[1].value));
+    CHECK(std::isnan(*result.models[1].agreement));
+    CHECK(std::isnan(result.models[1].more.at("acc").get<double>()));
 }
 
 TEST_CASE("the default model's likelihoods of choices are lm-evaluation-harness's") {

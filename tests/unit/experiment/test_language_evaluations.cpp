@@ -107,6 +107,56 @@ TEST_CASE("zero-shot figures are those of the choices' likelihoods") {
                       Catch::Contains("encoder"));
 }
 
+TEST_CASE("tasks of every kind, and rows of data sets, have lm-evaluation-harness's figures") {
+    const auto root = test::assets();
+    JLCM_SKIP_UNLESS(root, "no test assets (JLCM_ASSETS)");
+    const auto tasks = std::filesystem::path(JLCM_SOURCE_DIR) / "tests/golden/tasks";
+    const auto golden = nlohmann::json::parse(read_file(tasks / "harness.json"));
+    const Model model(read_checkpoint(*root / "lm/stories260k"));
+    const BoundModel bound(model, DType::f32, cpu_backend());
+    CHECK(golden.size() == 9);
+    for (const auto& [name, expected] : golden.items()) {
+        CAPTURE(name);
+        const auto path = tasks / (name + ".jsonl");
+        const ChoiceTask task = read_choice_task(path, 0);
+        REQUIRE(task.items.size() == expected.at("log_likelihoods").size());
+        std::vector<ContinuationTokens> tokens;
+        std::vector<double> wanted;
+        std::vector<bool> written;
+        for (std::size_t i = 0; i < task.items.size(); ++i)
+            for (std::size_t c = 0; c < task.items[i].choices.size(); ++c) {
+                tokens.push_back(encode_continuation(*model.input().tokenizer, task.items[i].context(c),
+                                                     task.items[i].continuations[c], {},
+                                                     model.input().max_positions));
+                wanted.push_back(expected.at("log_likelihoods").at(i).at(c));
+                written.push_back(expected.at("greedy").at(i).at(c));
+            }
+        std::vector<Continuation> continuations;
+        for (const auto& each : tokens) continuations.push_back({each.ids, each.begin});
+        std::vector<std::vector<std::int32_t>> greedy;
+        const auto found = log_likelihoods(bound, continuations, {}, &greedy);
+        for (std::size_t i = 0; i < found.size(); ++i) {
+            CAPTURE(i);
+            CHECK(found[i] == Approx(wanted[i]).margin(2e-3));
+            const auto own = std::span(tokens[i].ids).subspan(tokens[i].begin);
+            CHECK(std::ranges::equal(greedy[i], own) == written[i]);
+        }
+        const auto result =
+            evaluated(fmt::format("{{type: zero_shot, task: {}}}", path.string()), {&bound}, model.input());
+        for (const char* figure : {"acc", "acc_norm", "acc_bytes"}) {
+            if (!expected.contains(figure)) continue;
+            CHECK(result.models[0].more.at(figure).get<double>() ==
+                  Approx(100 * expected.at(figure).get<double>()));
+            const std::string error = fmt::format("{}_stderr", figure);
+            CHECK(result.models[0].more.at(error).get<double>() ==
+                  Approx(100 * expected.at(error).get<double>()));
+        }
+        if (expected.contains("perplexity"))
+            CHECK(result.models[0].more.at("perplexity").get<double>() ==
+                  Approx(expected.at("perplexity").get<double>()).epsilon(1e-3));
+    }
+}
+
 TEST_CASE("greedy scoring says whether a model would write the continuation") {
     const test::TemporaryDirectory directory;
     const Model model = test::tiny_llama();

@@ -26,9 +26,9 @@ bool JsonFields::is_there(std::string_view key) const {
     std::vector<std::string> keys;
     for (const auto& [name, value] : object_.items()) keys.push_back(name);
     const std::string near = nearest_word(key, keys);
-    wrong(key, "is missing{}",
-          near.empty() ? "; the object has " + fmt::format("{}", fmt::join(keys, ", "))
-                       : fmt::format(", is it what \"{}\" should be?", near));
+    wrong(key, "is missing; {}",
+          near.empty() ? fmt::format("the object has {}", fmt::join(keys, ", "))
+                       : fmt::format("is \"{}\" meant?", near));
     return false;
 }
 

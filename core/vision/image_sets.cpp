@@ -124,15 +124,32 @@ std::optional<std::size_t> column_of(const CsvReader::Row& header, const std::st
                                      const std::string& file, Problems& problems) {
     const auto found = std::ranges::find(header.cells, name);
     if (found != header.cells.end()) return static_cast<std::size_t>(found - header.cells.begin());
-    std::string hint;
-    for (const char other : {';', '\t'})
-        if (header.cells.size() == 1 && header.cells.front().find(other) != std::string::npos)
-            hint = fmt::format("; its cells are separated by {}, and commas are expected",
-                               other == ';' ? "semicolons" : "tabs");
-    if (const std::string near = nearest_word(name, header.cells); hint.empty() && !near.empty())
-        hint = fmt::format("; is '{}' meant?", near);
-    problems.add({file, header.line, 0}, fmt::format("the header has no column '{}'{}", name, hint));
+    const std::string near = nearest_word(name, header.cells);
+    problems.add({file, header.line, 0},
+                 fmt::format("the header has no column '{}'{}", name,
+                             near.empty() ? "" : fmt::format("; is '{}' meant?", near)));
     return std::nullopt;
+}
+
+/// Spreadsheets write other separators in some countries.
+void require_commas(const CsvReader::Row& header, const std::string& file) {
+    for (const char other : {';', '\t'})
+        require(header.cells.size() != 1 || header.cells.front().find(other) == std::string::npos,
+                "{}:{}: cells are separated by {}, and commas are expected", file, header.line,
+                other == ';' ? "semicolons" : "tabs");
+}
+
+/// A whole number from 0, which tables with gaps hold as "3.0".
+std::optional<std::int32_t> class_number(std::string_view digits) {
+    constexpr std::int32_t beyond = 1 << 20;
+    std::int32_t number = -1;
+    const char* last = digits.data() + digits.size();
+    const auto [end, error] = std::from_chars(digits.data(), last, number);
+    const std::string_view rest(end, last);
+    const bool is_whole = rest.empty() || (rest.size() > 1 && rest.front() == '.' &&
+                                           rest.find_first_not_of('0', 1) == std::string_view::npos);
+    if (error != std::errc() || !is_whole || number < 0 || number >= beyond) return std::nullopt;
+    return number;
 }
 
 /// Whether it names something below the folder that it is relative to.
@@ -341,6 +358,7 @@ LabelledFiles parse_labels(std::string_view text, const std::string& name) {
     Problems problems;
     CsvReader reader(text, name, problems);
     const CsvReader::Row header = reader.next().value_or(CsvReader::Row{1, {}});
+    require_commas(header, name);
     const auto file = column_of(header, "filename", name, problems);
     const auto label = column_of(header, "class_index", name, problems);
     problems.throw_if_any();
@@ -354,13 +372,10 @@ LabelledFiles parse_labels(std::string_view text, const std::string& name) {
         const std::string& path = row->cells[*file];
         if (!stays_below(path))
             wrong(fmt::format("filename: '{}' is not the path of a file below this folder", path));
-        const std::string& digits = row->cells[*label];
-        std::int32_t number = -1;
-        const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
-        if (error != std::errc() || end != digits.data() + digits.size() || number < 0 || number >= 1 << 20)
-            wrong(fmt::format("class_index: '{}' is not a whole number from 0", digits));
+        const auto number = class_number(row->cells[*label]);
+        if (!number) wrong(fmt::format("class_index: '{}' is not a whole number from 0", row->cells[*label]));
         result.files.push_back(path);
-        result.labels.push_back(number);
+        result.labels.push_back(number.value_or(0));
         result.lines.push_back(row->line);
     }
     problems.throw_if_any();
@@ -381,7 +396,7 @@ ImageData read_image_folder(const fs::path& directory, ImageLabels labels) {
     std::error_code ignored;
     require(fs::is_directory(directory, ignored), "{}: there is no such folder", directory.string());
     ImageData data;
-    data.name = fs::absolute(directory).lexically_normal().filename().string();
+    data.name = without_last_slash(fs::absolute(directory).lexically_normal()).filename().string();
     if (const fs::path names = directory / "classes.txt"; fs::is_regular_file(names, ignored))
         data.classes = lines_of(read_file(names));
     const fs::path list = directory / "labels.csv";

@@ -234,10 +234,10 @@ class ZeroShot final : public Evaluation {
         if (auto path = place_data(given, directories); std::filesystem::is_regular_file(path, ignored))
             return path;
         auto path = options_.file.empty() ? find_task(options_.task, directories) : std::filesystem::path();
-        require(!path.empty(),
-                "zero_shot: there is no task file {0}: neither here nor in a directory of data_path or "
-                "JLCM_DATA{1}",
-                given, options_.file.empty() ? fmt::format(", nor is tasks/{}.jsonl", given) : "");
+        const char* places = "neither here nor in a directory of data_path or JLCM_DATA";
+        if (path.empty() && options_.file.empty())
+            fail("zero_shot: there is no task {0}: no file {0} and no tasks/{0}.jsonl, {1}", given, places);
+        require(!path.empty(), "zero_shot: there is no file {}, {}", given, places);
         return path;
     }
 

@@ -221,7 +221,7 @@ TEST_CASE("everything that is wrong with a task's file is said at once, with its
     refused(R"({"context": "a", "choices": ["b", "c"], "gold": true})", "gold: true names none");
     refused(R"({"context": "a", "choices": ["b", "c"]})", "gold: is missing");
     refused(R"({"contxt": "a", "choices": ["b", "c"], "gold": 0})",
-            "context: is missing, is it what \"contxt\" should be?");
+            "context: is missing; is \"contxt\" meant?");
     refused(R"({"context": ["a"], "choices": ["b", "c"], "gold": 0})", "context: must be a text");
     refused(R"({"context": "a", "choices": ["b", "c"], "gold": 0, "metric": "f1"})",
             "metric: unknown \"f1\"");

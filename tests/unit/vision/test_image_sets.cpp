@@ -109,6 +109,8 @@ TEST_CASE("a folder's images are those that labels.csv lists") {
         "\xEF\xBB\xBF"
         "filename , class_index\r\"12.png\", 4\r\n\r\n03.jpg,\"0\"");
     CHECK(read_image_folder(path).labels == std::vector<std::int32_t>{4, 0});
+    write("filename,class_index\r12.png,3.0\r");
+    CHECK(read_image_folder(path).labels == std::vector<std::int32_t>{3});
     write("note,class_index,filename\n\"two\nlines, and \"\"more\"\"\",3,12.png\n");
     CHECK(read_image_folder(path).labels == std::vector<std::int32_t>{3});
 
@@ -134,10 +136,10 @@ TEST_CASE("a folder's images are those that labels.csv lists") {
     for (const char* name : {"../a.png", "/a.png", "a/../../b.png", "."})
         CHECK_THAT(refused(fmt::format("filename,class_index\n{},1\n", name)),
                    Catch::Contains(fmt::format("'{}' is not the path", name)));
-    CHECK_THAT(refused("filename,class_index\n12.png,-1\n03.jpg,1x\n12.png,3.0\n"),
+    CHECK_THAT(refused("filename,class_index\n12.png,-1\n03.jpg,1x\n12.png,3.5\n"),
                Catch::Contains("labels.csv:2: class_index: '-1'") &&
                    Catch::Contains("labels.csv:3: class_index: '1x'") &&
-                   Catch::Contains("labels.csv:4: class_index: '3.0'"));
+                   Catch::Contains("labels.csv:4: class_index: '3.5'"));
     CHECK_THAT(refused("filename,class_index\nnone.png,1\n12.png,1\nsub/none.png,2\n"),
                Catch::Contains("labels.csv:2: filename: there is no file 'none.png'") &&
                    Catch::Contains("labels.csv:4"));
@@ -202,6 +204,7 @@ TEST_CASE("a folder per class labels its images, and images without either have 
     std::filesystem::copy(golden / "12.png", plain / "b.png");
     std::filesystem::copy(golden / "03.jpg", plain / "a.jpg");
     CHECK(read_image_folder(plain).labels.empty());
+    CHECK(read_image_folder(plain / "").name == "plain");
     CHECK(read_image_folder(plain).images->count() == 2);
     CHECK_THAT(message_of([&] { (void)read_image_folder(plain, ImageLabels::file); }),
                Catch::Contains("labels.csv"));

@@ -44,6 +44,27 @@ class Disturbed final : public WeightSource {
     double size_;
 };
 
+/// Every choice of a task as a model reads it, and what the harness says of each.
+struct EncodedTask {
+    std::vector<ContinuationTokens> tokens;
+    nlohmann::json said = nlohmann::json::array();
+
+    EncodedTask(const ChoiceTask& task, const ModelInput& input, const nlohmann::json& harness) {
+        for (std::size_t i = 0; i < task.items.size(); ++i)
+            for (std::size_t c = 0; c < task.items[i].choices.size(); ++c) {
+                tokens.push_back(encode_continuation(*input.tokenizer, task.items[i].context(c),
+                                                     task.items[i].continuations[c], {},
+                                                     input.max_positions));
+                said.push_back(harness.at(i).at(c));
+            }
+    }
+    [[nodiscard]] std::vector<Continuation> continuations() const {
+        std::vector<Continuation> result;
+        for (const auto& each : tokens) result.push_back({each.ids, each.begin});
+        return result;
+    }
+};
+
 Model tiny_bert() {
     return Model(read_checkpoint(std::filesystem::path(JLCM_SOURCE_DIR) / "tests/golden/transformers/bert"));
 }
@@ -120,26 +141,16 @@ TEST_CASE("tasks of every kind, and rows of data sets, have lm-evaluation-harnes
         const auto path = tasks / (name + ".jsonl");
         const ChoiceTask task = read_choice_task(path, 0);
         REQUIRE(task.items.size() == expected.at("log_likelihoods").size());
-        std::vector<ContinuationTokens> tokens;
-        std::vector<double> wanted;
-        std::vector<bool> written;
-        for (std::size_t i = 0; i < task.items.size(); ++i)
-            for (std::size_t c = 0; c < task.items[i].choices.size(); ++c) {
-                tokens.push_back(encode_continuation(*model.input().tokenizer, task.items[i].context(c),
-                                                     task.items[i].continuations[c], {},
-                                                     model.input().max_positions));
-                wanted.push_back(expected.at("log_likelihoods").at(i).at(c));
-                written.push_back(expected.at("greedy").at(i).at(c));
-            }
-        std::vector<Continuation> continuations;
-        for (const auto& each : tokens) continuations.push_back({each.ids, each.begin});
+        const EncodedTask encoded(task, model.input(), expected.at("log_likelihoods"));
+        const EncodedTask written(task, model.input(), expected.at("greedy"));
         std::vector<std::vector<std::int32_t>> greedy;
-        const auto found = log_likelihoods(bound, continuations, {}, &greedy);
+        const auto found = log_likelihoods(bound, encoded.continuations(), {}, &greedy);
         for (std::size_t i = 0; i < found.size(); ++i) {
             CAPTURE(i);
-            CHECK(found[i] == Approx(wanted[i]).margin(2e-3));
-            const auto own = std::span(tokens[i].ids).subspan(tokens[i].begin);
-            CHECK(std::ranges::equal(greedy[i], own) == written[i]);
+            CHECK(found[i] == Approx(encoded.said[i].get<double>()).margin(2e-3));
+            const auto& [ids, begin] = encoded.tokens[i];
+            CHECK(std::ranges::equal(greedy[i], std::span(ids).subspan(begin)) ==
+                  written.said[i].get<bool>());
         }
         const auto result =
             evaluated(fmt::format("{{type: zero_shot, task: {}}}", path.string()), {&bound}, model.input());
@@ -269,20 +280,10 @@ TEST_CASE("the default model's likelihoods of choices are lm-evaluation-harness'
         const std::string file = name == "hellaswag" ? "hellaswag_val" : name;
         const ChoiceTask task = read_choice_task(*root / "data/tasks" / (file + ".jsonl"), items);
         REQUIRE(task.sha256 == expected.at("sha256"));
-        std::vector<ContinuationTokens> tokens;
-        std::vector<double> wanted;
-        for (std::size_t i = 0; i < task.items.size(); ++i)
-            for (std::size_t c = 0; c < task.items[i].choices.size(); ++c) {
-                tokens.push_back(encode_continuation(*model.input().tokenizer, task.items[i].context(c),
-                                                     task.items[i].continuations[c], {},
-                                                     model.input().max_positions));
-                wanted.push_back(expected.at("log_likelihoods").at(i).at(c));
-            }
-        std::vector<Continuation> continuations;
-        for (const auto& each : tokens) continuations.push_back({each.ids, each.begin});
-        const auto found = log_likelihoods(bound, continuations);
+        const EncodedTask encoded(task, model.input(), expected.at("log_likelihoods"));
+        const auto found = log_likelihoods(bound, encoded.continuations());
         for (std::size_t i = 0; i < found.size(); ++i)
-            worst = std::max(worst, std::abs(found[i] - wanted[i]));
+            worst = std::max(worst, std::abs(found[i] - encoded.said[i].get<double>()));
         if (items < 100) continue;
         const auto result = evaluated(fmt::format("{{type: zero_shot, task: {}, limit: 100, file: {}}}", name,
                                                   (*root / "data/tasks" / (file + ".jsonl")).string()),

@@ -41,12 +41,13 @@ std::string_view without_last_character(std::string_view text) {
 /// lm_eval/tasks/super_glue/copa. The choices begin with a space of their own behind the delimiter.
 json copa_item(const JsonFields& row) {
     static const std::vector<std::string> questions{"cause", "effect"};
+    static const std::vector<std::string> labels{"0", "1"};
     const auto question = row.name("question", questions);
     const std::string premise = row.text("premise");
     const char* connector = question.value_or(0) == 0 ? "because" : "therefore";
     return {{"context", fmt::format("{} {}", without_last_character(python_strip(premise)), connector)},
             {"choices", {" " + uncapitalised(row.text("choice1")), " " + uncapitalised(row.text("choice2"))}},
-            {"gold", row.at("label")},
+            {"gold", row.name("label", labels).value_or(0)},
             {"metric", "acc"}};
 }
 
@@ -65,13 +66,15 @@ json commonsense_qa_item(const JsonFields& row) {
     return {{"scoring", "letters"},
             {"question", "Question: " + std::string(python_strip(row.text("question")))},
             {"choices", choices.texts("text")},
-            {"gold", row.at("answerKey")}};
+            {"gold", row.name("answerKey", choices.texts("label")).value_or(0)}};
 }
 
 /// lm_eval/tasks/mmlu. `answer` counts from 0.
 json mmlu_item(const JsonFields& row) {
     std::string subject = row.text("subject");
     std::ranges::replace(subject, '_', ' ');
+    std::vector<std::string> answers;
+    for (std::size_t i = 0; i < row.at("choices").size(); ++i) answers.push_back(std::to_string(i));
     return {
         {"scoring", "letters"},
         {"question", fmt::format("The following are multiple choice questions (with answers) about {}.\n\n{}",

@@ -197,7 +197,18 @@ TEST_CASE("rows of published data sets are items with the harness's prompts") {
     CHECK_THROWS_WITH(
         task_of(
             R"({"context": "A", "question": "Q", "answerA": "a", "answerB": "b", "answerC": "c", "label": ""})"),
-        Catch::Contains("label"));
+        Catch::Contains("label: unknown \"\""));
+    CHECK_THROWS_WITH(
+        task_of(
+            R"({"premise": "A.", "choice1": "B", "choice2": "C", "question": "why", "idx": 0, "label": -1})"),
+        Catch::Contains("label: unknown \"-1\", expected one of 0, 1") &&
+            Catch::Contains("question: unknown \"why\""));
+    CHECK_THROWS_WITH(
+        task_of(
+            R"({"question": "Q", "question_concept": "x", "choices": {"label": ["A", "B"], "text": ["a", "b"]}, "answerKey": ""})"),
+        Catch::Contains("answerKey: unknown"));
+    CHECK_THROWS_WITH(task_of(R"({"question": "Q", "subject": "x", "choices": ["a", "b"], "answer": 2})"),
+                      Catch::Contains("answer: unknown \"2\", expected one of 0, 1"));
 }
 
 TEST_CASE("everything that is wrong with a task's file is said at once, with its line") {

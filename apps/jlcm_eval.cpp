@@ -113,7 +113,8 @@ int run(int argc, char** argv) {
     app.add_option("model", given.model, "What is evaluated")->required()->type_name("MODEL");
     app.add_option("--original", given.original, "Compare with this model")->type_name("MODEL");
     app.add_option("--task", given.task, "The evaluation")->capture_default_str()->type_name("NAME");
-    app.add_option("--dataset", given.dataset, "The text: a dataset's name, YAML, or a .txt file")
+    app.add_option("--dataset", given.dataset,
+                   "The text or images: a dataset's name, YAML, or the path of a file or folder")
         ->type_name("DATASET");
     app.add_option("--context", given.context, "Tokens of a window")->type_name("N");
     app.add_option("--windows", given.windows, "How many windows; all where it is not given")->type_name("N");

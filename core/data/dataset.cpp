@@ -1,7 +1,10 @@
 #include "core/data/dataset.hpp"
 
 #include "core/base/cache.hpp"
+#include "core/base/file_list.hpp"
+#include "core/vision/image_sets.hpp"
 
+#include <array>
 #include <cstdlib>
 
 namespace jlcm {
@@ -77,9 +80,22 @@ ImageData load_images(const Dataset& dataset, const Directories& directories) {
 
 namespace {
 
+constexpr std::array<std::string_view, 5> json_endings{".jsonl", ".jsonl.gz", ".ndjson", ".json", ".json.gz"};
+constexpr std::array<std::string_view, 2> text_endings{".txt", ".txt.gz"};
+
 bool is_path(const Config& given) {
     return given.kind == Config::Kind::scalar &&
-           (given.text.find('/') != std::string::npos || given.text.ends_with(".txt"));
+           (given.text.find('/') != std::string::npos || ends_in_one_of(given.text, text_endings) ||
+            ends_in_one_of(given.text, json_endings));
+}
+
+/// The plugin that reads what lies at `path`.
+std::string reader_of(const std::string& path) {
+    if (ends_in_one_of(path, json_endings)) return "jsonl";
+    const auto place = place_data(path, data_directories());
+    std::error_code ignored;
+    if (!std::filesystem::is_directory(place, ignored)) return "text_file";
+    return is_image_folder(place) ? "image_folder" : "text_folder";
 }
 
 /// A path as the map that it is short for, also where it came over a map as its type; everything else as it
@@ -91,7 +107,7 @@ Config expanded(const Config& given) {
     Config map = given.kind == Config::Kind::map ? given : Config::map();
     map.origin = given.origin;
     for (const auto& [key, value] :
-         {std::pair("type", std::string("text_file")), std::pair("path", place.text)}) {
+         {std::pair("type", reader_of(place.text)), std::pair("path", place.text)}) {
         Config::Entry& entry = map.entry(key);
         entry.origin = place.origin;
         entry.value = Config::string(value);

@@ -52,7 +52,8 @@ ImageData select_images(ImageData data, const ImageSelection& selection) {
     if (std::ssize(chosen) == count) return data;
     if (selection.first != 0) data.name += fmt::format(", first {}", chosen.size());
     std::vector<std::int32_t> labels;
-    for (const std::int64_t i : chosen) labels.push_back(data.labels[static_cast<std::size_t>(i)]);
+    if (!data.labels.empty())
+        for (const std::int64_t i : chosen) labels.push_back(data.labels[static_cast<std::size_t>(i)]);
     data.labels = std::move(labels);
     data.images = std::make_shared<Subset>(std::move(data.images), std::move(chosen));
     return data;

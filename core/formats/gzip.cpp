@@ -50,4 +50,10 @@ std::vector<std::byte> read_maybe_gzip(const std::filesystem::path& path, std::s
     }
 }
 
+std::string read_text(const std::filesystem::path& path) {
+    constexpr std::size_t most_bytes = std::size_t{1} << 34;
+    const auto bytes = read_maybe_gzip(path, most_bytes);
+    return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};  // NOLINT: bytes of a text
+}
+
 }  // namespace jlcm

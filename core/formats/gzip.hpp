@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <filesystem>
 #include <span>
+#include <string>
 #include <vector>
 
 namespace jlcm {
@@ -14,5 +15,8 @@ namespace jlcm {
 
 /// The file's bytes, unpacked where they begin as gzip data do.
 [[nodiscard]] std::vector<std::byte> read_maybe_gzip(const std::filesystem::path& path, std::size_t limit);
+
+/// The same as a text, of 16 GiB at most.
+[[nodiscard]] std::string read_text(const std::filesystem::path& path);
 
 }  // namespace jlcm

@@ -12,9 +12,11 @@ struct Continuation {
 };
 
 /// Of each continuation the sum of its tokens' log-probabilities, nats. The model must predict tokens from
-/// those before (a head, causal attention). `progress(done)` is called now and then.
+/// those before (a head, causal attention). `progress(done)` is called now and then. `greedy`, if not null,
+/// receives for each continuation the most likely token in place of each of its tokens (the first of equals).
 [[nodiscard]] std::vector<double> log_likelihoods(const BoundModel& model,
                                                   const std::vector<Continuation>& continuations,
-                                                  const std::function<void(std::int64_t)>& progress = {});
+                                                  const std::function<void(std::int64_t)>& progress = {},
+                                                  std::vector<std::vector<std::int32_t>>* greedy = nullptr);
 
 }  // namespace jlcm

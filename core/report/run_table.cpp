@@ -52,8 +52,11 @@ struct Column {
     const char* title;
     const char* format;
 };
-constexpr std::array columns{Column{"top5", "top-5 %", "{:.2f}"}, Column{"acc", "acc %", "{:.2f}"},
-                             Column{"minimum", "minimum", "{:.4f}"}, Column{"kl", "KL", "{:.4f}"},
+constexpr std::array columns{Column{"top5", "top-5 %", "{:.2f}"},
+                             Column{"acc", "acc %", "{:.2f}"},
+                             Column{"perplexity", "perplexity", "{:.2f}"},
+                             Column{"minimum", "minimum", "{:.4f}"},
+                             Column{"kl", "KL", "{:.4f}"},
                              Column{"agreement", "agreement", "{:.4f}"}};
 
 /// Those of an evaluation; what the metric is already needs no second column.

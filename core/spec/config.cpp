@@ -139,7 +139,8 @@ void set_at(Config& node, const std::vector<std::string>& path, std::size_t dept
 }  // namespace
 
 std::string Origin::str() const {
-    return line > 0 ? fmt::format("{}:{}:{}", source, line, column) : source;
+    if (line == 0) return source;
+    return column == 0 ? fmt::format("{}:{}", source, line) : fmt::format("{}:{}:{}", source, line, column);
 }
 
 Config Config::string(std::string text) {

@@ -1,12 +1,16 @@
 #include "core/vision/image_sets.hpp"
 
+#include "core/base/file_list.hpp"
 #include "core/base/files.hpp"
 #include "core/base/hash.hpp"
-#include "core/base/parallel.hpp"
+#include "core/spec/problems.hpp"
+#include "core/text/byte_order_mark.hpp"
 #include "core/vision/image_file.hpp"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
+#include <map>
 
 namespace jlcm {
 namespace {
@@ -38,28 +42,125 @@ Shape idx_shape(std::span<const std::byte> bytes, std::size_t dimensions, const 
     return shape;
 }
 
-/// The cells of a line of CSV: quotes may hold commas, "" in them is one.
-std::vector<std::string> cells_of(std::string_view line) {
-    std::vector<std::string> cells(1);
-    bool quoted = false;
-    for (std::size_t i = 0; i < line.size(); ++i) {
-        const char c = line[i];
-        if (c == '"' && quoted && i + 1 < line.size() && line[i + 1] == '"') {
-            cells.back() += line[++i];
-        } else if (c == '"') {
-            quoted = !quoted;
-        } else if (c == ',' && !quoted) {
-            cells.emplace_back();
-        } else {
-            cells.back() += c;
+/// Rows of comma-separated values (RFC 4180), line by line.
+class CsvReader {
+  public:
+    struct Row {
+        int line = 0;  ///< where it begins
+        std::vector<std::string> cells;
+    };
+    CsvReader(std::string_view text, const std::string& name, Problems& problems)
+        : rest_(text), name_(name), problems_(problems) {}
+
+    /// The next row that is not empty.
+    [[nodiscard]] std::optional<Row> next() {
+        while (!rest_.empty()) {
+            Row row{.line = line_, .cells = {}};
+            bool is_quoted = false;
+            do row.cells.push_back(cell(is_quoted));
+            while (take(','));
+            if (!end_of_line() && !rest_.empty()) {
+                problems_.add({name_, row.line, 0}, "there is text behind a closing quote");
+                rest_.remove_prefix(std::min(rest_.size(), rest_.find_first_of("\r\n")));
+                (void)end_of_line();
+            }
+            if (row.cells.size() > 1 || !row.cells.front().empty() || is_quoted) return row;
         }
+        return std::nullopt;
     }
-    return cells;
+
+  private:
+    static constexpr std::string_view blanks = " \t";
+
+    bool take(char c) {
+        const bool is_next = rest_.starts_with(c);
+        if (is_next) rest_.remove_prefix(1);
+        return is_next;
+    }
+    bool end_of_line() {
+        const bool carriage_return = take('\r');
+        if (!take('\n') && !carriage_return) return false;
+        ++line_;
+        return true;
+    }
+    void skip_blanks() { rest_.remove_prefix(std::min(rest_.size(), rest_.find_first_not_of(blanks))); }
+
+    std::string cell(bool& is_quoted) {
+        skip_blanks();
+        if (take('"')) {
+            is_quoted = true;
+            return quoted();
+        }
+        const std::string_view plain = rest_.substr(0, rest_.find_first_of(",\r\n"));
+        rest_.remove_prefix(plain.size());
+        return std::string(plain.substr(0, plain.find_last_not_of(blanks) + 1));  // npos + 1 == 0
+    }
+
+    std::string quoted() {
+        const int first = line_;
+        std::string cell;
+        while (!rest_.empty()) {
+            const char c = rest_.front();
+            rest_.remove_prefix(1);
+            if (c == '"' && !take('"')) {
+                skip_blanks();
+                return cell;
+            }
+            if (c == '\n') ++line_;
+            cell += c;
+        }
+        problems_.add({name_, first, 0}, "a quote is never closed");
+        return cell;
+    }
+
+    std::string_view rest_;
+    const std::string& name_;
+    Problems& problems_;
+    int line_ = 1;
+};
+
+/// The header's column `name`; a problem where there is none.
+std::optional<std::size_t> column_of(const CsvReader::Row& header, const std::string& name,
+                                     const std::string& file, Problems& problems) {
+    const auto found = std::ranges::find(header.cells, name);
+    if (found != header.cells.end()) return static_cast<std::size_t>(found - header.cells.begin());
+    const std::string near = nearest_word(name, header.cells);
+    problems.add({file, header.line, 0},
+                 fmt::format("the header has no column '{}'{}", name,
+                             near.empty() ? "" : fmt::format("; is '{}' meant?", near)));
+    return std::nullopt;
+}
+
+/// Spreadsheets write other separators in some countries.
+void require_commas(const CsvReader::Row& header, const std::string& file) {
+    for (const char other : {';', '\t'})
+        require(header.cells.size() != 1 || header.cells.front().find(other) == std::string::npos,
+                "{}:{}: cells are separated by {}, and commas are expected", file, header.line,
+                other == ';' ? "semicolons" : "tabs");
+}
+
+/// A whole number from 0, which tables with gaps hold as "3.0".
+std::optional<std::int32_t> class_number(std::string_view digits) {
+    constexpr std::int32_t beyond = 1 << 20;
+    std::int32_t number = -1;
+    const char* last = digits.data() + digits.size();
+    const auto [end, error] = std::from_chars(digits.data(), last, number);
+    const std::string_view rest(end, last);
+    const bool is_whole = rest.empty() || (rest.size() > 1 && rest.front() == '.' &&
+                                           rest.find_first_not_of('0', 1) == std::string_view::npos);
+    if (error != std::errc() || !is_whole || number < 0 || number >= beyond) return std::nullopt;
+    return number;
+}
+
+/// Whether it names something below the folder that it is relative to.
+bool stays_below(const fs::path& path) {
+    return !path.empty() && path.is_relative() && path.has_filename() &&
+           std::ranges::none_of(path, [](const fs::path& part) { return part == "." || part == ".."; });
 }
 
 std::vector<std::string> lines_of(std::string_view text) {
     std::vector<std::string> lines;
-    while (!text.empty()) {
+    for (text = without_byte_order_mark(text); !text.empty();) {
         const std::size_t end = text.find('\n');
         std::string_view line = text.substr(0, end);
         if (line.ends_with('\r')) line.remove_suffix(1);
@@ -67,42 +168,6 @@ std::vector<std::string> lines_of(std::string_view text) {
         text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
     }
     return lines;
-}
-
-struct LabelledFiles {
-    std::vector<std::string> files;
-    std::vector<std::int32_t> labels;
-};
-
-LabelledFiles parse_labels(const std::string& text) {
-    const auto lines = lines_of(text);
-    const auto header = cells_of(lines.empty() ? "" : lines.front());
-    const auto column = [&](const char* name) {
-        const auto found = std::ranges::find(header, name);
-        require(found != header.end(), "the header has no column '{}'", name);
-        return static_cast<std::size_t>(found - header.begin());
-    };
-    const std::size_t file = column("filename");
-    const std::size_t label = column("class_index");
-    LabelledFiles result;
-    for (std::size_t i = 1; i < lines.size(); ++i) {
-        const auto cells = cells_of(lines[i]);
-        require(cells.size() == header.size(), "line {} has {} cells, the header has {}", i + 1, cells.size(),
-                header.size());
-        const std::string& name = cells[file];
-        require(fs::path(name).filename() == name && !name.empty() && name != "." && name != "..",
-                "line {}: '{}' is not the name of a file beside it", i + 1, name);
-        std::int32_t number = -1;
-        const auto [end, error] =
-            std::from_chars(cells[label].data(), cells[label].data() + cells[label].size(), number);
-        require(error == std::errc() && end == cells[label].data() + cells[label].size() && number >= 0 &&
-                    number < 1 << 20,
-                "line {}: the class '{}' is no number from 0", i + 1, cells[label]);
-        result.files.push_back(name);
-        result.labels.push_back(number);
-    }
-    require(!result.files.empty(), "no image is listed");
-    return result;
 }
 
 class FolderSet final : public ImageSet {
@@ -125,16 +190,104 @@ class FolderSet final : public ImageSet {
     std::vector<std::string> files_;
 };
 
-/// Of the lines "<sha256>  <file name>\n" of the listed files, in the list's order.
-std::string hash_of(const fs::path& directory, const std::vector<std::string>& files) {
-    std::vector<std::string> digests(files.size());
-    parallel_for(std::ssize(files), 1, [&](std::int64_t i, std::int64_t) {
-        const auto at = static_cast<std::size_t>(i);
-        digests[at] = sha256(MappedFile(directory / files[at]).bytes());
-    });
-    Sha256 all;
-    for (std::size_t i = 0; i < files.size(); ++i) all.update(fmt::format("{}  {}\n", digests[i], files[i]));
-    return all.hex();
+constexpr std::array<std::string_view, 3> readable{".jpg", ".jpeg", ".png"};
+constexpr std::array<std::string_view, 10> unreadable{".avif", ".bmp", ".gif", ".heic", ".jp2",
+                                                      ".pgm",  ".ppm", ".tif", ".tiff", ".webp"};
+
+/// Images below a folder.
+struct FoundImages {
+    std::vector<std::string> loose;   ///< in the folder itself
+    std::vector<std::string> nested;  ///< in folders
+};
+
+FoundImages images_below(const fs::path& directory) {
+    FoundImages found;
+    std::vector<std::string> others;
+    for (std::string& file : files_below(directory)) {
+        if (ends_in_one_of(file, unreadable)) others.push_back(file);
+        if (!ends_in_one_of(file, readable)) continue;
+        (file.find('/') == std::string::npos ? found.loose : found.nested).push_back(std::move(file));
+    }
+    require(
+        others.empty(),
+        "{}: {} of its images are neither JPEG nor PNG, {} is the first; convert them, or list the images "
+        "to take in a labels.csv",
+        directory.string(), others.size(), others.empty() ? "" : others.front());
+    require(!found.loose.empty() || !found.nested.empty(),
+            "{}: there is no labels.csv and no JPEG or PNG file", directory.string());
+    return found;
+}
+
+std::vector<std::string> folders_in(const fs::path& directory) {
+    std::vector<std::string> names;
+    for (const auto& entry : fs::directory_iterator(directory))
+        if (const std::string name = entry.path().filename().string();
+            entry.is_directory() && !name.starts_with('.'))
+            names.push_back(name);
+    std::ranges::sort(names);
+    return names;
+}
+
+/// The images of class folders, and their classes in `data`, which may hold the lines of classes.txt.
+LabelledFiles labelled_by_folder(const fs::path& directory, std::vector<std::string> images,
+                                 ImageData& data) {
+    const auto folders = folders_in(directory);
+    if (data.classes.empty()) data.classes = folders;
+    std::map<std::string, std::int32_t> numbers;
+    Problems problems;
+    for (const std::string& folder : folders) {
+        const auto found = std::ranges::find(data.classes, folder);
+        if (found == data.classes.end())
+            problems.add(
+                {directory.string(), 0, 0},
+                fmt::format("classes.txt, which numbers the classes, has no line for the folder '{}'; "
+                            "complete it, or remove it to number folders by their names",
+                            folder));
+        if (std::ranges::none_of(images,
+                                 [&](const std::string& file) { return file.starts_with(folder + "/"); }))
+            problems.add({directory.string(), 0, 0},
+                         fmt::format("the class folder '{}' holds no JPEG or PNG file; remove it", folder));
+        numbers[folder] = static_cast<std::int32_t>(found - data.classes.begin());
+    }
+    problems.throw_if_any();
+    LabelledFiles result;
+    for (const std::string& file : images)
+        result.labels.push_back(numbers.at(file.substr(0, file.find('/'))));
+    result.files = std::move(images);
+    return result;
+}
+
+LabelledFiles listed_in(const fs::path& list, const std::string& text) {
+    LabelledFiles listed = parse_labels(text, list.string());
+    Problems problems;
+    std::error_code ignored;
+    for (std::size_t i = 0; i < listed.files.size(); ++i)
+        if (!fs::is_regular_file(list.parent_path() / listed.files[i], ignored))
+            problems.add({list.string(), listed.lines[i], 0},
+                         fmt::format("filename: there is no file '{}' beside it", listed.files[i]));
+    problems.throw_if_any();
+    return listed;
+}
+
+/// The images with the labels that are wanted; classes of `data` as it holds them or, of folders, anew.
+LabelledFiles labelled_files(const fs::path& directory, ImageLabels labels, ImageData& data) {
+    FoundImages found = images_below(directory);
+    if (labels == ImageLabels::automatic) {
+        require(found.loose.empty() || found.nested.empty(),
+                "{}: there are images in it ({}) and in its folders ({}), so that it is not clear whether "
+                "folders are classes; say labels: folders, or labels: none, or write a labels.csv",
+                directory.string(), found.loose.empty() ? "" : found.loose.front(),
+                found.nested.empty() ? "" : found.nested.front());
+        labels = found.nested.empty() ? ImageLabels::none : ImageLabels::folders;
+    }
+    if (labels == ImageLabels::folders) {
+        require(!found.nested.empty(), "{}: it has no folders with images, one per class",
+                directory.string());
+        return labelled_by_folder(directory, std::move(found.nested), data);
+    }
+    LabelledFiles all{.files = std::move(found.loose), .labels = {}, .lines = {}};
+    std::ranges::move(found.nested, std::back_inserter(all.files));
+    return all;
 }
 
 }  // namespace
@@ -196,23 +349,71 @@ ImageData parse_cifar10(std::span<const std::byte> bytes) {
     return data;
 }
 
-ImageData read_image_folder(const fs::path& directory) {
-    const fs::path list = directory / "labels.csv";
-    const std::string text = read_file(list);
-    LabelledFiles listed;
+LabelledFiles parse_labels(std::string_view text, const std::string& name) {
     try {
-        listed = parse_labels(text);
+        text = without_byte_order_mark(text);
     } catch (const Error& error) {
-        throw error.within(list.string());
+        throw error.within(name);
     }
-    ImageData data;
-    data.name = fs::absolute(directory).lexically_normal().filename().string();
-    data.sha256 = sha256(sha256(text) + hash_of(directory, listed.files));
-    data.labels = std::move(listed.labels);
-    data.images = std::make_shared<FolderSet>(directory, std::move(listed.files));
+    Problems problems;
+    CsvReader reader(text, name, problems);
+    const CsvReader::Row header = reader.next().value_or(CsvReader::Row{1, {}});
+    require_commas(header, name);
+    const auto file = column_of(header, "filename", name, problems);
+    const auto label = column_of(header, "class_index", name, problems);
+    problems.throw_if_any();
+    LabelledFiles result;
+    while (const auto row = reader.next()) {
+        const auto wrong = [&](std::string_view message) { problems.add({name, row->line, 0}, message); };
+        if (row->cells.size() != header.cells.size()) {
+            wrong(fmt::format("{} cells, and the header has {}", row->cells.size(), header.cells.size()));
+            continue;
+        }
+        const std::string& path = row->cells[*file];
+        if (!stays_below(path))
+            wrong(fmt::format("filename: '{}' is not the path of a file below this folder", path));
+        const auto number = class_number(row->cells[*label]);
+        if (!number) wrong(fmt::format("class_index: '{}' is not a whole number from 0", row->cells[*label]));
+        result.files.push_back(path);
+        result.labels.push_back(number.value_or(0));
+        result.lines.push_back(row->line);
+    }
+    problems.throw_if_any();
+    require(!result.files.empty(), "{}: no image is listed", name);
+    return result;
+}
+
+bool is_image_folder(const fs::path& directory) {
     std::error_code ignored;
+    if (fs::exists(directory / "labels.csv", ignored)) return true;
+    const auto files = files_below(directory);
+    return std::ranges::any_of(files, [](const std::string& file) {
+        return ends_in_one_of(file, readable) || ends_in_one_of(file, unreadable);
+    });
+}
+
+ImageData read_image_folder(const fs::path& directory, ImageLabels labels) {
+    std::error_code ignored;
+    require(fs::is_directory(directory, ignored), "{}: there is no such folder", directory.string());
+    ImageData data;
+    data.name = without_last_slash(fs::absolute(directory).lexically_normal()).filename().string();
     if (const fs::path names = directory / "classes.txt"; fs::is_regular_file(names, ignored))
         data.classes = lines_of(read_file(names));
+    const fs::path list = directory / "labels.csv";
+    if (labels == ImageLabels::automatic && fs::exists(list, ignored)) labels = ImageLabels::file;
+    LabelledFiles listed;
+    std::string text;
+    if (labels == ImageLabels::file) {
+        text = read_file(list);
+        listed = listed_in(list, text);
+    } else {
+        listed = labelled_files(directory, labels, data);
+        for (std::size_t i = 0; i < listed.labels.size(); ++i)
+            text += fmt::format("{},{}\n", listed.files[i], listed.labels[i]);
+    }
+    data.sha256 = sha256(sha256(text) + sha256_of_files(directory, listed.files));
+    data.labels = std::move(listed.labels);
+    data.images = std::make_shared<FolderSet>(directory, std::move(listed.files));
     return data;
 }
 

@@ -1,7 +1,7 @@
 #include "core/base/error.hpp"
-#include "core/base/files.hpp"
 #include "core/base/hash.hpp"
 #include "core/data/text_source.hpp"
+#include "core/formats/gzip.hpp"
 
 namespace jlcm {
 namespace {
@@ -12,7 +12,8 @@ struct TextFileOptions {
     SplitOptions part;
     void fields(Fields& v) {
         v("path", path,
-          Doc{"A UTF-8 text file; looked for in the current directory and then where named datasets are."},
+          Doc{"A UTF-8 text file, maybe packed with gzip; looked for in the current directory and then where "
+              "named datasets are."},
           Required{});
         v("separator", separator,
           Doc{"What stands between documents, e.g. \"\\n\" for one a line. Empty: the file is one text."});
@@ -34,7 +35,14 @@ class TextFile final : public Dataset {
     }
 
     [[nodiscard]] Data load(const Directories& directories) const override {
-        const std::string text = read_file(place_data(options_.path, directories));
+        const auto place = place_data(options_.path, directories);
+        std::error_code ignored;
+        require(!std::filesystem::is_directory(place, ignored),
+                "{}: it is a folder; name what it holds: {{type: text_folder, path: ...}} or {{type: "
+                "image_folder, "
+                "path: ...}}",
+                place.string());
+        const std::string text = read_text(place);
         const std::string name = std::filesystem::path(options_.path).filename().string();
         TextData data{.name = name_with_split(name, options_.part),
                       .documents = {text},

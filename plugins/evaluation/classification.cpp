@@ -13,9 +13,9 @@ struct ClassificationOptions {
     DatasetChoice dataset;
     void fields(Fields& v) {
         v("dataset", dataset,
-          Doc{"Images with labels that neither calibration nor learning has seen. 1000 images leave a "
-              "standard "
-              "error of 1 %: compare runs by their items, pairwise (jlcm-compare)."},
+          Doc{"Images that neither calibration nor learning has seen. 1000 images leave a standard error of "
+              "1 %: compare runs by their items, pairwise (jlcm-compare). Without labels there is no top-1: "
+              "the figure is the agreement with the original."},
           Required{});
     }
 };
@@ -37,15 +37,22 @@ std::vector<double> log_softmax(std::span<const float> scores) {
     return result;
 }
 
-/// `reference`: the original's log-probabilities, empty for the original itself. Of equal scores the class
-/// with the lower number counts as the higher.
-Outcome outcome_of(std::span<const float> scores, std::int32_t label, const std::vector<double>& reference) {
+/// Whether fewer than 5 classes score higher. Of equal scores the class with the lower number counts as the
+/// higher.
+bool is_in_first_five(std::span<const float> scores, std::int32_t label) {
     const auto own = static_cast<std::size_t>(label);
     std::int64_t before = 0;
     for (std::size_t c = 0; c < scores.size(); ++c)
         if (scores[c] > scores[own] || (scores[c] == scores[own] && c < own)) ++before;
-    Outcome outcome{static_cast<std::int32_t>(std::ranges::max_element(scores) - scores.begin()), before < 5,
-                    0};
+    return before < 5;
+}
+
+/// `label`: none of an image that has none. `reference`: the original's log-probabilities, empty for the
+/// original itself.
+Outcome outcome_of(std::span<const float> scores, std::optional<std::int32_t> label,
+                   const std::vector<double>& reference) {
+    Outcome outcome{static_cast<std::int32_t>(std::ranges::max_element(scores) - scores.begin()),
+                    label && is_in_first_five(scores, *label), 0};
     if (reference.empty()) return outcome;
     const std::vector<double> log_probabilities = log_softmax(scores);
     for (std::size_t c = 0; c < scores.size(); ++c)
@@ -84,6 +91,31 @@ nlohmann::json per_class(const ImageData& data, const std::vector<Outcome>& outc
             table.push_back(
                 {{"class", name_of_class(data, c)}, {"items", items[c]}, {"correct", correct[c]}});
     return table;
+}
+
+/// Of images without labels: how many are classified as by the original (null: the original itself), and KL.
+Figures unlabelled_figures(const std::vector<Outcome>& outcomes, const std::vector<Outcome>* original) {
+    const std::int64_t count = std::ssize(outcomes);
+    std::int64_t agree = 0;
+    double kl = 0;
+    auto predicted = nlohmann::json::array();
+    for (std::size_t i = 0; i < outcomes.size(); ++i) {
+        kl += outcomes[i].kl;
+        agree += original == nullptr || outcomes[i].predicted == (*original)[i].predicted ? 1 : 0;
+        predicted.push_back(outcomes[i].predicted);
+    }
+    const Share same(agree, count);
+    Figures result{.value = same.value,
+                   .standard_error = same.standard_error,
+                   .kl = {},
+                   .agreement = {},
+                   .more = {},
+                   .items = std::move(predicted)};
+    if (original != nullptr) {
+        result.kl = kl / static_cast<double>(count);
+        result.agreement = same.value / 100;
+    }
+    return result;
 }
 
 Figures figures(const ImageData& data, const std::vector<Outcome>& outcomes,
@@ -136,21 +168,33 @@ class Classification final : public Evaluation {
                                             const Directories& directories) const override {
         const Preprocess& preprocess = models.input.need_preprocess("classification");
         const ImageData data = load_images(*dataset_, directories);
+        const bool is_labelled = !data.labels.empty();
+        require(
+            is_labelled || models.models.size() > 1,
+            "classification: the images of {} have no labels, and top-1 needs them: a labels.csv with the "
+            "columns filename and class_index, or a folder per class. Without labels a model can be "
+            "compared with its original (--original)",
+            data.name);
         const auto outcomes = classify(models, data, preprocess);
-        EvaluationResult result{.title = fmt::format("top-1, {}", data.name),
-                                .metric = "top-1 %",
+        const char* figure = is_labelled ? "top-1" : "agreement with the original";
+        EvaluationResult result{.title = fmt::format("{}, {}", figure, data.name),
+                                .metric = is_labelled ? "top-1 %" : "agreement %",
                                 .higher_is_better = true,
                                 .protocol = {{"images", data.name},
                                              {"images_sha256", data.sha256},
                                              {"images_source", data.source},
-                                             {"items", data.labels.size()},
+                                             {"items", data.images->count()},
                                              {"input", preprocess.shape()},
                                              {"standard_error", "binomial"}},
                                 .models = {},
-                                .expected = data.labels};
-        for (const auto& each : outcomes)
-            result.models.push_back(
-                figures(data, each, &each == outcomes.data() ? nullptr : outcomes.data()));
+                                .expected = {}};
+        // What the original predicts takes the labels' place: paired tests then count agreement.
+        for (const auto& each : outcomes) {
+            const auto* original = &each == outcomes.data() ? nullptr : outcomes.data();
+            result.models.push_back(is_labelled ? figures(data, each, original)
+                                                : unlabelled_figures(each, original));
+        }
+        result.expected = is_labelled ? nlohmann::json(data.labels) : result.models.front().items;
         return result;
     }
 
@@ -175,10 +219,11 @@ class Classification final : public Evaluation {
                 for (std::size_t i = 0; i < chosen.size(); ++i) {
                     const auto width = static_cast<std::size_t>(scores.cols());
                     const auto row = scores.values<float>().subspan(i * width, width);
-                    const std::int32_t label = data.labels[static_cast<std::size_t>(chosen[i].index)];
-                    require(label < scores.cols(),
-                            "classification: {} has the class {}, and the model {} classes", data.name, label,
-                            scores.cols());
+                    std::optional<std::int32_t> label;
+                    if (!data.labels.empty()) label = data.labels[static_cast<std::size_t>(chosen[i].index)];
+                    require(!label || *label < scores.cols(),
+                            "classification: {} has the class {}, and the model {} classes", data.name,
+                            label.value_or(0), scores.cols());
                     outcomes[m].push_back(outcome_of(row, label, reference[i]));
                     if (m == 0 && outcomes.size() > 1) reference[i] = log_softmax(row);
                 }

@@ -7,64 +7,41 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
+#include <map>
 
 namespace jlcm {
 namespace {
 
-enum class Task : std::uint8_t {
-    hellaswag,
-    piqa,
-    arc_easy,
-    arc_challenge,
-    winogrande,
-    boolq,
-    openbookqa,
-};
-
-/// What the harness says of a task: tasks/TASK/*.yaml.
-struct TaskFacts {
-    Task task;
-    std::string_view name;
-    std::string_view file;
-    const char* version;  ///< of the task in the harness
-    bool has_normalised;  ///< whether it has acc_norm, which then is the figure
-};
-
-constexpr std::array tasks{
-    TaskFacts{Task::hellaswag, "hellaswag", "tasks/hellaswag_val.jsonl", "1.0", true},
-    TaskFacts{Task::piqa, "piqa", "tasks/piqa.jsonl", "1.0", true},
-    TaskFacts{Task::arc_easy, "arc_easy", "tasks/arc_easy.jsonl", "1.0", true},
-    TaskFacts{Task::arc_challenge, "arc_challenge", "tasks/arc_challenge.jsonl", "1.0", true},
-    TaskFacts{Task::winogrande, "winogrande", "tasks/winogrande.jsonl", "1.0", false},
-    TaskFacts{Task::boolq, "boolq", "tasks/boolq.jsonl", "2.0", false},
-    TaskFacts{Task::openbookqa, "openbookqa", "tasks/openbookqa.jsonl", "1.0", true},
-};
-
-const TaskFacts& facts_of(Task task) {
-    return *std::ranges::find(tasks, task, &TaskFacts::task);
-}
-
-EnumNames<Task> enum_names(Task /*tag*/) {
-    return {{Task::hellaswag, "hellaswag", "the end of a scene, 4 choices (Zellers et al. 2019)"},
-            {Task::piqa, "piqa", "physical common sense, 2 choices (Bisk et al. 2020)"},
-            {Task::arc_easy, "arc_easy", "science questions, 4 choices (Clark et al. 2018)"},
-            {Task::arc_challenge, "arc_challenge", "the harder ones of them"},
-            {Task::winogrande, "winogrande", "whom a pronoun means, 2 choices (Sakaguchi et al. 2019)"},
-            {Task::boolq, "boolq", "yes or no about a passage (Clark et al. 2019)"},
-            {Task::openbookqa, "openbookqa", "elementary science, 4 choices (Mihaylov et al. 2018)"}};
+/// What the figure is; the others are in the record.
+enum class Figure : std::uint8_t { automatic, acc, acc_norm, acc_bytes, perplexity };
+EnumNames<Figure> enum_names(Figure /*tag*/) {
+    return {{Figure::automatic, "automatic",
+             "what the file's \"metric\" says, else acc_norm of choices and acc of everything else"},
+            {Figure::acc, "acc", "share of items that are right"},
+            {Figure::acc_norm, "acc_norm", "the same by log-likelihood per character; of choices only"},
+            {Figure::acc_bytes, "acc_bytes", "the same per byte; of choices only"},
+            {Figure::perplexity, "perplexity", "of the only continuation; of greedy scoring only"}};
 }
 
 struct ZeroShotOptions {
-    Task task = Task::hellaswag;
+    std::string task;
     std::string file;
+    Figure metric = Figure::automatic;
     std::int64_t limit = 0;
     bool bos = false;
 
     void fields(Fields& v) {
-        v("task", task, Doc{"Which questions. A figure on one task says little; take several."}, Required{});
+        v("task", task,
+          Doc{"Which questions: the path of a task file (docs/tasks.md), or the NAME of one that is in "
+              "tasks/ below a data directory. A figure on one task says little; take several."},
+          Required{});
         v("file", file,
-          Doc{"The items, one JSON object a line; looked for in the current directory and then where named "
-              "datasets are. Empty: tasks/TASK.jsonl."});
+          Doc{"The task's file if it lies elsewhere: looked for in the current directory and then where "
+              "named "
+              "datasets are. Empty: the task is the file, or tasks/TASK.jsonl."});
+        v("metric", metric,
+          Doc{"Which of the task's figures is the one that tables show and tests compare."});
         v("limit", limit,
           Doc{"How many items, from the file's start; 0: all. 100 items leave a standard error of 5 %: "
               "compare runs pairwise (jlcm-compare)."},
@@ -73,7 +50,31 @@ struct ZeroShotOptions {
           Doc{"Put the tokenizer's beginning-of-text token in front; the harness does so where the tokenizer "
               "adds it by itself."});
     }
+    void validate(Problems& problems) const {
+        if (task.empty()) problems.field("task", "is empty: name a task, or the path of its file");
+    }
 };
+
+constexpr std::array<std::string_view, 3> endings{".jsonl", ".jsonl.gz", ".json"};
+
+/// "arc_easy" of "my/arc_easy.jsonl.gz".
+std::string title_of(const std::string& task) {
+    std::string name = std::filesystem::path(task).filename().string();
+    for (const std::string_view ending : endings)
+        if (name.ends_with(ending) && name.size() > ending.size())
+            return name.substr(0, name.size() - ending.size());
+    return name;
+}
+
+/// Data sets name the split that a file holds behind their own name.
+std::filesystem::path find_task(const std::string& name, const Directories& directories) {
+    for (const char* split : {"", "_val", "_validation", "_test"})
+        for (const std::string_view ending : endings)
+            if (auto path = find_data_file(fmt::format("tasks/{}{}{}", name, split, ending), directories);
+                !path.empty())
+                return path;
+    return {};
+}
 
 /// The largest log-likelihood by the length that `length` gives each choice; the first of equals.
 template <class Length>
@@ -94,53 +95,105 @@ double characters(const std::string& text) {
         std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
 }
 
-/// What a model chooses for each item, under each way of scoring.
-struct Choices {
-    std::vector<std::int64_t> plain;
-    std::vector<std::int64_t> by_characters;
-    std::vector<std::int64_t> by_bytes;
+std::int64_t choice_by(TaskMetric metric, const ChoiceItem& item, std::span<const double> scores) {
+    switch (metric) {
+        case TaskMetric::acc_norm:
+            return choose(item, scores, characters);
+        case TaskMetric::acc_bytes:
+            return choose(item, scores,
+                          [](const std::string& text) { return static_cast<double>(text.size()); });
+        default:
+            return choose(item, scores, [](const std::string&) { return 1.0; });
+    }
+}
+
+struct ValueWithError {
+    double value = 0;
+    std::optional<double> standard_error;
 };
 
-Choices choices_of(const ChoiceTask& task, const std::vector<double>& scores) {
-    Choices result;
+/// Of values of items, with the standard error as the harness has it: with n - 1.
+ValueWithError mean(const std::vector<double>& values) {
+    const auto n = static_cast<double>(values.size());
+    double sum = 0;
+    for (const double value : values) sum += value;
+    ValueWithError result{.value = sum / n, .standard_error = {}};
+    double squares = 0;
+    for (const double value : values) squares += (value - result.value) * (value - result.value);
+    if (n > 1) result.standard_error = std::sqrt(squares / (n - 1) / n);
+    return result;
+}
+
+/// What a model makes of the items.
+struct Answers {
+    /// By metric: the choice that it takes; of greedy scoring 0 where it would write the continuation, else
+    /// -1.
+    std::map<TaskMetric, std::vector<std::int64_t>> chosen;
+    std::vector<double> nll;  ///< of greedy scoring: of each continuation, nats
+    std::vector<std::vector<std::int32_t>> greedy;
+    bool is_finite = true;
+};
+
+Answers answers_of(const ChoiceTask& task, const std::vector<ContinuationTokens>& tokens,
+                   const std::vector<double>& scores, std::vector<std::vector<std::int32_t>> greedy) {
+    Answers answers{
+        .chosen = {},
+        .nll = {},
+        .greedy = std::move(greedy),
+        .is_finite = std::ranges::all_of(scores, [](double score) { return std::isfinite(score); })};
+    if (task.scoring == TaskScoring::greedy) {
+        for (std::size_t i = 0; i < scores.size(); ++i) {
+            const auto wanted = std::span(tokens[i].ids).subspan(tokens[i].begin);
+            answers.chosen[TaskMetric::acc].push_back(std::ranges::equal(answers.greedy[i], wanted) ? 0 : -1);
+            answers.nll.push_back(-scores[i]);
+        }
+        return answers;
+    }
     std::span<const double> rest = scores;
     for (const ChoiceItem& item : task.items) {
         const auto own = rest.first(item.choices.size());
         rest = rest.subspan(item.choices.size());
-        result.plain.push_back(choose(item, own, [](const std::string&) { return 1.0; }));
-        result.by_characters.push_back(choose(item, own, characters));
-        result.by_bytes.push_back(
-            choose(item, own, [](const std::string& text) { return static_cast<double>(text.size()); }));
+        for (const TaskMetric metric : metrics_of(task.scoring))
+            answers.chosen[metric].push_back(choice_by(metric, item, own));
     }
-    return result;
+    return answers;
 }
 
-/// Per cent, with the standard error of a mean as the harness has it: with n - 1.
-struct Accuracy {
-    double value = 0;
-    std::optional<double> standard_error;
-    Accuracy(const ChoiceTask& task, const std::vector<std::int64_t>& chosen) {
-        double right = 0;
-        for (std::size_t i = 0; i < chosen.size(); ++i) right += chosen[i] == task.items[i].gold ? 1 : 0;
-        const auto n = static_cast<double>(chosen.size());
-        const double share = right / n;
-        value = 100 * share;
-        if (n > 1) standard_error = 100 * std::sqrt(share * (1 - share) / (n - 1));
+/// Accuracies in per cent; a perplexity with its standard error by the delta method.
+ValueWithError figure_of(const ChoiceTask& task, const Answers& answers, TaskMetric metric) {
+    if (!answers.is_finite) return {.value = std::numeric_limits<double>::quiet_NaN(), .standard_error = {}};
+    if (metric == TaskMetric::perplexity) {
+        ValueWithError figure = mean(answers.nll);
+        figure.value = std::exp(figure.value);
+        if (figure.standard_error) *figure.standard_error *= figure.value;
+        return figure;
     }
-    void write(const char* name, nlohmann::json& json) const {
-        json[name] = value;
-        json[fmt::format("{}_stderr", name)] =
-            standard_error ? nlohmann::json(*standard_error) : nlohmann::json();
-    }
-};
+    std::vector<double> right;
+    const auto& chosen = answers.chosen.at(metric);
+    for (std::size_t i = 0; i < chosen.size(); ++i)
+        right.push_back(chosen[i] == task.items[i].gold ? 100.0 : 0.0);
+    return mean(right);
+}
+
+/// Share of items on which both answer the same: of greedy scoring, write the same.
+double agreement_of(const Answers& own, const Answers& original, TaskMetric metric) {
+    if (!own.is_finite || !original.is_finite) return std::numeric_limits<double>::quiet_NaN();
+    const auto share = [](const auto& a, const auto& b) {
+        double same = 0;
+        for (std::size_t i = 0; i < a.size(); ++i) same += a[i] == b[i] ? 1 : 0;
+        return same / static_cast<double>(a.size());
+    };
+    return own.nll.empty() ? share(own.chosen.at(metric), original.chosen.at(metric))
+                           : share(own.greedy, original.greedy);
+}
 
 class ZeroShot final : public Evaluation {
   public:
     using Options = ZeroShotOptions;
-    explicit ZeroShot(Options options) : options_(std::move(options)), facts_(facts_of(options_.task)) {}
+    explicit ZeroShot(Options options) : options_(std::move(options)), title_(title_of(options_.task)) {}
 
     [[nodiscard]] nlohmann::json data(const Directories& directories) const override {
-        return {{"task", facts_.name}, {"task_sha256", read(directories).sha256}};
+        return {{"task", title_}, {"task_sha256", read(directories).sha256}};
     }
 
     [[nodiscard]] Workload workload(const ModelInput& input, const Directories& directories) const override {
@@ -156,110 +209,140 @@ class ZeroShot final : public Evaluation {
         const Tokenizer& tokenizer = models.input.need_tokenizer("zero_shot");
         require(models.models.front()->head().defined(),
                 "zero_shot: the model is an encoder, it predicts no tokens; its evaluation is embedding");
-        require(!options_.bos || tokenizer.bos(),
-                "zero_shot: the model's tokenizer names no beginning-of-text token; set bos: false");
         const ChoiceTask task = read(directories);
         const auto tokens = tokens_of(task, models.input);
         std::vector<Continuation> continuations;
         for (const ContinuationTokens& each : tokens) continuations.push_back({each.ids, each.begin});
 
-        std::vector<Choices> chosen;
-        Progress progress(std::string(facts_.name), std::ssize(continuations) * std::ssize(models.models),
-                          "texts");
+        std::vector<Answers> answers;
+        Progress progress(title_, std::ssize(continuations) * std::ssize(models.models), "texts");
         for (const BoundModel* model : models.models) {
-            const std::int64_t before = std::ssize(continuations) * std::ssize(chosen);
-            chosen.push_back(choices_of(task, log_likelihoods(*model, continuations, [&](std::int64_t done) {
-                                            progress.update(before + done, "");
-                                        })));
+            const std::int64_t before = std::ssize(continuations) * std::ssize(answers);
+            std::vector<std::vector<std::int32_t>> greedy;
+            const auto scores = log_likelihoods(
+                *model, continuations, [&](std::int64_t done) { progress.update(before + done, ""); },
+                task.scoring == TaskScoring::greedy ? &greedy : nullptr);
+            answers.push_back(answers_of(task, tokens, scores, std::move(greedy)));
         }
-        return result(task, chosen, tokenizer, tokens);
+        return result(task, answers, tokenizer, tokens);
     }
 
   private:
+    [[nodiscard]] std::filesystem::path find(const Directories& directories) const {
+        const std::string& given = options_.file.empty() ? options_.task : options_.file;
+        std::error_code ignored;
+        if (auto path = place_data(given, directories); std::filesystem::is_regular_file(path, ignored))
+            return path;
+        auto path = options_.file.empty() ? find_task(options_.task, directories) : std::filesystem::path();
+        const char* places = "neither here nor in a directory of data_path or JLCM_DATA";
+        if (path.empty() && options_.file.empty())
+            fail("zero_shot: there is no task {0}: no file {0} and no tasks/{0}.jsonl, {1}", given, places);
+        require(!path.empty(), "zero_shot: there is no file {}, {}", given, places);
+        return path;
+    }
+
     [[nodiscard]] ChoiceTask read(const Directories& directories) const {
-        const std::string file = options_.file.empty() ? std::string(facts_.file) : options_.file;
-        const auto path = place_data(file, directories);
-        require(std::filesystem::is_regular_file(path),
-                "the task {} needs the file {}, which is neither here nor in a directory of JLCM_DATA",
-                facts_.name, file);
-        return read_choice_task(path, options_.limit);
+        ChoiceTask task = read_choice_task(find(directories), options_.limit);
+        if (options_.metric == Figure::automatic) return task;
+        constexpr std::array wanted{TaskMetric::acc, TaskMetric::acc, TaskMetric::acc_norm,
+                                    TaskMetric::acc_bytes, TaskMetric::perplexity};
+        task.metric = wanted.at(static_cast<std::size_t>(options_.metric));
+        const auto possible = metrics_of(task.scoring);
+        std::vector<std::string_view> names;
+        for (const TaskMetric each : possible) names.push_back(name_of(each));
+        require(std::ranges::find(possible, task.metric) != possible.end(),
+                "zero_shot: {} is scored as {}, which has {}, not {}", title_, name_of(task.scoring),
+                fmt::join(names, ", "), name_of(task.metric));
+        return task;
     }
 
     /// Every choice of every item behind its context.
     [[nodiscard]] std::vector<ContinuationTokens> tokens_of(const ChoiceTask& task,
                                                             const ModelInput& input) const {
         const Tokenizer& tokenizer = input.need_tokenizer("zero_shot");
+        require(!options_.bos || tokenizer.bos(),
+                "zero_shot: the model's tokenizer names no beginning-of-text token; set bos: false");
         std::vector<ContinuationTokens> tokens;
-        for (const ChoiceItem& item : task.items)
-            for (std::size_t i = 0; i < item.choices.size(); ++i)
-                tokens.push_back(encode_continuation(tokenizer, item.context(i), item.continuations[i],
-                                                     options_.bos ? tokenizer.bos() : std::nullopt,
-                                                     input.max_positions));
+        Problems problems;
+        for (const ChoiceItem& item : task.items) {
+            try {
+                for (std::size_t i = 0; i < item.choices.size(); ++i)
+                    tokens.push_back(encode_continuation(tokenizer, item.context(i), item.continuations[i],
+                                                         options_.bos ? tokenizer.bos() : std::nullopt,
+                                                         input.max_positions));
+            } catch (const Error& error) {
+                if (error.kind() != ErrorKind::input) throw;
+                problems.add({item.place, 0, 0}, error.what());
+            }
+        }
+        problems.throw_if_any();
         return tokens;
     }
 
-    [[nodiscard]] const std::vector<std::int64_t>& figure_of(const Choices& choices) const {
-        return facts_.has_normalised ? choices.by_characters : choices.plain;
-    }
-
-    [[nodiscard]] EvaluationResult result(const ChoiceTask& task, const std::vector<Choices>& chosen,
+    [[nodiscard]] EvaluationResult result(const ChoiceTask& task, const std::vector<Answers>& answers,
                                           const Tokenizer& tokenizer,
                                           const std::vector<ContinuationTokens>& tokens) const {
         std::vector<std::int32_t> all;
         for (const ContinuationTokens& each : tokens) all.insert(all.end(), each.ids.begin(), each.ids.end());
-        const char* metric = facts_.has_normalised ? "acc_norm" : "acc";
-        EvaluationResult result{.title = fmt::format("{}, zero-shot, {}", facts_.name, metric),
-                                .metric = fmt::format("{} %", metric),
-                                .higher_is_better = true,
-                                .protocol = {{"task", facts_.name},
+        const std::string metric(name_of(task.metric));
+        const bool is_perplexity = task.metric == TaskMetric::perplexity;
+        EvaluationResult result{.title = fmt::format("{}, zero-shot, {}", title_, metric),
+                                .metric = is_perplexity ? metric : metric + " %",
+                                .higher_is_better = !is_perplexity,
+                                .protocol = {{"task", title_},
                                              {"task_sha256", task.sha256},
                                              {"convention", "lm-evaluation-harness"},
-                                             {"task_version", facts_.version},
+                                             {"task_version", task.version},
+                                             {"scoring", name_of(task.scoring)},
                                              {"shots", 0},
                                              {"items", task.items.size()},
                                              {"texts", tokens.size()},
                                              {"tokens_sha256", token_hash(all)},
                                              {"tokenizer_sha256", tokenizer.hash()},
                                              {"bos", options_.bos},
-                                             {"standard_error", "of a mean over items"}},
+                                             {"standard_error", is_perplexity ? "delta method over items"
+                                                                              : "of a mean over items"}},
                                 .models = {},
-                                .expected = nlohmann::json::array()};
-        for (const ChoiceItem& item : task.items) result.expected.push_back(item.gold);
-        for (const Choices& each : chosen)
-            result.models.push_back(figures(task, each, &each == chosen.data() ? nullptr : chosen.data()));
+                                .expected = {}};
+        if (!is_perplexity) {
+            result.expected = nlohmann::json::array();
+            for (const ChoiceItem& item : task.items) result.expected.push_back(item.gold);
+        }
+        for (const Answers& each : answers) {
+            result.models.push_back(figures(task, each));
+            if (&each != answers.data())
+                result.models.back().agreement = agreement_of(each, answers.front(), task.metric);
+        }
         return result;
     }
 
-    /// `original`: its choices, null for the original itself.
-    [[nodiscard]] Figures figures(const ChoiceTask& task, const Choices& own, const Choices* original) const {
-        const Accuracy plain(task, own.plain);
-        const Accuracy by_characters(task, own.by_characters);
-        const Accuracy& figure = facts_.has_normalised ? by_characters : plain;
+    [[nodiscard]] static Figures figures(const ChoiceTask& task, const Answers& answers) {
+        const ValueWithError figure = figure_of(task, answers, task.metric);
         Figures result{.value = figure.value,
                        .standard_error = figure.standard_error,
                        .kl = {},
                        .agreement = {},
                        .more = nlohmann::json::object(),
-                       .items = figure_of(own)};
-        plain.write("acc", result.more);
-        if (facts_.has_normalised) {
-            by_characters.write("acc_norm", result.more);
-            Accuracy(task, own.by_bytes).write("acc_bytes", result.more);
+                       .items = {}};
+        if (task.metric == TaskMetric::perplexity)
+            result.items = answers.nll;
+        else
+            result.items = answers.chosen.at(task.metric);
+        for (const TaskMetric metric : metrics_of(task.scoring)) {
+            const ValueWithError each = figure_of(task, answers, metric);
+            result.more[name_of(metric)] = each.value;
+            result.more[fmt::format("{}_stderr", name_of(metric))] =
+                each.standard_error ? nlohmann::json(*each.standard_error) : nlohmann::json();
         }
-        if (original == nullptr) return result;
-        std::int64_t same = 0;
-        for (std::size_t i = 0; i < task.items.size(); ++i)
-            same += figure_of(own)[i] == figure_of(*original)[i] ? 1 : 0;
-        result.agreement = static_cast<double>(same) / static_cast<double>(task.items.size());
         return result;
     }
 
     ZeroShotOptions options_;
-    const TaskFacts& facts_;
+    std::string title_;
 };
 
 const Registrar<Evaluation, ZeroShot> registrar{
-    "zero_shot", "Multiple-choice questions without examples, as lm-evaluation-harness asks and counts them.",
+    "zero_shot", "Questions without examples, as lm-evaluation-harness asks and counts them.",
     "Gao et al., lm-evaluation-harness"};
 
 }  // namespace

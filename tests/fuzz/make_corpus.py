@@ -62,6 +62,23 @@ anything: {a: [1, {b: ~}], c: "two\\nlines"}
     put("preprocess", "exact", json.dumps({
         "input_size": [1, 3, 5], "resize": {"mode": "exact", "size": [3, 5]}, "crop": None,
         "interpolation": "bicubic", "channel_order": "L", "range": [0, 255], "mean": [0], "std": [1]}))
+    put("labels", "plain", "filename,class_index\na.png,0\nsub/b.jpg,17\n")
+    put("labels", "spreadsheet", "\ufeffnote, class_index ,\"filename\"\r\n\"two\r\nlines, \"\"quoted\"\"\",3,a.png\r\n\r\n")
+    put("task", "choices", "".join(json.dumps(item) + "\n" for item in (
+        {"context": "a b", "choices": ["c", "d e"], "gold": 1, "delimiter": " ", "metric": "acc_norm", "version": "1.0"},
+        {"context": "", "choices": ["c", "d"], "gold": "c", "metric": "acc_norm", "version": "1.0"})))
+    put("task", "partial", json.dumps({"scoring": "partial", "contexts": ["a", "b"], "continuation": "c", "gold": 0}))
+    put("task", "letters", json.dumps({"question": "Which?", "choices": ["a", "b"], "gold": "B"}))
+    put("task", "greedy", json.dumps([{"context": "a", "continuation": " b", "metric": "perplexity"}]))
+    put("task", "lambada", json.dumps({"text": "one two"}))
+    put("task", "copa", json.dumps(
+        {"premise": "It fell.", "choice1": "A.", "choice2": "B.", "question": "cause", "label": 1}))
+    put("task", "social_iqa", json.dumps(
+        {"context": "A", "question": "B?", "answerA": "a", "answerB": "b", "answerC": "c", "label": "2"}))
+    put("task", "commonsense_qa", json.dumps(
+        {"question": "A?", "question_concept": "a", "choices": {"label": ["A", "B"], "text": ["a", "b"]},
+         "answerKey": "A"}))
+    put("task", "mmlu", json.dumps({"question": "A?", "subject": "s_t", "choices": ["a", "b"], "answer": 0}))
 
 
 def weights():

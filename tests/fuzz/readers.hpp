@@ -4,6 +4,7 @@
 
 #include "core/base/error.hpp"
 #include "core/codebook/artifact.hpp"
+#include "core/data/choice_task.hpp"
 #include "core/formats/checkpoint.hpp"
 #include "core/formats/gguf.hpp"
 #include "core/formats/gzip.hpp"
@@ -210,6 +211,28 @@ inline void read_preprocess(Bytes bytes) {
     preprocess.apply(image, sample);
 }
 
+inline void read_labels(Bytes bytes) {
+    const LabelledFiles listed = parse_labels(text_of(bytes), "labels.csv");
+    ensure(listed.files.size() == listed.labels.size() && listed.files.size() == listed.lines.size(),
+           "{} files and {} labels", listed.files.size(), listed.labels.size());
+    for (const std::string& file : listed.files)
+        ensure(std::filesystem::path("folder" / std::filesystem::path(file))
+                   .lexically_normal()
+                   .string()
+                   .starts_with("folder/"),
+               "'{}' leaves the folder", file);
+}
+
+inline void read_task(Bytes bytes) {
+    const ChoiceTask task = parse_choice_task(text_of(bytes), "task", 0);
+    for (const ChoiceItem& item : task.items) {
+        ensure(item.choices.size() == item.continuations.size() &&
+                   (item.contexts.size() == 1 || item.contexts.size() == item.choices.size()),
+               "{} choices of {} contexts", item.choices.size(), item.contexts.size());
+        ensure(item.gold >= 0 && item.gold < std::ssize(item.choices), "choice {} is right", item.gold);
+    }
+}
+
 /// By the names of the corpus's folders.
 inline const std::map<std::string, Reader, std::less<>>& readers() {
     static const std::map<std::string, Reader, std::less<>> table{
@@ -218,9 +241,11 @@ inline const std::map<std::string, Reader, std::less<>>& readers() {
         {"image", read_image},
         {"image_sets", read_image_set},
         {"json", read_json},
+        {"labels", read_labels},
         {"onnx", read_onnx},
         {"preprocess", read_preprocess},
         {"safetensors", read_safetensors},
+        {"task", read_task},
         {"tokenizer_gguf", [](Bytes bytes) { use_tokenizer({"gguf", std::string(text_of(bytes))}); }},
         {"tokenizer_folder", read_tokenizer_folder},
         {"tokenizer_json", [](Bytes bytes) { use_tokenizer({"tokenizer.json", std::string(text_of(bytes))}); }},

@@ -219,6 +219,115 @@ TEST_CASE("a path is short for a text file, also as the type of a map") {
                Contains("split"));
 }
 
+TEST_CASE("a path chooses the plugin that reads what lies there") {
+    const TemporaryDirectory directory;
+    const auto texts = directory.path() / "texts";
+    const auto images = directory.path() / "images";
+    write_file(texts / "a.txt", "a");
+    write_file(images / "cat/a.PNG", "no image");
+    const auto type_of = [](const std::string& path) { return DatasetChoice::parse(path).name(); };
+    CHECK(type_of("my/chats.jsonl") == "jsonl");
+    CHECK(type_of("chats.jsonl.gz") == "jsonl");
+    CHECK(type_of("my/chats.json") == "jsonl");
+    CHECK(type_of("a.txt.gz") == "text_file");
+    CHECK(type_of("no/such/place") == "text_file");
+    CHECK(type_of(texts.string()) == "text_folder");
+    CHECK(type_of(images.string() + "/") == "image_folder");
+    const Environment data("JLCM_DATA", directory.path().string());
+    CHECK(type_of("./texts") == "text_folder");  // where named datasets are
+    const std::string wrong = "{type: text_file, path: " + texts.string() + "}";
+    CHECK_THAT(message_of([&] { (void)load(wrong, {}); }),
+               Contains("it is a folder") && Contains("text_folder"));
+}
+
+TEST_CASE("a field of JSON objects is a text, a line a document") {
+    const TemporaryDirectory directory;
+    const auto path = directory.path() / "chats.jsonl";
+    const std::string lines =
+        "\xEF\xBB\xBF"
+        R"({"text": "one", "meta": {"note": "n1"}, "messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ho"}]})"
+        "\r\n\n"
+        R"({"text": "", "meta": {"note": "n2"}, "messages": []})"
+        "\n"
+        R"({"text": "two\nlines", "meta": {"note": "n3"}, "messages": ["x", "y"]})";
+    write_file(path, lines);
+    using Documents = std::vector<std::string>;
+    const auto field = [&](const std::string& name) {
+        return load("{type: jsonl, path: " + path.string() + ", field: " + name + "}", {}).documents;
+    };
+    CHECK(load(path.string(), {}).documents == Documents{"one", "two\nlines"});
+    CHECK(load(path.string(), {}).name == "chats.jsonl");
+    CHECK(load(path.string(), {}).sha256 == sha256(lines));
+    CHECK(field("meta.note") == Documents{"n1", "n2", "n3"});
+    CHECK(field("messages") == Documents{"Hi\n\nHo", "x\n\ny"});
+    CHECK_THAT(message_of([&] { (void)field("txt"); }),
+               Contains("chats.jsonl:1: there is no field \"txt\"") && Contains("or text") &&
+                   Contains("meta.note") && Contains("chats.jsonl:4"));
+    CHECK_THAT(message_of([&] { (void)field("meta"); }), Contains("chats.jsonl:1: meta: must be a text"));
+    CHECK_THAT(message_of([&] { (void)field("''"); }), Contains("field"));
+
+    const auto array = directory.path() / "texts.json";
+    write_file(array, R"([{"text": "one"}, {"text": 3}])");
+    CHECK_THAT(message_of([&] { (void)load(array.string(), {}); }), Contains("texts.json, element 2: text"));
+    write_file(array, R"([{"text": "one"}, {"text": "two"}])");
+    CHECK(load(array.string(), {}).documents == Documents{"one", "two"});
+    write_file(array, "[1, \"a\"]\n");
+    CHECK_THAT(message_of([&] { (void)load(array.string(), {}); }),
+               Contains("element 1: expected an object") && Contains("element 2"));
+    write_file(array, R"({"text": ""})");
+    CHECK_THAT(message_of([&] { (void)load(array.string(), {}); }), Contains("no text"));
+    CHECK_THAT(message_of([] { (void)load("/no/such.jsonl", {}); }), Contains("/no/such.jsonl"));
+    const std::string held =
+        "{type: jsonl, path: " + path.string() + ", part: {split: held_out, held_out: 1}}";
+    CHECK(load(held, {}).documents.size() == 2);
+}
+
+TEST_CASE("packed files are read like plain ones") {
+    const TemporaryDirectory directory;
+    // printf '{"text": "one"}\n{"text": "two"}\n' | gzip -n9
+    constexpr std::string_view packed(
+        "\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\xab\x56\x2a\x49\xad\x28\x51\xb2\x52\x50\xca"
+        "\xcf\x4b\x55\xaa\xe5\xaa\x86\xf3\x4b\xca\xf3\x81\x7c\x00\xd1\x5b\x69\xd5\x20\x00\x00\x00",
+        43);
+    write_file(directory.path() / "a.jsonl.gz", packed);
+    write_file(directory.path() / "a.txt.gz", packed);
+    CHECK(load((directory.path() / "a.jsonl.gz").string(), {}).documents ==
+          std::vector<std::string>{"one", "two"});
+    CHECK(load((directory.path() / "a.txt.gz").string(), {}).documents ==
+          std::vector<std::string>{"{\"text\": \"one\"}\n{\"text\": \"two\"}\n"});
+    write_file(directory.path() / "a.txt.gz", packed.substr(0, 30));
+    CHECK_THAT(message_of([&] { (void)load((directory.path() / "a.txt.gz").string(), {}); }),
+               Contains("a.txt.gz") && Contains("gzip"));
+}
+
+TEST_CASE("a folder's text files are documents in the order of their names") {
+    const TemporaryDirectory directory;
+    const auto& path = directory.path();
+    write_file(path / "b.txt", "b\nB");
+    write_file(path / "a.TXT", "a");
+    write_file(path / "sub/a.txt", "c");
+    write_file(path / "sub/empty.txt", "");
+    write_file(path / "note.md", "no");
+    write_file(path / ".hidden.txt", "no");
+    write_file(path / ".git/a.txt", "no");
+    const TextData data = load(path.string(), {});
+    CHECK(data.documents == std::vector<std::string>{"a", "b\nB", "c"});
+    CHECK(data.name == path.filename().string());
+    const std::string lines = "{type: text_folder, path: " + path.string() + R"(, separator: "\n"})";
+    CHECK(load(lines, {}).documents == std::vector<std::string>{"a", "b", "B", "c"});
+    write_file(path / "sub/a.txt", "d");
+    CHECK(load(path.string(), {}).sha256 != data.sha256);
+
+    std::filesystem::create_directory_symlink(path, path / "sub/back");
+    CHECK_THAT(message_of([&] { (void)load(path.string(), {}); }), Contains("back"));
+    std::filesystem::create_directory(path / "none");
+    write_file(path / "none/a.md", "a");
+    const std::string none = "{type: text_folder, path: " + (path / "none").string() + "}";
+    CHECK_THAT(message_of([&] { (void)load(none, {}); }), Contains("none of its 1 files is a .txt"));
+    CHECK_THAT(message_of([] { (void)load("{type: text_folder, path: /no/such}", {}); }),
+               Contains("/no/such") && Contains("cannot be read"));
+}
+
 TEST_CASE("an unknown dataset is refused with a suggestion") {
     CHECK_THAT(message_of([] { (void)DatasetChoice::parse("c4-sampel"); }), Contains("c4-sample"));
 }

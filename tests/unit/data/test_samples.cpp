@@ -65,6 +65,14 @@ TEST_CASE("a selection of images is a partition by number, and its name tells wh
     CHECK(names.size() == 6);
 }
 
+TEST_CASE("a part of images without labels has none either") {
+    ImageData data = numbered(12);
+    data.labels.clear();
+    const ImageData part = select_images(std::move(data), {.split = Split::calibration});
+    CHECK(part.images->count() == 3);
+    CHECK(part.labels.empty());
+}
+
 TEST_CASE("a selection may pass images over, so that two of them have none in common") {
     const auto part = [](std::int64_t skip, std::int64_t first) {
         return select_images(numbered(22), {.split = Split::calibration, .skip = skip, .first = first});
@@ -131,7 +139,7 @@ TEST_CASE("files of images are found where named datasets are") {
     CHECK(folder.name == "imagenet-samples, without 1 in 5");
     CHECK_THROWS_WITH(load("{type: cifar10, path: none.bin}"), Contains("none.bin"));
     CHECK_THROWS_WITH(load("{type: cifar10, path: imagenet-samples/labels.csv}"), Contains("labels.csv"));
-    CHECK_THROWS_WITH(load("{type: image_folder, path: none}"), Contains("none/labels.csv"));
+    CHECK_THROWS_WITH(load("{type: image_folder, path: none}"), Contains("none: there is no such folder"));
 }
 
 TEST_CASE("augmented images are views of the same size, the same ones each time") {

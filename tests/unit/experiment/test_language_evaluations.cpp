@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <limits>
 
 #include <catch2/catch.hpp>
 
@@ -41,6 +42,27 @@ class Disturbed final : public WeightSource {
   private:
     const WeightSource& base_;
     double size_;
+};
+
+/// Every choice of a task as a model reads it, and what the harness says of each.
+struct EncodedTask {
+    std::vector<ContinuationTokens> tokens;
+    nlohmann::json said = nlohmann::json::array();
+
+    EncodedTask(const ChoiceTask& task, const ModelInput& input, const nlohmann::json& harness) {
+        for (std::size_t i = 0; i < task.items.size(); ++i)
+            for (std::size_t c = 0; c < task.items[i].choices.size(); ++c) {
+                tokens.push_back(encode_continuation(*input.tokenizer, task.items[i].context(c),
+                                                     task.items[i].continuations[c], {},
+                                                     input.max_positions));
+                said.push_back(harness.at(i).at(c));
+            }
+    }
+    [[nodiscard]] std::vector<Continuation> continuations() const {
+        std::vector<Continuation> result;
+        for (const auto& each : tokens) result.push_back({each.ids, each.begin});
+        return result;
+    }
 };
 
 Model tiny_bert() {
@@ -106,6 +128,140 @@ TEST_CASE("zero-shot figures are those of the choices' likelihoods") {
                       Catch::Contains("encoder"));
 }
 
+TEST_CASE("tasks of every kind, and rows of data sets, have lm-evaluation-harness's figures") {
+    const auto root = test::assets();
+    JLCM_SKIP_UNLESS(root, "no test assets (JLCM_ASSETS)");
+    const auto tasks = std::filesystem::path(JLCM_SOURCE_DIR) / "tests/golden/tasks";
+    const auto golden = nlohmann::json::parse(read_file(tasks / "harness.json"));
+    const Model model(read_checkpoint(*root / "lm/stories260k"));
+    const BoundModel bound(model, DType::f32, cpu_backend());
+    CHECK(golden.size() == 9);
+    for (const auto& [name, expected] : golden.items()) {
+        CAPTURE(name);
+        const auto path = tasks / (name + ".jsonl");
+        const ChoiceTask task = read_choice_task(path, 0);
+        REQUIRE(task.items.size() == expected.at("log_likelihoods").size());
+        const EncodedTask encoded(task, model.input(), expected.at("log_likelihoods"));
+        const EncodedTask written(task, model.input(), expected.at("greedy"));
+        std::vector<std::vector<std::int32_t>> greedy;
+        const auto found = log_likelihoods(bound, encoded.continuations(), {}, &greedy);
+        for (std::size_t i = 0; i < found.size(); ++i) {
+            CAPTURE(i);
+            CHECK(found[i] == Approx(encoded.said[i].get<double>()).margin(2e-3));
+            const auto& [ids, begin] = encoded.tokens[i];
+            CHECK(std::ranges::equal(greedy[i], std::span(ids).subspan(begin)) ==
+                  written.said[i].get<bool>());
+        }
+        const auto result =
+            evaluated(fmt::format("{{type: zero_shot, task: {}}}", path.string()), {&bound}, model.input());
+        for (const char* figure : {"acc", "acc_norm", "acc_bytes"}) {
+            if (!expected.contains(figure)) continue;
+            CHECK(result.models[0].more.at(figure).get<double>() ==
+                  Approx(100 * expected.at(figure).get<double>()));
+            const std::string error = fmt::format("{}_stderr", figure);
+            CHECK(result.models[0].more.at(error).get<double>() ==
+                  Approx(100 * expected.at(error).get<double>()));
+        }
+        if (expected.contains("perplexity"))
+            CHECK(result.models[0].more.at("perplexity").get<double>() ==
+                  Approx(expected.at("perplexity").get<double>()).epsilon(1e-3));
+    }
+}
+
+TEST_CASE("greedy scoring says whether a model would write the continuation") {
+    const test::TemporaryDirectory directory;
+    const Model model = test::tiny_llama();
+    const BoundModel bound(model, DType::f32, cpu_backend());
+    const Disturbed disturbed(model, 0.2);
+    const BoundModel other(disturbed, DType::f32, cpu_backend());
+    const Tokenizer& tokenizer = *model.input().tokenizer;
+    // What the model writes, token by token, and one item that it does not.
+    std::string written;
+    const std::string context = "ABC";
+    const auto most_likely = [&](const BoundModel& of, const std::vector<std::int32_t>& ids) {
+        const Tensor sample = Tensor::from<std::int32_t>({1, std::ssize(ids)}, ids);
+        const Tensor scores = of.scores(sample);
+        const auto width = static_cast<std::size_t>(scores.cols());
+        const auto last = scores.values<float>().last(width);
+        return static_cast<std::int32_t>(std::ranges::max_element(last) - last.begin());
+    };
+    auto ids = tokenizer.encode(context);
+    for (int i = 0; i < 2; ++i) {
+        const std::int32_t next = most_likely(bound, ids);
+        ids.push_back(next);
+        written += tokenizer.decode(std::vector{next});
+    }
+    CAPTURE(written);
+    const bool splits = tokenizer.encode(context + written) == ids;
+    const auto line = [&](const std::string& continuation) {
+        return nlohmann::json{{"context", context}, {"continuation", continuation}, {"delimiter", ""}}
+                   .dump() +
+               "\n";
+    };
+    write_file(directory.path() / "own.jsonl", line(splits ? written : "X") + line("Q") + line("XYZ"));
+    const auto of = [&](const std::string& metric) {
+        return evaluated(fmt::format("{{type: zero_shot, task: {}, metric: {}}}",
+                                     (directory.path() / "own.jsonl").string(), metric),
+                         {&bound, &other}, model.input());
+    };
+    const EvaluationResult accuracy = of("automatic");
+    const EvaluationResult perplexity = of("perplexity");
+    CHECK(accuracy.title == "own, zero-shot, acc");
+    CHECK(accuracy.metric == "acc %");
+    CHECK(accuracy.expected == nlohmann::json{0, 0, 0});
+    CHECK(perplexity.metric == "perplexity");
+    CHECK_FALSE(perplexity.higher_is_better);
+    CHECK(perplexity.expected.is_null());
+    CHECK(perplexity.protocol.at("scoring") == "greedy");
+    for (std::size_t m = 0; m < 2; ++m) {
+        const BoundModel& each = m == 0 ? bound : other;
+        std::vector<double> nll;
+        double right = 0;
+        for (const std::string& continuation :
+             {splits ? written : "X", std::string("Q"), std::string("XYZ")}) {
+            const auto tokens = encode_continuation(tokenizer, context, continuation, {}, 64);
+            nll.push_back(-log_likelihoods(each, {{tokens.ids, tokens.begin}}).front());
+            bool greedy = true;
+            for (std::size_t at = tokens.begin; at < tokens.ids.size(); ++at)
+                greedy =
+                    greedy && most_likely(each, {tokens.ids.begin(),
+                                                 tokens.ids.begin() + static_cast<std::ptrdiff_t>(at)}) ==
+                                  tokens.ids[at];
+            right += greedy ? 1 : 0;
+            CHECK(accuracy.models[m].items.at(nll.size() - 1) == (greedy ? 0 : -1));
+        }
+        if (m == 0 && splits) CHECK(right >= 1);
+        const double mean = (nll[0] + nll[1] + nll[2]) / 3;
+        double squares = 0;
+        for (const double value : nll) squares += (value - mean) * (value - mean);
+        CHECK(accuracy.models[m].value == Approx(100 * right / 3));
+        CHECK(perplexity.models[m].value == Approx(std::exp(mean)));
+        CHECK(*perplexity.models[m].standard_error == Approx(std::exp(mean) * std::sqrt(squares / 2 / 3)));
+        CHECK(accuracy.models[m].more.at("perplexity").get<double>() == Approx(std::exp(mean)));
+    }
+    CHECK(accuracy.models[1].agreement);
+    CHECK_THROWS_WITH(of("acc_norm"), Catch::Contains("scored as greedy, which has acc, perplexity"));
+    CHECK_THROWS_WITH(evaluated("{type: zero_shot, task: no_such_task}", {&bound}, model.input()),
+                      Catch::Contains("tasks/no_such_task.jsonl"));
+}
+
+TEST_CASE("a model that is not finite has no finite figure") {
+    const test::TemporaryDirectory directory;
+    write_file(directory.path() / "own.jsonl",
+               R"({"context": "AB", "choices": ["C", "DE"], "gold": 0, "delimiter": ""})");
+    const Model model = test::tiny_llama();
+    const BoundModel bound(model, DType::f32, cpu_backend());
+    const Disturbed broken(model, std::numeric_limits<double>::quiet_NaN());
+    const BoundModel other(broken, DType::f32, cpu_backend());
+    const auto result =
+        evaluated(fmt::format("{{type: zero_shot, task: {}}}", (directory.path() / "own.jsonl").string()),
+                  {&bound, &other}, model.input());
+    CHECK(std::isfinite(result.models[0].value));
+    CHECK(std::isnan(result.models[1].value));
+    CHECK(std::isnan(*result.models[1].agreement));
+    CHECK(std::isnan(result.models[1].more.at("acc").get<double>()));
+}
+
 TEST_CASE("the default model's likelihoods of choices are lm-evaluation-harness's") {
     const auto path = test::default_model();
     JLCM_SKIP_UNLESS(path, "the default model is not in the cache (scripts/fetch_model.sh)");
@@ -124,20 +280,10 @@ TEST_CASE("the default model's likelihoods of choices are lm-evaluation-harness'
         const std::string file = name == "hellaswag" ? "hellaswag_val" : name;
         const ChoiceTask task = read_choice_task(*root / "data/tasks" / (file + ".jsonl"), items);
         REQUIRE(task.sha256 == expected.at("sha256"));
-        std::vector<ContinuationTokens> tokens;
-        std::vector<double> wanted;
-        for (std::size_t i = 0; i < task.items.size(); ++i)
-            for (std::size_t c = 0; c < task.items[i].choices.size(); ++c) {
-                tokens.push_back(encode_continuation(*model.input().tokenizer, task.items[i].context(c),
-                                                     task.items[i].continuations[c], {},
-                                                     model.input().max_positions));
-                wanted.push_back(expected.at("log_likelihoods").at(i).at(c));
-            }
-        std::vector<Continuation> continuations;
-        for (const auto& each : tokens) continuations.push_back({each.ids, each.begin});
-        const auto found = log_likelihoods(bound, continuations);
+        const EncodedTask encoded(task, model.input(), expected.at("log_likelihoods"));
+        const auto found = log_likelihoods(bound, encoded.continuations());
         for (std::size_t i = 0; i < found.size(); ++i)
-            worst = std::max(worst, std::abs(found[i] - wanted[i]));
+            worst = std::max(worst, std::abs(found[i] - encoded.said[i].get<double>()));
         if (items < 100) continue;
         const auto result = evaluated(fmt::format("{{type: zero_shot, task: {}, limit: 100, file: {}}}", name,
                                                   (*root / "data/tasks" / (file + ".jsonl")).string()),

@@ -72,6 +72,18 @@ class Noise final : public Dataset {
 };
 const Registrar<Dataset, Noise> registrar{"test-noise", "Noise."};
 
+class UnlabelledNoise final : public Dataset {
+  public:
+    using Options = NoOptions;
+    [[nodiscard]] bool is_available(const Directories& /*directories*/) const override { return true; }
+    [[nodiscard]] Data load(const Directories& /*directories*/) const override {
+        ImageData data = noise();
+        data.labels.clear();
+        return data;
+    }
+};
+const Registrar<Dataset, UnlabelledNoise> unlabelled_registrar{"test-unlabelled", "Noise without labels."};
+
 }  // namespace
 
 TEST_CASE("blocks of another shape are passed, and a grouped convolution has moments for each group") {
@@ -346,4 +358,17 @@ TEST_CASE("classification counts as a direct computation does") {
     const auto record = predictions_record(result, {"original", "compressed"});
     CHECK(record.at("expected").size() == noise_images);
     CHECK(record.at("models").at("compressed") == figures.items);
+
+    // The same images without labels: agreement and KL alone, and of one model nothing.
+    const auto without = Choice<Evaluation>::parse("{type: classification, dataset: test-unlabelled}").make();
+    const EvaluationResult unlabelled = without->evaluate({{&original, &smaller}, model.input()}, {});
+    CHECK(unlabelled.metric == "agreement %");
+    CHECK(unlabelled.models.at(0).value == 100.0);
+    CHECK(unlabelled.models.at(1).value == Approx(100.0 * static_cast<double>(agree) / noise_images));
+    CHECK(*unlabelled.models.at(1).kl == *figures.kl);
+    CHECK(unlabelled.models.at(1).more.is_null());
+    CHECK(unlabelled.expected == result.models.at(0).items);
+    CHECK(unlabelled.protocol.at("items") == noise_images);
+    CHECK_THROWS_WITH(without->evaluate({{&original}, model.input()}, {}),
+                      Catch::Contains("no labels") && Catch::Contains("labels.csv"));
 }

@@ -3,7 +3,9 @@
 #include "core/base/error.hpp"
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
+#include <vector>
 
 namespace jlcm {
 
@@ -44,7 +46,12 @@ void AddedVocabulary::add(const TokenEntry& token) {
     const std::int64_t id = id_of(token.content).value_or(next_id());
     added_ids_[token.content] = id;
     added_[id] = token;
-    if (token.special) first_special_.try_emplace(token.content, token.normalized);
+    Forms& forms = forms_[token.content];
+    if (!token.special) {
+        (token.normalized ? forms.plain_normalized : forms.plain) = true;
+    } else if (!forms.special_normalized) {
+        forms.special_normalized = token.normalized;
+    }
 }
 
 std::optional<std::int64_t> AddedVocabulary::id_of(const std::string& content) const {
@@ -65,14 +72,20 @@ json AddedVocabulary::to_json() const {
                         {"special", token.special}});
     };
     for (const auto& [id, token] : added_) {
-        const auto first = first_special_.find(token.content);
-        if (first != first_special_.end() && first->second != token.normalized) {
-            TokenEntry other = token;
-            other.normalized = first->second;
-            other.special = true;
-            write(id, other);
+        const Forms& forms = forms_.at(token.content);
+        std::vector<std::pair<bool, bool>> each;  // special, normalized
+        if (forms.plain) each.emplace_back(false, false);
+        if (forms.plain_normalized) each.emplace_back(false, true);
+        if (forms.special_normalized) each.emplace_back(true, *forms.special_normalized);
+        // What it is now stands last, and a form that is looked for as another one is left out.
+        std::ranges::stable_partition(each, [&](const auto& form) { return form.first != token.special; });
+        for (std::size_t i = 0; i < each.size(); ++i) {
+            const bool again = std::any_of(each.begin() + static_cast<std::ptrdiff_t>(i) + 1, each.end(),
+                                           [&](const auto& form) { return form.second == each[i].second; });
+            TokenEntry own = token;
+            std::tie(own.special, own.normalized) = each[i];
+            if (!again) write(id, own);
         }
-        write(id, token);
     }
     return list;
 }

@@ -40,8 +40,8 @@ class AddedVocabulary {
     [[nodiscard]] std::optional<std::int64_t> id_of(const std::string& content) const;
     [[nodiscard]] bool has_added(const std::string& content) const { return added_ids_.contains(content); }
 
-    /// As `added_tokens` of a tokenizer.json, by id. The library looks for a special token as it was when it first
-    /// became one, too: a token whose `normalized` has changed since comes twice, in that order.
+    /// As `added_tokens` of a tokenizer.json, by id. The library goes on looking for a token in the forms
+    /// that it was added in before, normalised or not: then it comes more than once, as it is now last.
     [[nodiscard]] nlohmann::json to_json() const;
 
   private:
@@ -50,7 +50,13 @@ class AddedVocabulary {
     std::unordered_map<std::string, std::int64_t> vocabulary_;
     std::unordered_map<std::string, std::int64_t> added_ids_;
     std::map<std::int64_t, TokenEntry> added_;
-    std::unordered_map<std::string, bool> first_special_;  ///< whether it was normalised then
+    /// The forms that a token was added in: the first one as a special token, any as another.
+    struct Forms {
+        std::optional<bool> special_normalized;
+        bool plain = false;
+        bool plain_normalized = false;
+    };
+    std::unordered_map<std::string, Forms> forms_;
 };
 
 }  // namespace jlcm

@@ -320,8 +320,9 @@ class Assembly {
                         LlamaSettings settings{.legacy = legacy_,
                                                .add_prefix_space = add_prefix_space_.value_or(!is_set),
                                                .names = {}};
-                        for (const auto& [id, token] : listed_)
-                            settings.names[static_cast<std::size_t>(id)] = token.content;
+                        if (!has("tokenizer.json"))
+                            for (const auto& [id, token] : listed_)
+                                settings.names[static_cast<std::size_t>(id)] = token.content;
                         tokenizer_ = llama_tokenizer(text("tokenizer.model"), settings);
                     });
                 break;

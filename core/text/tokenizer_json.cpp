@@ -304,7 +304,8 @@ void read_normalizer(const Json& file, BpeDefinition& definition) {
     });
 }
 
-void read_decoder(const Json& file, BpeDefinition& definition) {
+/// `is_complete`: whether the parts before it have been read.
+void read_decoder(const Json& file, bool is_complete, BpeDefinition& definition) {
     const Json* decoder = find_part(file, "decoder");
     if (decoder == nullptr && !definition.byte_level) definition.separator = std::string(1, ' ');
     bool byte_level_decoder = decoder == nullptr;
@@ -315,7 +316,7 @@ void read_decoder(const Json& file, BpeDefinition& definition) {
             definition.decode.push_back(decoder_from(part));
         }
     });
-    require(byte_level_decoder == definition.byte_level || decoder == nullptr,
+    require(!is_complete || byte_level_decoder == definition.byte_level || decoder == nullptr,
             "ByteLevel must be both pre-tokenizer and decoder, or neither");
 }
 
@@ -339,7 +340,6 @@ std::unique_ptr<Tokenizer> tokenizer_from_json(std::string_view data, std::strin
         if (const Json* added = find_part(file, "added_tokens")) read_added_tokens(*added, definition, limit);
     });
     attempt([&] { read_normalizer(file, definition); });
-    const std::size_t before = problems.count();
     attempt([&] {
         for_each_part(find_part(file, "pre_tokenizer"), "pretokenizers",
                       [&](const Json& part) { add_pre_tokenizer(part, definition); });
@@ -348,7 +348,7 @@ std::unique_ptr<Tokenizer> tokenizer_from_json(std::string_view data, std::strin
         for_each_part(find_part(file, "post_processor"), "processors",
                       [&](const Json& part) { read_template(part, definition); });
     });
-    if (problems.count() == before) attempt([&] { read_decoder(file, definition); });
+    attempt([&] { read_decoder(file, problems.count() == 0, definition); });
     problems.throw_if_any();
     return std::make_unique<BpeTokenizer>(std::move(definition), std::move(hash));
 }

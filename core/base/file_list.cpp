@@ -43,7 +43,8 @@ std::vector<std::string> files_below(const fs::path& directory) {
     }
     std::ranges::sort(found);
     std::vector<std::string> files;
-    for (const auto& [folder, name] : found) files.push_back(folder.empty() ? name : folder + "/" + name);
+    for (const auto& [folder, name] : found)
+        files.push_back(folder.empty() ? name : fmt::format("{}/{}", folder, name));
     return files;
 }
 

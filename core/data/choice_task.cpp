@@ -97,7 +97,7 @@ class ItemReader {
     /// A list of two texts or more, none empty.
     [[nodiscard]] std::vector<std::string> choices(std::string_view key) const {
         const std::size_t before = fields_.problems().count();
-        const auto texts = fields_.texts(key);
+        auto texts = fields_.texts(key);
         if (fields_.problems().count() > before) return {};
         if (texts.size() < 2) fields_.wrong(key, "holds {}, and a choice is among two or more", texts.size());
         for (std::size_t i = 0; i < texts.size(); ++i)
@@ -106,7 +106,7 @@ class ItemReader {
     }
 
     [[nodiscard]] std::string continuation() const {
-        const std::string text = fields_.text("continuation");
+        std::string text = fields_.text("continuation");
         if (text.empty() && fields_.has("continuation") && fields_.at("continuation").is_string())
             fields_.wrong("continuation", "is empty");
         return text;

@@ -52,10 +52,10 @@ class CsvReader {
     CsvReader(std::string_view text, const std::string& name, Problems& problems)
         : rest_(text), name_(name), problems_(problems) {}
 
-    /// The next row that is not empty.
-    [[nodiscard]] std::optional<Row> next() {
+    /// Reads the next row that is not empty; false if there is none.
+    bool next(Row& row) {
         while (!rest_.empty()) {
-            Row row{.line = line_, .cells = {}};
+            row = {.line = line_, .cells = {}};
             bool is_quoted = false;
             do row.cells.push_back(cell(is_quoted));
             while (take(','));
@@ -64,9 +64,9 @@ class CsvReader {
                 rest_.remove_prefix(std::min(rest_.size(), rest_.find_first_of("\r\n")));
                 (void)end_of_line();
             }
-            if (row.cells.size() > 1 || !row.cells.front().empty() || is_quoted) return row;
+            if (row.cells.size() > 1 || !row.cells.front().empty() || is_quoted) return true;
         }
-        return std::nullopt;
+        return false;
     }
 
   private:
@@ -119,16 +119,16 @@ class CsvReader {
     int line_ = 1;
 };
 
-/// The header's column `name`; a problem where there is none.
-std::optional<std::size_t> column_of(const CsvReader::Row& header, const std::string& name,
-                                     const std::string& file, Problems& problems) {
+/// The header's column `name`; a problem, and the first, if there is none.
+std::size_t column_of(const CsvReader::Row& header, const std::string& name, const std::string& file,
+                      Problems& problems) {
     const auto found = std::ranges::find(header.cells, name);
     if (found != header.cells.end()) return static_cast<std::size_t>(found - header.cells.begin());
     const std::string near = nearest_word(name, header.cells);
     problems.add({file, header.line, 0},
                  fmt::format("the header has no column '{}'{}", name,
                              near.empty() ? "" : fmt::format("; is '{}' meant?", near)));
-    return std::nullopt;
+    return 0;
 }
 
 /// Spreadsheets write other separators in some countries.
@@ -357,26 +357,27 @@ LabelledFiles parse_labels(std::string_view text, const std::string& name) {
     }
     Problems problems;
     CsvReader reader(text, name, problems);
-    const CsvReader::Row header = reader.next().value_or(CsvReader::Row{1, {}});
+    CsvReader::Row header{1, {}};
+    (void)reader.next(header);
     require_commas(header, name);
-    const auto file = column_of(header, "filename", name, problems);
-    const auto label = column_of(header, "class_index", name, problems);
+    const std::size_t file = column_of(header, "filename", name, problems);
+    const std::size_t label = column_of(header, "class_index", name, problems);
     problems.throw_if_any();
     LabelledFiles result;
-    while (const auto row = reader.next()) {
-        const auto wrong = [&](std::string_view message) { problems.add({name, row->line, 0}, message); };
-        if (row->cells.size() != header.cells.size()) {
-            wrong(fmt::format("{} cells, and the header has {}", row->cells.size(), header.cells.size()));
+    for (CsvReader::Row row; reader.next(row);) {
+        const auto wrong = [&](std::string_view message) { problems.add({name, row.line, 0}, message); };
+        if (row.cells.size() != header.cells.size()) {
+            wrong(fmt::format("{} cells, and the header has {}", row.cells.size(), header.cells.size()));
             continue;
         }
-        const std::string& path = row->cells[*file];
+        const std::string& path = row.cells[file];
         if (!stays_below(path))
             wrong(fmt::format("filename: '{}' is not the path of a file below this folder", path));
-        const auto number = class_number(row->cells[*label]);
-        if (!number) wrong(fmt::format("class_index: '{}' is not a whole number from 0", row->cells[*label]));
+        const auto number = class_number(row.cells[label]);
+        if (!number) wrong(fmt::format("class_index: '{}' is not a whole number from 0", row.cells[label]));
         result.files.push_back(path);
         result.labels.push_back(number.value_or(0));
-        result.lines.push_back(row->line);
+        result.lines.push_back(row.line);
     }
     problems.throw_if_any();
     require(!result.files.empty(), "{}: no image is listed", name);

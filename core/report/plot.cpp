@@ -2,6 +2,7 @@
 
 #include "core/base/error.hpp"
 #include "core/base/files.hpp"
+#include "core/report/printable.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -43,8 +44,7 @@ class Workplace {
 
 std::string quoted(const std::string& text) {
     std::string result = "'";
-    for (const char c : text) {
-        if (c == '\n') continue;
+    for (const char c : printable(text)) {
         result += c;
         if (c == '\'') result += c;
     }
@@ -81,8 +81,8 @@ std::string data_block(const Plot& plot, std::size_t s) {
     std::string text = fmt::format("$data{} << EOD\n", s);
     for (std::size_t i = 0; i < series.y.size(); ++i) {
         if (!std::isfinite(series.y[i]) || (plot.log_y && series.y[i] <= 0)) continue;
-        text +=
-            fmt::format("{} {} {}\n", series.x[i], series.y[i], series.error.empty() ? 0.0 : series.error[i]);
+        const double error = series.error.empty() || !std::isfinite(series.error[i]) ? 0.0 : series.error[i];
+        text += fmt::format("{} {} {}\n", series.x[i], series.y[i], error);
     }
     return text + "EOD\n";
 }
@@ -91,7 +91,7 @@ std::string data_block(const Plot& plot, std::size_t s) {
 std::string bar_script(const Plot& plot) {
     std::string text = "$bars << EOD\n";
     for (std::size_t b = 0; b < plot.bars.size(); ++b) {
-        std::string name = plot.bars[b];
+        std::string name = printable(plot.bars[b]);
         std::ranges::replace(name, '"', ' ');
         text += "\"" + name + "\"";
         for (const PlotSeries& part : plot.series) text += fmt::format(" {}", part.y[b]);

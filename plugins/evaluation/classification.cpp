@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 namespace jlcm {
@@ -22,10 +23,17 @@ struct ClassificationOptions {
 
 /// What a model says of one image.
 struct Outcome {
-    std::int32_t predicted = 0;
+    std::int32_t predicted = 0;  ///< none if a score is NaN or plus infinity
     bool in_first_five = false;
     double kl = 0;  ///< KL(original || model), nats
 };
+
+constexpr std::int32_t none = -1;
+constexpr float infinity = std::numeric_limits<float>::infinity();
+
+bool predicts_all(const std::vector<Outcome>& outcomes) {
+    return std::ranges::find(outcomes, none, &Outcome::predicted) == outcomes.end();
+}
 
 /// Log-probabilities in double precision.
 std::vector<double> log_softmax(std::span<const float> scores) {
@@ -40,6 +48,8 @@ std::vector<double> log_softmax(std::span<const float> scores) {
 /// `reference`: the original's log-probabilities, empty for the original itself. Of equal scores the class
 /// with the lower number counts as the higher.
 Outcome outcome_of(std::span<const float> scores, std::int32_t label, const std::vector<double>& reference) {
+    if (!std::ranges::all_of(scores, [](float score) { return score < infinity; }))
+        return {none, false, not_a_number};
     const auto own = static_cast<std::size_t>(label);
     std::int64_t before = 0;
     for (std::size_t c = 0; c < scores.size(); ++c)
@@ -99,7 +109,7 @@ Figures figures(const ImageData& data, const std::vector<Outcome>& outcomes,
         first_five += outcomes[i].in_first_five ? 1 : 0;
         kl += outcomes[i].kl;
         if (original != nullptr) agree += outcomes[i].predicted == (*original)[i].predicted ? 1 : 0;
-        predicted.push_back(outcomes[i].predicted);
+        predicted.push_back(outcomes[i].predicted == none ? nlohmann::json() : outcomes[i].predicted);
     }
     const Share top1(first, count);
     const Share top5(first_five, count);
@@ -113,7 +123,14 @@ Figures figures(const ImageData& data, const std::vector<Outcome>& outcomes,
                    .items = std::move(predicted)};
     if (original != nullptr) {
         result.kl = kl / static_cast<double>(count);
-        result.agreement = static_cast<double>(agree) / static_cast<double>(count);
+        result.agreement =
+            predicts_all(*original) ? static_cast<double>(agree) / static_cast<double>(count) : not_a_number;
+    }
+    if (!predicts_all(outcomes)) {
+        result.value = not_a_number;
+        result.standard_error = not_a_number;
+        result.more = {{"top5", not_a_number}, {"top5_stderr", not_a_number}};
+        if (original != nullptr) result.agreement = not_a_number;
     }
     return result;
 }

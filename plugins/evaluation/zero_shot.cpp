@@ -75,9 +75,13 @@ struct ZeroShotOptions {
     }
 };
 
+/// Chosen where a score is not finite.
+constexpr std::int64_t no_choice = -1;
+
 /// The largest log-likelihood by the length that `length` gives each choice; the first of equals.
 template <class Length>
 std::int64_t choose(const ChoiceItem& item, std::span<const double> scores, Length length) {
+    if (!std::ranges::all_of(scores, [](double score) { return std::isfinite(score); })) return no_choice;
     std::int64_t best = 0;
     const auto normalised = [&](std::int64_t i) {
         const auto at = static_cast<std::size_t>(i);
@@ -126,6 +130,10 @@ struct Accuracy {
         const double share = right / n;
         value = 100 * share;
         if (n > 1) standard_error = 100 * std::sqrt(share * (1 - share) / (n - 1));
+        if (std::ranges::find(chosen, no_choice) != chosen.end()) {
+            value = not_a_number;
+            standard_error = not_a_number;
+        }
     }
     void write(const char* name, nlohmann::json& json) const {
         json[name] = value;
@@ -241,6 +249,8 @@ class ZeroShot final : public Evaluation {
                        .agreement = {},
                        .more = nlohmann::json::object(),
                        .items = figure_of(own)};
+        for (nlohmann::json& item : result.items)
+            if (item == no_choice) item = nullptr;
         plain.write("acc", result.more);
         if (facts_.has_normalised) {
             by_characters.write("acc_norm", result.more);
@@ -251,6 +261,9 @@ class ZeroShot final : public Evaluation {
         for (std::size_t i = 0; i < task.items.size(); ++i)
             same += figure_of(own)[i] == figure_of(*original)[i] ? 1 : 0;
         result.agreement = static_cast<double>(same) / static_cast<double>(task.items.size());
+        for (const Choices* each : {&own, original})
+            if (std::ranges::find(figure_of(*each), no_choice) != figure_of(*each).end())
+                result.agreement = not_a_number;
         return result;
     }
 

@@ -154,11 +154,7 @@ std::string script_of(const Plot& plot, const std::string& terminal, const fs::p
 }
 
 void draw_with(const Plot& plot, const std::string& terminal, const fs::path& output) {
-    const bool has_data = std::ranges::any_of(plot.series, [&](const PlotSeries& series) {
-        return std::ranges::any_of(series.y,
-                                   [&](double y) { return std::isfinite(y) && (!plot.log_y || y > 0); });
-    });
-    require(has_data, "{}: there is nothing to draw", plot.title);
+    require(has_points(plot), "{}: there is nothing to draw", plot.title);
     const Workplace workplace;
     const fs::path script = workplace.path() / "script";
     const fs::path messages = workplace.path() / "messages";
@@ -173,6 +169,13 @@ void draw_with(const Plot& plot, const std::string& terminal, const fs::path& ou
 }
 
 }  // namespace
+
+bool has_points(const Plot& plot) {
+    return std::ranges::any_of(plot.series, [&](const PlotSeries& series) {
+        return std::ranges::any_of(series.y,
+                                   [&](double y) { return std::isfinite(y) && (!plot.log_y || y > 0); });
+    });
+}
 
 void draw(const Plot& plot, const fs::path& file) {
     const std::string extension = file.extension().string();

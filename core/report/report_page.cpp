@@ -97,9 +97,7 @@ std::string table_of(const std::vector<RunRecord>& runs) {
 }
 
 std::string figure(const Plot& plot) {
-    const bool has_data =
-        std::ranges::any_of(plot.series, [](const PlotSeries& series) { return !series.y.empty(); });
-    return has_data ? "<figure>" + to_svg(plot) + "</figure>\n" : "";
+    return has_points(plot) ? "<figure>" + to_svg(plot) + "</figure>\n" : "";
 }
 
 bool has_metrics(const RunRecord& run) {

@@ -1,6 +1,7 @@
 #include "core/report/result_table.hpp"
 
 #include "core/base/error.hpp"
+#include "core/experiment/result.hpp"
 #include "core/report/run_figures.hpp"
 #include "core/report/statistics.hpp"
 #include "core/spec/problems.hpp"
@@ -149,9 +150,23 @@ class TableMaker {
             const std::string of = titles.size() > 1 ? ", " + behind : "";
             add(metric, title, of.empty() ? "" : title);
             for (const char* value : {"kl", "agreement"})
-                add(value, title, of.empty() ? "" : style_of(value).title + of);
+                if (is_measured(value, title))
+                    add(value, title, of.empty() ? "" : style_of(value).title + of);
         }
         return columns;
+    }
+
+    /// Whether any run has the figure of an evaluation of this title: not every evaluation compares with the
+    /// original.
+    [[nodiscard]] bool is_measured(const char* figure, const std::string& title) const {
+        for (const RunRecord& run : runs_)
+            for (const json& each : run.result.at("evaluations"))
+                if (each.at("title") == title &&
+                    std::ranges::any_of(each.at("models"), [&](const json& model) {
+                        return recorded_figure(model, figure).has_value();
+                    }))
+                    return true;
+        return false;
     }
 
     [[nodiscard]] std::string shown(const std::string& text) const {

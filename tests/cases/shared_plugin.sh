@@ -67,10 +67,10 @@ cmake --build told >build.log || fail "$(cat build.log)"
 model=$JLCM_SOURCE/tests/golden/transformers/llama_biased
 eval_told() { "$JLCM_BIN/jlcm-eval" "$model" --original "$model" --plugin told/told.so --task told "$@"; }
 eval_told | grep -q '^told$' || fail "an evaluation without a protocol has no table"
-eval_told --set 'protocol={"unit": "bytes", "depth": 3}' | grep -q '^told: depth 3, unit bytes$' || fail "its protocol"
-eval_told --set 'protocol=[1, 2]' | grep -q '^told$' || fail "a protocol that is a list"
-eval_told --set 'protocol={"windows": "many", "text_sha256": 5, "items": 1.5, "bos": null}' >/dev/null || fail "odd types"
-eval_told --set 'more={"acc": "high", "minimum": null, "kl": [1]}' | grep -q '| *1.00 |' || fail "odd figures"
+eval_told --set "protocol='{\"unit\": \"bytes\", \"depth\": 3}'" | grep -q '^told: depth 3, unit bytes$' || fail "its protocol"
+eval_told --set "protocol='[1, 2]'" | grep -q '^told$' || fail "a protocol that is a list"
+eval_told --set "protocol='{\"windows\": \"many\", \"text_sha256\": 5, \"items\": 1.5, \"bos\": null}'" >/dev/null || fail "odd types"
+eval_told --set "more='{\"acc\": \"high\", \"minimum\": null, \"kl\": [1]}'" | grep -q '| *1.00 |' || fail "odd figures"
 eval_told --set "title='two
 lines'" --set 'metric="a|b"' | grep -qF '| a\|b |' || fail "a line break in a title"
 for value in nan inf -inf; do
@@ -100,6 +100,7 @@ rm -rf out
 grep -q 'told, unit bytes' table.txt && grep -q 'told, unit words' table.txt || fail "$(cat table.txt)"
 "$JLCM_BIN/jlcm-table" out --format run >/dev/null || fail "a run's own table"
 "$JLCM_BIN/jlcm-report" out -o page.html || fail "a page"
-"$JLCM_BIN/jlcm-compare" out/* out/*:original | grep -q 'without a protocol' || fail "a comparison"
-"$JLCM_BIN/jlcm-compare" out/* out/* >/dev/null || fail "a comparison with itself"
+directory=$(echo out/*)
+"$JLCM_BIN/jlcm-compare" "$directory" "$directory:original" | grep -q 'without a protocol' || fail "a comparison"
+"$JLCM_BIN/jlcm-compare" "$directory" "$directory" >/dev/null || fail "a comparison with itself"
 echo "the example plugin is loaded, libraries that do not fit are refused, records from outside are shown"

@@ -284,33 +284,3 @@ TEST_CASE("NaN goes through functions that compare, and scores of it have neithe
         }
     }
 }
-
-TEST_CASE("a convolution hides no NaN behind what follows on it") {
-    Backend& backend = cpu_backend();
-    for (const std::int64_t groups : {1, 16}) {
-        Convolution shape;
-        shape.windows.images = 1;
-        shape.windows.size = {9, 9};
-        shape.windows.channels = 16;
-        shape.windows.kernel = {3, 3};
-        shape.windows.out_size = {7, 7};
-        shape.windows.padded_size = {9, 9};
-        shape.outputs = 16;
-        shape.groups = groups;
-        Tensor x = random_tensor({1, 9, 9, 16}, "x", DType::f32);
-        for (std::int64_t c = 0; c < 16; ++c)
-            x.data<float>()[(4 * 9 + 4) * 16 + c] = std::numeric_limits<float>::quiet_NaN();
-        const Tensor weight = random_tensor({16, shape.columns()}, "weight", DType::f32);
-        for (const UnaryFunction& function :
-             {UnaryFunction{Unary::relu, 0, 0}, {Unary::clip, 0, 6}, {Unary::hard_swish, 0, 0}}) {
-            Epilogue epilogue;
-            epilogue.function = function;
-            const Tensor y = backend.convolution(shape, x, weight, nullptr, epilogue, nullptr);
-            for (std::int64_t i = 0; i < 7; ++i)
-                for (std::int64_t j = 0; j < 7; ++j) {
-                    const bool is_near = i >= 2 && i <= 4 && j >= 2 && j <= 4;
-                    CHECK(std::isnan(y.data<float>()[(i * 7 + j) * 16 + 5]) == is_near);
-                }
-        }
-    }
-}

@@ -2,8 +2,12 @@
 // What all programs do with their arguments.
 
 #include "core/base/error.hpp"
+#include "core/base/log.hpp"
+#include "core/experiment/program.hpp"
 
 #include <optional>
+#include <string>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 
@@ -18,6 +22,12 @@ inline std::optional<int> parse_arguments(CLI::App& app, int argc, char** argv) 
         return app.exit(error) == 0 ? 0 : static_cast<int>(ErrorKind::input);
     }
     return std::nullopt;
+}
+
+/// Warns of each line of what is not finite; the exit code of a program whose work is done otherwise.
+inline int exit_code_of(const std::vector<std::string>& not_finite) {
+    for (const std::string& line : not_finite) log_warning("not finite: {}", line);
+    return not_finite.empty() ? 0 : exit_not_finite;
 }
 
 }  // namespace jlcm

@@ -3,7 +3,6 @@
 #include "apps/command_line.hpp"
 #include "core/experiment/program.hpp"
 #include "core/report/comparison.hpp"
-#include "core/report/paired_test.hpp"
 
 #include <string>
 
@@ -20,7 +19,7 @@ constexpr const char* examples = R"(Examples:
 Of runs: the settings that differ, the figures with the paired t-test over windows or images, and McNemar's test (exact
 and two-sided) where predictions were kept. Of runs and artifacts: tensor by tensor the squared distance of the decoded
 weights and the share of codes that agree. With :original, :solver_only or :learned_only behind a run, that model of it
-is meant, and predictions alone are compared.)";
+is meant, and figures alone are compared.)";
 
 /// Whether a model of a run is named behind its directory.
 bool names_model(const std::string& text) {
@@ -38,8 +37,7 @@ int run(int argc, char** argv) {
     app.add_flag("--all", all, "Also list tensors that are identical");
     if (const auto code = jlcm::parse_arguments(app, argc, argv)) return *code;
     if (names_model(first) || names_model(second)) {
-        fmt::print("{}", jlcm::comparison_table(jlcm::compare_runs(jlcm::RunModel::parse(first),
-                                                                   jlcm::RunModel::parse(second))));
+        fmt::print("{}", jlcm::compare_models(jlcm::RunModel::parse(first), jlcm::RunModel::parse(second)));
     } else {
         fmt::print("{}", jlcm::compare(first, second, all));
     }

@@ -31,7 +31,9 @@ constexpr const char* examples = R"(Examples:
 
 MODEL is a GGUF file, a Hugging Face folder, an artifact (*.safetensors) or the name of a known model. With
 --original, KL divergence and top-1 agreement to that model are measured in the same pass.
-jlcm-run --describe evaluation.perplexity tells all options that --set takes.)";
+jlcm-run --describe evaluation.perplexity tells all options that --set takes.
+
+Exit codes: 0 done, 2 bad input, 3 the machine refused, 5 a figure is not finite (the record is written).)";
 
 const std::map<std::string, Compute> compute_names = {
     {"auto", Compute::automatic}, {"float32", Compute::float32}, {"bfloat16", Compute::bfloat16}};
@@ -143,7 +145,7 @@ int run(int argc, char** argv) {
     const auto record = evaluate(given);
     if (!given.json_file.empty()) write_file(given.json_file, record.dump(2) + '\n');
     fmt::print("{}", evaluation_table(record));
-    return 0;
+    return exit_code_of(figures_not_finite(nlohmann::json::array({record})));
 }
 
 }  // namespace

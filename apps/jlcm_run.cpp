@@ -36,7 +36,8 @@ A run has a directory NAME-HASH under --out: spec.yaml (all values), log.txt, me
 result.json, artifact.safetensors (the compressed model). A run that was stopped, by Ctrl-C or otherwise, goes on
 with the same command and ends in the same bytes; a finished one only shows its table.
 
-Exit codes: 0 done, 1 internal error, 2 bad input, 3 the machine refused (disk, memory), 130 interrupted.)";
+Exit codes: 0 done, 1 internal error, 2 bad input, 3 the machine refused (disk, memory), 5 the
+result is written, but learning diverged or a figure is not finite, 130 interrupted.)";
 
 struct Arguments {
     std::string spec;
@@ -123,7 +124,7 @@ int run(int argc, char** argv) {
     }
     if (outcome.was_finished) log_info("this run is finished already");
     fmt::print("{}\n{}\n", run_table(outcome.result), outcome.directory.string());
-    return 0;
+    return exit_code_of(not_finite(outcome.result));
 }
 
 }  // namespace

@@ -31,8 +31,8 @@ Each run is a jlcm-run of its own, in a directory NAME-HASH under --out; NAME.sw
 where and how it stands. What is finished is not repeated, and a run that was stopped goes on: give the same
 command again. jlcm-table makes a table of it. jlcm-run --describe sweep tells all keys.
 
-Exit codes: 0 all runs finished, 2 bad input, 3 the machine refused, 4 a run failed (the others went on), 130
-interrupted, with the state saved.)";
+Exit codes: 0 all runs finished, 2 bad input, 3 the machine refused, 4 a run failed (the others went on), 5 all
+finished, but some diverged or have figures that are not finite, 130 interrupted, with the state saved.)";
 
 constexpr int some_failed = 4;
 
@@ -83,7 +83,8 @@ int run(int argc, char** argv) {
     const SweepOutcome outcome = run_sweep(sweep, runs, out, jlcm_run);
     fmt::print("{}", outcome.summary);
     if (outcome.was_interrupted) return static_cast<int>(ErrorKind::interrupted);
-    return outcome.failed > 0 ? some_failed : 0;
+    if (outcome.failed > 0) return some_failed;
+    return outcome.not_finite > 0 ? exit_not_finite : 0;
 }
 
 }  // namespace

@@ -10,6 +10,7 @@ of a spec. It is found by a price a bit, the same for all layers, then by exchan
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 
@@ -23,8 +24,16 @@ def measured(directory):
                 continue
             result = json.loads(record.read_text())
             name, bits = run["labels"]["name"], int(run["labels"]["bits"])
-            divergence.setdefault(name, {})[bits] = result["evaluations"][0]["models"]["compressed"]["kl"]
+            sizes = divergence.setdefault(name, {})
+            figures = result["evaluations"][0]["models"]["compressed"] if result["evaluations"] else {}
+            if figures.get("kl") is None:  # not finite, diverged, or not measured
+                print(f"allocate_bits.py: {record} has no finite KL: not chosen", file=sys.stderr)
+                continue
+            sizes[bits] = figures["kl"]
             weights[name] = result["footprint"]["compressed_weights"]
+    for name, sizes in divergence.items():
+        if not sizes:
+            raise SystemExit(f"allocate_bits.py: no run of {name} has a finite KL")
     return divergence, weights
 
 

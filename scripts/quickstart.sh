@@ -11,4 +11,4 @@ find_texts
 
 cd "$root"
 say "running configs/llama_2bit.yaml"
-exec "$build/bin/jlcm-run" configs/llama_2bit.yaml "$@"
+run_and_name_next configs/llama_2bit.yaml "${evaluate_once[@]}" "$@"

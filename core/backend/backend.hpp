@@ -63,9 +63,9 @@ struct Strides {
 struct TokenScores {
     std::vector<float> nll;            ///< -log p(target), nats; 0 where the target is negative
     std::vector<float> reference_nll;  ///< the reference's -log p(target); empty without a reference
-    std::vector<float> kl;             ///< KL(reference || model), nats; empty without a reference
+    std::vector<float> kl;  ///< KL(reference || model), nats, not finite if a logit is not; empty without one
     std::vector<std::uint8_t>
-        agree;  ///< 1 where both have the same most likely token; empty without a reference
+        agree;  ///< 1 where both have the same most likely token, 0 if KL is not finite; empty without one
 };
 
 /// A matrix as codes into tables of values: element (r, c) is tables[table_of_row[r] * segments + c /

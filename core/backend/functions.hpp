@@ -1,5 +1,5 @@
 #pragma once
-// Element-wise functions. Kernels of every instruction set include this: no code here.
+// Element-wise functions: of NaN, NaN. Kernels of every instruction set include this: no code here.
 
 #include <cstdint>
 

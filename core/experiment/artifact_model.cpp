@@ -35,7 +35,9 @@ void follow(const ReorderedModel& reordered, const CompressedModel& model, Artif
 }  // namespace
 
 ArtifactModel::ArtifactModel(Artifact artifact)
-    : artifact_(std::move(artifact)), graph_(build_graph(artifact_.config)) {}
+    : artifact_(std::move(artifact)), graph_(build_graph(artifact_.config)) {
+    require_finite(graph_, artifact_.tensors);
+}
 
 Artifact make_artifact(const CompressedModel& model, const Checkpoint& source,
                        const ReorderedModel* reordered, nlohmann::json provenance) {

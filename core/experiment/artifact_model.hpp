@@ -16,6 +16,7 @@ namespace jlcm {
 /// An artifact's weights behind its graph.
 class ArtifactModel final : public WeightSource {
   public:
+    /// An input error names every tensor that is not finite.
     explicit ArtifactModel(Artifact artifact);
     [[nodiscard]] const Graph& graph() const override { return graph_; }
     [[nodiscard]] Tensor weight(ParameterId id) const override {

@@ -7,21 +7,28 @@
 #include "core/plugin/registry.hpp"
 
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
 
 namespace jlcm {
 
-/// The figures of one model.
+/// What a figure is that depends on something that is not finite.
+inline constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
+
+/// The figures of one model. A figure that depends on a score which is not finite is not finite either:
+/// not_a_number where comparisons, counts or maxima would hide it. The record says so, and the program's exit
+/// code does.
 struct Figures {
     double value = 0;                      ///< of the metric
     std::optional<double> standard_error;  ///< of the value; none where one window cannot tell
     std::optional<double> kl;  ///< mean KL(original || model) a prediction, nats; none for the original
     std::optional<double> agreement;  ///< share of predictions whose most likely outcome is the original's
     nlohmann::json more;              ///< an object of further keys of the record; null: none
-    /// What the model predicted for each item or, where nothing is `expected`, the score whose mean the
-    /// figure is made of (of a window its mean negative log-likelihood); null: not kept.
+    /// What the model predicted for each item (null if its scores are not finite) or, where nothing is
+    /// `expected`, the score whose mean the figure is made of (of a window its mean negative log-likelihood);
+    /// null: not kept.
     nlohmann::json items;
 };
 

@@ -1,6 +1,7 @@
 #include "core/experiment/program.hpp"
 
 #include "core/base/error.hpp"
+#include "core/learn/diverged.hpp"
 
 #include <cstdio>
 #include <new>
@@ -8,14 +9,18 @@
 namespace jlcm {
 
 int run_program(std::string_view program, const std::function<int()>& body) {
+    const auto say = [&](std::string_view message) { fmt::print(stderr, "{}: {}\n", program, message); };
     const auto report = [&](std::string_view message, ErrorKind kind) {
-        fmt::print(stderr, "{}: {}\n", program, message);
+        say(message);
         return static_cast<int>(kind);
     };
     try {
         return body();
     } catch (const Error& error) {
         return report(error.what(), error.kind());
+    } catch (const Diverged& diverged) {
+        say(diverged.what());
+        return exit_not_finite;
     } catch (const std::bad_alloc&) {
         return report("out of memory; fewer calibration sequences need less", ErrorKind::system);
     } catch (const std::exception& error) {

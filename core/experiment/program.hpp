@@ -6,8 +6,12 @@
 
 namespace jlcm {
 
+/// Exit code of a program that did its work and recorded it, but learning diverged or a figure is not finite.
+/// (jlcm-sweep has 4 of its own.)
+inline constexpr int exit_not_finite = 5;
+
 /// Runs `body` and returns its exit code. An exception becomes "PROGRAM: message" on stderr and the exit code
-/// of its kind (ErrorKind).
+/// of its kind (ErrorKind, or exit_not_finite of Diverged).
 [[nodiscard]] int run_program(std::string_view program, const std::function<int()>& body);
 
 }  // namespace jlcm

@@ -1,6 +1,9 @@
 #include "core/experiment/recalibration.hpp"
 
+#include "core/base/error.hpp"
 #include "core/experiment/calibration.hpp"
+
+#include <cmath>
 
 namespace jlcm {
 namespace {
@@ -12,6 +15,11 @@ constexpr std::size_t variance_parameter = 3;
 bool has_statistics(const Graph& graph, const Node& node) {
     return node.parameters.size() > variance_parameter &&
            graph.parameter(node.parameters[mean_parameter]).role == "norm.statistics";
+}
+
+/// NaN stays NaN.
+double at_least_zero(double value) {
+    return value < 0 ? 0.0 : value;
 }
 
 /// Sums over all but the last dimension.
@@ -36,7 +44,7 @@ struct ChannelSums {
         return values[channel] / static_cast<double>(count);
     }
     [[nodiscard]] double variance(std::size_t channel) const {
-        return std::max(0.0, squares[channel] / static_cast<double>(count) - mean(channel) * mean(channel));
+        return at_least_zero(squares[channel] / static_cast<double>(count) - mean(channel) * mean(channel));
     }
 };
 
@@ -56,7 +64,7 @@ constexpr double least_share = 1e-4;
 
 double corrected_variance(double trained, double original, double compressed) {
     if (original > least_share * trained) return trained * compressed / original;
-    return std::max(0.0, trained + compressed - original);
+    return at_least_zero(trained + compressed - original);
 }
 
 }  // namespace
@@ -81,6 +89,10 @@ void recalibrate_norms(const Executor& executor, const Block& block, const Weigh
             m = static_cast<float>(static_cast<double>(m) + after.mean(c) - before.mean(c));
             v = static_cast<float>(
                 corrected_variance(static_cast<double>(v), before.variance(c), after.variance(c)));
+            require(std::isfinite(m) && std::isfinite(v),
+                    "recalibrate_norms: what {} reads in channel {} is not finite; use compute: float32, or "
+                    "leave it out",
+                    node.name, c);
         }
         const auto put = [&](std::size_t which, const Tensor& value) {
             model.dense()[node.parameters[which]] = value;

@@ -2,12 +2,34 @@
 
 #include "core/codebook/artifact.hpp"
 
+#include <cmath>
+#include <limits>
+
 namespace jlcm {
 namespace {
+
+constexpr const char* not_finite_key = "not_finite";
 
 template <class T>
 nlohmann::json or_null(const std::optional<T>& value) {
     return value ? nlohmann::json(*value) : nlohmann::json();
+}
+
+/// JSON has no NaN and no infinity: they become null, and `not_finite` says what they were.
+void name_not_finite(nlohmann::json& figures) {
+    auto names = nlohmann::json::object();
+    for (const auto& [key, value] : figures.items()) {
+        if (!value.is_number_float() || std::isfinite(value.get<double>())) continue;
+        names[key] = std::isnan(value.get<double>()) ? "nan" : fmt::format("{}", value.get<double>());
+        value = nullptr;
+    }
+    if (!names.empty()) figures[not_finite_key] = std::move(names);
+}
+
+double number_of(const std::string& name) {
+    if (name == "inf") return std::numeric_limits<double>::infinity();
+    if (name == "-inf") return -std::numeric_limits<double>::infinity();
+    return not_a_number;
 }
 
 /// Bytes of the weight files.
@@ -35,16 +57,46 @@ nlohmann::json evaluation_record(const std::string& name, const EvaluationResult
         nlohmann::json json{{"value", figures.value}, {"stderr", or_null(figures.standard_error)}};
         if (figures.kl) json["kl"] = *figures.kl;
         if (figures.agreement) json["agreement"] = *figures.agreement;
+        ensure(figures.more.is_null() || figures.more.is_object(), "{}: further figures are no JSON object",
+               name);
         if (!figures.more.is_null()) json.update(figures.more);
-        record["models"][models[m]] = json;
-        if (models[m] == "original") record["original"] = figures.value;
-        if (models[m] != "compressed") continue;
-        record["compressed"] = figures.value;
-        record["stderr"] = or_null(figures.standard_error);
-        record["kl"] = or_null(figures.kl);
-        record["agreement"] = or_null(figures.agreement);
+        name_not_finite(json);
+        if (models[m] == "original") record["original"] = json.at("value");
+        if (models[m] == "compressed") {
+            record["compressed"] = json.at("value");
+            for (const char* key : {"stderr", "kl", "agreement"})
+                record[key] = json.value(key, nlohmann::json());
+        }
+        record["models"][models[m]] = std::move(json);
     }
     return record;
+}
+
+std::optional<double> recorded_figure(const nlohmann::json& figures, const std::string& key) {
+    if (!figures.is_object()) return std::nullopt;
+    const auto value = figures.find(key);
+    if (value != figures.end() && value->is_number()) return value->get<double>();
+    const auto names = figures.find(not_finite_key);
+    if (names != figures.end() && names->is_object() && names->contains(key) && names->at(key).is_string())
+        return number_of(names->at(key).get<std::string>());
+    // Earlier versions wrote null alone.
+    if (key == "value" && value != figures.end()) return not_a_number;
+    return std::nullopt;
+}
+
+std::vector<std::string> figures_not_finite(const nlohmann::json& evaluations) {
+    std::vector<std::string> found;
+    for (const auto& evaluation : evaluations)
+        for (const auto& [model, figures] : evaluation.at("models").items()) {
+            std::string list;
+            for (const auto& [key, value] : figures.items())
+                if (const auto number = recorded_figure(figures, key); number && !std::isfinite(*number))
+                    list += fmt::format("{}{} {}", list.empty() ? "" : ", ", key, *number);
+            if (!list.empty())
+                found.push_back(fmt::format("{}: {} of the model \"{}\"",
+                                            evaluation.at("title").get<std::string>(), list, model));
+        }
+    return found;
 }
 
 nlohmann::json predictions_record(const EvaluationResult& result, const std::vector<std::string>& models) {

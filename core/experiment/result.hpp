@@ -7,6 +7,9 @@
 
 #include <filesystem>
 #include <map>
+#include <optional>
+#include <string>
+#include <vector>
 
 namespace jlcm {
 
@@ -17,6 +20,13 @@ inline constexpr int result_version = 1;
 /// "learned_only", "compressed".
 [[nodiscard]] nlohmann::json evaluation_record(const std::string& name, const EvaluationResult& result,
                                                const std::vector<std::string>& models);
+
+/// A model's figure in a record, `value` or another key: NaN or an infinity where the record says that it is
+/// not finite. Nothing where it has none.
+[[nodiscard]] std::optional<double> recorded_figure(const nlohmann::json& figures, const std::string& key);
+
+/// A line for each model of each evaluation that has figures which are not finite: which, and what they are.
+[[nodiscard]] std::vector<std::string> figures_not_finite(const nlohmann::json& evaluations);
 
 /// One record of predictions.json: {"title", "protocol", "expected" (where items are predictions), "models":
 /// {NAME: [...]}}; null where the evaluation keeps no items.

@@ -14,6 +14,7 @@
 #include "core/experiment/run_identity.hpp"
 #include "core/experiment/saved_state.hpp"
 #include "core/experiment/training.hpp"
+#include "core/learn/diverged.hpp"
 #include "core/tensor/memory.hpp"
 #include "core/text/embedded_tokenizer.hpp"
 
@@ -194,7 +195,8 @@ json evaluate(const RunContext& run, const Sources& sources, const EarlierStages
     return records;
 }
 
-json make_result(const RunContext& run, const Sources& sources, const json& evaluations) {
+/// What a result has whether or not there is an artifact.
+json identity_record(const RunContext& run, const Sources& sources) {
     const CompressOptions& compress = run.spec.compress;
     return {{"version", result_version},
             {"name", run.spec.name},
@@ -209,12 +211,40 @@ json make_result(const RunContext& run, const Sources& sources, const json& eval
               {"reordered", compress.reorder.has_value()},
               {"learned", compress.learn.has_value()},
               {"distilled", compress.distill.has_value()}}},
-            {"footprint", footprint_record(run.files.artifact(), *sources.model, sources.model_path,
-                                           sources.compressed(compress))},
-            {"artifact_sha256", file_hash(run.files.artifact())},
-            {"evaluations", evaluations},
             {"stages", run.stages.to_json()},
             {"environment", environment_record(run.backend)}};
+}
+
+json make_result(const RunContext& run, const Sources& sources, const json& evaluations) {
+    json result = identity_record(run, sources);
+    result["footprint"] = footprint_record(run.files.artifact(), *sources.model, sources.model_path,
+                                           sources.compressed(run.spec.compress));
+    result["artifact_sha256"] = file_hash(run.files.artifact());
+    result["evaluations"] = evaluations;
+    return result;
+}
+
+/// Of a run whose learning diverged: there is nothing to evaluate.
+json make_diverged_result(const RunContext& run, const Sources& sources, const Diverged& diverged) {
+    json result = identity_record(run, sources);
+    result["footprint"] = nullptr;
+    result["artifact_sha256"] = nullptr;
+    result["evaluations"] = json::array();
+    result["diverged"] = diverged.record();
+    return result;
+}
+
+/// From compressing to evaluating.
+json complete(const RunContext& run, const Sources& sources) {
+    const EarlierStages earlier(sources.base(), run.spec.compress);
+    try {
+        compress(run, sources, earlier);
+    } catch (const Diverged& diverged) {
+        log_warning("{}", diverged.what());
+        return make_diverged_result(run, sources, diverged);
+    }
+    const json evaluations = evaluate(run, sources, earlier);
+    return make_result(run, sources, evaluations);
 }
 
 }  // namespace
@@ -227,13 +257,28 @@ DType compute_type(Compute compute, const Backend& backend) {
     return compute == Compute::float32 ? DType::f32 : DType::bf16;
 }
 
+std::vector<std::string> not_finite(const json& result) {
+    std::vector<std::string> lines;
+    if (const auto diverged = result.find("diverged"); diverged != result.end()) {
+        const bool has_block = diverged->contains("block");
+        lines.push_back(
+            fmt::format("learning diverged: {} is {} in step {} of {}{}", diverged->value("what", "a loss"),
+                        diverged->value("value", "nan"), diverged->value("step", std::int64_t{0}),
+                        diverged->value("stage", "learning"),
+                        has_block ? fmt::format(", block {}", diverged->at("block").dump()) : ""));
+    }
+    for (std::string& line : figures_not_finite(result.at("evaluations"))) lines.push_back(std::move(line));
+    return lines;
+}
+
 std::optional<json> finished_result(const RunFiles& files) {
     std::error_code ignored;
     if (!std::filesystem::exists(files.result(), ignored)) return std::nullopt;
     try {
         check_checksums(files);
         json result = json::parse(read_file(files.result()));
-        if (std::filesystem::file_size(files.artifact()) == result.at("footprint").at("file_bytes"))
+        if (result.contains("diverged") ||
+            std::filesystem::file_size(files.artifact()) == result.at("footprint").at("file_bytes"))
             return result;
     } catch (const std::exception& error) {
         log_warning("{} is damaged or its artifact is gone: the run is done again ({})",
@@ -310,10 +355,7 @@ RunOutcome run_experiment(const Resolved<RunSpec>& spec, const std::filesystem::
         set_log_file({});
         return {files.directory, {}, false};
     }
-    const EarlierStages earlier(sources->base(), spec.value.compress);
-    compress(run, *sources, earlier);
-    const json evaluations = evaluate(run, *sources, earlier);
-    json result = make_result(run, *sources, evaluations);
+    json result = complete(run, *sources);
     const std::string text = result.dump(2) + '\n';
     write_checksums(files, text);
     write_file(files.result(), text);

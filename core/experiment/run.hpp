@@ -9,6 +9,8 @@
 
 #include <filesystem>
 #include <optional>
+#include <string>
+#include <vector>
 
 namespace jlcm {
 
@@ -31,13 +33,18 @@ struct RunResources {
 
 /// Runs the spec in the directory NAME-HASH of `out`, HASH being that of the resolved spec, the model's
 /// content and the texts'. A run that was stopped goes on where it was saved and ends in the same bytes; a
-/// finished one is recognised. Processes that compress different blocks of a run work side by side. Errors:
-/// everything that a user can get wrong, as input errors; `interrupted` with the state saved.
+/// finished one is recognised, and so is one whose learning diverged: its result says where, and it has no
+/// artifact. Processes that compress different blocks of a run work side by side. Errors: everything that a
+/// user can get wrong, as input errors; `interrupted` with the state saved.
 [[nodiscard]] RunOutcome run_experiment(const Resolved<RunSpec>& spec, const std::filesystem::path& out,
                                         const RunResources& resources = {});
 
-/// The result of a run that is finished, its artifact in place; nothing where it is not (with a warning where
-/// something is damaged).
+/// What of a result is not a finite number, a line each: learning that diverged, figures that are NaN or
+/// infinite. Empty where all is well.
+[[nodiscard]] std::vector<std::string> not_finite(const nlohmann::json& result);
+
+/// The result of a run that is finished, its artifact in place (where learning diverged there is none);
+/// nothing where it is not (with a warning where something is damaged).
 [[nodiscard]] std::optional<nlohmann::json> finished_result(const RunFiles& files);
 
 /// The type that `compute` means on this machine; an input error where it has no bfloat16 unit and that was

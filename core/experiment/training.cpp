@@ -3,6 +3,7 @@
 #include "core/base/interrupt.hpp"
 #include "core/base/log.hpp"
 #include "core/experiment/saved_state.hpp"
+#include "core/learn/diverged.hpp"
 
 #include <algorithm>
 #include <optional>
@@ -58,7 +59,15 @@ void train(Trainable& learner, Metrics& metrics, Stages& stages, const TrainingO
         if (stop) throw_if_interrupted();
         nlohmann::json record = options.labels;
         record["stage"] = options.stage;
-        record.update(learner.step());
+        try {
+            record.update(learner.step());
+        } catch (Diverged& diverged) {
+            diverged.add(record);
+            record["step"] = learner.steps_done();
+            record["loss"] = nullptr;
+            metrics.write(record);
+            throw;
+        }
         metrics.write(record);
         loss = record.at("loss").get<double>();
         progress.update(learner.steps_done(), fmt::format("loss {:.4g}", loss));

@@ -21,7 +21,8 @@ struct TrainingOptions {
 
 /// Steps `learner` to the end and finishes it. A state that `state_file` holds is taken up first; the state
 /// is saved there every `checkpoint_minutes` and when the user interrupts, which throws. The file is left to
-/// the caller, who removes it once the result is safe.
+/// the caller, who removes it once the result is safe. Diverged goes through, with stage and labels, after a
+/// line in the metrics whose loss is null.
 void train(Trainable& learner, Metrics& metrics, Stages& stages, const TrainingOptions& options);
 
 }  // namespace jlcm

@@ -146,6 +146,8 @@ const StoredTensor* find_tensor(const Gguf& gguf, std::string_view name) {
 json rope_scaling_from_factors(const StoredTensor& stored, const json& config) {
     const Tensor given = decode(stored);
     const auto values = given.values<float>();
+    require(std::ranges::all_of(values, [](float value) { return std::isfinite(value); }),
+            "tensor '{}' is not finite", stored.name);
     json result{{"rope_type", "llama3"},
                 {"factor", values.empty() ? 1.0 : shortest(*std::max_element(values.begin(), values.end()))},
                 {"low_freq_factor", 1.0},

@@ -46,6 +46,10 @@ class Folding {
             if (found == model_.constants.end() || !found->second.is_float()) return false;
             statistics.push_back(found->second.floats());
             if (statistics.back().size() != outputs) return false;
+            // Left unfolded, it is found where the parameters are checked: folded, an infinite variance would
+            // make a weight of 0.
+            if (!std::ranges::all_of(statistics.back(), [](float value) { return std::isfinite(value); }))
+                return false;
         }
         const bool has_bias = conv.has_input(2);
         if (has_bias && own_constant(conv.inputs[2]) == nullptr) return false;

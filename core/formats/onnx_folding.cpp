@@ -85,6 +85,13 @@ std::int64_t to_integer(float value) {
     return static_cast<std::int64_t>(value);
 }
 
+bool is_nan(float value) {
+    return std::isnan(value);
+}
+bool is_nan(std::int64_t /*value*/) {
+    return false;
+}
+
 /// An element-wise function of two tensors that broadcast; `Truth` makes integers.
 template <bool truth, class Function>
 Folding pairwise(Function function) {
@@ -416,8 +423,8 @@ const std::map<std::string, Folding, std::less<>>& foldings() {
         {"Div", pairwise<false>([](auto a, auto b) { return quotient(a, b); })},
         {"Mod", pairwise<false>([](auto a, auto b) { return remainder(a, b); })},
         {"Pow", pairwise<false>([](auto a, auto b) { return to_the_power(a, b); })},
-        {"Min", pairwise<false>([](auto a, auto b) { return std::min(a, b); })},
-        {"Max", pairwise<false>([](auto a, auto b) { return std::max(a, b); })},
+        {"Min", pairwise<false>([](auto a, auto b) { return b < a || is_nan(b) ? b : a; })},
+        {"Max", pairwise<false>([](auto a, auto b) { return b > a || is_nan(b) ? b : a; })},
         {"Equal", pairwise<true>([](auto a, auto b) { return a == b; })},
         {"Less", pairwise<true>([](auto a, auto b) { return a < b; })},
         {"Greater", pairwise<true>([](auto a, auto b) { return a > b; })},

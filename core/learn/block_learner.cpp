@@ -1,12 +1,12 @@
 #include "core/learn/block_learner.hpp"
 
 #include "core/base/rng.hpp"
+#include "core/learn/diverged.hpp"
 #include "core/learn/learned_weights.hpp"
 #include "core/learn/learning_record.hpp"
 #include "core/tensor/reorder.hpp"
 
 #include <algorithm>
-#include <cmath>
 
 namespace jlcm {
 
@@ -66,7 +66,7 @@ class BlockLearner final : public WeightLearner {
         Tensor slope;
         const double energy = std::max(target_energy_ * static_cast<double>(chosen.size()), 1e-30);
         const double loss = executor_.backend().squared_error(output, y, 1.0 / energy, slope) / energy;
-        ensure(std::isfinite(loss), "{}: the loss is {} in step {}", block_.name, loss, done_);
+        require_converging(loss, fmt::format("the loss of {}", block_.name), done_);
 
         Gradients gradients = learned_.wanted(block_.nodes);
         executor_.backward(block_, recording, weights_, slope, gradients);

@@ -1,12 +1,12 @@
 #include "core/learn/distiller.hpp"
 
+#include "core/learn/diverged.hpp"
 #include "core/learn/learned_weights.hpp"
 #include "core/learn/learning_record.hpp"
 #include "core/model/scoring.hpp"
 #include "core/tensor/reorder.hpp"
 
 #include <algorithm>
-#include <cmath>
 
 namespace jlcm {
 
@@ -70,7 +70,7 @@ class Distiller final : public WeightLearner {
             backend_->kl_backward(head_input(features, teacher_.head(), *backend_), reference.head,
                                   reference.features, reference.head, 1.0 / count, slope) /
             count;
-        ensure(std::isfinite(loss), "distillation: the loss is {} in step {}", loss, done_);
+        require_converging(loss, "the loss of distillation", done_);
 
         const LearningRates rates = scheduled_rates(options_.rate, options_.rate, options_.schedule, done_,
                                                     options_.steps, options_.warmup);

@@ -1,10 +1,10 @@
 #include "core/learn/layer_learner.hpp"
 
+#include "core/learn/diverged.hpp"
 #include "core/learn/learned_matrix.hpp"
 #include "core/learn/learning_record.hpp"
 
 #include <algorithm>
-#include <cmath>
 
 namespace jlcm {
 
@@ -54,7 +54,7 @@ struct Layer {
         backend.add_scaled(error, target, -1.0);
         const Tensor product = times_hessian(error, backend);
         const double loss = backend.dot(error, product) / energy;
-        ensure(std::isfinite(loss), "{}: the loss is {} in step {}", matrix.name(), loss, number);
+        require_converging(loss, fmt::format("the loss of {}", matrix.name()), number);
         Tensor gradient = Tensor::zeros(target.shape());
         backend.add_scaled(gradient, product, 2.0 / energy);
         matrix.step(gradient, curvature, number, rates, jumps);

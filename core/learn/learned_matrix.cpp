@@ -1,6 +1,7 @@
 #include "core/learn/learned_matrix.hpp"
 
 #include "core/learn/coded_matrix.hpp"
+#include "core/learn/diverged.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -73,8 +74,7 @@ Tensor LearnedMatrix::weight(DType type) const {
 
 void LearnedMatrix::step(const Tensor& gradient, const Tensor& curvature, std::int64_t step,
                          const LearningRates& rates, JumpHistogram& jumps) {
-    ensure(std::isfinite(backend_->sum_of_squares(gradient)), "{}: the gradient is not finite in step {}",
-           name_, step);
+    require_converging(backend_->sum_of_squares(gradient), fmt::format("the gradient of {}", name_), step);
     const Tensor stored_gradient = to_stored_order(gradient, matrix_.row_order);
     const std::int64_t groups = matrix_.layout.groups();
     const std::int64_t words = matrix_.layout.codewords();

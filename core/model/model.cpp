@@ -3,7 +3,10 @@
 #include "core/base/files.hpp"
 #include "core/formats/architecture.hpp"
 #include "core/graph/graph_json.hpp"
+#include "core/tensor/non_finite.hpp"
 #include "core/text/embedded_tokenizer.hpp"
+
+#include <set>
 
 namespace jlcm {
 Graph build_graph(const nlohmann::json& config) {
@@ -20,6 +23,26 @@ Model::Model(Checkpoint checkpoint)
         require(stored.shape == parameter.shape, "{}: shape {}, expected {}", parameter.name,
                 to_string(stored.shape), to_string(parameter.shape));
     }
+    require_finite(graph_, checkpoint_.tensors);
+}
+
+void require_finite(const Graph& graph, const std::map<std::string, StoredTensor>& tensors) {
+    std::set<std::string> seen;
+    std::string problems;
+    for (const Parameter& parameter : graph.parameters()) {
+        const auto stored = tensors.find(parameter.name);
+        if (stored == tensors.end() || !seen.insert(parameter.name).second) continue;
+        const NonFinite found = find_non_finite(stored->second);
+        release_mapped_pages();
+        // A constant of the graph may be a mask that adds minus infinity.
+        const bool is_mask = parameter.role == "constant" && found.nans == 0;
+        if (found.any() && !is_mask)
+            problems += fmt::format("\n  {}: {}", parameter.name, describe(found, parameter.shape));
+    }
+    require(problems.empty(),
+            "weights of the model are not finite, and no figure made from them would be:{}\nGet the files "
+            "again, or convert the model anew (float16 ends at 65504, bfloat16 and float32 do not)",
+            problems);
 }
 
 bool is_encoder(const Graph& graph, const ModelInput& input) {

@@ -5,7 +5,9 @@
 #include "core/formats/checkpoint.hpp"
 #include "core/graph/execution.hpp"
 
+#include <map>
 #include <memory>
+#include <string>
 
 namespace jlcm {
 
@@ -25,7 +27,8 @@ class WeightSource {
 /// The model of a checkpoint. "Full precision" is what its files decode to.
 class Model final : public WeightSource {
   public:
-    /// Lowers the checkpoint's architecture to a graph; an input error names what is not supported.
+    /// Lowers the checkpoint's architecture to a graph; an input error names what is not supported, or every
+    /// parameter that is not finite.
     explicit Model(Checkpoint checkpoint);
 
     [[nodiscard]] const Graph& graph() const override { return graph_; }
@@ -43,6 +46,10 @@ class Model final : public WeightSource {
     Graph graph_;
     ModelInput input_;
 };
+
+/// An input error names every parameter of the graph among `tensors` that holds NaN or infinity, with how
+/// many and where. Constants of the graph, which may mask, may be infinite.
+void require_finite(const Graph& graph, const std::map<std::string, StoredTensor>& tensors);
 
 /// Whether the model's features are no predictions: it reads text and has no head.
 [[nodiscard]] bool is_encoder(const Graph& graph, const ModelInput& input);

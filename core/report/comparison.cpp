@@ -3,10 +3,11 @@
 #include "core/base/error.hpp"
 #include "core/codebook/artifact.hpp"
 #include "core/experiment/artifact_model.hpp"
-#include "core/report/paired_test.hpp"
+#include "core/report/printable.hpp"
 #include "core/report/run_figures.hpp"
 #include "core/report/run_table.hpp"
 #include "core/report/statistics.hpp"
+#include "core/spec/problems.hpp"
 
 #include <algorithm>
 #include <optional>
@@ -24,12 +25,21 @@ struct Side {
     std::optional<RunRecord> run;
 };
 
+std::string name_of(const RunModel& run) {
+    return printable(fmt::format("{}, {}", run.directory.string(), run.model));
+}
+
+RunRecord open_run(const fs::path& path) {
+    require(fs::is_directory(path), "{}: no run's directory", path.string());
+    auto runs = read_runs({path});
+    require(runs.size() == 1, "{}: {} runs; give one", path.string(), runs.size());
+    return std::move(runs.front());
+}
+
 Side open_side(const fs::path& path) {
     if (fs::is_directory(path)) {
-        auto runs = read_runs({path});
-        require(runs.size() == 1, "{}: {} runs; give one", path.string(), runs.size());
-        const fs::path artifact = runs.front().directory / "artifact.safetensors";
-        return {artifact, std::move(runs.front())};
+        RunRecord run = open_run(path);
+        return {run.directory / "artifact.safetensors", std::move(run)};
     }
     require(is_artifact(path), "{}: neither a run's directory nor an artifact (.safetensors)", path.string());
     return {path, std::nullopt};
@@ -82,45 +92,106 @@ std::vector<std::string> line(const std::string& title, const std::optional<RunF
     return row;
 }
 
-std::string figures(const RunRecord& a, const RunRecord& b) {
-    const ModelName model = "compressed";
-    std::vector<std::vector<std::string>> rows;
-    for (const char* name : {"bits", "bytes", "seconds", "memory"})
-        rows.push_back(line(style_of(name).title, figure_of(a, model, name), figure_of(b, model, name),
-                            style_of(name).digits));
-    std::string apart;
-    for (const std::string& title : evaluation_titles({a, b})) {
-        std::string metric;
-        for (const RunRecord* run : {&a, &b})
-            for (const json& each : run->result.at("evaluations"))
-                if (each.at("title") == title) metric = each.at("metric");
+/// A run's model under the title of an evaluation that the other side has too.
+struct Measured {
+    const RunRecord& run;
+    ModelName model;
+
+    [[nodiscard]] std::optional<RunFigure> figure(const std::string& name,
+                                                  const std::string& evaluation = {}) const {
+        return figure_of(run, model, name, evaluation);
+    }
+};
+
+/// The evaluation of the run that compares with this one: of the same title and protocol, of the same
+/// protocol, or of the same title (whose protocol is another); null where there is none.
+const json* counterpart(const RunRecord& run, const json& evaluation) {
+    const auto find = [&](bool by_title, bool by_protocol) -> const json* {
+        for (const json& each : run.result.at("evaluations"))
+            if (each.at("metric") == evaluation.at("metric") &&
+                (!by_title || each.at("title") == evaluation.at("title")) &&
+                (!by_protocol || each.at("protocol") == evaluation.at("protocol")))
+                return &each;
+        return nullptr;
+    };
+    if (const json* found = find(true, true)) return found;
+    const json* found = evaluation.at("protocol").empty() ? nullptr : find(false, true);
+    return found != nullptr ? found : find(true, false);
+}
+
+/// Lines of the figures of every evaluation that both have, or one of them. What does not compare is added to
+/// `apart`.
+void add_evaluations(const Measured& a, const Measured& b, std::vector<std::vector<std::string>>& rows,
+                     std::string& apart) {
+    const auto add = [&](const json* one, const json* other) {
+        const json& known = one == nullptr ? *other : *one;
+        const auto title = known.at("title").get<std::string>();
+        const auto metric = known.at("metric").get<std::string>();
+        if (one != nullptr && other != nullptr && one->at("protocol") != other->at("protocol")) {
+            apart +=
+                fmt::format("{}: the protocols differ, so these figures do not compare.\n", printable(title));
+            return;
+        }
+        const auto in = [](const Measured& side, const json* evaluation, const std::string& name) {
+            return evaluation == nullptr ? std::nullopt : side.figure(name, evaluation->at("title"));
+        };
         for (const std::string& name : {metric, std::string("kl"), std::string("agreement")}) {
-            const auto first = figure_of(a, model, name, title);
-            const auto second = figure_of(b, model, name, title);
+            const auto first = in(a, one, name);
+            const auto second = in(b, other, name);
             if (!first && !second) continue;
-            if (first && second && first->protocol != second->protocol) {
-                if (name == metric)
-                    apart +=
-                        fmt::format("{}: the protocols differ, so these figures do not compare.\n", title);
-                continue;
-            }
             rows.push_back(line(name == metric ? title
                                                : style_of(name).title +
                                                      title.substr(std::min(title.find(", "), title.size())),
                                 first, second, style_of(name).digits));
         }
+    };
+    std::set<const json*> seen;
+    for (const json& each : a.run.result.at("evaluations")) {
+        const json* other = counterpart(b.run, each);
+        seen.insert(other);
+        add(&each, other);
     }
+    for (const json& each : b.run.result.at("evaluations"))
+        if (!seen.contains(&each)) add(nullptr, &each);
+}
+
+std::string figures(const RunRecord& a, const RunRecord& b) {
+    const Measured first{a, "compressed"};
+    const Measured second{b, "compressed"};
+    std::vector<std::vector<std::string>> rows;
+    for (const char* name : {"bits", "bytes", "seconds", "memory"})
+        rows.push_back(
+            line(style_of(name).title, first.figure(name), second.figure(name), style_of(name).digits));
+    std::string apart;
+    add_evaluations(first, second, rows, apart);
     return markdown_table({"figure", "A", "B", "B - A", "p"}, rows) + apart;
 }
 
-/// McNemar's test where both runs kept predictions of one protocol; empty where they did not.
-std::string predictions(const RunRecord& a, const RunRecord& b) {
+/// The models that any evaluation of the run has figures of.
+std::vector<std::string> models_of(const RunRecord& run) {
+    std::vector<std::string> models;
+    for (const json& each : run.result.at("evaluations"))
+        for (const auto& [model, figures] : each.at("models").items())
+            if (std::ranges::find(models, model) == models.end()) models.push_back(model);
+    return models;
+}
+
+void require_model(const RunRecord& run, const ModelName& model) {
+    const auto models = models_of(run);
+    require(!models.empty(), "{}: {}, so there is nothing to compare", run.directory.string(),
+            run.diverged() ? "its learning diverged" : "it was not evaluated");
+    require(std::ranges::find(models, model) != models.end(), "{} has no model \"{}\"{}; it has {}",
+            run.directory.string(), model, suggestion(model, models), fmt::join(models, ", "));
+}
+
+/// Whether both runs kept predictions of one protocol.
+bool have_predictions(const RunRecord& a, const RunRecord& b) {
     for (const json& first : a.items)
         for (const json& second : b.items)
             if (first.contains("expected") && second.contains("expected") &&
-                first.at("protocol") == second.at("protocol"))
-                return comparison_table(compare_runs({a.directory}, {b.directory})) + "\n";
-    return "";
+                first.value("protocol", json()) == second.value("protocol", json()))
+                return true;
+    return false;
 }
 
 std::string describe(const CompressedMatrix& matrix) {
@@ -203,13 +274,35 @@ std::string compare(const fs::path& first, const fs::path& second, bool all_tens
     const Side a = open_side(first);
     const Side b = open_side(second);
     std::string text = fmt::format("A: {}\nB: {}\n\n", first.string(), second.string());
-    if (a.run && b.run)
-        text +=
-            settings(*a.run, *b.run) + "\n" + figures(*a.run, *b.run) + "\n" + predictions(*a.run, *b.run);
+    if (a.run && b.run) text += settings(*a.run, *b.run) + "\n" + figures(*a.run, *b.run) + "\n";
+    if (a.run && b.run && have_predictions(*a.run, *b.run))
+        text += comparison_table(compare_runs({a.run->directory}, {b.run->directory})) + "\n";
     const bool has_artifacts = fs::is_regular_file(a.artifact) && fs::is_regular_file(b.artifact);
     require(has_artifacts || (a.run && b.run), "{}: there is no such file",
             (fs::is_regular_file(a.artifact) ? b : a).artifact.string());
     if (has_artifacts) text += tensors(read_artifact(a.artifact), read_artifact(b.artifact), all_tensors);
+    return text;
+}
+
+std::string compare_models(const RunModel& first, const RunModel& second) {
+    const RunRecord a = open_run(first.directory);
+    const RunRecord b = open_run(second.directory);
+    require_model(a, first.model);
+    require_model(b, second.model);
+    std::vector<std::vector<std::string>> rows;
+    const Measured one{a, first.model};
+    const Measured other{b, second.model};
+    for (const char* name : {"bits", "bytes"})
+        rows.push_back(
+            line(style_of(name).title, one.figure(name), other.figure(name), style_of(name).digits));
+    const std::size_t stored = rows.size();
+    std::string apart;
+    add_evaluations(one, other, rows, apart);
+    require(rows.size() > stored, "{} and {} have no evaluation of one protocol in common",
+            a.directory.string(), b.directory.string());
+    std::string text = fmt::format("A: {}\nB: {}\n\n", name_of(first), name_of(second));
+    text += markdown_table({"figure", "A", "B", "B - A", "p"}, rows) + apart;
+    if (have_predictions(a, b)) text += "\n" + comparison_table(compare_runs(first, second));
     return text;
 }
 

@@ -1,6 +1,8 @@
 #pragma once
 // Two runs or artifacts side by side.
 
+#include "core/report/paired_test.hpp"
+
 #include <filesystem>
 #include <string>
 
@@ -12,5 +14,10 @@ namespace jlcm {
 /// identical. Input errors: neither a run nor an artifact, damaged files.
 [[nodiscard]] std::string compare(const std::filesystem::path& first, const std::filesystem::path& second,
                                   bool all_tensors);
+
+/// Models of runs side by side: the figures that both have under one protocol with the paired t-test over
+/// items, and McNemar's test where items are predictions. Input errors: a run without that model (naming
+/// those it has), no evaluation of one protocol in common.
+[[nodiscard]] std::string compare_models(const RunModel& first, const RunModel& second);
 
 }  // namespace jlcm

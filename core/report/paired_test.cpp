@@ -32,6 +32,11 @@ const json& items_of(const json& record, const RunModel& run) {
     return models.at(run.model);
 }
 
+/// Whether a prediction is missing since its scores were not finite.
+bool has_gaps(const json& items) {
+    return std::ranges::any_of(items, [](const json& item) { return item.is_null(); });
+}
+
 PairedCounts count(const json& expected, const json& first, const json& second) {
     require(expected.size() == first.size() && expected.size() == second.size(),
             "predictions of {} and {} for {} items", first.size(), second.size(), expected.size());
@@ -62,6 +67,8 @@ double PairedCounts::p_value() const {
 
 RunModel RunModel::parse(const std::string& text) {
     const std::size_t colon = text.rfind(':');
+    std::error_code ignored;
+    if (std::filesystem::exists(text, ignored)) return {.directory = text};
     if (colon == std::string::npos || text.find('/', colon) != std::string::npos) return {.directory = text};
     return {.directory = text.substr(0, colon), .model = text.substr(colon + 1)};
 }
@@ -70,16 +77,25 @@ std::vector<PairedComparison> compare_runs(const RunModel& first, const RunModel
     const json ours = predictions_of(first);
     const json theirs = predictions_of(second);
     std::vector<PairedComparison> result;
+    bool are_finite = true;
     try {
-        for (const json& a : ours)
-            for (const json& b : theirs)
-                if (a.contains("expected") && a.at("protocol") == b.at("protocol"))
-                    result.push_back(
-                        {a.at("title"), count(a.at("expected"), items_of(a, first), items_of(b, second))});
+        for (const json& a : ours) {
+            for (const json& b : theirs) {
+                if (!a.contains("expected") || a.at("protocol") != b.at("protocol")) continue;
+                const json& one = items_of(a, first);
+                const json& other = items_of(b, second);
+                const bool has_all = !has_gaps(one) && !has_gaps(other);
+                are_finite = are_finite && has_all;
+                if (has_all) result.push_back({a.at("title"), count(a.at("expected"), one, other)});
+            }
+        }
     } catch (const json::exception& error) {
         fail("{} or {}: damaged predictions.json: {}", first.directory.string(), second.directory.string(),
              error.what());
     }
+    require(are_finite || !result.empty(),
+            "{} or {}: some scores are not finite, so predictions do not compare", first.directory.string(),
+            second.directory.string());
     require(!result.empty(), "{} and {} have no evaluation of one protocol in common",
             first.directory.string(), second.directory.string());
     return result;

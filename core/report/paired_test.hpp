@@ -22,7 +22,7 @@ struct PairedCounts {
 };
 
 /// A model of a run: its directory, and "compressed" (what is meant where nothing is said), "original", ...:
-/// "runs/X-0123456789ab" or "runs/X-0123456789ab:original".
+/// "runs/X-0123456789ab" or "runs/X-0123456789ab:original". What exists as a whole is a directory.
 struct RunModel {
     std::filesystem::path directory;
     std::string model = "compressed";
@@ -35,8 +35,9 @@ struct PairedComparison {
     PairedCounts counts;
 };
 
-/// Of every evaluation with predictions that both runs have under one protocol. Input errors: a run without
-/// predictions.json (docs/result.md) or without that model, or no evaluation in common.
+/// Of every evaluation with predictions that both runs have under one protocol; those with scores that are
+/// not finite are left out. Input errors: a run without predictions.json (docs/result.md) or without that
+/// model, or no evaluation in common.
 [[nodiscard]] std::vector<PairedComparison> compare_runs(const RunModel& first, const RunModel& second);
 
 /// As Markdown: a row an evaluation.

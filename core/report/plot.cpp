@@ -2,6 +2,7 @@
 
 #include "core/base/error.hpp"
 #include "core/base/files.hpp"
+#include "core/report/printable.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -43,8 +44,7 @@ class Workplace {
 
 std::string quoted(const std::string& text) {
     std::string result = "'";
-    for (const char c : text) {
-        if (c == '\n') continue;
+    for (const char c : printable(text)) {
         result += c;
         if (c == '\'') result += c;
     }
@@ -81,8 +81,8 @@ std::string data_block(const Plot& plot, std::size_t s) {
     std::string text = fmt::format("$data{} << EOD\n", s);
     for (std::size_t i = 0; i < series.y.size(); ++i) {
         if (!std::isfinite(series.y[i]) || (plot.log_y && series.y[i] <= 0)) continue;
-        text +=
-            fmt::format("{} {} {}\n", series.x[i], series.y[i], series.error.empty() ? 0.0 : series.error[i]);
+        const double error = series.error.empty() || !std::isfinite(series.error[i]) ? 0.0 : series.error[i];
+        text += fmt::format("{} {} {}\n", series.x[i], series.y[i], error);
     }
     return text + "EOD\n";
 }
@@ -91,7 +91,7 @@ std::string data_block(const Plot& plot, std::size_t s) {
 std::string bar_script(const Plot& plot) {
     std::string text = "$bars << EOD\n";
     for (std::size_t b = 0; b < plot.bars.size(); ++b) {
-        std::string name = plot.bars[b];
+        std::string name = printable(plot.bars[b]);
         std::ranges::replace(name, '"', ' ');
         text += "\"" + name + "\"";
         for (const PlotSeries& part : plot.series) text += fmt::format(" {}", part.y[b]);
@@ -154,11 +154,7 @@ std::string script_of(const Plot& plot, const std::string& terminal, const fs::p
 }
 
 void draw_with(const Plot& plot, const std::string& terminal, const fs::path& output) {
-    const bool has_data = std::ranges::any_of(plot.series, [&](const PlotSeries& series) {
-        return std::ranges::any_of(series.y,
-                                   [&](double y) { return std::isfinite(y) && (!plot.log_y || y > 0); });
-    });
-    require(has_data, "{}: there is nothing to draw", plot.title);
+    require(has_points(plot), "{}: there is nothing to draw", plot.title);
     const Workplace workplace;
     const fs::path script = workplace.path() / "script";
     const fs::path messages = workplace.path() / "messages";
@@ -173,6 +169,13 @@ void draw_with(const Plot& plot, const std::string& terminal, const fs::path& ou
 }
 
 }  // namespace
+
+bool has_points(const Plot& plot) {
+    return std::ranges::any_of(plot.series, [&](const PlotSeries& series) {
+        return std::ranges::any_of(series.y,
+                                   [&](double y) { return std::isfinite(y) && (!plot.log_y || y > 0); });
+    });
+}
 
 void draw(const Plot& plot, const fs::path& file) {
     const std::string extension = file.extension().string();

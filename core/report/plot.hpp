@@ -26,6 +26,9 @@ struct Plot {
     std::vector<PlotSeries> series = {};
 };
 
+/// Whether there is a point to draw: a finite number, above 0 on a logarithmic axis.
+[[nodiscard]] bool has_points(const Plot& plot);
+
 /// Draws into an .svg or .png file. Input errors: another extension, nothing to draw, or no gnuplot on this
 /// machine.
 void draw(const Plot& plot, const std::filesystem::path& file);

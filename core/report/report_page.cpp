@@ -2,6 +2,8 @@
 
 #include "core/base/error.hpp"
 #include "core/base/log.hpp"
+#include "core/experiment/result.hpp"
+#include "core/experiment/run.hpp"
 #include "core/report/result_table.hpp"
 #include "core/report/run_figures.hpp"
 #include "core/report/run_plots.hpp"
@@ -95,9 +97,7 @@ std::string table_of(const std::vector<RunRecord>& runs) {
 }
 
 std::string figure(const Plot& plot) {
-    const bool has_data =
-        std::ranges::any_of(plot.series, [](const PlotSeries& series) { return !series.y.empty(); });
-    return has_data ? "<figure>" + to_svg(plot) + "</figure>\n" : "";
+    return has_points(plot) ? "<figure>" + to_svg(plot) + "</figure>\n" : "";
 }
 
 bool has_metrics(const RunRecord& run) {
@@ -131,23 +131,25 @@ std::string plots_of(const std::vector<RunRecord>& all) {
 std::string details(const RunRecord& run) {
     const json& result = run.result;
     std::string stages;
-    for (const json& stage : result.at("stages"))
-        stages +=
-            fmt::format("{:<12}{:>9.1f} s{:>9.0f} MB{}\n", stage.at("name").get<std::string>(),
-                        stage.at("seconds").get<double>(), stage.at("peak_memory_bytes").get<double>() / 1e6,
-                        stage.contains("cached") ? fmt::format(", {:.1f} s spared by the stage cache",
-                                                               stage["cached"]["seconds"].get<double>())
-                                                 : "");
+    for (const json& stage : result.at("stages")) {
+        const auto spared = recorded_figure(stage.value("cached", json()), "seconds");
+        stages += fmt::format("{:<12}{:>9.1f} s{:>9.0f} MB{}\n", text_at(stage, "name"),
+                              recorded_figure(stage, "seconds").value_or(not_a_number),
+                              recorded_figure(stage, "peak_memory_bytes").value_or(not_a_number) / 1e6,
+                              spared ? fmt::format(", {:.1f} s spared by the stage cache", *spared) : "");
+    }
+    const json model = result.value("model", json());
+    std::string diverged;
+    for (const std::string& line : not_finite(result)) diverged += "<br><b>" + html_text(line) + "</b>";
     return fmt::format(
-        "<details><summary>{}</summary>\n<p class=\"note\">{}<br>hash {}<br>model {} ({}), SHA-256 "
+        "<details><summary>{}</summary>\n<p class=\"note\">{}{}<br>hash {}<br>model {} ({}), SHA-256 "
         "{}<br>artifact "
         "SHA-256 {}</p>\n<pre>{}</pre>\n<pre>{}</pre>\n<pre>{}</pre>\n</details>\n",
-        html_text(title_of(run)), html_text(run.directory.string()), run.hash(),
-        html_text(result.at("model").at("source").get<std::string>()),
-        html_text(result.at("model").at("description").get<std::string>()),
-        html_text(result.at("model").at("sha256").get<std::string>()),
-        html_text(result.at("artifact_sha256").get<std::string>()), html_text(to_yaml(run.spec)),
-        html_text(stages), html_text(result.at("environment").dump(2)));
+        html_text(title_of(run)), html_text(run.directory.string()), diverged, html_text(run.hash()),
+        html_text(text_at(model, "source")), html_text(text_at(model, "description")),
+        html_text(text_at(model, "sha256")), html_text(text_at(result, "artifact_sha256")),
+        html_text(to_yaml(run.spec)), html_text(stages),
+        html_text(result.value("environment", json::object()).dump(2)));
 }
 
 }  // namespace

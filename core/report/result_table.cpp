@@ -1,6 +1,7 @@
 #include "core/report/result_table.hpp"
 
 #include "core/base/error.hpp"
+#include "core/experiment/result.hpp"
 #include "core/report/run_figures.hpp"
 #include "core/report/statistics.hpp"
 #include "core/spec/problems.hpp"
@@ -144,12 +145,28 @@ class TableMaker {
             for (const RunRecord& run : runs_)
                 for (const json& each : run.result.at("evaluations"))
                     if (each.at("title") == title) metric = each.at("metric");
-            const std::string of = titles.size() > 1 ? ", " + title.substr(title.find(", ") + 2) : "";
+            const std::size_t comma = title.find(", ");
+            const std::string behind = comma == std::string::npos ? title : title.substr(comma + 2);
+            const std::string of = titles.size() > 1 ? ", " + behind : "";
             add(metric, title, of.empty() ? "" : title);
             for (const char* value : {"kl", "agreement"})
-                add(value, title, of.empty() ? "" : style_of(value).title + of);
+                if (is_measured(value, title))
+                    add(value, title, of.empty() ? "" : style_of(value).title + of);
         }
         return columns;
+    }
+
+    /// Whether any run has the figure of an evaluation of this title: not every evaluation compares with the
+    /// original.
+    [[nodiscard]] bool is_measured(const char* figure, const std::string& title) const {
+        for (const RunRecord& run : runs_)
+            for (const json& each : run.result.at("evaluations"))
+                if (each.at("title") == title &&
+                    std::ranges::any_of(each.at("models"), [&](const json& model) {
+                        return recorded_figure(model, figure).has_value();
+                    }))
+                    return true;
+        return false;
     }
 
     [[nodiscard]] std::string shown(const std::string& text) const {
@@ -283,7 +300,7 @@ class TableMaker {
             const RunRecord* of = nullptr;
             std::vector<json> keep;
             keep.reserve(groups_.size() * runs_.size());
-            bool is_there = false;
+            bool is_there = std::ranges::all_of(runs_, &RunRecord::diverged);
             for (std::size_t g = 0; g < groups_.size(); ++g) {
                 std::vector<RunFigure> figures;
                 std::vector<Source> sources;
@@ -308,7 +325,9 @@ class TableMaker {
                 }
                 figures_[g].push_back(figures.empty() ? std::nullopt
                                                       : std::optional(average(figures, sources)));
-                is_there = is_there || !figures.empty();
+                is_there = is_there || std::ranges::any_of(sources, [&](const Source& source) {
+                               return source.model == "original" || !runs_[source.run].diverged();
+                           });
             }
             require(
                 is_there, "no run has a value \"{}\"{}", column.value,
@@ -420,12 +439,21 @@ class TableMaker {
         }
         cell.value = found->over_runs.mean;
         cell.text = fixed(*cell.value, digits, is_percent);
+        if (std::isnan(*cell.value) && is_diverged(*found)) {
+            cell.text = "diverged";
+            return cell;
+        }
         if (column.error == Spread::items) cell.error = found->item_error;
         if (column.error == Spread::seeds ||
             (column.error == Spread::automatic && style.better != Better::neither))
             cell.error = found->over_runs.error;
         if (cell.error) cell.text += " ± " + fixed(*cell.error, digits, is_percent);
         return cell;
+    }
+
+    /// Whether learning did in any of the runs.
+    [[nodiscard]] bool is_diverged(const Figure& figure) const {
+        return std::ranges::any_of(figure.runs, [&](std::size_t run) { return runs_[run].diverged(); });
     }
 
     [[nodiscard]] TableCell compared(TableCell cell, Versus versus, const Figure& figure,
@@ -509,7 +537,7 @@ class TableMaker {
         const auto value = [&](const auto& row) {
             const Figure* found = figure(row, pivots_.front(), c);
             const double nothing = std::numeric_limits<double>::infinity();
-            if (found == nullptr || std::isnan(found->over_runs.mean)) return nothing;
+            if (found == nullptr || !std::isfinite(found->over_runs.mean)) return nothing;
             return is_descending ? -found->over_runs.mean : found->over_runs.mean;
         };
         std::ranges::stable_sort(rows_, [&](const auto& a, const auto& b) { return value(a) < value(b); });
@@ -528,14 +556,16 @@ class TableMaker {
     [[nodiscard]] std::vector<std::string> notes() const {
         std::vector<std::string> notes;
         for (const json& protocol : protocols_) {
-            if (protocol.is_null()) continue;
-            std::string note = protocol.value("text", protocol.value("dataset", std::string("data")));
+            if (protocol.empty()) continue;
+            std::string note = "data";
+            for (const char* key : {"dataset", "text"})
+                if (const std::string name = text_at(protocol, key); name != "-") note = name;
             for (const char* key : {"context", "windows", "tokens_scored", "images"})
                 if (protocol.contains(key)) note += fmt::format(", {} {}", key, protocol.at(key).dump());
             for (auto& c : note)
                 if (c == '_') c = ' ';
-            if (protocol.contains("text_sha256"))
-                note += ", SHA-256 " + protocol.at("text_sha256").get<std::string>().substr(0, 12);
+            if (const std::string hash = text_at(protocol, "text_sha256"); hash != "-")
+                note += ", SHA-256 " + hash.substr(0, 12);
             if (std::ranges::find(notes, note) == notes.end()) notes.push_back(note);
         }
         const bool has_stars = std::ranges::any_of(

@@ -1,6 +1,7 @@
 #include "core/report/run_figures.hpp"
 
 #include "core/base/error.hpp"
+#include "core/experiment/result.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -54,36 +55,48 @@ std::string text_of(const Config& value) {
     return type != nullptr ? type->text : to_flow_yaml(value);
 }
 
-/// The evaluation that has the figure and whose title holds `wanted`; null where there is none.
+/// The evaluation that has the figure and whose title is `wanted`, or else holds it; null where there is
+/// none.
 const json* evaluation_with(const RunRecord& run, const std::string& figure, const std::string& wanted) {
-    const json* found = nullptr;
+    std::vector<const json*> found;
+    std::string titles;
     for (const json& each : run.result.at("evaluations")) {
         const bool is_figure = figure == "kl" || figure == "agreement" || each.at("metric") == figure;
-        if (!is_figure || each.at("title").get<std::string>().find(wanted) == std::string::npos) continue;
-        require(found == nullptr,
-                "{}: {} of which evaluation, \"{}\" or \"{}\"? Give a part of the title as the column's "
-                "evaluation",
-                run.directory.string(), figure, found == nullptr ? "" : found->at("title").get<std::string>(),
-                each.at("title").get<std::string>());
-        found = &each;
+        const auto title = each.at("title").get<std::string>();
+        if (is_figure && title == wanted) return &each;
+        if (!is_figure || title.find(wanted) == std::string::npos) continue;
+        found.push_back(&each);
+        titles += fmt::format("\n  \"{}\"", title);
     }
-    return found;
+    require(found.size() <= 1,
+            "{}: {} of which evaluation? Name one by a part of its title (`evaluation` of a table's column, "
+            "--evaluation "
+            "of jlcm-plot):{}",
+            run.directory.string(), figure, titles);
+    return found.empty() ? nullptr : found.front();
 }
 
-/// What the metric is a mean of: a score an item, or whether its prediction is right. Empty where not kept.
-std::vector<double> items_of(const RunRecord& run, const std::string& title, const ModelName& model) {
+/// What the metric is a mean of: a score an item, or whether its prediction is right. Empty where not kept,
+/// and where any is not finite.
+std::vector<double> items_of(const RunRecord& run, const std::string& title, const json& protocol,
+                             const ModelName& model) {
+    if (!run.items.is_array()) return {};
     for (const json& each : run.items) {
-        if (each.value("title", "") != title || !each.at("models").contains(model)) continue;
-        const json& items = each.at("models").at(model);
+        if (!each.is_object() || each.value("title", json()) != title) continue;
+        if (each.contains("protocol") && each.at("protocol") != protocol) continue;
+        const json models = each.value("models", json());
+        const json items = models.is_object() ? models.value(model, json()) : json();
         const json expected = each.value("expected", json());
+        if (!items.is_array() || (expected.is_array() && expected.size() != items.size())) return {};
         std::vector<double> values;
         for (std::size_t i = 0; i < items.size(); ++i) {
-            if (!expected.is_null()) {
-                values.push_back(items[i] == expected.at(i) ? 1 : 0);
+            if (items[i].is_null()) return {};
+            if (expected.is_array()) {
+                values.push_back(items[i] == expected[i] ? 1 : 0);
             } else if (items[i].is_number()) {
                 values.push_back(items[i]);
             } else {
-                return {};  // not a number: null in JSON
+                return {};
             }
         }
         return values;
@@ -97,12 +110,13 @@ std::optional<RunFigure> evaluated(const RunRecord& run, const ModelName& model,
     if (evaluation == nullptr || !evaluation->at("models").contains(model)) return std::nullopt;
     const json& figures = evaluation->at("models").at(model);
     const bool is_value = figure != "kl" && figure != "agreement";
-    const json& value = is_value ? figures.at("value") : figures.value(figure, json());
-    if (!value.is_number()) return std::nullopt;
-    RunFigure result{.value = value, .error = {}, .protocol = evaluation->at("protocol"), .items = {}};
-    if (is_value && figures.contains("stderr") && figures.at("stderr").is_number())
-        result.error = figures.at("stderr").get<double>();
-    if (is_value) result.items = items_of(run, evaluation->at("title"), model);
+    const auto value = recorded_figure(figures, is_value ? "value" : figure);
+    if (!value) return std::nullopt;
+    RunFigure result{.value = *value, .error = {}, .protocol = evaluation->at("protocol"), .items = {}};
+    if (is_value) {
+        result.error = recorded_figure(figures, "stderr");
+        result.items = items_of(run, evaluation->at("title"), result.protocol, model);
+    }
     return result;
 }
 
@@ -116,10 +130,12 @@ std::optional<RunFigure> learned(const RunRecord& run, const std::string& name) 
     }
     const double all = std::accumulate(metrics.jumps.begin(), metrics.jumps.end(), 0.0);
     if (name == "moves")
-        return RunFigure{.value = all / run.result.at("footprint").at("compressed_weights").get<double>(),
-                         .error = {},
-                         .protocol = {},
-                         .items = {}};
+        return RunFigure{
+            .value = all /
+                     recorded_figure(run.result.at("footprint"), "compressed_weights").value_or(not_a_number),
+            .error = {},
+            .protocol = {},
+            .items = {}};
     if (all == 0) return std::nullopt;
     const auto length = [&](std::size_t i) { return i < metrics.jumps.size() ? metrics.jumps[i] : 0.0; };
     const double count = name == "jumps.1"   ? length(0)
@@ -132,9 +148,9 @@ std::optional<double> spent(const RunRecord& run, const std::string& name) {
     double total = 0;
     for (const json& stage : run.result.at("stages")) {
         if (name == "memory") {
-            total = std::max(total, stage.at("peak_memory_bytes").get<double>() / 1e6);
+            total = std::max(total, recorded_figure(stage, "peak_memory_bytes").value_or(0) / 1e6);
         } else if (name == "seconds" || name == "seconds." + stage.at("name").get<std::string>()) {
-            total += stage.at("seconds").get<double>();
+            total += recorded_figure(stage, "seconds").value_or(0);
         }
     }
     return total > 0 ? std::optional(total) : std::nullopt;
@@ -144,10 +160,10 @@ std::optional<double> stored(const RunRecord& run, const ModelName& model, const
     const json& footprint = run.result.at("footprint");
     const bool is_original = model == "original";
     if (name == "bits")
-        return footprint.at(is_original ? "source_linear_bits_per_weight" : "linear_bits_per_weight")
-            .get<double>();
-    if (name == "bytes") return footprint.at(is_original ? "source_bytes" : "file_bytes").get<double>();
-    return is_original ? std::nullopt : std::optional(footprint.at("ratio_to_16_bits").get<double>());
+        return recorded_figure(footprint,
+                               is_original ? "source_linear_bits_per_weight" : "linear_bits_per_weight");
+    if (name == "bytes") return recorded_figure(footprint, is_original ? "source_bytes" : "file_bytes");
+    return is_original ? std::nullopt : recorded_figure(footprint, "ratio_to_16_bits");
 }
 
 }  // namespace
@@ -181,9 +197,11 @@ std::optional<RunFigure> figure_of(const RunRecord& run, const ModelName& model,
         return RunFigure{.value = *value, .error = {}, .protocol = {}, .items = {}};
     };
     if (auto figure = evaluated(run, model, name, evaluation)) return figure;
-    if (name == "bits" || name == "bytes" || name == "ratio") return plain(stored(run, model, name));
+    if (name == "bits" || name == "bytes" || name == "ratio")
+        return plain(run.diverged() && model != "original" ? not_a_number : stored(run, model, name));
     if (model != "compressed") return std::nullopt;
     if (name == "memory" || name == "seconds" || name.starts_with("seconds.")) return plain(spent(run, name));
+    if (run.diverged()) return plain(not_a_number);
     if (name == "loss" || name == "moves" || name.starts_with("jumps.")) return learned(run, name);
     if (const json* value = at_path(run.result, name); value != nullptr && value->is_number())
         return plain(value->get<double>());

@@ -22,7 +22,7 @@ using ModelName = std::string;
 
 /// A number of a run.
 struct RunFigure {
-    double value = 0;
+    double value = 0;             ///< NaN or an infinity where the record says so
     std::optional<double> error;  ///< standard error over items (windows, images)
     nlohmann::json protocol;      ///< what comparable figures share; null where anything compares
     std::vector<double> items;    ///< scores that it is the mean of; empty where not kept
@@ -31,8 +31,9 @@ struct RunFigure {
 /// The number of a name: an evaluation's metric (`perplexity`), `kl`, `agreement` (of the evaluation whose
 /// title holds `evaluation`); `bits` a linear weight, `bytes` of the file, `ratio` to 16 bits; `seconds`,
 /// `seconds.STAGE`, `memory` (MB); `loss` of the last step, `moves` (jumps a weight), `jumps.1`, `jumps.2`,
-/// `jumps.3+` (shares); or a place in result.json. Nothing where the run has none. An input error where
-/// several evaluations fit, or metrics cannot be read.
+/// `jumps.3+` (shares); or a place in result.json. Nothing where the run has none; NaN where
+/// its learning diverged. An input error where several evaluations fit and none has that title, or metrics
+/// cannot be read.
 [[nodiscard]] std::optional<RunFigure> figure_of(const RunRecord& run, const ModelName& model,
                                                  const std::string& name, const std::string& evaluation = {});
 

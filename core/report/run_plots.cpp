@@ -1,7 +1,10 @@
 #include "core/report/run_plots.hpp"
 
 #include "core/base/error.hpp"
+#include "core/base/log.hpp"
 #include "core/experiment/artifact_model.hpp"
+#include "core/experiment/result.hpp"
+#include "core/report/printable.hpp"
 #include "core/report/result_table.hpp"
 #include "core/report/run_figures.hpp"
 #include "core/report/statistics.hpp"
@@ -82,7 +85,7 @@ std::vector<double> solver_errors(const LearningMetrics& metrics) {
         before.back() += objective.front();
         after.back() += objective.back();
     }
-    for (std::size_t b = 0; b < before.size(); ++b) after[b] = before[b] > 0 ? after[b] / before[b] : 0;
+    for (std::size_t b = 0; b < before.size(); ++b) after[b] = before[b] == 0 ? 0 : after[b] / before[b];
     return after;
 }
 
@@ -138,7 +141,7 @@ std::optional<std::size_t> along_line(const ResultTable& table, std::size_t keys
         std::map<std::string, std::pair<double, double>> ranges;
         for (const TableRow& row : table.rows) {
             const auto x = row.cells[keys].value;
-            if (!x) continue;
+            if (!x || !std::isfinite(*x)) continue;
             auto& range = ranges.try_emplace(line_of(table, row, keys, c), *x, *x).first->second;
             range = {std::min(range.first, *x), std::max(range.second, *x)};
         }
@@ -179,7 +182,9 @@ Plot jump_plot(const std::vector<RunRecord>& runs) {
         std::array<double, 3> parts{};
         for (const RunRecord* run : group.runs) {
             const auto jumps = run->metrics().jumps;
-            const double weights = run->result.at("footprint").at("compressed_weights").get<double>();
+            if (run->diverged()) continue;
+            const double weights =
+                recorded_figure(run->result.at("footprint"), "compressed_weights").value_or(not_a_number);
             for (std::size_t i = 0; i < jumps.size(); ++i)
                 parts.at(std::min<std::size_t>(i, 2)) +=
                     jumps[i] / weights / static_cast<double>(group.runs.size());
@@ -236,6 +241,10 @@ Plot frontier_plot(const std::vector<RunRecord>& runs, const std::string& x, con
         const TableCell& at_x = row.cells[keys];
         const TableCell& at_y = row.cells[keys + 1];
         if (!at_x.value || !at_y.value) continue;
+        if (!std::isfinite(*at_x.value) || !std::isfinite(*at_y.value)) {
+            log_warning("not drawn, since it is {}: {}", at_y.text, printable(line_of(table, row, keys, {})));
+            continue;
+        }
         const std::string name =
             series.empty() ? line_of(table, row, keys, along) : row.cells[series_at].text;
         if (!points.contains(name)) order.push_back(name);
@@ -261,7 +270,7 @@ Plot codebook_plot(const RunRecord& run, const std::string& source, const std::s
     require(found != artifact.matrices.end(), "{}: there is no compressed matrix \"{}\"",
             run.directory.string(), weight);
     const OpenedModel model = open_model(source);
-    require(model.sha256 == run.result.at("model").at("sha256").get<std::string>(),
+    require(model.sha256 == text_at(run.result.value("model", nlohmann::json()), "sha256"),
             "{}: not the model that {} compressed", source, run.name());
     Tensor original;
     const Graph& graph = model.weights->graph();

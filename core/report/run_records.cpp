@@ -2,6 +2,7 @@
 
 #include "core/base/error.hpp"
 #include "core/base/files.hpp"
+#include "core/experiment/evaluation.hpp"
 #include "core/experiment/run_directory.hpp"
 #include "core/spec/problems.hpp"
 
@@ -28,6 +29,150 @@ bool is_run(const fs::path& directory) {
     return fs::is_regular_file(directory / "result.json");
 }
 
+/// Refuses a result that lacks what every reader of records takes, whoever wrote it.
+void check_result(const json& result, const std::string& path) {
+    require(result.is_object() && result.value("version", json()) == 1 && result.contains("identity") &&
+                result.contains("evaluations") && result.contains("footprint"),
+            "{}: not a result of jlcm-run, version 1", path);
+    const auto is_text = [](const json& record, const char* key) {
+        return record.is_object() && record.contains(key) && record.at(key).is_string();
+    };
+    require(is_text(result, "name") && is_text(result, "hash") && is_text(result.at("identity"), "spec"),
+            "{}: it has no name, no hash or no spec", path);
+    require(result.at("footprint").is_object() || result.contains("diverged"), "{}: it has no footprint",
+            path);
+    require(result.at("evaluations").is_array(), "{}: evaluations is no list", path);
+    for (const json& each : result.at("evaluations")) {
+        require(is_text(each, "title") && is_text(each, "metric"),
+                "{}: an evaluation has no title or no metric", path);
+        require(
+            each.contains("models") && each.at("models").is_object() &&
+                std::ranges::all_of(each.at("models"), [](const json& model) { return model.is_object(); }),
+            "{}: the evaluation \"{}\" has no figures by model", path, each.at("title").get<std::string>());
+    }
+    const json stages = result.value("stages", json::array());
+    require(stages.is_array() &&
+                std::ranges::all_of(stages, [&](const json& each) { return is_text(each, "name"); }),
+            "{}: stages is no list of what has a name", path);
+}
+
+bool is_hash(const std::string& key) {
+    return key.ends_with("_sha256");
+}
+
+std::string shown(const json& value) {
+    return value.is_string() ? value.get<std::string>() : value.dump();
+}
+
+/// Keys whose value is not the same in all protocols, those that say most first.
+std::vector<std::string> keys_that_differ(const std::vector<json>& protocols) {
+    std::set<std::string> keys;
+    for (const json& protocol : protocols)
+        if (protocol.is_object())
+            for (const auto& [key, value] : protocol.items()) keys.insert(key);
+    const auto differs = [&](const std::string& key) {
+        return std::ranges::any_of(protocols, [&](const json& protocol) {
+            return protocol.value(key, json()) != protocols.front().value(key, json());
+        });
+    };
+    std::vector<std::string> found;
+    for (const char* key : {"text", "images", "task", "dataset", "split", "context", "length", "positions",
+                            "bos", "windows", "items", "limit"})
+        if (keys.erase(key) > 0 && differs(key)) found.emplace_back(key);
+    for (const bool hashes : {false, true})
+        for (const std::string& key : keys)
+            if (is_hash(key) == hashes && differs(key)) found.push_back(key);
+    return found;
+}
+
+/// What is written behind a title that several protocols have: the first key that tells all of them apart, or
+/// all keys that differ.
+std::vector<std::string> distinctions(const std::vector<json>& protocols) {
+    const auto keys = keys_that_differ(protocols);
+    const auto values = [&](const std::vector<std::string>& some) {
+        std::vector<std::string> texts;
+        for (const json& protocol : protocols) {
+            std::string text;
+            for (const std::string& key : some) {
+                const std::string value = shown(protocol.value(key, json("none")));
+                text += fmt::format(", {} {}", key, is_hash(key) ? value.substr(0, 12) : value);
+            }
+            texts.push_back(std::move(text));
+        }
+        return texts;
+    };
+    for (const std::string& key : keys) {
+        auto texts = values({key});
+        if (std::set(texts.begin(), texts.end()).size() == texts.size()) return texts;
+    }
+    return values(keys);
+}
+
+json protocol_of(const json& record) {
+    const auto found = record.find("protocol");
+    return found != record.end() && found->is_object() ? *found : json::object();
+}
+
+/// The items of an evaluation of the run that has this title and protocol, or null.
+json* items_with(RunRecord& run, const std::string& title, const json& protocol) {
+    if (!run.items.is_array()) return nullptr;
+    for (json& each : run.items)
+        if (each.is_object() && each.value("title", json()) == title &&
+            (!each.contains("protocol") || protocol_of(each) == protocol))
+            return &each;
+    return nullptr;
+}
+
+/// What a run measured twice in one way is there once.
+void drop_repetitions(RunRecord& run) {
+    json kept = json::array();
+    for (json& each : run.result.at("evaluations")) {
+        each["protocol"] = protocol_of(each);
+        const bool is_again = std::ranges::any_of(kept, [&](const json& other) {
+            return other.at("title") == each.at("title") && other.at("protocol") == each.at("protocol") &&
+                   other.at("models") == each.at("models");
+        });
+        if (!is_again) kept.push_back(std::move(each));
+    }
+    run.result["evaluations"] = std::move(kept);
+}
+
+/// Titles that one of the runs has more than once.
+std::set<std::string> repeated_titles(const std::vector<RunRecord>& runs) {
+    std::set<std::string> repeated;
+    for (const RunRecord& run : runs) {
+        std::set<std::string> seen;
+        for (const json& each : run.result.at("evaluations"))
+            if (!seen.insert(each.at("title")).second) repeated.insert(each.at("title"));
+    }
+    return repeated;
+}
+
+/// Gives evaluations of one title and several protocols titles of their own, the same in all runs.
+void tell_apart(std::vector<RunRecord>& runs, const std::string& title) {
+    std::vector<json> protocols;
+    for (const RunRecord& run : runs)
+        for (const json& each : run.result.at("evaluations"))
+            if (each.at("title") == title &&
+                std::ranges::find(protocols, each.at("protocol")) == protocols.end())
+                protocols.push_back(each.at("protocol"));
+    const auto behind = distinctions(protocols);
+    for (RunRecord& run : runs) {
+        std::set<std::string> taken;
+        for (json& each : run.result.at("evaluations")) {
+            if (each.at("title") != title) continue;
+            const json protocol = each.at("protocol");
+            const auto at = std::ranges::find(protocols, protocol) - protocols.begin();
+            std::string own = title + behind[static_cast<std::size_t>(at)];
+            // Other figures under one protocol, which then does not say all.
+            for (int number = 2; !taken.insert(own).second; ++number)
+                own = fmt::format("{}{}, again {}", title, behind[static_cast<std::size_t>(at)], number);
+            if (json* items = items_with(run, title, protocol)) (*items)["title"] = own;
+            each["title"] = own;
+        }
+    }
+}
+
 RunRecord read_run(const fs::path& directory) {
     check_checksums({directory}, {"result.json", "predictions.json"});
     RunRecord run{.directory = directory,
@@ -36,9 +181,7 @@ RunRecord read_run(const fs::path& directory) {
                   .items = {},
                   .spec = {}};
     const json& result = run.result;
-    require(result.is_object() && result.value("version", 0) == 1 && result.contains("identity") &&
-                result.contains("evaluations") && result.contains("footprint"),
-            "{}: not a result of jlcm-run, version 1", (directory / "result.json").string());
+    check_result(result, (directory / "result.json").string());
     Problems problems;
     const auto spec = parse_config(result.at("identity").at("spec").get<std::string>(),
                                    {(directory / "result.json").string(), 0, 0}, problems);
@@ -46,6 +189,8 @@ RunRecord read_run(const fs::path& directory) {
     if (spec) run.spec = *spec;
     if (fs::is_regular_file(directory / "predictions.json"))
         run.items = read_json(directory / "predictions.json");
+    if (!run.result.contains("stages")) run.result["stages"] = json::array();
+    drop_repetitions(run);
     return run;
 }
 
@@ -152,6 +297,9 @@ LearningMetrics RunRecord::metrics() const {
     require(file.is_open(), "{}: cannot be read", path.string());
     LearningMetrics metrics;
     std::map<std::string, std::vector<std::pair<double, int>>> sums;
+    const auto number = [](const json& value) {
+        return value.is_null() ? not_a_number : value.get<double>();
+    };
     int line_number = 0;
     for (std::string line; std::getline(file, line);) {
         ++line_number;
@@ -159,17 +307,19 @@ LearningMetrics RunRecord::metrics() const {
             const json record = json::parse(line);
             const std::string stage = record.at("stage");
             if (stage == "solve") {
-                metrics.objectives.emplace_back(record.at("weight"),
-                                                record.at("objective").get<std::vector<double>>());
+                auto& objective =
+                    metrics.objectives.emplace_back(record.at("weight"), std::vector<double>()).second;
+                for (const json& each : record.at("objective")) objective.push_back(number(each));
                 continue;
             }
             const auto step = record.at("step").get<std::size_t>();
             auto& losses = sums[stage];
             if (losses.size() <= step) losses.resize(step + 1);
-            losses[step].first += record.at("loss").get<double>();
+            const double loss = number(record.at("loss"));
+            losses[step].first += loss;
             losses[step].second += 1;
-            if (record.contains("block")) metrics.block_losses[record.at("block")] = record.at("loss");
-            const auto& jumps = record.at("jumps");
+            if (record.contains("block")) metrics.block_losses[record.at("block")] = loss;
+            const json jumps = record.value("jumps", json::array());
             if (metrics.jumps.size() < jumps.size()) metrics.jumps.resize(jumps.size());
             for (std::size_t i = 0; i < jumps.size(); ++i) metrics.jumps[i] += jumps[i].get<double>();
         } catch (const json::exception& error) {
@@ -191,7 +341,13 @@ std::vector<RunRecord> read_runs(const std::vector<fs::path>& places, const std:
         for (const fs::path& place : places) names += (names.empty() ? "" : ", ") + place.string();
         fail("there is no finished run (result.json) in {}", names);
     }
+    for (const std::string& title : repeated_titles(runs)) tell_apart(runs, title);
     return runs;
+}
+
+std::string text_at(const json& record, const char* key) {
+    const auto found = record.is_object() ? record.find(key) : record.end();
+    return found != record.end() && found->is_string() ? found->get<std::string>() : "-";
 }
 
 std::string title_of(const RunRecord& run) {

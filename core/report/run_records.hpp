@@ -14,6 +14,7 @@
 namespace jlcm {
 
 /// What metrics.jsonl says of learning, over blocks and steps.
+/// A loss that was not finite is NaN.
 struct LearningMetrics {
     /// "learn" or "distill" -> the mean over blocks of each step's loss.
     std::map<std::string, std::vector<double>> losses;
@@ -28,12 +29,17 @@ struct LearningMetrics {
 struct RunRecord {
     std::filesystem::path directory;
     Labels labels;
-    nlohmann::json result;  ///< result.json
-    nlohmann::json items;   ///< predictions.json, or null
-    Config spec;            ///< every value
+    /// result.json. Each evaluation has a title, a metric, a protocol and models, and no two of a run have
+    /// one title: what was measured twice is there once, and titles are told apart by what differs in their
+    /// protocols.
+    nlohmann::json result;
+    nlohmann::json items;  ///< predictions.json, or null
+    Config spec;           ///< every value
 
     [[nodiscard]] std::string name() const { return directory.filename().string(); }
     [[nodiscard]] std::string hash() const { return result.at("hash").get<std::string>(); }
+    /// Whether learning did, so that there are neither figures nor an artifact.
+    [[nodiscard]] bool diverged() const { return result.contains("diverged"); }
     /// metrics.jsonl; an input error where there is none.
     [[nodiscard]] LearningMetrics metrics() const;
 };
@@ -42,9 +48,13 @@ struct RunRecord {
 /// NAME.sweep.json of a sweep. Labels come from the sweep's file where there is one in the same directory as
 /// the run, else from `pattern`, if it isn't empty: "{objective}/{estimator}/{seed}/*" names parts of a run's
 /// path below its place. Sorted as the sweep has them, then by path; a run that is found twice counts once.
-/// Input errors: no run, an unreadable result, a path that the pattern does not fit.
+/// Input errors: no run, an unreadable result, one that lacks what tables need, a path that the pattern does
+/// not fit.
 [[nodiscard]] std::vector<RunRecord> read_runs(const std::vector<std::filesystem::path>& places,
                                                const std::string& pattern = {});
+
+/// The text under a key of a record, "-" where there is none.
+[[nodiscard]] std::string text_at(const nlohmann::json& record, const char* key);
 
 /// What tables call a run: its labels, or else its directory's name.
 [[nodiscard]] std::string title_of(const RunRecord& run);

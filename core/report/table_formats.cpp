@@ -1,5 +1,6 @@
 #include "core/report/table_formats.hpp"
 
+#include "core/report/printable.hpp"
 #include "core/report/run_table.hpp"
 
 #include <algorithm>
@@ -33,6 +34,16 @@ std::string keys_of(const ResultTable& table, const TableRow& row) {
     return text;
 }
 
+/// On a line of a comment of HTML, which "--" may end.
+std::string comment_text(const std::string& text) {
+    std::string result;
+    for (const char c : printable(text)) {
+        if (c == '-' && !result.empty() && result.back() == '-') result += ' ';
+        result += c;
+    }
+    return result;
+}
+
 std::string replaced(const std::string& text, const std::vector<std::pair<char, std::string>>& replacements) {
     std::string result;
     for (const char c : text) {
@@ -53,18 +64,18 @@ std::string with(std::string text, const std::string& what, const std::string& b
 }
 
 std::string latex_text(const std::string& text) {
-    const std::string escaped = replaced(text, {{'&', "\\&"},
-                                                {'%', "\\%"},
-                                                {'$', "\\$"},
-                                                {'#', "\\#"},
-                                                {'_', "\\_"},
-                                                {'{', "\\{"},
-                                                {'}', "\\}"},
-                                                {'~', "\\textasciitilde{}"},
-                                                {'^', "\\textasciicircum{}"},
-                                                {'\\', "\\textbackslash{}"},
-                                                {'<', "\\textless{}"},
-                                                {'>', "\\textgreater{}"}});
+    const std::string escaped = replaced(printable(text), {{'&', "\\&"},
+                                                           {'%', "\\%"},
+                                                           {'$', "\\$"},
+                                                           {'#', "\\#"},
+                                                           {'_', "\\_"},
+                                                           {'{', "\\{"},
+                                                           {'}', "\\}"},
+                                                           {'~', "\\textasciitilde{}"},
+                                                           {'^', "\\textasciicircum{}"},
+                                                           {'\\', "\\textbackslash{}"},
+                                                           {'<', "\\textless{}"},
+                                                           {'>', "\\textgreater{}"}});
     return with(with(with(escaped, "±", "$\\pm$"), "Δ", "$\\Delta$"), " \\%", "\\,\\%");
 }
 
@@ -81,29 +92,37 @@ std::string exact(const std::optional<double>& value) {
 }  // namespace
 
 std::string html_text(const std::string& text) {
-    return replaced(text, {{'&', "&amp;"}, {'<', "&lt;"}, {'>', "&gt;"}, {'"', "&quot;"}, {'\'', "&#39;"}});
+    // Line breaks and tabs are characters of HTML, other controls are none.
+    std::string shown;
+    std::size_t begin = 0;
+    for (std::size_t at = text.find_first_of("\n\t"); at != std::string::npos;
+         at = text.find_first_of("\n\t", begin)) {
+        shown += printable(text.substr(begin, at - begin)) + text[at];
+        begin = at + 1;
+    }
+    shown += printable(text.substr(begin));
+    return replaced(shown, {{'&', "&amp;"}, {'<', "&lt;"}, {'>', "&gt;"}, {'"', "&quot;"}, {'\'', "&#39;"}});
 }
 
 std::string to_markdown(const ResultTable& table) {
-    const auto cell_text = [](const std::string& text) { return with(text, "|", "\\|"); };
     std::vector<std::string> header;
     std::vector<std::vector<std::string>> rows;
     std::size_t keys = 0;
     for (const TableColumn& column : table.columns) {
-        header.push_back(cell_text(heading(column)));
+        header.push_back(heading(column));
         keys += column.is_key ? 1 : 0;
     }
     for (const TableRow& row : table.rows) {
         auto& cells = rows.emplace_back();
         for (const TableCell& cell : row.cells)
-            cells.push_back(cell.is_best ? "**" + cell_text(cell.text) + "**" : cell_text(cell.text));
+            cells.push_back(cell.is_best ? "**" + cell.text + "**" : cell.text);
     }
-    std::string text = table.title.empty() ? "" : table.title + "\n\n";
+    std::string text = table.title.empty() ? "" : markdown_text(table.title) + "\n\n";
     text += markdown_table(header, rows, keys);
-    for (const std::string& note : table.notes) text += "\n" + note + "\n";
+    for (const std::string& note : table.notes) text += "\n" + markdown_text(note) + "\n";
     text += "\n<!-- runs\n";
     for (const TableRow& row : table.rows)
-        text += fmt::format("{}: {}\n", keys_of(table, row), with(runs_of(table, row, " "), "--", "- -"));
+        text += comment_text(fmt::format("{}: {}", keys_of(table, row), runs_of(table, row, " "))) + "\n";
     return text + "-->\n";
 }
 
@@ -137,14 +156,14 @@ std::string to_latex(const ResultTable& table) {
             "\\midrule\n";
     for (const TableRow& row : table.rows) {
         if (row.begins_section) text += "\\midrule\n";
-        text += "% " + runs_of(table, row, " ") + "\n";
+        text += "% " + printable(runs_of(table, row, " ")) + "\n";
         text += line(row.cells, [](const TableCell& cell) {
             const std::string shown = cell.text == "-" ? "--" : latex_text(cell.text);
             return cell.is_best ? "\\textbf{" + shown + "}" : shown;
         });
     }
     text += "\\bottomrule\n\\end{tabular}\n";
-    for (const std::string& note : table.notes) text += "% " + note + "\n";
+    for (const std::string& note : table.notes) text += "% " + printable(note) + "\n";
     return text + "\\end{table}\n";
 }
 
@@ -195,15 +214,16 @@ std::string to_html(const ResultTable& table) {
 
 std::string to_text(const ResultTable& table) {
     std::vector<std::vector<std::string>> lines(1);
-    for (const TableColumn& column : table.columns) lines.front().push_back(heading(column));
+    for (const TableColumn& column : table.columns) lines.front().push_back(printable(heading(column)));
     for (const TableRow& row : table.rows) {
         auto& line = lines.emplace_back();
-        for (const TableCell& cell : row.cells) line.push_back(cell.text + (cell.is_best ? " <" : ""));
+        for (const TableCell& cell : row.cells)
+            line.push_back(printable(cell.text) + (cell.is_best ? " <" : ""));
     }
     std::vector<std::size_t> widths(table.columns.size());
     for (const auto& line : lines)
         for (std::size_t c = 0; c < line.size(); ++c) widths[c] = std::max(widths[c], width_of(line[c]));
-    std::string text = table.title.empty() ? "" : table.title + "\n\n";
+    std::string text = table.title.empty() ? "" : printable(table.title) + "\n\n";
     for (std::size_t i = 0; i < lines.size(); ++i) {
         if (i > 0 && table.rows[i - 1].begins_section) text += '\n';
         std::string line;
@@ -214,7 +234,7 @@ std::string to_text(const ResultTable& table) {
         }
         text += line.substr(0, line.find_last_not_of(' ') + 1) + '\n';
     }
-    for (const std::string& note : table.notes) text += "\n" + note + "\n";
+    for (const std::string& note : table.notes) text += "\n" + printable(note) + "\n";
     return text;
 }
 

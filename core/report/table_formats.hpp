@@ -1,5 +1,6 @@
 #pragma once
-// A table as text of some kind.
+// A table as text of some kind. Words show as they are, whatever they hold: what is special is escaped, and
+// control characters are written out (core/report/printable.hpp); only CSV keeps every byte.
 
 #include "core/report/result_table.hpp"
 
@@ -18,7 +19,7 @@ namespace jlcm {
 /// For a terminal.
 [[nodiscard]] std::string to_text(const ResultTable& table);
 
-/// `text` with &, <, > and quotes as entities.
+/// `text` with &, <, > and quotes as entities, and without what is no character of HTML.
 [[nodiscard]] std::string html_text(const std::string& text);
 
 }  // namespace jlcm

@@ -1,6 +1,8 @@
 #include "core/report/tensorboard_export.hpp"
 
 #include "core/base/files.hpp"
+#include "core/report/printable.hpp"
+#include "core/report/run_table.hpp"
 #include "core/report/tracked_run.hpp"
 
 #include <algorithm>
@@ -131,7 +133,7 @@ class EventWriter {
 
 /// Of a directory: the title without what would make more directories of it, and the hash.
 std::string directory_name(const TrackedRun& run) {
-    std::string title = run.title;
+    std::string title = printable(run.title);
     std::ranges::replace(title, '/', '_');
     const std::string hash = run.id.substr(0, 12);
     return title.ends_with(hash) ? title : title + ' ' + hash;
@@ -144,9 +146,9 @@ void write_tensorboard(const fs::path& directory, const std::vector<RunRecord>& 
         const TrackedRun run = tracked(each);
         EventWriter events(directory / directory_name(run) / "events.out.tfevents.0.jlcm", run);
         events.text("spec", "```\n" + run.spec + "```\n");
-        std::string table = "| tag | value |\n|---|---|\n";
-        for (const auto& [key, value] : run.tags) table += fmt::format("| {} | `{}` |\n", key, value);
-        events.text("tags", table);
+        std::vector<std::vector<std::string>> tags;
+        for (const auto& [key, value] : run.tags) tags.push_back({key, value});
+        events.text("tags", markdown_table({"tag", "value"}, tags, 2));
         for (const TrackedMetric& metric : run.metrics)
             for (const auto& [step, value] : metric.values) events.scalar(metric.name, step, value);
         events.commit();

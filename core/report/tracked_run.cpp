@@ -1,6 +1,8 @@
 #include "core/report/tracked_run.hpp"
 
 #include "core/base/error.hpp"
+#include "core/experiment/result.hpp"
+#include "core/experiment/run.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -35,9 +37,9 @@ void flatten(const Config& config, const std::string& path, TrackedRun& run) {
     }
 }
 
-class Metrics {
+class MetricTable {
   public:
-    explicit Metrics(std::vector<TrackedMetric>& metrics) : metrics_(metrics) {}
+    explicit MetricTable(std::vector<TrackedMetric>& metrics) : metrics_(metrics) {}
     /// What is no number is left out.
     void add(const std::string& name, std::int64_t step, const json& value) {
         if (!value.is_number()) return;
@@ -51,7 +53,7 @@ class Metrics {
     std::map<std::string, std::size_t> index_;
 };
 
-void add_step(const json& record, Metrics& metrics) {
+void add_step(const json& record, MetricTable& metrics) {
     const std::string stage = record.at("stage");
     if (stage == "solve") {
         const auto& objective = record.at("objective");
@@ -66,7 +68,7 @@ void add_step(const json& record, Metrics& metrics) {
         metrics.add(prefix + key, record.at("step").get<std::int64_t>(), record.value(key, json()));
 }
 
-void add_steps(const fs::path& path, Metrics& metrics) {
+void add_steps(const fs::path& path, MetricTable& metrics) {
     std::ifstream file(path);
     int number = 0;
     for (std::string line; std::getline(file, line);) {
@@ -79,7 +81,7 @@ void add_steps(const fs::path& path, Metrics& metrics) {
     }
 }
 
-void add_evaluations(const json& evaluations, TrackedRun& run, Metrics& metrics) {
+void add_evaluations(const json& evaluations, TrackedRun& run, MetricTable& metrics) {
     std::map<std::string, int> count;
     for (const json& each : evaluations) ++count[each.at("metric")];
     for (std::size_t i = 0; i < evaluations.size(); ++i) {
@@ -89,7 +91,8 @@ void add_evaluations(const json& evaluations, TrackedRun& run, Metrics& metrics)
         run.tags.emplace_back("protocol." + name_part(metric) + number,
                               json{{"title", each.at("title")}, {"protocol", each.at("protocol")}}.dump());
         for (const auto& [model, figures] : each.at("models").items()) {
-            metrics.add(name_part(metric) + number + '/' + name_part(model), 0, figures.at("value"));
+            metrics.add(name_part(metric) + number + '/' + name_part(model), 0,
+                        figures.value("value", json()));
             for (const char* key : {"stderr", "kl", "agreement"})
                 metrics.add(key + number + '/' + name_part(model), 0, figures.value(key, json()));
         }
@@ -113,16 +116,21 @@ TrackedRun tracked(const RunRecord& record) {
     run.spec = to_yaml(record.spec);
     flatten(record.spec, {}, run);
 
+    const json environment = result.value("environment", json::object());
+    const json model = result.value("model", json::object());
     run.tags = {{"jlcm.hash", run.id},
-                {"jlcm.version", result.at("environment").at("jlcm")},
-                {"jlcm.environment", result.at("environment").dump()},
-                {"jlcm.model", result.at("model").at("name")},
-                {"jlcm.model_sha256", result.at("model").at("sha256")},
-                {"jlcm.artifact_sha256", result.at("artifact_sha256")},
-                {"jlcm.compute", result.at("compute")}};
+                {"jlcm.version", text_at(environment, "jlcm")},
+                {"jlcm.environment", environment.dump()},
+                {"jlcm.model", text_at(model, "name")},
+                {"jlcm.model_sha256", text_at(model, "sha256")},
+                {"jlcm.artifact_sha256", text_at(result, "artifact_sha256")},
+                {"jlcm.compute", text_at(result, "compute")}};
+    std::string problems;
+    for (const std::string& line : not_finite(result)) problems += (problems.empty() ? "" : "; ") + line;
+    if (!problems.empty()) run.tags.emplace_back("jlcm.not_finite", problems);
     for (const auto& [axis, value] : record.labels) run.tags.emplace_back("axis." + name_part(axis), value);
 
-    Metrics metrics(run.metrics);
+    MetricTable metrics(run.metrics);
     if (const fs::path steps = run.directory / "metrics.jsonl"; fs::is_regular_file(steps))
         add_steps(steps, metrics);
     add_evaluations(result.at("evaluations"), run, metrics);
@@ -130,8 +138,8 @@ TrackedRun tracked(const RunRecord& record) {
         metrics.add("footprint/" + name_part(key), 0, value);
     double seconds = 0;
     for (const json& stage : result.at("stages")) {
-        metrics.add("seconds/" + name_part(stage.at("name")), 0, stage.at("seconds"));
-        seconds += stage.at("seconds").get<double>();
+        metrics.add("seconds/" + name_part(stage.at("name")), 0, stage.value("seconds", json()));
+        seconds += recorded_figure(stage, "seconds").value_or(0);
     }
     run.end = milliseconds(fs::last_write_time(run.directory / "result.json"));
     run.begin = run.end - static_cast<std::int64_t>(seconds * 1e3);

@@ -5,8 +5,11 @@
 #include "core/base/log.hpp"
 #include "core/experiment/block_pass.hpp"
 #include "core/experiment/dry_run.hpp"
+#include "core/experiment/program.hpp"
+#include "core/experiment/result.hpp"
 #include "core/experiment/run.hpp"
 #include "core/plugin/load.hpp"
+#include "core/report/printable.hpp"
 #include "core/report/run_table.hpp"
 
 #include <algorithm>
@@ -65,7 +68,7 @@ void check_selection(const std::vector<PlannedRun>& runs, const Selection& selec
 
 double seconds_of(const json& result) {
     double seconds = 0;
-    for (const json& stage : result.at("stages")) seconds += stage.at("seconds").get<double>();
+    for (const json& stage : result.at("stages")) seconds += recorded_figure(stage, "seconds").value_or(0);
     return seconds;
 }
 
@@ -147,19 +150,19 @@ class Conductor final : public LaunchObserver {
         const std::size_t i = jobs_[job];
         Progressed& each = states_[i];
         ++done_;
-        if (exit_code == 0) each.result = finished_result({runs_[i].directory});
+        if (exit_code == 0 || exit_code == exit_not_finite)
+            each.result = finished_result({runs_[i].directory});
         if (each.result) {
             each.state = State::finished;
-            log_info("[{}/{}] {}: {}, {}", done_, jobs_.size(), to_string(runs_[i].labels),
-                     figure(*each.result), format_duration(seconds_of(*each.result)));
+            log_info("[{}/{}] {}: {}, {}", done_, jobs_.size(), title_of(i), figure(*each.result),
+                     format_duration(seconds_of(*each.result)));
         } else if (interrupt_requested()) {
             each.state = State::stopped;
         } else {
             each.state = State::failed;
             each.error = last_line(log_of(i));
             if (each.error.empty()) each.error = fmt::format("exit code {}", exit_code);
-            log_warning("[{}/{}] {}: failed: {}", done_, jobs_.size(), to_string(runs_[i].labels),
-                        each.error);
+            log_warning("[{}/{}] {}: failed: {}", done_, jobs_.size(), title_of(i), each.error);
         }
         write_manifest();
     }
@@ -168,7 +171,7 @@ class Conductor final : public LaunchObserver {
         std::string note;
         for (const std::size_t i : jobs_)
             if (states_[i].state == State::running && note.empty())
-                note = fmt::format("{}: {}", to_string(runs_[i].labels), last_line(log_of(i)));
+                note = fmt::format("{}: {}", title_of(i), last_line(log_of(i)));
         if (progress_) progress_->update(static_cast<std::int64_t>(done_), note);
     }
 
@@ -183,7 +186,7 @@ class Conductor final : public LaunchObserver {
         const auto count = [&](State state) {
             return static_cast<std::size_t>(std::ranges::count(states_, state, &Progressed::state));
         };
-        SweepOutcome outcome{"", count(State::failed), interrupt_requested()};
+        SweepOutcome outcome{"", count(State::failed), 0, interrupt_requested()};
         outcome.summary = fmt::format("{}: {} runs, {} finished ({} before), {} failed, {} not run\n",
                                       sweep_.name, runs_.size(), count(State::finished), before_,
                                       outcome.failed, count(State::waiting) + count(State::stopped));
@@ -191,8 +194,16 @@ class Conductor final : public LaunchObserver {
             outcome.summary += fmt::format("{} still run\n", left);
         for (std::size_t i = 0; i < runs_.size(); ++i)
             if (states_[i].state == State::failed)
-                outcome.summary += fmt::format("failed: {}: {}\n  {}\n", to_string(runs_[i].labels),
-                                               states_[i].error, log_of(i).string());
+                outcome.summary +=
+                    fmt::format("failed: {}: {}\n  {}\n", title_of(i), states_[i].error, log_of(i).string());
+        for (std::size_t i = 0; i < runs_.size(); ++i) {
+            if (!states_[i].result || !runs_[i].is_selected) continue;
+            const auto lines = not_finite(*states_[i].result);
+            if (!lines.empty()) ++outcome.not_finite;
+            for (const std::string& line : lines)
+                outcome.summary += fmt::format("not finite: {}: {}\n  {}\n", title_of(i), printable(line),
+                                               runs_[i].directory.string());
+        }
         outcome.summary += manifest_.string() + "\n";
         return outcome;
     }
@@ -202,12 +213,18 @@ class Conductor final : public LaunchObserver {
         return runs_[run].directory / "output.txt";
     }
 
+    [[nodiscard]] std::string title_of(std::size_t run) const {
+        return printable(to_string(runs_[run].labels));
+    }
+
     static std::string figure(const json& result) {
+        if (result.contains("diverged")) return "diverged";
         const json& evaluations = result.at("evaluations");
         if (evaluations.empty()) return "done";
         const json& first = evaluations.front();
-        return fmt::format("{} {:.4g}", first.at("metric").get<std::string>(),
-                           first.at("compressed").get<double>());
+        return fmt::format(
+            "{} {:.4g}", printable(first.at("metric").get<std::string>()),
+            recorded_figure(first.at("models").at("compressed"), "value").value_or(not_a_number));
     }
 
     void write_manifest() const {

@@ -31,6 +31,8 @@ struct PlannedRun {
 struct SweepOutcome {
     std::string summary;
     std::size_t failed = 0;
+    std::size_t not_finite =
+        0;  ///< selected runs that are finished, but whose learning diverged or figures are not finite
     bool was_interrupted = false;
 };
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 namespace jlcm {
@@ -22,10 +23,17 @@ struct ClassificationOptions {
 
 /// What a model says of one image.
 struct Outcome {
-    std::int32_t predicted = 0;
+    std::int32_t predicted = 0;  ///< none if a score is NaN or plus infinity
     bool in_first_five = false;
     double kl = 0;  ///< KL(original || model), nats
 };
+
+constexpr std::int32_t none = -1;
+constexpr float infinity = std::numeric_limits<float>::infinity();
+
+bool predicts_all(const std::vector<Outcome>& outcomes) {
+    return std::ranges::find(outcomes, none, &Outcome::predicted) == outcomes.end();
+}
 
 /// Log-probabilities in double precision.
 std::vector<double> log_softmax(std::span<const float> scores) {
@@ -51,6 +59,8 @@ bool is_in_first_five(std::span<const float> scores, std::int32_t label) {
 /// original itself.
 Outcome outcome_of(std::span<const float> scores, std::optional<std::int32_t> label,
                    const std::vector<double>& reference) {
+    if (!std::ranges::all_of(scores, [](float score) { return score < infinity; }))
+        return {none, false, not_a_number};
     Outcome outcome{static_cast<std::int32_t>(std::ranges::max_element(scores) - scores.begin()),
                     label && is_in_first_five(scores, *label), 0};
     if (reference.empty()) return outcome;
@@ -102,7 +112,7 @@ Figures unlabelled_figures(const std::vector<Outcome>& outcomes, const std::vect
     for (std::size_t i = 0; i < outcomes.size(); ++i) {
         kl += outcomes[i].kl;
         agree += original == nullptr || outcomes[i].predicted == (*original)[i].predicted ? 1 : 0;
-        predicted.push_back(outcomes[i].predicted);
+        predicted.push_back(outcomes[i].predicted == none ? nlohmann::json() : outcomes[i].predicted);
     }
     const Share same(agree, count);
     Figures result{.value = same.value,
@@ -114,6 +124,11 @@ Figures unlabelled_figures(const std::vector<Outcome>& outcomes, const std::vect
     if (original != nullptr) {
         result.kl = kl / static_cast<double>(count);
         result.agreement = same.value / 100;
+    }
+    if (!predicts_all(outcomes) || (original != nullptr && !predicts_all(*original))) {
+        result.value = not_a_number;
+        result.standard_error = not_a_number;
+        if (original != nullptr) result.agreement = not_a_number;
     }
     return result;
 }
@@ -131,7 +146,7 @@ Figures figures(const ImageData& data, const std::vector<Outcome>& outcomes,
         first_five += outcomes[i].in_first_five ? 1 : 0;
         kl += outcomes[i].kl;
         if (original != nullptr) agree += outcomes[i].predicted == (*original)[i].predicted ? 1 : 0;
-        predicted.push_back(outcomes[i].predicted);
+        predicted.push_back(outcomes[i].predicted == none ? nlohmann::json() : outcomes[i].predicted);
     }
     const Share top1(first, count);
     const Share top5(first_five, count);
@@ -145,7 +160,14 @@ Figures figures(const ImageData& data, const std::vector<Outcome>& outcomes,
                    .items = std::move(predicted)};
     if (original != nullptr) {
         result.kl = kl / static_cast<double>(count);
-        result.agreement = static_cast<double>(agree) / static_cast<double>(count);
+        result.agreement =
+            predicts_all(*original) ? static_cast<double>(agree) / static_cast<double>(count) : not_a_number;
+    }
+    if (!predicts_all(outcomes)) {
+        result.value = not_a_number;
+        result.standard_error = not_a_number;
+        result.more = {{"top5", not_a_number}, {"top5_stderr", not_a_number}};
+        if (original != nullptr) result.agreement = not_a_number;
     }
     return result;
 }

@@ -69,14 +69,19 @@ Figures figures(const std::vector<Vector>& own, const std::vector<Vector>& origi
     for (const double cosine : cosines) mean += cosine / n;
     double squares = 0;
     for (const double cosine : cosines) squares += (cosine - mean) * (cosine - mean);
-    Figures result{.value = mean,
-                   .standard_error = {},
-                   .kl = {},
-                   .agreement = {},
-                   .more = {{"minimum", *std::ranges::min_element(cosines)}},
-                   .items = cosines};
+    Figures result{
+        .value = mean,
+        .standard_error = {},
+        .kl = {},
+        .agreement = {},
+        .more = {{"minimum", std::isfinite(mean) ? *std::ranges::min_element(cosines) : not_a_number}},
+        .items = cosines};
     if (n > 1) result.standard_error = std::sqrt(squares / (n - 1) / n);
     if (&own == &original || own.size() < 3) return result;
+    if (!std::isfinite(mean)) {
+        result.agreement = not_a_number;
+        return result;
+    }
     const auto found = neighbours(own);
     const auto expected = neighbours(original);
     double same = 0;

@@ -58,7 +58,9 @@ Figures figures(const std::vector<WindowScore>& windows, bool has_reference) {
     }
     if (has_reference) {
         result.kl = total.kl / tokens;
-        result.agreement = static_cast<double>(total.agree) / tokens;
+        // Logits that are not finite have no most likely token.
+        result.agreement =
+            std::isfinite(*result.kl) ? static_cast<double>(total.agree) / tokens : not_a_number;
     }
     return result;
 }

@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <limits>
 #include <map>
 
 namespace jlcm {
@@ -79,6 +78,7 @@ std::filesystem::path find_task(const std::string& name, const Directories& dire
 /// The largest log-likelihood by the length that `length` gives each choice; the first of equals.
 template <class Length>
 std::int64_t choose(const ChoiceItem& item, std::span<const double> scores, Length length) {
+    if (!std::ranges::all_of(scores, [](double score) { return std::isfinite(score); })) return no_choice;
     std::int64_t best = 0;
     const auto normalised = [&](std::int64_t i) {
         const auto at = static_cast<std::size_t>(i);
@@ -161,7 +161,7 @@ Answers answers_of(const ChoiceTask& task, const std::vector<ContinuationTokens>
 
 /// Accuracies in per cent; a perplexity with its standard error by the delta method.
 ValueWithError figure_of(const ChoiceTask& task, const Answers& answers, TaskMetric metric) {
-    if (!answers.is_finite) return {.value = std::numeric_limits<double>::quiet_NaN(), .standard_error = {}};
+    if (!answers.is_finite) return {.value = not_a_number, .standard_error = not_a_number};
     if (metric == TaskMetric::perplexity) {
         ValueWithError figure = mean(answers.nll);
         figure.value = std::exp(figure.value);
@@ -177,7 +177,7 @@ ValueWithError figure_of(const ChoiceTask& task, const Answers& answers, TaskMet
 
 /// Share of items on which both answer the same: of greedy scoring, write the same.
 double agreement_of(const Answers& own, const Answers& original, TaskMetric metric) {
-    if (!own.is_finite || !original.is_finite) return std::numeric_limits<double>::quiet_NaN();
+    if (!own.is_finite || !original.is_finite) return not_a_number;
     const auto share = [](const auto& a, const auto& b) {
         double same = 0;
         for (std::size_t i = 0; i < a.size(); ++i) same += a[i] == b[i] ? 1 : 0;
@@ -324,9 +324,9 @@ class ZeroShot final : public Evaluation {
                        .agreement = {},
                        .more = nlohmann::json::object(),
                        .items = {}};
-        if (task.metric == TaskMetric::perplexity)
+        if (answers.is_finite && task.metric == TaskMetric::perplexity)
             result.items = answers.nll;
-        else
+        else if (answers.is_finite)
             result.items = answers.chosen.at(task.metric);
         for (const TaskMetric metric : metrics_of(task.scoring)) {
             const ValueWithError each = figure_of(task, answers, metric);

@@ -91,8 +91,10 @@ default_build() {
 }
 
 # find_texts: exports JLCM_DATA (and JLCM_ASSETS) where a directory of shared assets stands beside the tree;
-# without WikiText-2 there, the handbook's text is made in the cache.
+# without WikiText-2 there, the handbook's text is made in the cache. Without C4 too, both evaluations of the configs would
+# read it: evaluate_once then holds the options that leave one.
 find_texts() {
+    evaluate_once=()
     local assets=${JLCM_ASSETS:-$root/../shared/assets}
     if [[ -d $assets ]]; then
         JLCM_ASSETS=$(cd "$assets" && pwd)
@@ -102,5 +104,28 @@ find_texts() {
         say "texts: $JLCM_DATA/text"
     else
         "$root/scripts/make_handbook_text.sh"
+        [[ -f ${JLCM_DATA:-}/text/c4-sample.txt || -f ${JLCM_DATA:-}/c4-sample.txt ]] || evaluate_once=(--set
+            "evaluate=[{type: perplexity, dataset: {type: debian-handbook, split: held_out}, context: 2048, windows: 20}]")
     fi
+}
+
+# run_and_name_next SPEC [JLCM_RUN_OPTION...]: runs it with the programs of $build, then names commands for the run's
+# directory. The exit code is jlcm-run's.
+run_and_name_next() {
+    local status=0 printed run
+    printed=$("$build/bin/jlcm-run" "$@") || status=$?
+    [[ -z $printed ]] || printf '%s\n' "$printed"
+    run=${printed##*$'\n'} # the directory is what it prints last
+    [[ -n $run && -f $run/result.json ]] || return $status
+    run=$(cd "$run" && pwd)
+    command_line() {
+        printf '  '
+        printf ' %q' "$@"
+        printf '\n'
+    }
+    say "what comes next: a table (of this run and others), a page, and the compressed model against the original"
+    command_line "$build/bin/jlcm-table" "$run" --models original,compressed
+    command_line "$build/bin/jlcm-report" "$run" -o report.html
+    command_line "$build/bin/jlcm-compare" "$run:original" "$run"
+    return $status
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # examples/plugin is built as a project of its own against this build tree, loaded and described; libraries that do not
-# fit are refused by name.
+# fit are refused by name. Records of an evaluation from outside of the tree go through every program.
 set -euo pipefail
 
 build=$(dirname "$JLCM_BIN")
@@ -59,4 +59,48 @@ run=$JLCM_BIN/jlcm-run
 "$run" specs/named.yaml --print-config | sed 's/  *#.*//' >elsewhere.yaml
 (cd / && "$run" "$OLDPWD/elsewhere.yaml" --print-config >/dev/null) || fail "a written spec does not find its plugins"
 (cd specs/libraries && LD_LIBRARY_PATH=$PWD expect_error 'unknown estimator "neighbour"' "$run" silent.yaml --print-config)
-echo "the example plugin is loaded, libraries that do not fit are refused"
+
+# An evaluation whose protocol, title and figures are none that jlcm has.
+cmake -S "$JLCM_SOURCE/tests/cases/support/evaluation_plugin" -B told -Djlcm_DIR="$build" >configure.log ||
+    fail "$(cat configure.log)"
+cmake --build told >build.log || fail "$(cat build.log)"
+model=$JLCM_SOURCE/tests/golden/transformers/llama_biased
+eval_told() { "$JLCM_BIN/jlcm-eval" "$model" --original "$model" --plugin told/told.so --task told "$@"; }
+eval_told | grep -q '^told$' || fail "an evaluation without a protocol has no table"
+eval_told --set "protocol='{\"unit\": \"bytes\", \"depth\": 3}'" | grep -q '^told: depth 3, unit bytes$' || fail "its protocol"
+eval_told --set "protocol='[1, 2]'" | grep -q '^told$' || fail "a protocol that is a list"
+eval_told --set "protocol='{\"windows\": \"many\", \"text_sha256\": 5, \"items\": 1.5, \"bos\": null}'" >/dev/null || fail "odd types"
+eval_told --set "more='{\"acc\": \"high\", \"minimum\": null, \"kl\": [1]}'" | grep -q '| *1.00 |' || fail "odd figures"
+eval_told --set "title='two
+lines'" --set 'metric="a|b"' | grep -qF '| a\|b |' || fail "a line break in a title"
+for value in nan inf -inf; do
+    status=0
+    eval_told --set "value=\"$value\"" --json told.json >told.txt 2>said.txt || status=$?
+    [[ $status == 5 ]] || fail "a figure of $value ends with exit code $status"
+    grep -q "| *$value |" told.txt && grep -q "not finite: told: value $value of the model" said.txt || fail "$value is not shown"
+    grep -q "\"value\": \"$value\"" told.json && grep -q '"value": null' told.json || fail "$value is not in the record"
+done
+
+# In a run: tables, pages and comparisons take the record.
+seq 1 2000 >numbers.txt
+cat >told.yaml <<SPEC
+plugins: told/told.so
+model: {source: $model}
+compute: float32
+calibration: {dataset: $PWD/numbers.txt, sequences: 8, length: 16}
+compress: {bits: 3}
+evaluate:
+  - {type: told, protocol: '{"unit": "bytes"}', items: '[1, 2, 3]'}
+  - {type: told, protocol: '{"unit": "words"}', items: '[true, "x", null]', more: '{"acc": "high"}'}
+  - {type: told, title: "without a protocol", items: '[{}]'}
+SPEC
+rm -rf out
+"$run" told.yaml --out out >run.txt || fail "$(cat run.txt)"
+"$JLCM_BIN/jlcm-table" out >table.txt || fail "a table of an evaluation from outside"
+grep -q 'told, unit bytes' table.txt && grep -q 'told, unit words' table.txt || fail "$(cat table.txt)"
+"$JLCM_BIN/jlcm-table" out --format run >/dev/null || fail "a run's own table"
+"$JLCM_BIN/jlcm-report" out -o page.html || fail "a page"
+directory=$(echo out/*)
+"$JLCM_BIN/jlcm-compare" "$directory" "$directory:original" | grep -q 'without a protocol' || fail "a comparison"
+"$JLCM_BIN/jlcm-compare" "$directory" "$directory" >/dev/null || fail "a comparison with itself"
+echo "the example plugin is loaded, libraries that do not fit are refused, records from outside are shown"

@@ -195,10 +195,11 @@ void binary(int function, std::int64_t n, const T* a, const T* b, T* y) {
             return with([](T u, T v) { return u - v; });
         case Binary::divide:
             return with([](T u, T v) { return u / v; });
+        // Of NaN and a number both are NaN.
         case Binary::minimum:
-            return with([](T u, T v) { return v < u ? v : u; });
+            return with([](T u, T v) { return v < u || v != v ? v : u; });
         case Binary::maximum:
-            return with([](T u, T v) { return v > u ? v : u; });
+            return with([](T u, T v) { return v > u || v != v ? v : u; });
     }
 }
 

@@ -107,9 +107,9 @@ TokenScores score_tokens(const Tensor& features, const Tensor& head, std::span<c
                     log_sum(reference_sums[r]) - static_cast<double>(reference_target_logit[r]));
             // sum p_t (t - s) - log_sum(t) + log_sum(s)
             const double gap = difference[r] / reference_sums[r].exponentials;
-            scores.kl[token] =
-                static_cast<float>(std::max(0.0, gap - log_sum(reference_sums[r]) + log_sum(sums[r])));
-            scores.agree[token] = sums[r].best == reference_sums[r].best ? 1 : 0;
+            const double kl = gap - log_sum(reference_sums[r]) + log_sum(sums[r]);
+            scores.kl[token] = static_cast<float>(kl < 0 ? 0.0 : kl);  // NaN stays NaN
+            scores.agree[token] = std::isfinite(kl) && sums[r].best == reference_sums[r].best ? 1 : 0;
         }
     });
     return scores;

@@ -229,3 +229,58 @@ TEST_CASE("cross entropy's gradient is that of its scores") {
     REQUIRE(scaled.data<float>()[3] == 2 * features.data<float>()[3]);
     REQUIRE(scaled.data<float>()[7 * 16 + 2] == 0);
 }
+
+TEST_CASE("NaN goes through functions that compare, and scores of it have neither KL nor agreement") {
+    Backend& backend = cpu_backend();
+    const float nan = std::numeric_limits<float>::quiet_NaN();
+    // Enough for whole vectors and a rest, NaN at every place in turn.
+    constexpr std::int64_t count = 21;
+    for (std::int64_t at = 0; at < count; ++at) {
+        Tensor x = random_tensor({1, count}, "x", DType::f32);
+        const Tensor other = random_tensor({1, count}, "other", DType::f32);
+        x.data<float>()[at] = nan;
+        for (const Binary kind : {Binary::minimum, Binary::maximum}) {
+            CHECK(std::isnan(backend.binary(kind, x, other).data<float>()[at]));
+            CHECK(std::isnan(backend.binary(kind, other, x).data<float>()[at]));
+        }
+        for (const UnaryFunction& function : {UnaryFunction{Unary::relu},
+                                              {Unary::clip, -1, 1},
+                                              {Unary::leaky_relu, 0.1},
+                                              {Unary::hard_sigmoid, 0.2, 0.5},
+                                              {Unary::hard_swish},
+                                              {Unary::silu},
+                                              {Unary::gelu},
+                                              {Unary::tanh},
+                                              {Unary::sigmoid},
+                                              {Unary::elu, 1},
+                                              {Unary::absolute},
+                                              {Unary::exponential},
+                                              {Unary::softplus}})
+            CHECK(std::isnan(backend.unary(function, x).data<float>()[at]));
+        Windows windows;
+        windows.images = 1;
+        windows.channels = 1;
+        windows.size = {1, count};
+        windows.kernel = {1, count};
+        windows.out_size = {1, 1};
+        windows.padded_size = {1, count};
+        CHECK(std::isnan(backend.pool(windows, Pooling::maximum, x).data<float>()[0]));
+    }
+    const Tensor features = random_tensor({3, 4}, "features", DType::f32);
+    const Tensor head = random_tensor({50, 4}, "head", DType::f32);
+    for (const float bad :
+         {nan, std::numeric_limits<float>::infinity(), -std::numeric_limits<float>::infinity()}) {
+        for (const bool in_reference : {true, false}) {
+            Tensor one = features.clone();
+            one.data<float>()[5] = bad;
+            const std::vector<std::int32_t> targets{1, 2, 3};
+            const TokenScores scores = in_reference
+                                           ? backend.score_tokens(features, head, targets, &one, &head)
+                                           : backend.score_tokens(one, head, targets, &features, &head);
+            CHECK(std::isnan(scores.kl[1]));
+            CHECK(scores.agree[1] == 0);
+            CHECK(std::isfinite(scores.kl[0]));
+            CHECK(scores.kl[2] >= 0);
+        }
+    }
+}

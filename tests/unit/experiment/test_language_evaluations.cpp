@@ -358,3 +358,75 @@ TEST_CASE("embeddings are means over tokens, compared by their cosine") {
                                 {&bound}, model.input()),
                       Catch::Contains("encoder"));
 }
+
+TEST_CASE("a model whose scores are not finite has no finite figure, beside one that is well") {
+    const test::TemporaryDirectory directory;
+    const auto text = directory.path() / "text.txt";
+    write_file(text, std::string(400, 'A') + std::string(400, 'B'));
+    const auto words = directory.path() / "words.txt";
+    std::string lines;
+    for (int i = 0; i < 40; ++i) lines += fmt::format("the {}th window of text, and no other. ", i * i);
+    write_file(words, lines);
+    const auto items = directory.path() / "items.jsonl";
+    write_file(items,
+               "{\"context\": \"AB\", \"choices\": [\"C\", \"D\"], \"gold\": 0, \"delimiter\": \"\"}\n"
+               "{\"context\": \"Q\", \"choices\": [\"A\", \"B\"], \"gold\": 0, \"delimiter\": \"\"}\n");
+    const Model decoder = test::tiny_llama();
+    const Model encoder = tiny_bert();
+    const std::vector<std::pair<const Model*, std::string>> evaluations{
+        {&decoder, fmt::format("{{type: perplexity, dataset: {}, context: 16}}", text.string())},
+        {&decoder, fmt::format("{{type: zero_shot, task: piqa, file: {}}}", items.string())},
+        {&encoder, fmt::format("{{type: embedding, dataset: {}, length: 20}}", words.string())}};
+    for (const auto& [model, yaml] : evaluations) {
+        CAPTURE(yaml);
+        const BoundModel well(*model, DType::f32, cpu_backend());
+        const Disturbed broken(*model, not_a_number);
+        const BoundModel bad(broken, DType::f32, cpu_backend());
+        for (const bool original_is_bad : {false, true}) {
+            const auto result = original_is_bad ? evaluated(yaml, {&bad, &well}, model->input())
+                                                : evaluated(yaml, {&well, &bad}, model->input());
+            const auto record = evaluation_record("x", result, {"original", "compressed"});
+            const auto& figures = record.at("models").at(original_is_bad ? "original" : "compressed");
+            const auto& compressed = record.at("models").at("compressed");
+            for (const auto* each : {&figures, &compressed})
+                for (const auto& [key, value] : each->items()) {
+                    const bool is_relative = key == "kl" || key == "agreement" || result.metric == "cosine";
+                    if (each == &compressed && original_is_bad && !is_relative) continue;
+                    CAPTURE(key);
+                    CHECK((!value.is_number()));
+                }
+            CHECK(recorded_figure(compressed, "agreement").has_value());
+            CHECK_FALSE(figures_not_finite(nlohmann::json::array({record})).empty());
+            CHECK_THAT(evaluation_table(record), Catch::Contains("nan"));
+            // As it is written and read.
+            CHECK(nlohmann::json::parse(record.dump()) == record);
+        }
+        const auto fine = evaluation_record("x", evaluated(yaml, {&well, &well}, model->input()),
+                                            {"original", "compressed"});
+        CHECK(figures_not_finite(nlohmann::json::array({fine})).empty());
+    }
+}
+
+TEST_CASE("what is not finite is null in a record, and named beside it") {
+    EvaluationResult result{.title = "t", .metric = "m", .protocol = {}, .models = {}, .expected = {}};
+    const double infinity = std::numeric_limits<double>::infinity();
+    result.models.push_back({.value = infinity,
+                             .standard_error = not_a_number,
+                             .kl = -infinity,
+                             .agreement = 0.5,
+                             .more = {{"acc", not_a_number}, {"list", {1}}},
+                             .items = {}});
+    const auto record = evaluation_record("x", result, {"compressed"});
+    const auto& figures = record.at("models").at("compressed");
+    CHECK(figures.at("value").is_null());
+    CHECK(*recorded_figure(figures, "value") == infinity);
+    CHECK(*recorded_figure(figures, "kl") == -infinity);
+    CHECK(std::isnan(*recorded_figure(figures, "stderr")));
+    CHECK(std::isnan(*recorded_figure(figures, "acc")));
+    CHECK(*recorded_figure(figures, "agreement") == 0.5);
+    CHECK_FALSE(recorded_figure(figures, "list"));
+    CHECK_FALSE(recorded_figure(figures, "top5"));
+    CHECK(record.at("compressed").is_null());
+    CHECK(std::isnan(*recorded_figure({{"value", nullptr}}, "value")));
+    CHECK_FALSE(recorded_figure({{"value", 1}, {"stderr", nullptr}}, "stderr"));
+}

@@ -3,7 +3,10 @@
 #include "core/base/error.hpp"
 #include "core/experiment/saved_state.hpp"
 #include "core/experiment/training.hpp"
+#include "core/learn/diverged.hpp"
 #include "tests/support/temporary.hpp"
+
+#include <limits>
 
 #include <catch2/catch.hpp>
 
@@ -77,6 +80,41 @@ TEST_CASE("a training that dies again and again ends as one that does not, its m
         return;
     }
     FAIL("it never ended");
+}
+
+TEST_CASE("learning that diverges says where, in the metrics too, and finishes nothing") {
+    class Diverging final : public Trainable {
+      public:
+        std::int64_t total_steps() const override { return 5; }
+        std::int64_t steps_done() const override { return done_; }
+        nlohmann::json step() override {
+            require_converging(done_ == 2 ? std::numeric_limits<double>::infinity() : 1.0, "the loss of it",
+                               done_);
+            return {{"step", done_++}, {"loss", 1.0}};
+        }
+        std::vector<NamedTensor> state() override { return {}; }
+        void restored(std::int64_t steps) override { done_ = steps; }
+        void finish() override { FAIL("finished"); }
+
+      private:
+        std::int64_t done_ = 0;
+    };
+    const test::TemporaryDirectory directory;
+    Diverging learner;
+    Stages stages;
+    Metrics metrics(directory.path() / "metrics.jsonl");
+    try {
+        train(learner, metrics, stages, options(directory.path(), 1000));
+        FAIL("it went on");
+    } catch (const Diverged& diverged) {
+        CHECK(
+            diverged.record() ==
+            nlohmann::json{
+                {"stage", "test"}, {"block", 3}, {"step", 2}, {"what", "the loss of it"}, {"value", "inf"}});
+        CHECK_THAT(diverged.what(), Catch::Contains("the loss of it is inf in step 2"));
+    }
+    CHECK_THAT(metrics.since(0),
+               Catch::EndsWith("{\"block\":3,\"loss\":null,\"stage\":\"test\",\"step\":2}\n"));
 }
 
 TEST_CASE("a state of something else is not taken up") {

@@ -17,6 +17,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include <catch2/catch.hpp>
 
@@ -371,4 +372,29 @@ TEST_CASE("classification counts as a direct computation does") {
     CHECK(unlabelled.protocol.at("items") == noise_images);
     CHECK_THROWS_WITH(without->evaluate({{&original}, model.input()}, {}),
                       Catch::Contains("no labels") && Catch::Contains("labels.csv"));
+}
+
+TEST_CASE("classification of scores that are not finite has no finite figure") {
+    const Model model = test::tiny_vision();
+    CompressedModel broken(model);
+    for (ParameterId id = 0; id < static_cast<ParameterId>(model.graph().parameters().size()); ++id) {
+        Tensor value = model.weight(id).clone();
+        for (float& each : value.values<float>()) each = std::numeric_limits<float>::quiet_NaN();
+        if (value.shape().size() == 1) broken.dense()[id] = value;
+    }
+    const BoundModel original(model, DType::f32, cpu_backend());
+    const BoundModel bad(broken, DType::f32, cpu_backend());
+    const auto evaluation = Choice<Evaluation>::parse("{type: classification, dataset: test-noise}").make();
+    for (const bool original_is_bad : {false, true}) {
+        const auto result = original_is_bad ? evaluation->evaluate({{&bad, &original}, model.input()}, {})
+                                            : evaluation->evaluate({{&original, &bad}, model.input()}, {});
+        const Figures& figures = result.models.at(original_is_bad ? 0 : 1);
+        CHECK(std::isnan(figures.value));
+        CHECK(std::isnan(*figures.standard_error));
+        CHECK(std::isnan(figures.more.at("top5").get<double>()));
+        CHECK(std::ranges::all_of(figures.items, [](const auto& item) { return item.is_null(); }));
+        CHECK(std::isfinite(result.models.at(original_is_bad ? 1 : 0).value));
+        CHECK(std::isnan(*result.models.at(1).kl));
+        CHECK(std::isnan(*result.models.at(1).agreement));
+    }
 }

@@ -7,6 +7,7 @@
 #include "tests/support/random_permutations.hpp"
 
 #include <cmath>
+#include <limits>
 
 #include <catch2/catch.hpp>
 
@@ -122,5 +123,35 @@ TEST_CASE("all-MiniLM-L6-v2 gives the tokens and embeddings of Hugging Face's li
         for (std::size_t i = 0; i < 8; ++i)
             CHECK(mean[i] / std::sqrt(squares) ==
                   Approx(entry.at("embedding").at(i).get<double>()).margin(2e-5));
+    }
+}
+
+TEST_CASE("every parameter that is NaN or infinite is named, of every family and kind") {
+    for (const std::string name : {"gpt2", "opt", "qwen2", "llama_biased", "bert"}) {
+        const Model model(read_checkpoint(folder(name)));
+        for (const Parameter& parameter : model.graph().parameters()) {
+            CAPTURE(name, parameter.name);
+            Checkpoint checkpoint = read_checkpoint(folder(name));
+            StoredTensor& stored = checkpoint.tensors.at(parameter.name);
+            Tensor values = decode(stored);
+            values.data<float>()[values.size() - 1] = -std::numeric_limits<float>::infinity();
+            stored.encoding = Encoding::f32;
+            stored.bytes = values.bytes();
+            CHECK_THROWS_WITH(Model(checkpoint), Catch::Contains(parameter.name + ": 1 infinity among"));
+        }
+        Checkpoint all = read_checkpoint(folder(name));
+        std::vector<std::vector<std::byte>> owners;
+        for (auto& [tensor, stored] : all.tensors) {
+            stored.bytes = owners.emplace_back(stored.bytes.size(), std::byte{0xff});
+        }
+        std::string said;
+        try {
+            (void)Model(all);
+        } catch (const Error& error) {
+            CHECK(error.kind() == ErrorKind::input);
+            said = error.what();
+        }
+        for (const Parameter& parameter : model.graph().parameters())
+            CHECK_THAT(said, Catch::Contains("\n  " + parameter.name + ": "));
     }
 }

@@ -72,4 +72,21 @@ TEST_CASE("a model of a run is named behind a colon") {
     CHECK(RunModel::parse("runs/a:original").model == "original");
     CHECK(RunModel::parse("runs/a:original").directory == "runs/a");
     CHECK(RunModel::parse("c:/runs/a").directory == "c:/runs/a");
+    const test::TemporaryDirectory directory;
+    const auto odd = directory.path() / "a:original";
+    std::filesystem::create_directory(odd);
+    CHECK(RunModel::parse(odd.string()).directory == odd);
+    CHECK(RunModel::parse(odd.string() + ":original").directory == odd);
+}
+
+TEST_CASE("predictions that are missing since scores were not finite are not counted as wrong") {
+    const test::TemporaryDirectory directory;
+    const auto first = directory.path() / "a";
+    const nlohmann::json record{{"title", "top-1"},
+                                {"protocol", {{"images", "some"}}},
+                                {"expected", {0, 1}},
+                                {"models", {{"compressed", {0, nullptr}}, {"original", {0, 1}}}}};
+    write_file(first / "predictions.json", nlohmann::json::array({record}).dump());
+    CHECK_THROWS_WITH(compare_runs({first}, {first, "original"}), Contains("not finite"));
+    CHECK(compare_runs({first, "original"}, {first, "original"}).front().counts.both == 2);
 }

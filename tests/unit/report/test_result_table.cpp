@@ -2,13 +2,18 @@
 
 #include "core/base/error.hpp"
 #include "core/base/files.hpp"
+#include "core/report/printable.hpp"
+#include "core/report/report_page.hpp"
 #include "core/report/result_table.hpp"
+#include "core/report/run_table.hpp"
 #include "core/report/statistics.hpp"
 #include "core/report/table_formats.hpp"
 #include "core/spec/resolve.hpp"
 #include "tests/support/temporary.hpp"
 
+#include <algorithm>
 #include <cmath>
+#include <functional>
 
 #include <catch2/catch.hpp>
 
@@ -266,4 +271,190 @@ TEST_CASE("runs are found below directories, by labels of paths, and once each")
     CHECK_THROWS_WITH(read_runs({folder.path()}), Contains("bad/result.json"));
     write_file(folder.path() / "bad/result.json", "[]");
     CHECK_THROWS_WITH(read_runs({folder.path()}), Contains("not a result of jlcm-run"));
+}
+
+namespace {
+
+/// A run of one file, its result as `change` leaves it.
+RunRecord changed(const std::filesystem::path& folder, const Run& run,
+                  const std::function<void(json&)>& change) {
+    write_runs(folder, {run});
+    const auto path = folder / run.name / "result.json";
+    json result = json::parse(read_file(path));
+    change(result);
+    write_file(path, result.dump());
+    return read_runs({folder / run.name}).front();
+}
+
+}  // namespace
+
+TEST_CASE("figures that are not finite are shown as such, are never the best, and come last") {
+    const test::TemporaryDirectory folder;
+    std::vector<RunRecord> runs;
+    runs.push_back(changed(folder.path(), {.name = "nan"}, [](json& result) {
+        json& figures = result["evaluations"][0]["models"]["compressed"];
+        figures["value"] = nullptr;
+        figures["kl"] = nullptr;
+        figures["not_finite"] = {{"value", "nan"}, {"kl", "inf"}};
+    }));
+    runs.push_back(changed(folder.path(), {.name = "old"}, [](json& result) {
+        result["evaluations"][0]["models"]["compressed"]["value"] = nullptr;
+    }));
+    runs.push_back(changed(folder.path(), {.name = "diverged"}, [](json& result) {
+        result["diverged"] = {
+            {"stage", "learn"}, {"block", 3}, {"step", 17}, {"what", "the loss"}, {"value", "nan"}};
+        result["footprint"] = nullptr;
+        result["artifact_sha256"] = nullptr;
+        result["evaluations"] = json::array();
+    }));
+    runs.push_back(changed(folder.path(), {.name = "well"}, [](json&) {}));
+    runs.push_back(changed(folder.path(), {.name = "worse", .perplexity = 11}, [](json&) {}));
+    for (const std::string sort : {"perplexity", "-perplexity"}) {
+        const auto table =
+            make_table(spec_of("{rows: run, columns: [bits, perplexity, kl], sort: " + sort + "}"), runs);
+        Lines shown;
+        for (const TableRow& row : table.rows) {
+            auto& line = shown.emplace_back();
+            for (const TableCell& cell : row.cells)
+                line.push_back(cell.is_best ? "!" + cell.text : cell.text);
+        }
+        Lines expected{{"well", "2.090", "!10.00", "!0.500"}, {"worse", "2.090", "11.00", "!0.500"}};
+        if (sort.front() == '-') std::swap(expected[0], expected[1]);
+        expected.insert(expected.end(), {{"nan", "2.090", "nan", "inf"},
+                                         {"old", "2.090", "nan", "!0.500"},
+                                         {"diverged", "diverged", "diverged", "diverged"}});
+        CHECK(shown == expected);
+        CHECK_THAT(to_csv(table), Contains("nan"));
+        CHECK(std::isnan(*table.rows.back().cells.back().value));
+    }
+    CHECK_THAT(run_table(runs[2].result), Contains("diverged in learn, block 3, step 17"));
+    CHECK_THAT(report_page("Runs", runs), Contains("learning diverged"));
+    // A mean over seeds of which one is not finite is none.
+    CHECK(make_table(spec_of("{rows: compress.bits, columns: perplexity, where: {run: [nan, nan]}}"), runs)
+              .rows.front()
+              .cells.back()
+              .text == "nan");
+}
+
+TEST_CASE("evaluations of one title are told apart by what differs, and repetitions count once") {
+    const test::TemporaryDirectory folder;
+    const auto twice = [](json& result) {
+        json second = result["evaluations"][0];
+        second["protocol"]["context"] = 512;
+        second["protocol"]["tokens_sha256"] = "b";
+        second["models"]["compressed"]["value"] = 12.0;
+        json third = result["evaluations"][0];
+        result["evaluations"].push_back(second);
+        result["evaluations"].push_back(third);
+    };
+    const RunRecord run = changed(folder.path(), {.name = "r"}, twice);
+    const auto titles = [](const RunRecord& of) {
+        std::vector<std::string> all;
+        for (const json& each : of.result.at("evaluations")) all.push_back(each.at("title"));
+        return all;
+    };
+    CHECK(titles(run) ==
+          std::vector<std::string>{"perplexity, text, context 2048", "perplexity, text, context 512"});
+    const auto table = make_table(spec_of("{}"), {run});
+    CHECK(table.columns.size() == 1 + 2 + 2 * 3);
+    CHECK_THAT(to_text(table), Contains("perplexity, text, context 512") && Contains("12.00"));
+    CHECK_THAT(report_page("Runs", {run}), Contains("perplexity, text, context 512"));
+    CHECK_THROWS_WITH(make_table(spec_of("columns: perplexity"), {run}),
+                      Contains("context 2048\"") && Contains("context 512\"") && Contains("--evaluation"));
+    CHECK(make_table(spec_of("columns: {value: perplexity, evaluation: context 512}"), {run})
+              .rows[0]
+              .cells[1]
+              .text == "12.00");
+
+    // The same names in a run that has only one of them, and in none that stands alone.
+    write_runs(folder.path() / "other", {{.name = "s"}});
+    const auto both = read_runs({folder.path() / "r", folder.path() / "other/s"});
+    CHECK(titles(both[1]) == std::vector<std::string>{"perplexity, text, context 2048"});
+    CHECK(titles(read_runs({folder.path() / "other/s"}).front()) ==
+          std::vector<std::string>{"perplexity, text"});
+
+    // One title within another is not mistaken for it.
+    const RunRecord within = changed(folder.path(), {.name = "w"}, [](json& result) {
+        json second = result["evaluations"][0];
+        second["title"] = "perplexity, text, second half";
+        result["evaluations"].push_back(second);
+    });
+    CHECK(make_table(spec_of("{}"), {within}).columns.size() == 1 + 2 + 2 * 3);
+
+    // Several figures under one protocol: numbered.
+    const RunRecord same = changed(folder.path(), {.name = "same"}, [](json& result) {
+        json second = result["evaluations"][0];
+        second["models"]["compressed"]["value"] = 12.0;
+        result["evaluations"].push_back(second);
+    });
+    CHECK(titles(same) == std::vector<std::string>{"perplexity, text", "perplexity, text, again 2"});
+}
+
+TEST_CASE("records of evaluations that nobody here knows are shown with what they have") {
+    const test::TemporaryDirectory folder;
+    const std::vector<json> protocols{
+        nullptr,
+        json::object(),
+        json::array({1, 2}),
+        "words",
+        {{"unit", "bytes"}},
+        {{"text", 5}, {"text_sha256", nullptr}, {"windows", "many"}, {"bos", 1}}};
+    for (const json& protocol : protocols) {
+        const RunRecord run = changed(folder.path(), {.name = "r"}, [&](json& result) {
+            json& evaluation = result["evaluations"][0];
+            evaluation["protocol"] = protocol;
+            evaluation["title"] = "points";
+            evaluation["models"]["compressed"] = {{"value", 3}, {"acc", "high"}, {"minimum", json::array()}};
+            for (const char* key : {"stages", "seed"}) result.erase(key);
+        });
+        CHECK(make_table(spec_of("{}"), {run}).rows[0].cells[3].text == "3.00");
+        CHECK_THAT(report_page("Runs", {run}), Contains("points"));
+        CHECK_THAT(run_table(run.result), Contains("3.00"));
+        CHECK_THAT(stage_table(run.result), Contains("stage"));
+    }
+    const auto broken = [&](const std::function<void(json&)>& change) {
+        try {
+            (void)changed(folder.path(), {.name = "b"}, change);
+        } catch (const Error& error) {
+            return std::string(error.kind() == ErrorKind::input ? error.what() : "another kind");
+        }
+        return std::string("nothing");
+    };
+    CHECK_THAT(broken([](json& result) { result["evaluations"][0].erase("title"); }), Contains("no title"));
+    CHECK_THAT(broken([](json& result) { result["evaluations"][0]["models"] = 1; }),
+               Contains("no figures by model"));
+    CHECK_THAT(broken([](json& result) { result["evaluations"] = 1; }), Contains("no list"));
+    CHECK_THAT(broken([](json& result) { result["stages"] = {1}; }), Contains("stages"));
+    CHECK_THAT(broken([](json& result) { result["footprint"] = nullptr; }), Contains("no footprint"));
+    CHECK_THAT(broken([](json& result) { result["identity"] = 1; }), Contains("no spec"));
+}
+
+TEST_CASE("words with line breaks, control characters and marks of other languages break no table") {
+    CHECK(printable("a\nb\tc\r\x1b[31m\x7f") == "a\\nb\\tc\\r\\x1b[31m\\x7f");
+    CHECK(printable("\u0085 \u2028 \u202e ü") == "\\x85 \\u2028 \\u202e ü");
+    CHECK(printable("bad \xff byte") == "bad \uFFFD byte");
+    CHECK(markdown_text("a|b <i> &amp; 1 < 2 & \\|") == "a\\|b \\<i> \\&amp; 1 < 2 & \\\\\\|");
+    const test::TemporaryDirectory folder;
+    const std::string label = "two\nlines|<b>\x1b[31m--> \\";
+    auto runs = four;
+    for (Run& run : runs)
+        if (run.method == "a") run.method = label;
+    // The spec of these runs is YAML, in which the label is not needed.
+    write_runs(folder.path(), four);
+    json sweep = json::parse(read_file(folder.path() / "x.sweep.json"));
+    for (json& run : sweep["runs"])
+        if (run["labels"]["method"] == "a") run["labels"]["method"] = label;
+    write_file(folder.path() / "x.sweep.json", sweep.dump());
+    const auto table = make_table(spec_of("{title: \"T\\nT\", rows: method, columns: perplexity}"),
+                                  read_runs({folder.path()}));
+    const auto lines_of = [](const std::string& text) { return std::ranges::count(text, '\n'); };
+    const auto plain = make_table(spec_of("{title: T, rows: compress.solver, columns: perplexity}"),
+                                  read_runs({folder.path()}));
+    for (const auto format : {to_markdown, to_latex, to_text}) {
+        CHECK(lines_of(format(table)) == lines_of(format(plain)));
+        CHECK_THAT(format(table), !Contains("\x1b"));
+    }
+    CHECK_THAT(to_markdown(table), Contains("| two\\nlines\\|\\<b>\\x1b[31m--> \\ |"));
+    CHECK_THAT(to_csv(table), Contains("\"two\nlines|<b>") || Contains("two\nlines"));
+    CHECK_THAT(to_html(table), Contains("two\nlines|&lt;b&gt;\\x1b[31m--&gt; \\</td>"));
 }

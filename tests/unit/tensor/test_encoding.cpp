@@ -2,6 +2,7 @@
 #include "core/base/parallel.hpp"
 #include "core/base/rng.hpp"
 #include "core/tensor/encoding.hpp"
+#include "core/tensor/non_finite.hpp"
 
 #include <algorithm>
 #include <array>
@@ -126,4 +127,51 @@ TEST_CASE("integers are not decoded to weights, and empty tensors are empty") {
     REQUIRE_THROWS_AS(jlcm::decode({{"codes", {8}, Encoding::u8}, bytes}), jlcm::Error);
     REQUIRE(jlcm::decode({{"none", {0, 32}, Encoding::q4_1}, {}}).size() == 0);
     REQUIRE(jlcm::encode({}, Encoding::q8_0).empty());
+}
+
+TEST_CASE("NaN and infinity are found in every encoding, as decoding finds them") {
+    for (const Encoding encoding : every_encoding) {
+        if (encoding == Encoding::u8 || encoding == Encoding::i32) continue;
+        const std::int64_t cols = 3 * jlcm::block_values(encoding);
+        bool had_any = false;
+        bool had_none = false;
+        for (std::uint64_t seed = 0; seed < 300; ++seed) {
+            // Random bytes: every exponent and every scale comes up.
+            const jlcm::Rng rng(seed, "bytes");
+            std::vector<std::byte> bytes(jlcm::encoded_bytes(encoding, {2, cols}));
+            for (std::size_t i = 0; i < bytes.size(); ++i)
+                bytes[i] = static_cast<std::byte>(rng.bits(i) & 0xffU);
+            jlcm::StoredTensor stored;
+            stored.shape = {2, cols};
+            stored.encoding = encoding;
+            stored.bytes = bytes;
+            jlcm::NonFinite expected;
+            const jlcm::Tensor decoded = jlcm::decode(stored);
+            for (std::int64_t i = 0; i < decoded.size(); ++i) {
+                const float value = decoded.data<float>()[i];
+                if (std::isfinite(value)) continue;
+                if (expected.first < 0) expected.first = i;
+                ++(std::isnan(value) ? expected.nans : expected.infinities);
+            }
+            const jlcm::NonFinite found = jlcm::find_non_finite(stored);
+            REQUIRE(found.first == expected.first);
+            REQUIRE(found.nans == expected.nans);
+            REQUIRE(found.infinities == expected.infinities);
+            (found.any() ? had_any : had_none) = true;
+        }
+        INFO(jlcm::name_of(encoding));
+        CHECK(had_any);
+        CHECK((had_none || encoding == Encoding::f16));
+    }
+    jlcm::StoredTensor empty;
+    empty.shape = {0, 5};
+    CHECK_FALSE(jlcm::find_non_finite(empty).any());
+}
+
+TEST_CASE("what is not finite is described by count and place") {
+    CHECK(describe(jlcm::NonFinite{1, 0, 7}, {9}) == "1 NaN among 9 values, the first at index 7");
+    CHECK(describe(jlcm::NonFinite{2, 1, 7}, {3, 5}) ==
+          "2 NaN and 1 infinity among 15 values, the first at row 1, column 2");
+    CHECK(describe(jlcm::NonFinite{0, 4, 30}, {2, 3, 2, 4}) ==
+          "4 infinities among 48 values, the first at [1, 0, 1, 2]");
 }

@@ -207,6 +207,7 @@ json make_result(const RunContext& run, const Sources& sources, const json& eval
               {"distilled", compress.distill.has_value()}}},
             {"footprint", footprint_record(run.files.artifact(), *sources.model, sources.model_path,
                                            sources.compressed(compress))},
+            {"uncompressed", uncompressed_record(sources.model->graph(), sources.compressed(compress))},
             {"artifact_sha256", file_hash(run.files.artifact())},
             {"evaluations", evaluations},
             {"stages", run.stages.to_json()},

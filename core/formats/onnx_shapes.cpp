@@ -6,36 +6,36 @@
 namespace jlcm::onnx_rules {
 namespace {
 
-void reshape_to(Context& context, const OnnxNode& node, const Shape& shape) {
+/// The same elements in the shape that `change` makes of the input's; `knows_batch`: of any batch's.
+void reshape_by(Context& context, const OnnxNode& node, const std::function<Shape(const Shape&)>& change,
+                bool knows_batch = false) {
     const Value x = context.data(node, 0);
+    const Shape shape = knows_batch ? change(x.shape) : context.for_all_samples(x.shape, change);
     context.set(node, context.emit(node, make_reshape(context.open_shape(shape)), {context.plain(node, x)}));
 }
 
 void reshape(Context& context, const OnnxNode& node) {
-    const Shape& input = context.input(node, 0).shape;
     const Shape& asked = context.constant(node, 1).integers();
     const auto change = [&](const Shape& from) {
         return make_reshape(copied_dimensions(node, asked, from))->infer(std::vector<Shape>{from}, {});
     };
-    const bool knows_batch =
-        std::ranges::any_of(asked, [&](std::int64_t size) { return context.holds_batch(size); });
-    reshape_to(context, node, knows_batch ? change(input) : context.for_all_samples(input, change));
+    reshape_by(context, node, change,
+               std::ranges::any_of(asked, [&](std::int64_t size) { return context.holds_batch(size); }));
 }
 
 void flatten(Context& context, const OnnxNode& node) {
-    reshape_to(context, node, flattened(context.input(node, 0).shape, node.integer("axis", 1)));
+    reshape_by(context, node, [&](const Shape& from) { return flattened(from, node.integer("axis", 1)); });
 }
 
 void squeeze(Context& context, const OnnxNode& node) {
-    reshape_to(
-        context, node,
-        squeezed(context.input(node, 0).shape, context.integers(node, "axes", 1).value_or(Integers())));
+    const auto axes = context.integers(node, "axes", 1).value_or(Integers());
+    reshape_by(context, node, [&](const Shape& from) { return squeezed(from, axes); });
 }
 
 void unsqueeze(Context& context, const OnnxNode& node) {
     const auto axes = context.integers(node, "axes", 1);
     if (!axes) fail("the axes are missing");
-    reshape_to(context, node, unsqueezed(context.input(node, 0).shape, *axes));
+    reshape_by(context, node, [&](const Shape& from) { return unsqueezed(from, *axes); });
 }
 
 // Nothing moves: only where each dimension lies is noted.

@@ -271,6 +271,8 @@ for batch in [1, 2]:
           ("Reshape", ["y6", "apart"], {}), ("Transpose", ["y7"], {"perm": [0, 2, 1, 3]}), ("Reshape", ["y8", "back"], {}), ("MatMul", ["y9", "v"], {})],
          {"heads": i(batch, 3, 2, 4), "joined": i(2 * batch, 3, 4), "apart": i(batch, 2, 3, 4), "back": i(batch, 3, 8), "v": f(8, 5)}, batch=batch)
 case("fixed_flat", (3, 2, 3), [("Reshape", ["x", "s"], {}), ("MatMul", ["y0", "v"], {})], {"s": i(1, -1), "v": f(6, 4)}, batch=1)
+case("fixed_without_batch", (3, 2, 3), [("Squeeze", ["x", "zero"], {}), ("Relu", ["y0"], {}), ("Unsqueeze", ["y1", "zero"], {}),
+                                         ("Flatten", ["y2"], {"axis": 0}), ("MatMul", ["y3", "v"], {})], {"zero": i(0), "v": f(6, 4)}, batch=1)
 case("fixed_token", (3, 4, 8), [("Concat", ["token", "x"], {"axis": 1}), ("Add", ["y0", "p"], {}), ("MatMul", ["y1", "v"], {})],
      {"token": f(1, 1, 8), "p": f(1, 5, 8), "v": f(8, 3)}, batch=1)
 case("fixed_resize", (3, 2, 3, 3), [("Resize", ["x", "", "", "s"], {"mode": "nearest"}), ("Conv", ["y0", "w"], {})],

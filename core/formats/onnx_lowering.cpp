@@ -61,7 +61,7 @@ bool repeats_for_samples(const Context& context, const OnnxNode& node) {
     return std::ranges::any_of(shape, [&](std::int64_t size) { return context.is_batch(size); });
 }
 
-/// Its inputs where they are all known and what it makes of them is; nothing else.
+/// Its inputs, if they are all known and what it makes of them is too.
 std::optional<std::vector<const OnnxTensor*>> known_inputs(const Context& context, const OnnxNode& node) {
     std::vector<const OnnxTensor*> inputs;
     for (std::size_t i = 0; i < node.inputs.size(); ++i) {
@@ -84,7 +84,8 @@ class Lowering {
     void lower(const OnnxNode& node) {
         const auto found = rules().find(node.type);
         const Rule rule = found == rules().end() ? nullptr : found->second;
-        require(rule != nullptr || can_fold(node.type), "not supported");
+        require(rule != nullptr || can_fold(node.type),
+                "not supported; an export at another opset, or a simplified one, may do without it");
         // What made an input was refused already.
         if (!context_.has_inputs(node)) return;
         if (const auto inputs = known_inputs(context_, node)) {

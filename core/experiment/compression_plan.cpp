@@ -29,7 +29,49 @@ std::int64_t own_blocks(const Graph& graph) {
     return last + 1;
 }
 
+/// The first node that reads a value of the graph, behind those that only move it; null where none does.
+const Node* reader_of(const Graph& graph, ValueId value) {
+    for (const Node& node : graph.nodes()) {
+        if (std::ranges::find(node.inputs, value) == node.inputs.end()) continue;
+        const auto kind = node.op->kind();
+        const bool moves = kind == "reshape" || kind == "expand" || kind == "transpose";
+        return moves ? reader_of(graph, node.output) : &node;
+    }
+    return nullptr;
+}
+
+std::string reason_for_leaving(const Graph& graph, ParameterId id) {
+    const Parameter& parameter = graph.parameter(id);
+    if (id == graph.head()) return "the head; compress.embedding compresses it";
+    if (parameter.role == "embedding") return "an embedding; compress.embedding compresses it";
+    if (parameter.linear)
+        return parameter.block < 0 ? "outside the blocks" : "compress.overrides leaves it out";
+    for (const Node& node : graph.nodes()) {
+        if (std::ranges::find(node.parameters, id) == node.parameters.end()) continue;
+        const Node* reader = node.op->kind() == "constant" ? reader_of(graph, node.output) : &node;
+        if (reader == nullptr) break;
+        if (reader->op->kind() == "matmul")
+            return fmt::format("one of several matrices that '{}' multiplies with at once", reader->name);
+        return fmt::format("a table that '{}' ({}) reads, no weight of a product", reader->name,
+                           reader->op->kind());
+    }
+    return "nothing reads it";
+}
+
 }  // namespace
+
+std::vector<LeftTensor> left_tensors(const Graph& graph, const std::vector<ParameterId>& compressed) {
+    constexpr std::int64_t least_weights = 256;
+    std::vector<LeftTensor> left;
+    for (ParameterId id = 0; id < static_cast<ParameterId>(graph.parameters().size()); ++id) {
+        const Parameter& each = graph.parameter(id);
+        const bool counts =
+            each.tied_to < 0 && each.shape.size() >= 2 && element_count(each.shape) >= least_weights;
+        if (!counts || std::ranges::find(compressed, id) != compressed.end()) continue;
+        left.push_back({each.name, each.shape, reason_for_leaving(graph, id)});
+    }
+    return left;
+}
 
 GroupedRows MatrixPlan::group(const LayerProblem& problem) const {
     const auto plugin = grouping.make();

@@ -24,4 +24,15 @@ struct MatrixPlan {
 [[nodiscard]] std::map<ParameterId, MatrixPlan> plan_compression(const Graph& graph,
                                                                  const CompressOptions& options);
 
+/// A tensor of two dimensions or more and 256 weights or more that a run leaves as it is.
+struct LeftTensor {
+    std::string name;
+    Shape shape;
+    std::string reason;
+};
+
+/// In the graph's order. `compressed`: what the run compresses, embeddings among it.
+[[nodiscard]] std::vector<LeftTensor> left_tensors(const Graph& graph,
+                                                   const std::vector<ParameterId>& compressed);
+
 }  // namespace jlcm

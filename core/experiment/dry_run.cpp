@@ -255,6 +255,14 @@ std::string dry_run(const Resolved<RunSpec>& resolved) {
         text += fmt::format("{}{:>9}{:>16}{:>13}{:>11}\n", role, share.matrices, to_string(share.shape),
                             share.weights, share.codebooks);
 
+    std::vector<ParameterId> compressed;
+    for (const auto& [id, matrix] : stored.matrices) compressed.push_back(id);
+    const auto left = left_tensors(model.graph(), compressed);
+    if (!left.empty()) text += "\nleft as they are\n";
+    for (const LeftTensor& each : left)
+        text += fmt::format("  {} {}, {} weights: {}\n", each.name, to_string(each.shape),
+                            element_count(each.shape), each.reason);
+
     text += "\nbytes of the artifact, about\n";
     const auto line = [&](const char* what, std::int64_t count) {
         if (count > 0) text += fmt::format("  {:<14}{:>14}\n", what, count);

@@ -1,6 +1,7 @@
 #include "core/experiment/result.hpp"
 
 #include "core/codebook/artifact.hpp"
+#include "core/experiment/compression_plan.hpp"
 
 #include <cmath>
 #include <limits>
@@ -130,6 +131,16 @@ nlohmann::json footprint_record(const std::filesystem::path& artifact, const Mod
         {"source_linear_bits_per_weight", 8.0 * source_linear_bytes / linear_weights},
         {"ratio_to_source", static_cast<double>(before) / static_cast<double>(file_bytes)},
         {"ratio_to_16_bits", 2.0 * static_cast<double>(footprint.weights) / static_cast<double>(file_bytes)}};
+}
+
+nlohmann::json uncompressed_record(const Graph& graph, const std::vector<ParameterId>& compressed) {
+    auto record = nlohmann::json::array();
+    for (const LeftTensor& each : left_tensors(graph, compressed))
+        record.push_back({{"name", each.name},
+                          {"shape", each.shape},
+                          {"weights", element_count(each.shape)},
+                          {"reason", each.reason}});
+    return record;
 }
 
 nlohmann::json model_record(const Model& model, const std::string& source) {

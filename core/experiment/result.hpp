@@ -38,6 +38,10 @@ inline constexpr int result_version = 1;
                                               const std::filesystem::path& source_path,
                                               const std::vector<ParameterId>& compressed);
 
+/// `uncompressed`: a record {"name", "shape", "weights", "reason"} for each of left_tensors().
+[[nodiscard]] nlohmann::json uncompressed_record(const Graph& graph,
+                                                 const std::vector<ParameterId>& compressed);
+
 [[nodiscard]] nlohmann::json model_record(const Model& model, const std::string& source);
 
 }  // namespace jlcm

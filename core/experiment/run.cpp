@@ -219,6 +219,8 @@ json make_result(const RunContext& run, const Sources& sources, const json& eval
     json result = identity_record(run, sources);
     result["footprint"] = footprint_record(run.files.artifact(), *sources.model, sources.model_path,
                                            sources.compressed(run.spec.compress));
+    result["uncompressed"] =
+        uncompressed_record(sources.model->graph(), sources.compressed(run.spec.compress));
     result["artifact_sha256"] = file_hash(run.files.artifact());
     result["evaluations"] = evaluations;
     return result;

@@ -41,6 +41,8 @@ struct Checkpoint {
     /// name.
     std::string sha256;
     std::vector<std::shared_ptr<const void>> owners;
+    /// Where extra["preprocess"] was read; empty where it was not in a file of its own.
+    std::filesystem::path preprocess_file;
 
     /// The tensor of that name; an input error where there is none.
     [[nodiscard]] const StoredTensor& tensor(const std::string& name) const;

@@ -2,10 +2,14 @@
 
 #include "core/base/files.hpp"
 #include "core/base/hash.hpp"
+#include "core/base/rng.hpp"
 #include "core/formats/onnx_batch_norm.hpp"
 #include "core/formats/onnx_lowering.hpp"
 #include "core/formats/preprocess_file.hpp"
+#include "core/graph/execution.hpp"
 #include "core/graph/graph_json.hpp"
+
+#include <cmath>
 
 namespace jlcm {
 namespace {
@@ -18,14 +22,80 @@ LoweredOnnx lower_at_any_batch(const OnnxModel& model) {
     return lowered;
 }
 
+/// What `lowered` makes of `input`, sample by sample.
+Tensor output_of(const LoweredOnnx& lowered, const Weights& weights, const Tensor& input) {
+    const Graph& graph = lowered.graph;
+    return Executor(graph, cpu_backend(), DType::f32)
+        .forward({0, graph.node_count()}, weights, graph.input(), input, graph.features());
+}
+
+Weights bound(const LoweredOnnx& lowered) {
+    Weights weights(lowered.graph);
+    for (ParameterId id = 0; id < static_cast<ParameterId>(lowered.graph.parameters().size()); ++id)
+        weights.bind(id, lowered.weights.at(lowered.graph.parameter(id).name));
+    return weights;
+}
+
+/// Whether values agree as far as float32 does.
+bool agree(std::span<const float> a, std::span<const float> b) {
+    double largest = 0;
+    double distance = 0;
+    for (std::size_t i = 0; i < a.size(); ++i) {
+        if (std::isfinite(a[i]) != std::isfinite(b[i])) return false;
+        if (!std::isfinite(a[i])) continue;
+        largest = std::max(largest, std::abs(static_cast<double>(a[i])));
+        distance = std::max(distance, std::abs(static_cast<double>(a[i]) - static_cast<double>(b[i])));
+    }
+    return distance <= 1e-3 * largest;
+}
+
+/// A file for a fixed number of samples may mix them, which nobody notices where it is one: what `lowered`
+/// makes of twice as many has to be what `own`, the file as it is, makes of each half.
+void require_samples_apart(const LoweredOnnx& own, const LoweredOnnx& lowered) {
+    // Beyond this a damaged file keeps the machine busy.
+    constexpr double most_operations = 4e12;
+    constexpr double most_elements = 1 << 29;
+    Shape shape = own.graph.input_shape();
+    const std::int64_t samples = shape.front();
+    shape.front() *= 2;
+    double elements = 0;
+    for (const Shape& each : lowered.graph.infer(shape)) elements += static_cast<double>(element_count(each));
+    require(elements <= most_elements &&
+                lowered.graph.flops({0, lowered.graph.node_count()}, shape) <= most_operations,
+            "it is too large to be tried out");
+    Tensor input = Tensor::empty(shape);
+    const Rng rng(0, "samples apart");
+    for (std::int64_t i = 0; i < input.size(); ++i)
+        input.data<float>()[i] = static_cast<float>(rng.normal(static_cast<std::uint64_t>(i)));
+    const Tensor all = output_of(lowered, bound(lowered), input);
+    const Weights weights = bound(own);
+    bool is_same = !all.shape().empty() && all.rows() % 2 == 0;
+    for (std::int64_t half = 0; half < 2 && is_same; ++half) {
+        const Tensor alone = output_of(own, weights, input.slice(half * samples, (half + 1) * samples));
+        const std::int64_t rows = all.rows() / 2;
+        const Tensor part = all.slice(half * rows, (half + 1) * rows);
+        is_same = part.shape() == alone.shape() && agree(alone.values<float>(), part.values<float>());
+    }
+    require(is_same, "samples that go through it together come out otherwise than alone");
+}
+
 LoweredOnnx lower(const OnnxModel& model) {
-    const bool batch_is_open = !model.input_shape.empty() && model.input_shape.front() < 0;
+    const std::int64_t samples = model.input_shape.empty() ? -1 : model.input_shape.front();
+    if (samples < 0) return lower_at_any_batch(model);
+    // What is wrong with the file as it is comes first.
+    const LoweredOnnx own = lower_onnx(model, 0);
     try {
-        return lower_at_any_batch(model);
-    } catch (const Error&) {
-        // A file for one batch size may have it in its constants.
-        if (batch_is_open) throw;
-        return lower_onnx(model, 0);
+        LoweredOnnx lowered = lower_at_any_batch(model);
+        require_samples_apart(own, lowered);
+        return lowered;
+    } catch (const Error& error) {
+        if (error.kind() != ErrorKind::input) throw;
+        fail(
+            "the batch is fixed: dimension 0 of the input '{0}' is {1}, and the file holds this number where "
+            "it "
+            "cannot be opened ({2}). Export it with an open batch, e.g. torch.onnx.export(..., "
+            "dynamic_axes={{'{0}': {{0: 'batch'}}}})",
+            model.input, samples, error.what());
     }
 }
 

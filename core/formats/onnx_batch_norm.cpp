@@ -37,7 +37,8 @@ class Folding {
     }
 
     [[nodiscard]] bool fold(OnnxNode& conv, const OnnxNode& norm) {
-        OnnxTensor* weight = own_constant(conv.inputs.at(1));
+        if (!conv.has_input(1)) return false;
+        OnnxTensor* weight = own_constant(conv.inputs[1]);
         if (weight == nullptr || weight->shape.empty()) return false;
         const auto outputs = static_cast<std::size_t>(weight->shape[0]);
         std::vector<std::vector<float>> statistics;

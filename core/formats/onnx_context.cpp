@@ -71,17 +71,20 @@ OnnxTensor moved(const OnnxTensor& tensor, const std::vector<int>& places) {
     return result;
 }
 
+Value known(std::string name, OnnxTensor tensor) {
+    const auto shared = std::make_shared<const OnnxTensor>(std::move(tensor));
+    return {std::move(name), shared, -1, shared->shape, {}};
+}
+
 Context::Context(const OnnxModel& model, std::int64_t batch) : model_(&model), batch_(batch) {
-    for (const auto& [name, tensor] : model.constants) {
-        Value& value = values_[name];
-        value.name = name;
-        value.constant = tensor;
-        value.shape = tensor.shape;
-    }
+    // The model outlives the lowering: nothing is copied.
+    for (const auto& [name, tensor] : model.constants)
+        values_[name] = {name, {std::shared_ptr<const void>(), &tensor}, -1, tensor.shape, {}};
     Shape shape = model.input_shape;
     require(!shape.empty(), "the input '{}' has no dimensions", model.input);
     Shape example = shape;
     if (batch > 0) {
+        if (shape[0] > 0) fixed_batch_ = shape[0];
         shape[0] = batch;
         example[0] = 1;
     }
@@ -94,16 +97,54 @@ Context::Context(const OnnxModel& model, std::int64_t batch) : model_(&model), b
     values_[model.input] = {model.input, {}, id, shape, in_order(shape.size())};
 }
 
+Context::Context(const Context& outer, const OnnxNode& node) : model_(outer.model_), needed_(outer.needed_) {
+    for (std::size_t i = 0; i < node.inputs.size(); ++i)
+        if (node.has_input(i)) values_.emplace(node.inputs[i], outer.input(node, i));
+    (void)result_.graph.add_input("none", {1});
+    shapes_.push_back({1});
+}
+
+bool Context::has_inputs(const OnnxNode& node) const {
+    return std::ranges::all_of(
+        node.inputs, [&](const std::string& name) { return name.empty() || values_.contains(name); });
+}
+
+const Value* Context::find(const std::string& name) const {
+    const auto found = values_.find(name);
+    return found == values_.end() ? nullptr : &found->second;
+}
+
 const Value& Context::input(const OnnxNode& node, std::size_t i) const {
     require(node.has_input(i), "input {} is missing", i);
-    return values_.at(node.inputs[i]);
+    const Value* value = find(node.inputs[i]);
+    require(value != nullptr, "nothing makes input {} ('{}')", i, node.inputs[i]);
+    return *value;
+}
+
+Value Context::data(const OnnxNode& node, std::size_t i) {
+    Value value = input(node, i);
+    if (!value.constant) return value;
+    require(value.constant->is_float(), "input {} ('{}') holds integers, where numbers are supported", i,
+            value.name);
+    value.places = in_order(value.rank());
+    value.id = plain(node, value);
+    value.constant.reset();
+    return value;
 }
 
 const OnnxTensor& Context::constant(const OnnxNode& node, std::size_t i) const {
     const Value& value = input(node, i);
-    require(value.constant.has_value(), "input {} ('{}') has to be known without the model's input", i,
+    require(value.constant != nullptr, "input {} ('{}') has to be known without the model's input", i,
             value.name);
     return *value.constant;
+}
+
+double Context::number(const OnnxNode& node, std::size_t i) const {
+    const OnnxTensor& tensor = constant(node, i);
+    require(element_count(tensor.shape) == 1, "input {} has shape {}, expected one number", i,
+            to_string(tensor.shape));
+    return tensor.is_float() ? static_cast<double>(tensor.floats()[0])
+                             : static_cast<double>(tensor.integers()[0]);
 }
 
 std::optional<std::vector<std::int64_t>> Context::integers(const OnnxNode& node, const std::string& key,
@@ -118,6 +159,17 @@ void Context::set(const OnnxNode& node, std::size_t output, Value value) {
     value.name = node.outputs[output];
     if (value.constant) value.shape = value.constant->shape;
     values_[value.name] = std::move(value);
+}
+
+const Shape& Context::graph_shape(ValueId id) const {
+    ensure(id >= 0 && index(id) < shapes_.size(), "value {} of a graph of {}", id, shapes_.size());
+    return shapes_[index(id)];
+}
+
+double Context::elements() const {
+    double total = 0;
+    for (const Shape& shape : shapes_) total += static_cast<double>(element_count(shape));
+    return total;
 }
 
 ValueId Context::add(const std::string& name, const OperatorPtr& op, const std::vector<ValueId>& inputs,
@@ -180,6 +232,8 @@ ValueId Context::channels_last(const OnnxNode& node, const Value& value) {
 
 ParameterId Context::parameter(const std::string& name, const std::string& role, const Shape& shape,
                                const std::vector<float>& values, bool linear) {
+    require(element_count(shape) == std::ssize(values), "'{}' has {} elements, expected shape {}", name,
+            values.size(), to_string(shape));
     std::string unique = name;
     for (int i = 2;; ++i) {
         const auto found = result_.weights.find(unique);
@@ -203,9 +257,22 @@ Shape Context::open_shape(const Shape& shape) const {
     return open;
 }
 
+Shape Context::for_all_samples(const Shape& shape, const std::function<Shape(const Shape&)>& change) const {
+    if (fixed_batch_ == 0 || shape.empty() || shape[0] % batch_ != 0) return change(shape);
+    Shape of_file = shape;
+    of_file[0] = shape[0] / batch_ * fixed_batch_;
+    Shape changed = change(of_file);
+    require(!changed.empty() && changed[0] % fixed_batch_ == 0,
+            "of {} samples, shape {}, it makes {}, whose first dimension does not hold the samples",
+            fixed_batch_, to_string(of_file), to_string(changed));
+    changed[0] = changed[0] / fixed_batch_ * batch_;
+    return changed;
+}
+
 LoweredOnnx Context::finish() {
     const Value& output = values_.at(model_->outputs.front());
-    require(!output.constant, "the output '{}' does not depend on the input", output.name);
+    require(!output.constant, "the output '{}' is a constant: it does not depend on the input '{}'",
+            output.name, model_->input);
     const OnnxNode end{.name = "output", .type = "", .inputs = {}, .outputs = {}, .attributes = {}};
     const ValueId id = plain(end, output);
     require(id == static_cast<ValueId>(shapes_.size()) - 1, "the output '{}' is not made by the last node",

@@ -6,6 +6,7 @@
 #include "core/graph/tensor_operators.hpp"
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <set>
 
@@ -14,7 +15,7 @@ namespace jlcm::onnx_rules {
 /// A value of the ONNX graph, on the way to be lowered: known now, or a value of the graph.
 struct Value {
     std::string name;
-    std::optional<OnnxTensor> constant;
+    std::shared_ptr<const OnnxTensor> constant;  ///< shared by copies; null where it is a value of the graph
     ValueId id = -1;
     /// Of the ONNX value, at the batch size that the lowering assumes.
     Shape shape;
@@ -25,15 +26,29 @@ struct Value {
     [[nodiscard]] std::size_t rank() const { return shape.size(); }
 };
 
+/// A value that is known.
+[[nodiscard]] Value known(std::string name, OnnxTensor tensor);
+
+/// Rules read what a node is given through input(), data(), constant() and integers(), which check it: an
+/// input error where it is missing, or of another kind than the rule asks for.
 class Context {
   public:
     /// `batch`: as lower_onnx.
     Context(const OnnxModel& model, std::int64_t batch);
+    /// One node by itself, whose inputs are all known: a graph that depends on no input.
+    Context(const Context& outer, const OnnxNode& node);
 
     [[nodiscard]] std::int64_t opset() const { return model_->opset; }
+    /// Whether every input of the node is there: made by a node that was lowered, or known.
+    [[nodiscard]] bool has_inputs(const OnnxNode& node) const;
+    /// Input i, which may be known or a value of the graph (`id` is not valid where it is known).
     [[nodiscard]] const Value& input(const OnnxNode& node, std::size_t i) const;
+    /// Input i as a value of the graph; numbers that are known become one.
+    [[nodiscard]] Value data(const OnnxNode& node, std::size_t i);
     /// The values of input i, which have to be known now.
     [[nodiscard]] const OnnxTensor& constant(const OnnxNode& node, std::size_t i) const;
+    /// The one element of input i, which has to be known now.
+    [[nodiscard]] double number(const OnnxNode& node, std::size_t i) const;
     /// Attribute `key`, or from the opset on that made it an input, input i; nothing where it is left out.
     [[nodiscard]] std::optional<std::vector<std::int64_t>> integers(const OnnxNode& node,
                                                                     const std::string& key,
@@ -41,6 +56,8 @@ class Context {
 
     void set(const OnnxNode& node, std::size_t output, Value value);
     void set(const OnnxNode& node, Value value) { set(node, 0, std::move(value)); }
+    /// What stands under a value's name; null where nothing does.
+    [[nodiscard]] const Value* find(const std::string& name) const;
     /// Appends a node of the graph; its output is dimension for dimension what ONNX means.
     [[nodiscard]] Value emit(const OnnxNode& node, const OperatorPtr& op, const std::vector<ValueId>& inputs,
                              const std::vector<ParameterId>& parameters = {});
@@ -65,6 +82,15 @@ class Context {
     [[nodiscard]] Shape open_shape(const Shape& shape) const;
     /// Whether a size is that of the batch.
     [[nodiscard]] bool is_batch(std::int64_t size) const { return batch_ > 0 && size == batch_; }
+    /// Whether a size is a multiple of it.
+    [[nodiscard]] bool holds_batch(std::int64_t size) const {
+        return batch_ > 0 && size > 0 && size % batch_ == 0;
+    }
+    /// What `change` makes of a shape whose first dimension may be samples. A file for a fixed number of
+    /// samples may have it in its constants: there `change` sees as many samples as the file has, and what it
+    /// makes is said for all.
+    [[nodiscard]] Shape for_all_samples(const Shape& shape,
+                                        const std::function<Shape(const Shape&)>& change) const;
     /// The model's input.
     [[nodiscard]] const Value& model_input() const { return values_.at(model_->input); }
 
@@ -72,14 +98,19 @@ class Context {
     [[nodiscard]] bool is_needed(const std::string& name) const { return needed_.contains(name); }
     void set_needed(std::set<std::string, std::less<>> names) { needed_ = std::move(names); }
 
+    /// What was lowered so far.
+    [[nodiscard]] const LoweredOnnx& lowered() const { return result_; }
+    /// Elements of all values of the graph.
+    [[nodiscard]] double elements() const;
     [[nodiscard]] LoweredOnnx finish();
 
   private:
-    [[nodiscard]] const Shape& graph_shape(ValueId id) const { return shapes_[static_cast<std::size_t>(id)]; }
+    [[nodiscard]] const Shape& graph_shape(ValueId id) const;
     [[nodiscard]] ValueId add(const std::string& name, const OperatorPtr& op,
                               const std::vector<ValueId>& inputs, const std::vector<ParameterId>& parameters);
     const OnnxModel* model_;
-    std::int64_t batch_;
+    std::int64_t batch_ = 0;
+    std::int64_t fixed_batch_ = 0;  ///< the file's own, where the batch is another; else 0
     std::map<std::string, Value> values_;
     std::set<std::string, std::less<>> needed_;
     std::vector<Shape> shapes_;  ///< of the graph's values
@@ -95,6 +126,14 @@ void add_linear_rules(Rules& rules);
 void add_normalisation_rules(Rules& rules);
 void add_resize_rules(Rules& rules);
 void add_shape_rules(Rules& rules);
+
+/// A function of two values that broadcast; one of them may be known.
+[[nodiscard]] Value combine(Context& context, const OnnxNode& node, Binary function, const Value& a,
+                            const Value& b);
+/// What a node makes of inputs that are all known, by its rule: its graph is run. One tensor an output; an
+/// output that nobody needs is left empty.
+[[nodiscard]] std::vector<std::optional<OnnxTensor>> run_on_constants(const Context& context,
+                                                                      const OnnxNode& node, Rule rule);
 
 /// Sizes beyond it are damage, and products of two do not overflow.
 inline constexpr std::int64_t size_limit = std::int64_t{1} << 31;
@@ -120,6 +159,11 @@ struct Range {
     const std::optional<std::vector<std::int64_t>>& starts,
     const std::optional<std::vector<std::int64_t>>& ends, std::optional<std::vector<std::int64_t>> axes,
     std::optional<std::vector<std::int64_t>> steps, const Shape& shape);
+/// The parts that a Split of a dimension of `size` makes: of the given sizes, or of one.
+[[nodiscard]] std::vector<Range> split_ranges(std::int64_t size, std::size_t parts,
+                                              const std::optional<std::vector<std::int64_t>>& sizes);
+/// The matrix that a Flatten at `axis` makes.
+[[nodiscard]] Shape flattened(const Shape& shape, std::int64_t axis);
 /// The shape that a Reshape asks for, its zeros replaced by what is there.
 [[nodiscard]] Shape copied_dimensions(const OnnxNode& node, Shape shape, const Shape& input);
 [[nodiscard]] Shape squeezed(const Shape& shape, const std::vector<std::int64_t>& axes);

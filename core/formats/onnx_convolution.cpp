@@ -50,7 +50,7 @@ std::string convolution_role(std::int64_t groups, std::int64_t channels) {
 }
 
 void convolution(Context& context, const OnnxNode& node) {
-    const Value& x = context.input(node, 0);
+    const Value x = context.data(node, 0);
     const OnnxTensor& weight = context.constant(node, 1);
     require(weight.shape.size() == x.rank() && x.rank() >= 3, "a weight of shape {} and an input of shape {}",
             to_string(weight.shape), to_string(x.shape));
@@ -74,7 +74,7 @@ void convolution(Context& context, const OnnxNode& node) {
 }
 
 void transposed_convolution(Context& context, const OnnxNode& node) {
-    const Value x = context.input(node, 0);
+    const Value x = context.data(node, 0);
     const OnnxTensor& weight = context.constant(node, 1);
     require(weight.shape.size() == x.rank() && x.rank() >= 3 && x.rank() <= 4,
             "a weight of shape {} and an input of shape {}", to_string(weight.shape), to_string(x.shape));
@@ -135,7 +135,7 @@ void transposed_convolution(Context& context, const OnnxNode& node) {
 }
 
 void pool(Context& context, const OnnxNode& node, Pooling pooling) {
-    const Value x = context.input(node, 0);
+    const Value x = context.data(node, 0);
     require(x.rank() >= 3, "an input of shape {}", to_string(x.shape));
     require(node.outputs.size() == 1 || node.outputs[1].empty(), "indices are not supported");
     PoolingAttributes attributes{windows_of(node, x.shape, bounded(node.integers("kernel_shape"))), pooling};
@@ -154,7 +154,7 @@ void maximum_pool(Context& context, const OnnxNode& node) {
 }
 
 void global_average_pool(Context& context, const OnnxNode& node) {
-    const Value x = context.input(node, 0);
+    const Value x = context.data(node, 0);
     ReduceAttributes attributes{Reduction::mean, {}, true};
     for (std::size_t d = 2; d < x.rank(); ++d) attributes.dimensions.push_back(static_cast<int>(d) - 1);
     context.set(node, context.emit(node, make_reduce(attributes), {context.channels_last(node, x)}, {},
@@ -163,7 +163,7 @@ void global_average_pool(Context& context, const OnnxNode& node) {
 
 /// One window over the whole image.
 void global_maximum_pool(Context& context, const OnnxNode& node) {
-    const Value x = context.input(node, 0);
+    const Value x = context.data(node, 0);
     require(x.rank() >= 3, "an input of shape {}", to_string(x.shape));
     const std::size_t spatial = x.rank() - 2;
     const Integers none(spatial, 0);
@@ -176,7 +176,7 @@ void global_maximum_pool(Context& context, const OnnxNode& node) {
 /// The largest (or smallest) along some dimensions: one window over them, all else being images.
 template <bool smallest>
 void reduce_maximum(Context& context, const OnnxNode& node) {
-    Value x = context.input(node, 0);
+    const Value x = context.data(node, 0);
     const auto given = context.integers(node, "axes", 1).value_or(Integers());
     std::vector<bool> is_reduced(x.rank(), given.empty());
     for (const std::int64_t axis : given) is_reduced[axis_of(axis, x.rank())] = true;

@@ -9,7 +9,7 @@ namespace jlcm::onnx_rules {
 namespace {
 
 void apply(Context& context, const OnnxNode& node, const UnaryFunction& function) {
-    const Value& x = context.input(node, 0);
+    const Value x = context.data(node, 0);
     context.set(node, context.emit(node, make_unary(function), {x.id}, {}, x.places));
 }
 
@@ -23,8 +23,8 @@ void clip(Context& context, const OnnxNode& node) {
                            std::numeric_limits<float>::max()};
     function.a = node.number("min", function.a);
     function.b = node.number("max", function.b);
-    if (node.has_input(1)) function.a = static_cast<double>(context.constant(node, 1).floats().at(0));
-    if (node.has_input(2)) function.b = static_cast<double>(context.constant(node, 2).floats().at(0));
+    if (node.has_input(1)) function.a = context.number(node, 1);
+    if (node.has_input(2)) function.b = context.number(node, 2);
     apply(context, node, function);
 }
 
@@ -56,29 +56,9 @@ std::optional<UnaryFunction> with_number(Binary function, double number, bool is
 /// Both values with as many dimensions, those in front being ones.
 Value with_rank(const Value& value, std::size_t rank) {
     if (value.rank() == rank || !value.constant) return value;
-    Value result = value;
-    result.constant->shape.insert(result.constant->shape.begin(), rank - value.rank(), 1);
-    result.shape = result.constant->shape;
-    return result;
-}
-
-Value combine(Context& context, const OnnxNode& node, Binary function, const Value& a, const Value& b) {
-    for (const bool first : {false, true}) {
-        const Value& x = first ? b : a;
-        const auto number = scalar(first ? a : b, x.rank());
-        const auto one = number && !x.constant ? with_number(function, *number, first) : std::nullopt;
-        if (one) return context.emit(node, make_unary(*one), {x.id}, {}, x.places);
-    }
-    const std::size_t rank = std::max(a.rank(), b.rank());
-    const Value left = with_rank(a, rank);
-    const Value right = with_rank(b, rank);
-    if (left.rank() != right.rank())
-        return context.emit(node, make_binary(function), {context.plain(node, a), context.plain(node, b)});
-    const std::vector<int> places = left.constant ? right.places : left.places;
-    // One after the other: the order of nodes is part of what the model is.
-    const ValueId first = context.in_places(node, left, places);
-    const ValueId second = context.in_places(node, right, places);
-    return context.emit(node, make_binary(function), {first, second}, {}, places);
+    OnnxTensor tensor = *value.constant;
+    tensor.shape.insert(tensor.shape.begin(), rank - value.rank(), 1);
+    return known(value.name, std::move(tensor));
 }
 
 void binary(Context& context, const OnnxNode& node, Binary function) {
@@ -94,17 +74,15 @@ void plain_binary(Context& context, const OnnxNode& node) {
 Value chosen_part(Context& context, const OnnxNode& where, const Value& value, bool chosen) {
     const OnnxTensor zero{{}, std::vector<float>{0.0F}};
     const OnnxTensor one{{}, std::vector<float>{1.0F}};
-    const OnnxTensor* kept = value.constant ? &*value.constant : &one;
+    const OnnxTensor* kept = value.constant ? value.constant.get() : &one;
     std::vector<const OnnxTensor*> inputs{&context.constant(where, 0), kept, &zero};
     if (!chosen) std::swap(inputs[1], inputs[2]);
-    Value known;
-    known.name = fmt::format("{}.{}", where.name, chosen ? "chosen" : "otherwise");
     const auto folded = fold(where, context.opset(), inputs);
     if (!folded) fail("no rule for known inputs");
-    known.constant = folded->front();
-    known.shape = folded->front().shape;
+    const Value part =
+        known(fmt::format("{}.{}", where.name, chosen ? "chosen" : "otherwise"), folded->front());
     // Of a constant not a product: what is left out may be infinite.
-    return value.constant ? known : combine(context, where, Binary::multiply, value, known);
+    return value.constant ? part : combine(context, where, Binary::multiply, value, part);
 }
 
 /// The sum of both parts.
@@ -143,9 +121,9 @@ void negate(Context& context, const OnnxNode& node) {
 
 /// relu(x) - slope relu(-x), a slope for each channel or all.
 void parametric_relu(Context& context, const OnnxNode& node) {
-    const Value x = context.input(node, 0);
-    Value slope = with_rank(context.input(node, 1), x.rank());
-    require(slope.constant.has_value() && slope.rank() == x.rank(), "slopes have to be constants");
+    const Value x = context.data(node, 0);
+    const Value slope = with_rank(context.input(node, 1), x.rank());
+    require(slope.constant != nullptr && slope.rank() == x.rank(), "slopes have to be constants");
     const Value up = context.emit(node, make_unary({Unary::relu}), {x.id}, {}, x.places);
     const Value turned = context.emit(node, make_unary({Unary::affine, -1, 0}), {x.id}, {}, x.places);
     const Value down = context.emit(node, make_unary({Unary::relu}), {turned.id}, {}, x.places);
@@ -155,17 +133,23 @@ void parametric_relu(Context& context, const OnnxNode& node) {
 }
 
 /// One after the other of any number of inputs.
+Value combined(Context& context, const OnnxNode& node, Binary function) {
+    Value result = context.input(node, 0);
+    for (std::size_t i = 1; i < node.inputs.size(); ++i)
+        result = combine(context, node, function, result, context.input(node, i));
+    return result;
+}
+
 template <Binary kind>
 void several(Context& context, const OnnxNode& node) {
-    require(!node.inputs.empty() && !node.outputs.empty(), "without inputs");
-    if (node.inputs.size() == 1) return context.set(node, context.input(node, 0));
-    OnnxNode step = node;
-    for (std::size_t i = 1; i < node.inputs.size(); ++i) {
-        step.inputs = {i == 1 ? node.inputs[0] : step.outputs[0], node.inputs[i]};
-        step.outputs = {i + 1 == node.inputs.size() ? node.outputs[0]
-                                                    : fmt::format("{}:{}", node.outputs[0], i)};
-        binary(context, step, kind);
-    }
+    context.set(node, combined(context, node, kind));
+}
+
+void mean(Context& context, const OnnxNode& node) {
+    const double share = 1.0 / static_cast<double>(std::max<std::size_t>(node.inputs.size(), 1));
+    const Value sum = combined(context, node, Binary::add);
+    const Value factor = known(node.name + ".share", {{}, std::vector{static_cast<float>(share)}});
+    context.set(node, combine(context, node, Binary::multiply, sum, factor));
 }
 
 void pass_on(Context& context, const OnnxNode& node) {
@@ -173,7 +157,7 @@ void pass_on(Context& context, const OnnxNode& node) {
 }
 
 void dropout(Context& context, const OnnxNode& node) {
-    const bool trains = node.has_input(2) && context.constant(node, 2).integers().at(0) != 0;
+    const bool trains = node.has_input(2) && context.number(node, 2) != 0;
     require(!trains, "training_mode is not supported");
     pass_on(context, node);
 }
@@ -186,6 +170,26 @@ void cast(Context& context, const OnnxNode& node) {
 }
 
 }  // namespace
+
+Value combine(Context& context, const OnnxNode& node, Binary function, const Value& a, const Value& b) {
+    for (const bool first : {false, true}) {
+        const Value& x = first ? b : a;
+        const auto number = scalar(first ? a : b, x.rank());
+        const auto one = number && !x.constant ? with_number(function, *number, first) : std::nullopt;
+        if (one) return context.emit(node, make_unary(*one), {x.id}, {}, x.places);
+    }
+    const std::size_t rank = std::max(a.rank(), b.rank());
+    const Value left = with_rank(a, rank);
+    const Value right = with_rank(b, rank);
+    if (left.rank() != right.rank())
+        return context.emit(node, make_binary(function), {context.plain(node, a), context.plain(node, b)});
+    std::vector<int> places = left.constant ? right.places : left.places;
+    if (left.constant && right.constant) places = in_order(rank);
+    // One after the other: the order of nodes is part of what the model is.
+    const ValueId first = context.in_places(node, left, places);
+    const ValueId second = context.in_places(node, right, places);
+    return context.emit(node, make_binary(function), {first, second}, {}, places);
+}
 
 void add_elementwise_rules(Rules& rules) {
     rules["Relu"] = plain_unary<Unary::relu>;
@@ -209,6 +213,7 @@ void add_elementwise_rules(Rules& rules) {
     rules["Sum"] = several<Binary::add>;
     rules["Min"] = several<Binary::minimum>;
     rules["Max"] = several<Binary::maximum>;
+    rules["Mean"] = mean;
     rules["Add"] = plain_binary<Binary::add>;
     rules["Sub"] = plain_binary<Binary::subtract>;
     rules["Mul"] = plain_binary<Binary::multiply>;

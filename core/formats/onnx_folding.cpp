@@ -85,13 +85,6 @@ std::int64_t to_integer(float value) {
     return static_cast<std::int64_t>(value);
 }
 
-bool is_nan(float value) {
-    return std::isnan(value);
-}
-bool is_nan(std::int64_t /*value*/) {
-    return false;
-}
-
 /// An element-wise function of two tensors that broadcast; `Truth` makes integers.
 template <bool truth, class Function>
 Folding pairwise(Function function) {
@@ -116,6 +109,33 @@ Folding pairwise(Function function) {
     };
 }
 
+/// The same of any number of tensors, one after the other.
+template <class Function>
+Folding several(Function function) {
+    const Folding two = pairwise<false>(function);
+    return [two](const OnnxNode& node, std::int64_t opset, const Inputs& inputs) -> Outputs {
+        OnnxTensor result = at(inputs, 0);
+        for (std::size_t i = 1; i < inputs.size(); ++i)
+            result = std::move(two(node, opset, {&result, &at(inputs, i)}).front());
+        return {std::move(result)};
+    };
+}
+
+/// A function of each element; it keeps integers integers.
+template <class Function>
+Folding each(Function function) {
+    return [function](const OnnxNode&, std::int64_t, const Inputs& inputs) -> Outputs {
+        OnnxTensor result = at(inputs, 0);
+        std::visit(
+            [&](auto& values) {
+                for (auto& value : values)
+                    value = static_cast<std::decay_t<decltype(value)>>(function(value));
+            },
+            result.values);
+        return {std::move(result)};
+    };
+}
+
 template <class Function>
 Folding of_numbers(Function function) {
     return [function](const OnnxNode&, std::int64_t, const Inputs& inputs) -> Outputs {
@@ -127,13 +147,15 @@ Folding of_numbers(Function function) {
     };
 }
 
-/// A reduction along some dimensions of integers or numbers.
+/// A reduction along some dimensions of integers or numbers: `start`, or from the first element on.
 template <class Function>
-Folding reduction(double start, Function function) {
+Folding reduction(std::optional<int> start, Function function) {
     return [start, function](const OnnxNode& node, std::int64_t, const Inputs& inputs) -> Outputs {
         const OnnxTensor& x = at(inputs, 0);
         auto axes = node.integers("axes");
         if (inputs.size() > 1 && inputs[1] != nullptr) axes = inputs[1]->integers();
+        if (axes.empty() && node.integer("noop_with_empty_axes", 0) != 0) return {x};
+        require(start || element_count(x.shape) > 0, "nothing is reduced");
         std::vector<bool> is_reduced(x.shape.size(), axes.empty());
         for (const std::int64_t axis : axes) is_reduced[axis_of(axis, x.shape.size())] = true;
         Shape kept = x.shape;
@@ -146,15 +168,17 @@ Folding reduction(double start, Function function) {
         std::visit(
             [&](const auto& values) {
                 using Element = typename std::decay_t<decltype(values)>::value_type;
-                std::vector<Element> out(static_cast<std::size_t>(checked_count(kept, values.size())),
-                                         static_cast<Element>(start));
+                const auto count = static_cast<std::size_t>(checked_count(kept, values.size()));
+                std::vector<Element> out(count, static_cast<Element>(start.value_or(0)));
+                std::vector<bool> has_begun(count, start.has_value());
                 Strides strides = strides_of(kept);
                 for (std::size_t d = 0; d < kept.size(); ++d)
                     if (is_reduced[d]) strides.steps[d] = 0;
                 std::vector<std::int64_t> position(kept.size(), 0);
                 for (const Element value : values) {
-                    Element& slot = out[static_cast<std::size_t>(offset(strides, position))];
-                    slot = static_cast<Element>(function(slot, value));
+                    const auto place = static_cast<std::size_t>(offset(strides, position));
+                    out[place] = has_begun[place] ? static_cast<Element>(function(out[place], value)) : value;
+                    has_begun[place] = true;
                     for (std::size_t d = kept.size(); d-- > 0;) {
                         if (++position[d] < x.shape[d]) break;
                         position[d] = 0;
@@ -212,7 +236,10 @@ Outputs concat(const OnnxNode& node, std::int64_t, const Inputs& inputs) {
         require(next.shape.size() == result.shape.size() && next.is_float() == result.is_float(),
                 "shapes {} and {}, or types, do not fit", to_string(result.shape), to_string(next.shape));
         Shape shape = result.shape;
-        shape[axis] += next.shape[axis];
+        shape[axis] = next.shape[axis];
+        require(shape == next.shape, "shapes {} and {} along axis {}", to_string(result.shape),
+                to_string(next.shape), axis);
+        shape[axis] += result.shape[axis];
         const OnnxTensor first = std::move(result);
         const Strides a = strides_of(first.shape);
         const Strides b = strides_of(next.shape);
@@ -262,6 +289,27 @@ Outputs gather(const OnnxNode& node, std::int64_t, const Inputs& inputs) {
     })};
 }
 
+OnnxTensor part_of(const OnnxTensor& x, std::size_t axis, const Range& range) {
+    Shape shape = x.shape;
+    shape[axis] = range.count;
+    Strides strides = strides_of(x.shape);
+    strides.offset = range.begin * strides.steps[axis];
+    strides.steps[axis] *= range.step;
+    return picked(x, shape, [&](const auto& position) { return offset(strides, position); });
+}
+
+Outputs split(const OnnxNode& node, std::int64_t, const Inputs& inputs) {
+    const OnnxTensor& x = at(inputs, 0);
+    const std::size_t axis = axis_of(node.integer("axis", 0), x.shape.size());
+    std::optional<std::vector<std::int64_t>> sizes;
+    if (node.has("split")) sizes = node.integers("split");
+    if (inputs.size() > 1 && inputs[1] != nullptr) sizes = inputs[1]->integers();
+    Outputs parts;
+    for (const Range& range : split_ranges(x.shape[axis], node.outputs.size(), sizes))
+        parts.push_back(part_of(x, axis, range));
+    return parts;
+}
+
 Outputs slice(const OnnxNode& node, std::int64_t, const Inputs& inputs) {
     OnnxTensor x = at(inputs, 0);
     const auto list = [&](const char* key, std::size_t i) -> std::optional<std::vector<std::int64_t>> {
@@ -270,14 +318,8 @@ Outputs slice(const OnnxNode& node, std::int64_t, const Inputs& inputs) {
         return std::nullopt;
     };
     for (const auto& [axis, range] :
-         slices(list("starts", 1), list("ends", 2), list("axes", 3), list("steps", 4), x.shape)) {
-        Shape shape = x.shape;
-        shape[axis] = range.count;
-        Strides strides = strides_of(x.shape);
-        strides.offset = range.begin * strides.steps[axis];
-        strides.steps[axis] *= range.step;
-        x = picked(x, shape, [&](const auto& position) { return offset(strides, position); });
-    }
+         slices(list("starts", 1), list("ends", 2), list("axes", 3), list("steps", 4), x.shape))
+        x = part_of(x, axis, range);
     return {std::move(x)};
 }
 
@@ -340,7 +382,10 @@ Outputs where(const OnnxNode&, std::int64_t, const Inputs& inputs) {
 
 template <class T>
 T to_the_power(T a, T b) {
-    return static_cast<T>(std::pow(static_cast<double>(a), static_cast<double>(b)));
+    const double power = std::pow(static_cast<double>(a), static_cast<double>(b));
+    if constexpr (std::is_integral_v<T>)
+        require(std::abs(power) < 9e18, "{} to the power {} is no integer of 64 bits", a, b);
+    return static_cast<T>(power);
 }
 
 /// Sums of integers wrap around rather than being undefined.
@@ -383,6 +428,88 @@ T remainder(T a, T b) {
     return std::fmod(a, b);
 }
 
+/// As fmod where the node asks for it (of integers the sign of the dividend), else as Python's %.
+Outputs modulo(const OnnxNode& node, std::int64_t opset, const Inputs& inputs) {
+    const auto truncated = [](auto a, auto b) {
+        if constexpr (std::is_integral_v<decltype(a)>) {
+            require(b != 0, "a division by 0");
+            return b == -1 ? decltype(a)(0) : a % b;
+        } else {
+            return std::fmod(a, b);
+        }
+    };
+    return node.integer("fmod", 0) != 0
+               ? pairwise<false>(truncated)(node, opset, inputs)
+               : pairwise<false>([](auto a, auto b) { return remainder(a, b); })(node, opset, inputs);
+}
+
+Outputs flatten(const OnnxNode& node, std::int64_t, const Inputs& inputs) {
+    return {with_shape(at(inputs, 0), flattened(at(inputs, 0).shape, node.integer("axis", 1)))};
+}
+
+Outputs tile(const OnnxNode&, std::int64_t, const Inputs& inputs) {
+    const OnnxTensor& x = at(inputs, 0);
+    const auto& repeats = at(inputs, 1).integers();
+    require(repeats.size() == x.shape.size(), "{} repeats of shape {}", repeats.size(), to_string(x.shape));
+    Shape shape = x.shape;
+    for (std::size_t d = 0; d < shape.size(); ++d) {
+        require(repeats[d] >= 0 && repeats[d] < size_limit && shape[d] < size_limit, "{} repeats of {}",
+                repeats[d], shape[d]);
+        shape[d] *= repeats[d];
+    }
+    const Strides strides = strides_of(x.shape);
+    return {picked(x, shape, [&](std::vector<std::int64_t> position) {
+        for (std::size_t d = 0; d < position.size(); ++d) position[d] %= x.shape[d];
+        return offset(strides, position);
+    })};
+}
+
+/// Half to even, as ONNX's Round.
+double rounded(double x) {
+    return std::nearbyint(x);
+}
+
+template <class T>
+bool is_nan(T x) {
+    if constexpr (std::is_floating_point_v<T>) return std::isnan(x);
+    return false;
+}
+
+/// NaN where one is, as ONNX Runtime.
+template <class T>
+T smaller(T a, T b) {
+    return b < a || is_nan(b) ? b : a;
+}
+template <class T>
+T larger(T a, T b) {
+    return b > a || is_nan(b) ? b : a;
+}
+
+template <class T>
+T sign(T x) {
+    if (x == T(0) || is_nan(x)) return x;
+    return x > T(0) ? T(1) : T(-1);
+}
+
+template <class T>
+T negative(T x) {
+    if constexpr (std::is_integral_v<T>) return minus<T>(0, x);
+    return -x;
+}
+
+template <class T>
+T magnitude(T x) {
+    if constexpr (std::is_floating_point_v<T>) return std::abs(x);
+    return x < T(0) ? negative(x) : x;
+}
+
+/// A start, limit and step.
+template <class T>
+T single(const std::vector<T>& values) {
+    require(values.size() == 1, "{} elements, expected one", values.size());
+    return values[0];
+}
+
 Outputs range(const OnnxNode&, std::int64_t, const Inputs& inputs) {
     const auto values = [&]<class T>(T begin, T end, T step) {
         require(step != T(0), "a step of 0");
@@ -395,10 +522,10 @@ Outputs range(const OnnxNode&, std::int64_t, const Inputs& inputs) {
         return OnnxTensor{{std::ssize(result)}, std::move(result)};
     };
     if (at(inputs, 0).is_float())
-        return {
-            values(at(inputs, 0).floats().at(0), at(inputs, 1).floats().at(0), at(inputs, 2).floats().at(0))};
-    return {values(at(inputs, 0).integers().at(0), at(inputs, 1).integers().at(0),
-                   at(inputs, 2).integers().at(0))};
+        return {values(single(at(inputs, 0).floats()), single(at(inputs, 1).floats()),
+                       single(at(inputs, 2).floats()))};
+    return {values(single(at(inputs, 0).integers()), single(at(inputs, 1).integers()),
+                   single(at(inputs, 2).integers()))};
 }
 
 const std::map<std::string, Folding, std::less<>>& foldings() {
@@ -421,21 +548,38 @@ const std::map<std::string, Folding, std::less<>>& foldings() {
         {"Sub", pairwise<false>([](auto a, auto b) { return minus(a, b); })},
         {"Mul", pairwise<false>([](auto a, auto b) { return times(a, b); })},
         {"Div", pairwise<false>([](auto a, auto b) { return quotient(a, b); })},
-        {"Mod", pairwise<false>([](auto a, auto b) { return remainder(a, b); })},
+        {"Mod", modulo},
         {"Pow", pairwise<false>([](auto a, auto b) { return to_the_power(a, b); })},
-        {"Min", pairwise<false>([](auto a, auto b) { return b < a || is_nan(b) ? b : a; })},
-        {"Max", pairwise<false>([](auto a, auto b) { return b > a || is_nan(b) ? b : a; })},
+        {"Min", several([](auto a, auto b) { return smaller(a, b); })},
+        {"Max", several([](auto a, auto b) { return larger(a, b); })},
+        {"Sum", several([](auto a, auto b) { return plus(a, b); })},
         {"Equal", pairwise<true>([](auto a, auto b) { return a == b; })},
         {"Less", pairwise<true>([](auto a, auto b) { return a < b; })},
         {"Greater", pairwise<true>([](auto a, auto b) { return a > b; })},
+        {"LessOrEqual", pairwise<true>([](auto a, auto b) { return a <= b; })},
+        {"GreaterOrEqual", pairwise<true>([](auto a, auto b) { return a >= b; })},
+        {"Xor", pairwise<true>([](auto a, auto b) { return (a != 0) != (b != 0); })},
+        {"Not", each([](auto a) { return a == 0 ? 1 : 0; })},
+        {"Neg", each([](auto a) { return negative(a); })},
+        {"Abs", each([](auto a) { return magnitude(a); })},
+        {"Sign", each([](auto a) { return sign(a); })},
         {"And", pairwise<true>([](auto a, auto b) { return a != 0 && b != 0; })},
         {"Or", pairwise<true>([](auto a, auto b) { return a != 0 || b != 0; })},
         {"Sqrt", of_numbers([](double x) { return std::sqrt(x); })},
         {"Exp", of_numbers([](double x) { return std::exp(x); })},
         {"Log", of_numbers([](double x) { return std::log(x); })},
         {"Reciprocal", of_numbers([](double x) { return 1 / x; })},
+        {"Sin", of_numbers([](double x) { return std::sin(x); })},
+        {"Cos", of_numbers([](double x) { return std::cos(x); })},
+        {"Tan", of_numbers([](double x) { return std::tan(x); })},
+        {"Round", of_numbers(rounded)},
         {"Floor", of_numbers([](double x) { return std::floor(x); })},
         {"Ceil", of_numbers([](double x) { return std::ceil(x); })},
+        {"Flatten", flatten},
+        {"Split", split},
+        {"Tile", tile},
+        {"ReduceMax", reduction({}, [](auto a, auto b) { return larger(a, b); })},
+        {"ReduceMin", reduction({}, [](auto a, auto b) { return smaller(a, b); })},
         {"ReduceProd", reduction(1, [](auto a, auto b) { return times(a, b); })},
         {"ReduceSum", reduction(0, [](auto a, auto b) { return plus(a, b); })},
     };

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <set>
 
+#include <fmt/ranges.h>
+
 namespace jlcm {
 namespace {
 
@@ -59,53 +61,122 @@ bool repeats_for_samples(const Context& context, const OnnxNode& node) {
     return std::ranges::any_of(shape, [&](std::int64_t size) { return context.is_batch(size); });
 }
 
-/// Takes what it makes off `left`.
-bool fold_node(Context& context, const OnnxNode& node, std::int64_t& left) {
+/// Its inputs, if they are all known and what it makes of them is too.
+std::optional<std::vector<const OnnxTensor*>> known_inputs(const Context& context, const OnnxNode& node) {
     std::vector<const OnnxTensor*> inputs;
     for (std::size_t i = 0; i < node.inputs.size(); ++i) {
-        if (!node.has_input(i)) {
-            inputs.push_back(nullptr);
-            continue;
-        }
-        const Value& value = context.input(node, i);
-        if (!value.constant) return false;
-        inputs.push_back(&*value.constant);
+        const OnnxTensor* constant = node.has_input(i) ? context.input(node, i).constant.get() : nullptr;
+        if (node.has_input(i) && constant == nullptr) return std::nullopt;
+        inputs.push_back(constant);
     }
-    if (repeats_for_samples(context, node)) return false;
-    auto outputs = fold(node, context.opset(), inputs);
-    if (!outputs) return false;
-    for (std::size_t i = 0; i < outputs->size(); ++i) {
-        Value value;
-        left -= element_count((*outputs)[i].shape);
-        require(left >= 0, "the constants of the model become too large");
-        value.constant = std::move((*outputs)[i]);
-        context.set(node, i, std::move(value));
-    }
-    return true;
+    if (repeats_for_samples(context, node)) return std::nullopt;
+    return inputs;
 }
+
+/// Lowers nodes one after the other.
+class Lowering {
+  public:
+    Lowering(const OnnxModel& model, std::int64_t batch, Needed needed)
+        : context_(model, batch), left_(most_folded(model)) {
+        context_.set_needed(std::move(needed.values));
+    }
+
+    void lower(const OnnxNode& node) {
+        const auto found = rules().find(node.type);
+        const Rule rule = found == rules().end() ? nullptr : found->second;
+        require(rule != nullptr || can_fold(node.type),
+                "not supported; an export at another opset, or a simplified one, may do without it");
+        // What made an input was refused already.
+        if (!context_.has_inputs(node)) return;
+        if (const auto inputs = known_inputs(context_, node)) {
+            if (auto folded = fold(node, context_.opset(), *inputs)) {
+                for (std::size_t i = 0; i < folded->size(); ++i) keep(node, i, std::move((*folded)[i]));
+            } else {
+                auto made = run_on_constants(context_, node, rule);
+                for (std::size_t i = 0; i < made.size(); ++i)
+                    if (made[i]) keep(node, i, std::move(*made[i]));
+            }
+        } else {
+            require(rule != nullptr, "only supported where it does not depend on the model's input");
+            rule(context_, node);
+        }
+        for (std::size_t i = 0; i < node.outputs.size(); ++i)
+            require(node.outputs[i].empty() || !context_.is_needed(node.outputs[i]) ||
+                        context_.find(node.outputs[i]) != nullptr,
+                    "its output {} ('{}') is not supported", i, node.outputs[i]);
+    }
+
+    [[nodiscard]] LoweredOnnx finish() { return context_.finish(); }
+
+  private:
+    void keep(const OnnxNode& node, std::size_t output, OnnxTensor tensor) {
+        left_ -= element_count(tensor.shape);
+        require(left_ >= 0, "the constants of the model become too large");
+        context_.set(node, output, known("", std::move(tensor)));
+    }
+
+    Context context_;
+    std::int64_t left_;  ///< elements that may still be made
+};
+
+/// What is wrong with nodes, alike ones together.
+class Refusals {
+  public:
+    void add(const OnnxNode& node, const std::string& reason) {
+        for (Refusal& each : refusals_) {
+            if (each.type != node.type || each.reason != reason) continue;
+            each.names.push_back(node.name);
+            return;
+        }
+        refusals_.push_back({node.type, reason, {node.name}});
+    }
+    void throw_if_any(std::int64_t opset) const {
+        if (refusals_.empty()) return;
+        std::vector<std::string> lines;
+        for (const Refusal& each : refusals_) lines.push_back(line_of(each, opset));
+        if (lines.size() == 1) fail("{}", lines.front());
+        fail("{} kinds of nodes cannot be taken over:\n  {}", lines.size(), fmt::join(lines, "\n  "));
+    }
+
+  private:
+    struct Refusal {
+        std::string type;
+        std::string reason;
+        std::vector<std::string> names;
+    };
+    static std::string line_of(const Refusal& each, std::int64_t opset) {
+        constexpr std::size_t most_names = 4;
+        std::string names;
+        for (std::size_t i = 0; i < std::min(each.names.size(), most_names); ++i)
+            names += fmt::format("{}'{}'", i == 0 ? "" : ", ", each.names[i]);
+        if (each.names.size() == 1)
+            return fmt::format("node {}, a {} (opset {}): {}", names, each.type, opset, each.reason);
+        if (each.names.size() > most_names)
+            names += fmt::format(" and {} more", each.names.size() - most_names);
+        return fmt::format("nodes {}, each a {} (opset {}): {}", names, each.type, opset, each.reason);
+    }
+    std::vector<Refusal> refusals_;
+};
 
 }  // namespace
 
 LoweredOnnx lower_onnx(const OnnxModel& model, std::int64_t batch) {
     Needed needed = needed_for_output(model);
-    for (const OnnxNode* node : needed.nodes)
-        require(rules().contains(node->type) || can_fold(node->type),
-                "node '{}' is a {} (opset {}), which is not supported", node->name, node->type, model.opset);
-    Context context(model, batch);
-    context.set_needed(std::move(needed.values));
-    std::int64_t left = most_folded(model);
-    for (const OnnxNode* node : needed.nodes) {
+    const std::vector<const OnnxNode*> nodes = std::move(needed.nodes);
+    Lowering lowering(model, batch, std::move(needed));
+    Refusals refusals;
+    for (const OnnxNode* node : nodes) {
         try {
-            if (fold_node(context, *node, left)) continue;
-            const auto rule = rules().find(node->type);
-            require(rule != rules().end(), "only supported where it does not depend on the model's input");
-            rule->second(context, *node);
+            lowering.lower(*node);
         } catch (const Error& error) {
-            throw error.within(
-                fmt::format("node '{}', a {} (opset {})", node->name, node->type, model.opset));
+            if (error.kind() != ErrorKind::input)
+                throw error.within(
+                    fmt::format("node '{}', a {} (opset {})", node->name, node->type, model.opset));
+            refusals.add(*node, error.what());
         }
     }
-    return context.finish();
+    refusals.throw_if_any(model.opset);
+    return lowering.finish();
 }
 
 }  // namespace jlcm

@@ -12,12 +12,12 @@ struct LoweredOnnx {
 };
 
 /// Lowers what the first output needs. Shape arithmetic and all else that is known without the input
-/// vanishes. Images become channels-last, the weights' columns with them. An input error names the node, its
-/// type and the opset of what is not supported, before anything is done.
+/// vanishes. Images become channels-last, the weights' columns with them. One input error names every node
+/// that is not supported, with its type, the opset and the reason.
 ///
 /// `batch`: the size of the input's first dimension at which shapes are worked out; dimensions that are
-/// multiples of it are left open in the graph, so take a large prime. 0: the model's own, and nothing is left
-/// open.
+/// multiples of it are left open in the graph, so take a large prime. Constant shapes of a model whose own
+/// batch is fixed are read as those of one batch among many. 0: the model's own, and nothing is left open.
 [[nodiscard]] LoweredOnnx lower_onnx(const OnnxModel& model, std::int64_t batch);
 
 }  // namespace jlcm

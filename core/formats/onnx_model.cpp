@@ -169,6 +169,7 @@ OnnxNode node_of(const Onnx__NodeProto& proto, std::int64_t number, std::int64_t
             domain, opset);
     node.inputs.assign(proto.input, proto.input + proto.n_input);
     node.outputs.assign(proto.output, proto.output + proto.n_output);
+    require(!node.outputs.empty(), "node '{}', a {} (opset {}), has no output", node.name, node.type, opset);
     for (const auto* attribute : std::span(proto.attribute, proto.n_attribute)) {
         try {
             node.attributes.emplace(text_of(attribute->name), attribute_of(*attribute));

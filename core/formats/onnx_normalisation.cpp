@@ -10,7 +10,7 @@ std::vector<int> features_last(std::size_t rank) {
 }
 
 void batch_norm(Context& context, const OnnxNode& node) {
-    const Value& x = context.input(node, 0);
+    const Value x = context.data(node, 0);
     require(node.integer("training_mode", 0) == 0, "training_mode is not supported");
     std::vector<ParameterId> parameters;
     for (const std::size_t i : {1, 2, 3, 4}) {
@@ -32,7 +32,7 @@ ParameterId flat_parameter(Context& context, const OnnxNode& node, std::size_t i
 }
 
 void layer_norm(Context& context, const OnnxNode& node) {
-    const Value x = context.input(node, 0);
+    const Value x = context.data(node, 0);
     const std::size_t axis = axis_of(node.integer("axis", -1), x.rank());
     require(node.outputs.size() == 1, "mean and deviation as outputs are not supported");
     const auto middle = x.shape.begin() + static_cast<std::ptrdiff_t>(axis);
@@ -56,7 +56,7 @@ void layer_norm(Context& context, const OnnxNode& node) {
 
 /// Each channel of each image by itself: rows of pixels; then a scale and a shift a channel.
 void instance_norm(Context& context, const OnnxNode& node) {
-    const Value x = context.input(node, 0);
+    const Value x = context.data(node, 0);
     require(x.rank() >= 3, "an input of shape {}", to_string(x.shape));
     const std::int64_t pixels = element_count(Shape(x.shape.begin() + 2, x.shape.end()));
     const Value rows = context.emit(node, make_reshape(context.open_shape({x.shape[0], x.shape[1], pixels})),
@@ -65,13 +65,14 @@ void instance_norm(Context& context, const OnnxNode& node) {
         context.emit(node, make_layer_norm(node.number("epsilon", 1e-5), false), {rows.id});
     Value result = context.emit(node, make_reshape(context.open_shape(x.shape)), {normalised.id});
     for (const std::size_t i : {1, 2}) {
-        Value factor = context.input(node, i);
-        require(factor.constant.has_value() && element_count(factor.shape) == x.shape[1],
-                "scale and shift have to be constants, one for each channel");
-        factor.constant->shape.assign(x.rank(), 1);
-        factor.constant->shape[1] = x.shape[1];
-        factor.shape = factor.constant->shape;
-        const ValueId stored = context.in_places(node, factor, in_order(x.rank()));
+        OnnxTensor factor = context.constant(node, i);
+        require(element_count(factor.shape) == x.shape[1],
+                "input {} has shape {}, expected one number for each of "
+                "{} channels",
+                i, to_string(factor.shape), x.shape[1]);
+        factor.shape.assign(x.rank(), 1);
+        factor.shape[1] = x.shape[1];
+        const ValueId stored = context.plain(node, known(context.input(node, i).name, std::move(factor)));
         result =
             context.emit(node, make_binary(i == 1 ? Binary::multiply : Binary::add), {result.id, stored});
     }
@@ -80,9 +81,10 @@ void instance_norm(Context& context, const OnnxNode& node) {
 
 /// x / (bias + alpha mean of squares over the channels around)^beta. Krizhevsky et al., 2012, section 3.3.
 void local_response_norm(Context& context, const OnnxNode& node) {
-    const Value x = context.input(node, 0);
+    const Value x = context.data(node, 0);
     const std::int64_t size = node.integer("size", 0);
-    require(size > 0 && x.rank() >= 3, "a size of {} over shape {}", size, to_string(x.shape));
+    require(size > 0 && size < size_limit && x.rank() >= 3, "a size of {} over shape {}", size,
+            to_string(x.shape));
     const auto places = image_places(x.rank());
     const ValueId image = context.channels_last(node, x);
     const std::int64_t channels = x.shape[1];
@@ -103,7 +105,7 @@ void local_response_norm(Context& context, const OnnxNode& node) {
 
 template <bool logarithm>
 void softmax(Context& context, const OnnxNode& node) {
-    const Value x = context.input(node, 0);
+    const Value x = context.data(node, 0);
     const bool joins = context.opset() < 13;
     const std::size_t axis = axis_of(node.integer("axis", joins ? 1 : -1), x.rank());
     Value result;

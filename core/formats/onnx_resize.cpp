@@ -67,7 +67,7 @@ std::vector<float> matrix_of(const Resizing& how, std::int64_t in, std::int64_t 
 }
 
 void resize(Context& context, const OnnxNode& node) {
-    Value x = context.input(node, 0);
+    Value x = context.data(node, 0);
     const bool is_old = context.opset() < 11;
     const std::size_t scales_at = is_old ? 1 : 2;
     const Resizing how{node.text("mode", "nearest"),
@@ -82,6 +82,9 @@ void resize(Context& context, const OnnxNode& node) {
     std::vector<float> scales;
     if (!is_old && node.has_input(3)) {
         sizes = context.constant(node, 3).integers();
+        const Shape asked = sizes;
+        if (sizes.size() == x.rank() && !context.holds_batch(sizes[0]))
+            sizes = context.for_all_samples(x.shape, [&](const Shape&) { return asked; });
     } else {
         scales = context.constant(node, scales_at).floats();
     }

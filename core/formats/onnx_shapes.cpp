@@ -6,42 +6,41 @@
 namespace jlcm::onnx_rules {
 namespace {
 
-void reshape_to(Context& context, const OnnxNode& node, const Shape& shape) {
-    const Value& x = context.input(node, 0);
+/// The same elements in the shape that `change` makes of the input's; `knows_batch`: of any batch's.
+void reshape_by(Context& context, const OnnxNode& node, const std::function<Shape(const Shape&)>& change,
+                bool knows_batch = false) {
+    const Value x = context.data(node, 0);
+    const Shape shape = knows_batch ? change(x.shape) : context.for_all_samples(x.shape, change);
     context.set(node, context.emit(node, make_reshape(context.open_shape(shape)), {context.plain(node, x)}));
 }
 
 void reshape(Context& context, const OnnxNode& node) {
-    const Shape& input = context.input(node, 0).shape;
-    const Shape shape = copied_dimensions(node, context.constant(node, 1).integers(), input);
-    reshape_to(context, node, make_reshape(shape)->infer(std::vector<Shape>{input}, {}));
+    const Shape& asked = context.constant(node, 1).integers();
+    const auto change = [&](const Shape& from) {
+        return make_reshape(copied_dimensions(node, asked, from))->infer(std::vector<Shape>{from}, {});
+    };
+    reshape_by(context, node, change,
+               std::ranges::any_of(asked, [&](std::int64_t size) { return context.holds_batch(size); }));
 }
 
 void flatten(Context& context, const OnnxNode& node) {
-    const Shape& shape = context.input(node, 0).shape;
-    const std::int64_t axis = node.integer("axis", 1);
-    const auto rank = static_cast<std::int64_t>(shape.size());
-    require(axis >= -rank && axis <= rank, "the axis {} of shape {}", axis, to_string(shape));
-    const auto middle = shape.begin() + (axis < 0 ? axis + rank : axis);
-    reshape_to(context, node,
-               {element_count(Shape(shape.begin(), middle)), element_count(Shape(middle, shape.end()))});
+    reshape_by(context, node, [&](const Shape& from) { return flattened(from, node.integer("axis", 1)); });
 }
 
 void squeeze(Context& context, const OnnxNode& node) {
-    reshape_to(
-        context, node,
-        squeezed(context.input(node, 0).shape, context.integers(node, "axes", 1).value_or(Integers())));
+    const auto axes = context.integers(node, "axes", 1).value_or(Integers());
+    reshape_by(context, node, [&](const Shape& from) { return squeezed(from, axes); });
 }
 
 void unsqueeze(Context& context, const OnnxNode& node) {
     const auto axes = context.integers(node, "axes", 1);
     if (!axes) fail("the axes are missing");
-    reshape_to(context, node, unsqueezed(context.input(node, 0).shape, *axes));
+    reshape_by(context, node, [&](const Shape& from) { return unsqueezed(from, *axes); });
 }
 
 // Nothing moves: only where each dimension lies is noted.
 void transpose(Context& context, const OnnxNode& node) {
-    const Value x = context.input(node, 0);
+    const Value x = context.data(node, 0);
     const auto order = transposition(node, x.rank());
     Value result = x;
     for (std::size_t d = 0; d < order.size(); ++d) {
@@ -57,7 +56,7 @@ Value take(Context& context, const OnnxNode& node, const Value& x, std::size_t a
 }
 
 void slice(Context& context, const OnnxNode& node) {
-    Value x = context.input(node, 0);
+    Value x = context.data(node, 0);
     for (const auto& [axis, range] :
          slices(context.integers(node, "starts", 1), context.integers(node, "ends", 2),
                 context.integers(node, "axes", 3), context.integers(node, "steps", 4), x.shape))
@@ -66,26 +65,15 @@ void slice(Context& context, const OnnxNode& node) {
 }
 
 void split(Context& context, const OnnxNode& node) {
-    const Value x = context.input(node, 0);
+    const Value x = context.data(node, 0);
     const std::size_t axis = axis_of(node.integer("axis", 0), x.rank());
-    const auto parts = static_cast<std::int64_t>(node.outputs.size());
-    require(parts > 0, "without outputs");
-    const auto sizes =
-        context.integers(node, "split", 1).value_or(Integers(node.outputs.size(), x.shape[axis] / parts));
-    std::int64_t begin = 0;
-    require(std::ssize(sizes) == parts, "{} sizes for {} parts", sizes.size(), parts);
-    for (std::size_t i = 0; i < sizes.size(); ++i) {
-        require(sizes[i] >= 0 && sizes[i] <= x.shape[axis] - begin, "parts that do not fit shape {}",
-                to_string(x.shape));
-        if (context.is_needed(node.outputs[i]))
-            context.set(node, i, take(context, node, x, axis, {begin, sizes[i], 1}));
-        begin += sizes[i];
-    }
-    require(begin == x.shape[axis], "parts that do not fill shape {}", to_string(x.shape));
+    const auto ranges = split_ranges(x.shape[axis], node.outputs.size(), context.integers(node, "split", 1));
+    for (std::size_t i = 0; i < ranges.size(); ++i)
+        if (context.is_needed(node.outputs[i])) context.set(node, i, take(context, node, x, axis, ranges[i]));
 }
 
 void pad(Context& context, const OnnxNode& node) {
-    Value x = context.input(node, 0);
+    Value x = context.data(node, 0);
     const Integers widths = bounded(context.integers(node, "pads", 1).value_or(Integers()));
     require(widths.size() == 2 * x.rank(), "pads do not fit shape {}", to_string(x.shape));
     PadAttributes attributes{Integers(x.rank(), 0), Integers(x.rank(), 0), PadMode::constant, 0};
@@ -93,7 +81,7 @@ void pad(Context& context, const OnnxNode& node) {
     require(mode == "constant" || mode == "reflect" || mode == "edge", "the mode '{}'", mode);
     attributes.mode = nlohmann::json(mode).get<PadMode>();
     attributes.value = node.number("value", 0);
-    if (node.has_input(2)) attributes.value = static_cast<double>(context.constant(node, 2).floats().at(0));
+    if (node.has_input(2)) attributes.value = context.number(node, 2);
     for (std::size_t d = 0; d < x.rank(); ++d) {
         const auto place = static_cast<std::size_t>(x.places[d]);
         attributes.before[place] = std::max<std::int64_t>(widths[d], 0);
@@ -108,17 +96,37 @@ void pad(Context& context, const OnnxNode& node) {
     context.set(node, context.emit(node, make_pad(attributes), {x.id}, {}, x.places));
 }
 
+/// `x` broadcast to `shape`.
+Value repeated(Context& context, const OnnxNode& node, const Value& x, Shape shape) {
+    std::vector<ValueId> inputs{context.plain(node, x)};
+    for (std::int64_t& size : shape)
+        if (context.is_batch(size)) size = -1;
+    if (std::ranges::count(shape, -1) > 0) inputs.push_back(context.model_input().id);
+    return context.emit(node, make_expand(shape), inputs);
+}
+
 void concat(Context& context, const OnnxNode& node) {
     require(!node.inputs.empty() && node.has("axis"), "inputs or the axis are missing");
     // The order of the first that is no constant.
     std::vector<int> places;
-    for (std::size_t i = 0; i < node.inputs.size() && places.empty(); ++i)
-        places = context.input(node, i).places;
+    std::int64_t samples = 1;
+    for (std::size_t i = 0; i < node.inputs.size(); ++i) {
+        const Value& value = context.input(node, i);
+        if (places.empty()) places = value.places;
+        if (value.rank() > 0 && context.is_batch(value.shape[0])) samples = value.shape[0];
+    }
+    if (places.empty()) places = in_order(context.input(node, 0).rank());
     const std::size_t axis = axis_of(node.integer("axis", 0), places.size());
     std::vector<ValueId> inputs;
     for (std::size_t i = 0; i < node.inputs.size(); ++i) {
-        const Value& value = context.input(node, i);
+        Value value = context.input(node, i);
         require(value.rank() == places.size(), "shapes of {} and {} dimensions", value.rank(), places.size());
+        // A constant for the one sample of a file whose batch is fixed stands there for each.
+        if (value.constant && samples > 1 && axis > 0 && value.shape[0] == 1) {
+            Shape shape = value.shape;
+            shape[0] = samples;
+            value = repeated(context, node, context.data(node, i), shape);
+        }
         inputs.push_back(context.in_places(node, value, places));
     }
     context.set(node, context.emit(node, make_concat(places[axis]), inputs, {}, places));
@@ -126,9 +134,8 @@ void concat(Context& context, const OnnxNode& node) {
 
 // Indices are constants: parts, one after the other.
 void gather(Context& context, const OnnxNode& node) {
-    const Value x = context.input(node, 0);
     const OnnxTensor& index = context.constant(node, 1);
-    require(!x.constant, "indices that depend on the input are not supported");
+    const Value x = context.data(node, 0);
     const std::size_t axis = axis_of(node.integer("axis", 0), x.rank());
     std::vector<std::int64_t> indices = index.integers();
     require(!indices.empty(), "without indices");
@@ -162,14 +169,9 @@ void gather(Context& context, const OnnxNode& node) {
 }
 
 void expand_to(Context& context, const OnnxNode& node) {
-    const Value x = context.input(node, 0);
-    Shape shape = broadcast(x.shape, context.constant(node, 1).integers());
-    if (shape == x.shape) return context.set(node, x);
-    std::vector<ValueId> inputs{context.plain(node, x)};
-    for (std::int64_t& size : shape)
-        if (context.is_batch(size)) size = -1;
-    if (std::ranges::count(shape, -1) > 0) inputs.push_back(context.model_input().id);
-    context.set(node, context.emit(node, make_expand(shape), inputs));
+    const Value x = context.data(node, 0);
+    const Shape shape = broadcast(x.shape, context.constant(node, 1).integers());
+    context.set(node, shape == x.shape ? x : repeated(context, node, x, shape));
 }
 
 void shape_of(Context& context, const OnnxNode& node) {
@@ -180,22 +182,17 @@ void shape_of(Context& context, const OnnxNode& node) {
     };
     const std::int64_t begin = place(node.integer("start", 0));
     const std::int64_t end = std::max(begin, place(node.integer("end", rank)));
-    Value result;
-    result.constant = OnnxTensor{{end - begin}, Integers(x.shape.begin() + begin, x.shape.begin() + end)};
-    context.set(node, std::move(result));
+    context.set(node, known("", {{end - begin}, Integers(x.shape.begin() + begin, x.shape.begin() + end)}));
 }
 
 void size_of_value(Context& context, const OnnxNode& node) {
-    Value result;
-    result.constant = OnnxTensor{{}, Integers{element_count(context.input(node, 0).shape)}};
-    context.set(node, std::move(result));
+    context.set(node, known("", {{}, Integers{element_count(context.input(node, 0).shape)}}));
 }
 
-void reduce(Context& context, const OnnxNode& node, Reduction reduction) {
-    const Value x = context.input(node, 0);
+Value reduced(Context& context, const OnnxNode& node, const Value& x, Reduction reduction) {
     const auto given = context.integers(node, "axes", 1).value_or(Integers());
     const bool keep = node.integer("keepdims", 1) != 0;
-    if (given.empty() && node.integer("noop_with_empty_axes", 0) != 0) return context.set(node, x);
+    if (given.empty() && node.integer("noop_with_empty_axes", 0) != 0) return x;
     std::vector<bool> is_reduced(x.rank(), given.empty());
     for (const std::int64_t axis : given) is_reduced[axis_of(axis, x.rank())] = true;
     ReduceAttributes attributes{reduction, {}, keep};
@@ -210,12 +207,79 @@ void reduce(Context& context, const OnnxNode& node, Reduction reduction) {
         places.push_back(place);
     }
     std::ranges::sort(attributes.dimensions);
-    context.set(node, context.emit(node, make_reduce(attributes), {x.id}, {}, places));
+    return context.emit(node, make_reduce(attributes), {x.id}, {}, places);
 }
 
 template <Reduction reduction>
 void plain_reduce(Context& context, const OnnxNode& node) {
-    reduce(context, node, reduction);
+    context.set(node, reduced(context, node, context.data(node, 0), reduction));
+}
+
+/// A function of the sum of a function of the elements.
+void reduce_with(Context& context, const OnnxNode& node, const UnaryFunction& before,
+                 const std::optional<UnaryFunction>& behind) {
+    const auto apply = [&](const UnaryFunction& function, const Value& x) {
+        return context.emit(node, make_unary(function), {x.id}, {}, x.places);
+    };
+    const Value sum = reduced(context, node, apply(before, context.data(node, 0)), Reduction::sum);
+    context.set(node, behind ? apply(*behind, sum) : sum);
+}
+
+void reduce_l1(Context& context, const OnnxNode& node) {
+    reduce_with(context, node, {Unary::absolute}, {});
+}
+
+void reduce_l2(Context& context, const OnnxNode& node) {
+    reduce_with(context, node, {Unary::power, 2, 0}, UnaryFunction{Unary::power, 0.5, 0});
+}
+
+void reduce_sum_square(Context& context, const OnnxNode& node) {
+    reduce_with(context, node, {Unary::power, 2, 0}, {});
+}
+
+/// x seen as `apart`, its dimensions put in `order`, seen as `result`.
+void rearrange(Context& context, const OnnxNode& node, const Value& x, const Shape& apart,
+               const std::vector<int>& order, const Shape& result) {
+    const Value split = context.emit(node, make_reshape(context.open_shape(apart)), {context.plain(node, x)});
+    const Value turned = context.emit(node, make_transpose(order), {split.id});
+    context.set(node, context.emit(node, make_reshape(context.open_shape(result)), {turned.id}));
+}
+
+/// The side of the squares that become channels, or that channels become.
+std::int64_t square_side(const OnnxNode& node, const Value& x) {
+    const std::int64_t side = node.integer("blocksize", 0);
+    require(x.rank() == 4 && side > 0 && side < 1 << 15, "blocks of {} in shape {}", side,
+            to_string(x.shape));
+    return side;
+}
+
+void depth_to_space(Context& context, const OnnxNode& node) {
+    const Value x = context.data(node, 0);
+    const std::int64_t side = square_side(node, x);
+    const std::string mode = node.text("mode", "DCR");
+    require((mode == "DCR" || mode == "CRD") && x.shape[1] % (side * side) == 0,
+            "the mode '{}' with blocks of {} in shape {}", mode, side, to_string(x.shape));
+    const std::int64_t channels = x.shape[1] / (side * side);
+    const std::int64_t height = x.shape[2];
+    const std::int64_t width = x.shape[3];
+    const Shape result{x.shape[0], channels, height * side, width * side};
+    if (mode == "DCR")
+        rearrange(context, node, x, {x.shape[0], side, side, channels, height, width}, {0, 3, 4, 1, 5, 2},
+                  result);
+    else
+        rearrange(context, node, x, {x.shape[0], channels, side, side, height, width}, {0, 1, 4, 2, 5, 3},
+                  result);
+}
+
+void space_to_depth(Context& context, const OnnxNode& node) {
+    const Value x = context.data(node, 0);
+    const std::int64_t side = square_side(node, x);
+    require(x.shape[2] % side == 0 && x.shape[3] % side == 0, "blocks of {} in shape {}", side,
+            to_string(x.shape));
+    const std::int64_t height = x.shape[2] / side;
+    const std::int64_t width = x.shape[3] / side;
+    rearrange(context, node, x, {x.shape[0], x.shape[1], height, side, width, side}, {0, 3, 5, 1, 2, 4},
+              {x.shape[0], x.shape[1] * side * side, height, width});
 }
 
 }  // namespace
@@ -256,6 +320,30 @@ std::vector<std::pair<std::size_t, Range>> slices(const std::optional<std::vecto
         if (range.begin != 0 || range.step != 1 || range.count != size) result.emplace_back(axis, range);
     }
     return result;
+}
+
+std::vector<Range> split_ranges(std::int64_t size, std::size_t parts,
+                                const std::optional<std::vector<std::int64_t>>& sizes) {
+    const auto count = static_cast<std::int64_t>(parts);
+    require(count > 0 && (!sizes || std::ssize(*sizes) == count), "{} sizes for {} parts",
+            sizes ? sizes->size() : 0, count);
+    std::vector<Range> ranges;
+    std::int64_t begin = 0;
+    for (std::size_t i = 0; i < parts; ++i) {
+        const std::int64_t part = sizes ? (*sizes)[i] : size / count;
+        require(part >= 0 && part <= size - begin, "parts that do not fit a dimension of {}", size);
+        ranges.push_back({begin, part, 1});
+        begin += part;
+    }
+    require(begin == size, "parts that do not fill a dimension of {}", size);
+    return ranges;
+}
+
+Shape flattened(const Shape& shape, std::int64_t axis) {
+    const auto rank = static_cast<std::int64_t>(shape.size());
+    require(axis >= -rank && axis <= rank, "the axis {} of shape {}", axis, to_string(shape));
+    const auto middle = shape.begin() + (axis < 0 ? axis + rank : axis);
+    return {element_count(Shape(shape.begin(), middle)), element_count(Shape(middle, shape.end()))};
 }
 
 Shape copied_dimensions(const OnnxNode& node, Shape shape, const Shape& input) {
@@ -319,6 +407,11 @@ void add_shape_rules(Rules& rules) {
     rules["Shape"] = shape_of;
     rules["Size"] = size_of_value;
     rules["ReduceMean"] = plain_reduce<Reduction::mean>;
+    rules["ReduceL1"] = reduce_l1;
+    rules["ReduceL2"] = reduce_l2;
+    rules["ReduceSumSquare"] = reduce_sum_square;
+    rules["DepthToSpace"] = depth_to_space;
+    rules["SpaceToDepth"] = space_to_depth;
     rules["ReduceSum"] = plain_reduce<Reduction::sum>;
 }
 

@@ -14,6 +14,7 @@ void add_preprocess_file(Checkpoint& checkpoint, const std::filesystem::path& mo
     const std::string text = read_file(path);
     try {
         checkpoint.extra["preprocess"] = parse_json(text);
+        checkpoint.preprocess_file = path;
     } catch (const Error& error) {
         throw error.within(path.string());
     }

@@ -45,6 +45,36 @@ const std::map<std::string, Maker, std::less<>>& makers() {
     return table;
 }
 
+/// How many values and parameters an operator reads, which relies on them being there.
+void check_arity(const std::string& name, const Operator& op, std::size_t inputs, std::size_t parameters) {
+    constexpr std::size_t any = 1 << 16;
+    struct Arity {
+        std::size_t least_inputs;
+        std::size_t most_inputs;
+        std::size_t parameters;
+    };
+    const json attributes = op.attributes();
+    const std::size_t bias = attributes.value("bias", false) ? 1 : 0;
+    const std::map<std::string_view, Arity> table{
+        {"linear", {1, 1, 1 + bias}},
+        {"convolution", {1, 1, 1 + bias}},
+        {"transposed_convolution", {1, 1, 1 + bias}},
+        {"positions", {1, 1, 1}},
+        {"attention", {3, 3, 0}},
+        {"batch_norm", {1, 1, 4}},
+        {"constant", {0, 0, 1}},
+        {"expand", {1, 2, 0}},
+        {"concat", {1, any, 0}},
+        {"layer_norm", {1, 1, attributes.value("affine", false) ? std::size_t{2} : 0}},
+        {"matmul", {2, 2, 0}},
+    };
+    const std::size_t elementwise = is_binary(op.kind()) ? 2 : 1;
+    const auto found = table.find(op.kind());
+    const Arity arity = found == table.end() ? Arity{elementwise, elementwise, 0} : found->second;
+    require(inputs >= arity.least_inputs && inputs <= arity.most_inputs && parameters == arity.parameters,
+            "node {}, a {}, reads {} values and {} parameters", name, op.kind(), inputs, parameters);
+}
+
 Graph read_graph(const json& description) {
     Graph graph;
     const auto& input = description.at("input");
@@ -64,10 +94,12 @@ Graph read_graph(const json& description) {
     for (const auto& each : description.at("nodes")) {
         const auto name = each.at("name").get<std::string>();
         const auto kind = each.at("operator").get<std::string>();
-        last = graph.add(
-            name, make_operator(kind, each.at("attributes")),
-            check(each.at("inputs").get<std::vector<ValueId>>(), graph.values().size(), name),
-            check(each.at("parameters").get<std::vector<ParameterId>>(), graph.parameters().size(), name));
+        const OperatorPtr op = make_operator(kind, each.at("attributes"));
+        const auto inputs = check(each.at("inputs").get<std::vector<ValueId>>(), graph.values().size(), name);
+        const auto parameters =
+            check(each.at("parameters").get<std::vector<ParameterId>>(), graph.parameters().size(), name);
+        check_arity(name, *op, inputs.size(), parameters.size());
+        last = graph.add(name, op, inputs, parameters);
     }
     const auto output = description.at("output").get<ValueId>();
     require(graph.node_count() > 0 && output == last, "the output is not what the last node makes");

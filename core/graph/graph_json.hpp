@@ -17,5 +17,7 @@ namespace jlcm {
 [[nodiscard]] OperatorPtr make_operator(std::string_view kind, const nlohmann::json& attributes);
 /// The unary and binary ones; null where it is none.
 [[nodiscard]] OperatorPtr make_elementwise(std::string_view kind, const nlohmann::json& attributes);
+/// Whether a kind is a binary one.
+[[nodiscard]] bool is_binary(std::string_view kind);
 
 }  // namespace jlcm

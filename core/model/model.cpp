@@ -9,6 +9,28 @@
 #include <set>
 
 namespace jlcm {
+namespace {
+
+/// Of one sample that a graph reads; empty where `config` is no graph's.
+Shape sample_shape(const nlohmann::json& config) {
+    if (config.at("model_type") != "graph") return {};
+    Shape shape = config.at("graph").at("input").at("shape").get<Shape>();
+    shape.erase(shape.begin());
+    return shape;
+}
+
+/// Errors about the preprocessing name its file.
+ModelInput input_of(const Checkpoint& checkpoint) {
+    try {
+        return make_input(checkpoint.config, checkpoint.extra, checkpoint.tokenizer);
+    } catch (const Error& error) {
+        if (checkpoint.preprocess_file.empty()) throw;
+        throw error.within(checkpoint.preprocess_file.string());
+    }
+}
+
+}  // namespace
+
 Graph build_graph(const nlohmann::json& config) {
     if (config.at("model_type") == "graph") return graph_from_json(config.at("graph"));
     return build_transformer(transformer_config(config));
@@ -17,7 +39,7 @@ Graph build_graph(const nlohmann::json& config) {
 Model::Model(Checkpoint checkpoint)
     : checkpoint_(std::move(checkpoint)),
       graph_(build_graph(checkpoint_.config)),
-      input_(make_input(checkpoint_.config, checkpoint_.extra, checkpoint_.tokenizer)) {
+      input_(input_of(checkpoint_)) {
     for (const Parameter& parameter : graph_.parameters()) {
         const StoredTensor& stored = checkpoint_.tensor(parameter.name);
         require(stored.shape == parameter.shape, "{}: shape {}, expected {}", parameter.name,
@@ -58,7 +80,7 @@ ModelInput make_input(const nlohmann::json& config, const nlohmann::json& extra,
     ModelInput input;
     if (const auto found = extra.find("preprocess"); found != extra.end()) {
         try {
-            input.preprocess = std::make_shared<const Preprocess>(*found);
+            input.preprocess = std::make_shared<const Preprocess>(*found, sample_shape(config));
         } catch (const Error& error) {
             throw error.within("the model's preprocessing");
         }

@@ -9,26 +9,41 @@
 
 namespace jlcm {
 
-/// Resize, crop, order channels, normalise: x = (pixel * range / 255 - mean) / std.
+/// Resize, crop, order channels, normalise: x = (pixel * range / 255 - mean) / std. Colour images become grey
+/// for a network of one channel (ITU-R 601, as Pillow's convert("L")), grey ones are repeated for one of
+/// three.
 class Preprocess {
   public:
-    /// Keys: `input_size` [channels, height, width]; `resize` null, {"mode": "short_side", "size"} or
-    /// {"mode": "exact", "size": [height, width]}; `crop` null or {"mode": "center", "size"}; `interpolation`
-    /// null or a text that begins with bilinear or bicubic; `channel_order` RGB, BGR or L; `range` [0, 1] or
-    /// [0, 255]; `mean` and `std`, one a channel in that order. Others are for people. An input error names
-    /// the key.
-    explicit Preprocess(const nlohmann::json& json);
+    /// Keys: `input_size` [channels, height, width], of one or three channels; `layout` NCHW, or NHWC where
+    /// the network reads [height, width, channels] (`input_size` may have this order then); `resize` null,
+    /// {"mode": "short_side", "size"} or {"mode": "exact", "size": [height, width]}; `crop` null or {"mode":
+    /// "center", "size"}; `interpolation` null or a text that begins with bilinear or bicubic;
+    /// `channel_order` RGB, BGR or L; `range` [0, 1] or [0, 255]; `mean` and `std`, one a channel in that
+    /// order. For people: name, description, formula, input_name, output_name, output, class_index,
+    /// eval_data, source, license, url, note, notes.
+    ///
+    /// `network`: the shape of one sample that the network reads; empty where nobody knows it. One input
+    /// error names every key that is unknown, wrong, or says something else than the network or another key.
+    explicit Preprocess(const nlohmann::json& json, const Shape& network = {});
 
-    /// Of one sample: [channels, height, width].
+    /// Of one sample: [channels, height, width], or [height, width, channels].
     [[nodiscard]] const Shape& shape() const { return shape_; }
     /// An input error where the image does not become one of shape().
     void apply(const Image& image, std::span<float> sample) const;
 
   private:
+    void read_size(const nlohmann::json& json, const Shape& network);
+    void read_resize(const nlohmann::json& json);
+    void read_crop(const nlohmann::json& json);
+    void read_range(const nlohmann::json& json);
     /// The image in the size of the input.
     [[nodiscard]] Image fit(const Image& image) const;
 
     Shape shape_;
+    std::int64_t channels_ = 0;
+    std::int64_t height_ = 0;
+    std::int64_t width_ = 0;
+    bool channels_last_ = false;
     std::optional<std::int64_t> short_side_;
     std::optional<std::pair<std::int64_t, std::int64_t>> exact_;  ///< height, width
     ResizeFilter filter_ = ResizeFilter::bilinear;

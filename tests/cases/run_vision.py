@@ -67,3 +67,25 @@ for setting, says in (
     _, said = call("jlcm-run", *spec, "--set", setting, "--out", "refused", code=2)
     assert says in said, said
 assert not Path("refused").exists()
+
+# Preprocessing that the network contradicts, at load and before anything is left behind.
+shutil.rmtree("other_size", ignore_errors=True)
+Path("other_size").mkdir()
+network = SOURCE / "models/vit-fashion-mnist.onnx"
+shutil.copy(network, "other_size/model.onnx")
+preprocess = json.loads((SOURCE / "models/preprocess.json").read_text())
+Path("other_size/preprocess.json").write_text(json.dumps({**preprocess, "input_size": [1, 24, 24], "means": [0.5]}))
+for program, arguments in (
+    ("jlcm-eval", ["other_size/model.onnx", "--task", "classification", "--dataset", images]),
+    ("jlcm-run", [*spec, "--set", "model.source=other_size/model.onnx", "--dry-run"]),
+):
+    _, said = call(program, *arguments, code=2)
+    assert "other_size/preprocess.json" in said and "[1,24,24]" in said and "[1, 28, 28]" in said and "'means'" in said, said
+
+# Colour images become grey for a network of one channel; what a run leaves uncompressed is listed.
+Path("other_size/preprocess.json").write_text(json.dumps({**preprocess, "resize": {"mode": "exact", "size": 28}, "interpolation": "bilinear"}))
+printed, _ = call("jlcm-eval", "other_size/model.onnx", "--task", "classification", "--dataset", images)
+assert "300 images" in printed, printed
+printed, _ = call("jlcm-run", *spec, "--set", "model.source=other_size/model.onnx", "--dry-run")
+assert "left as they are" in printed, printed
+assert record["uncompressed"] == [], record["uncompressed"]

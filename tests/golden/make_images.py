@@ -2,7 +2,7 @@
 
     python make_images.py [ASSETS]        # ASSETS: also hashes of 30 photographs of ASSETS/data/imagenet-samples
 
-Hashes are SHA-256 of the pixels in red, green and blue, row by row.
+Hashes are SHA-256 of the pixels in red, green and blue, row by row; `grey_sha256` of the file converted to grey ("L").
 """
 
 import hashlib
@@ -29,7 +29,8 @@ def record(path, sizes):
         for name, kind in FILTERS.items():
             pixels = digest(image.resize((width, height), kind))
             resized.append({"height": height, "width": width, "filter": name, "sha256": pixels})
-    return {"file": path.name, "height": image.height, "width": image.width, "sha256": digest(image), "resized": resized}
+    grey = hashlib.sha256(Image.open(path).convert("L").tobytes()).hexdigest()
+    return {"file": path.name, "height": image.height, "width": image.width, "sha256": digest(image), "grey_sha256": grey, "resized": resized}
 
 
 def draw(random, height, width):

@@ -2,7 +2,9 @@
 """Small ONNX models, one or a few operators each, with what ONNX Runtime makes of random inputs.
 
 make_onnx_operators.py FOLDER writes NAME.onnx, NAME.input, NAME.output (raw float32) and cases.json:
-[{"name", "shape"}]. Input shapes have an open batch size.
+[{"name", "shape", "batch"}]. `batch` is null where the input's is open, as that of most is; else the file is for so many samples, and
+the output what it makes of them one batch after the other. NAME__constant is the same operators on a constant, whose result is added to
+the input.
 """
 import json
 import sys
@@ -18,29 +20,50 @@ random = np.random.default_rng(1)
 cases = []
 
 
-def case(name, shape, nodes, constants=None, opset=17):
+def session_of(model):
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+
+def write(name, shape, nodes, constants, result, opset, batch, x):
+    """Input "x" of `shape`, its first dimension `batch`, or open."""
+    initializers = [numpy_helper.from_array(np.asarray(v), k) for k, v in constants.items()]
+    graph = helper.make_graph(
+        nodes, name, [helper.make_tensor_value_info("x", TensorProto.FLOAT, [batch or "n", *shape[1:]])],
+        [helper.make_tensor_value_info(result, TensorProto.FLOAT, None)], initializers)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=7)
+    session = session_of(model)
+    parts = np.split(x, len(x) // batch) if batch else [x]
+    y = np.concatenate([session.run([result], {"x": part})[0] for part in parts])
+    onnx.save(model, folder / f"{name}.onnx")
+    x.tofile(folder / f"{name}.input")
+    np.ascontiguousarray(y, np.float32).tofile(folder / f"{name}.output")
+    cases.append({"name": name, "shape": list(shape), "batch": batch})
+    return y
+
+
+def case(name, shape, nodes, constants=None, opset=17, batch=None):
     """nodes: [(type, inputs, attributes)] in a chain: each reads "x" or names, and makes y0, y1, ..."""
+    constants = constants or {}
     made = []
     for i, (kind, inputs, attributes) in enumerate(nodes):
         attributes = dict(attributes)
         outputs = attributes.pop("_outputs", [f"y{i}"])
         made.append(helper.make_node(kind, inputs, outputs, name=f"{kind}_{i}", **attributes))
     result = made[-1].output[0]
-    initializers = [numpy_helper.from_array(np.asarray(v), k) for k, v in (constants or {}).items()]
-    graph = helper.make_graph(
-        made, name, [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", *shape[1:]])],
-        [helper.make_tensor_value_info(result, TensorProto.FLOAT, None)], initializers)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=7)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     x = random.normal(size=shape).astype(np.float32)
-    y = session.run([result], {"x": x})[0]
-    onnx.save(model, folder / f"{name}.onnx")
-    x.tofile(folder / f"{name}.input")
-    np.ascontiguousarray(y, np.float32).tofile(folder / f"{name}.output")
-    cases.append({"name": name, "shape": list(shape)})
+    y = write(name, shape, made, constants, result, opset, batch, x)
+    if batch:
+        return
+    renamed = [helper.make_node(node.op_type, [{"x": "k"}.get(each, each) for each in node.input], node.output, name=node.name)
+               for node in made]
+    for node, original in zip(renamed, made):
+        node.attribute.extend(original.attribute)
+    flat = [helper.make_node("Reshape", [result, "flat"], ["row"], name="row"), helper.make_node("Add", ["x", "row"], ["sum"], name="sum")]
+    write(f"{name}__constant", (2, y.size), renamed + flat, {**constants, "k": x, "flat": np.array([1, -1], np.int64)}, "sum", opset, None,
+          random.normal(size=(2, y.size)).astype(np.float32))
 
 
 def f(*shape, scale=1.0):
@@ -167,6 +190,13 @@ for kind in ["ReduceMean", "ReduceMax", "ReduceMin"]:
         for keep in [0, 1]:
             one(f"{kind.lower()}_{len(cases)}", (2, 3, 4, 5), kind, axes=axes, keepdims=keep)
 one("reduce_sum", (2, 3, 4), "ReduceSum", {"a": i(-1)}, keepdims=0)
+for kind in ["ReduceL1", "ReduceL2", "ReduceSumSquare"]:
+    one(f"{kind.lower()}", (2, 3, 4, 5), kind, axes=[1, 3], keepdims=0)
+for mode in ["DCR", "CRD"]:
+    one(f"depth_to_space_{mode}", (2, 8, 3, 2), "DepthToSpace", blocksize=2, mode=mode)
+one("space_to_depth", (2, 3, 4, 6), "SpaceToDepth", blocksize=2)
+case("weight_norm", (2, 4), [("ReduceL2", ["v"], {"axes": [1]}), ("Div", ["v", "y0"], {}), ("Mul", ["y1", "g"], {}), ("Gemm", ["x", "y2"], {"transB": 1})],
+     {"v": f(5, 4), "g": f(5, 1)})
 case("shape_arithmetic", (2, 6, 4),
      [("Shape", ["x"], {}), ("Gather", ["y0", "zero"], {}), ("Unsqueeze", ["y1", "first"], {}), ("Gather", ["y0", "one"], {}),
       ("Div", ["y3", "two"], {}), ("Cast", ["y4"], {"to": TensorProto.INT64}), ("Unsqueeze", ["y5", "first"], {}),
@@ -191,6 +221,69 @@ one("gemm_number", (3, 4), "Gemm", {"b": f(4, 5), "c": f(1)})
 one("matmul", (2, 3, 4), "MatMul", {"b": f(4, 5)})
 case("matmul_self", (2, 3, 4), [("Transpose", ["x"], {"perm": [0, 2, 1]}), ("MatMul", ["x", "y0"], {})])
 one("matmul_batched", (2, 3, 4), "MatMul", {"b": f(1, 4, 5)})
+
+one("matmul_vector", (2, 3, 4), "MatMul", {"b": f(4)})
+case("matmul_vectors", (2, 3, 4), [("MatMul", ["a", "x"], {}), ("MatMul", ["a", "a"], {}), ("Add", ["y0", "y1"], {})], {"a": f(3)})
+one("matmul_matrices", (2, 3, 4, 5), "MatMul", {"b": f(3, 5, 6)})
+for shape in [(5, 3), (1, 5, 3), (3,), (1, 3)]:
+    case(f"matmul_left_{len(cases)}", (2, 3, 4), [("MatMul", ["w", "x"], {}), ("Relu", ["y0"], {}), ("MatMul", ["y1", "v"], {})],
+         {"w": f(*shape), "v": f(4, 6)})
+case("matmul_left_of_samples", (3, 4), [("Transpose", ["x"], {}), ("MatMul", ["w", "y0"], {}), ("Transpose", ["y1"], {})], {"w": f(5, 4)})
+case("matmul_left_and_right", (2, 3, 3), [("MatMul", ["w", "x"], {}), ("MatMul", ["y0", "w"], {})], {"w": f(3, 3)})
+case("mixer", (2, 6, 4),
+     [("MatMul", ["w1", "x"], {}), ("Add", ["y0", "b1"], {}), ("Relu", ["y1"], {}), ("MatMul", ["w2", "y2"], {}), ("Add", ["x", "y3"], {}),
+      ("MatMul", ["y4", "v1"], {}), ("Relu", ["y5"], {}), ("MatMul", ["y6", "v2"], {}), ("Add", ["y4", "y7"], {})],
+     {"w1": f(5, 6), "b1": f(5, 1), "w2": f(6, 5), "v1": f(4, 7), "v2": f(7, 4)})
+for exchanged in [0, 1]:
+    for shape in [(5, 1), (1, 1), (), None]:
+        case(f"gemm_left_{len(cases)}", (3, 4),
+             [*([("Transpose", ["x"], {})] if exchanged else [("Relu", ["x"], {})]),
+              ("Gemm", ["w", "y0"] + (["c"] if shape is not None else []), {"transA": exchanged, "transB": 1 - exchanged, "alpha": 0.5, "beta": 2.0}),
+              ("Transpose", ["y1"], {})],
+             {"w": f(4, 5) if exchanged else f(5, 4), **({"c": f(*shape)} if shape is not None else {})})
+case("gemm_of_two", (3, 4), [("Transpose", ["x"], {}), ("Gemm", ["y0", "x", "c"], {"alpha": 0.3, "beta": 0.7})], {"c": f(4, 4)})
+case("gemm_value_added", (3, 4), [("Relu", ["x"], {}), ("Gemm", ["x", "w", "y0"], {"beta": 0.7})], {"w": f(4, 4)})
+
+# Weights that the file works out, and what several nodes read
+case("weight_standardisation", (2, 3, 6, 6),
+     [("ReduceMean", ["w"], {"axes": [1, 2, 3]}), ("Sub", ["w", "y0"], {}), ("Mul", ["y1", "y1"], {}), ("ReduceMean", ["y2"], {"axes": [1, 2, 3]}),
+      ("Add", ["y3", "e"], {}), ("Sqrt", ["y4"], {}), ("Div", ["y1", "y5"], {}), ("Conv", ["x", "y6"], {"pads": [1, 1, 1, 1]}),
+      ("Conv", ["y7", "y6"], {}), ("Relu", ["y8"], {})],
+     {"w": f(3, 3, 3, 3), "e": np.float32(1e-5)})
+case("mean", (2, 3), [("Mean", ["x", "a", "x"], {})], {"a": f(3)})
+case("min_of_three", (2, 3), [("Min", ["a", "b", "c"], {}), ("Max", ["b", "c", "a"], {}), ("Sum", ["a", "y0", "y1"], {}), ("Add", ["x", "y2"], {})],
+     {"a": f(3), "b": f(3), "c": f(1)})
+for kind in ["Sin", "Cos", "Tan", "Round", "Floor", "Ceil", "Sign"]:
+    case(f"{kind.lower()}_of_constant", (2, 3), [(kind, ["c"], {}), ("Add", ["x", "y0"], {})], {"c": f(3, scale=3)})
+case("integers", (2, 3),
+     [("Neg", ["i"], {}), ("Split", ["y0"], {"axis": 0, "_outputs": ["p", "q"]}), ("ReduceMax", ["q"], {"axes": [0]}), ("Mod", ["p", "three"], {}),
+      ("Tile", ["y3", "one"], {}), ("Add", ["y4", "y2"], {}), ("Flatten", ["y5"], {"axis": 0}), ("Cast", ["y6"], {"to": TensorProto.FLOAT}),
+      ("Add", ["x", "y7"], {})],
+     {"i": i(7, -5, 4, 9, -2, 1), "three": np.int64(3), "one": i(1)})
+
+# Files for a fixed number of samples, which have it in their constants
+for batch in [1, 2]:
+    case(f"fixed_reshape_{batch}", (4, 3, 4, 4), [("Conv", ["x", "w"], {}), ("Reshape", ["y0", "s"], {}), ("MatMul", ["y1", "v"], {})],
+         {"w": f(2, 3, 3, 3), "s": i(batch, 8), "v": f(8, 5)}, batch=batch)
+    case(f"fixed_attention_{batch}", (4, 3, 8),
+         [("Reshape", ["x", "heads"], {}), ("Transpose", ["y0"], {"perm": [0, 2, 1, 3]}), ("Reshape", ["y1", "joined"], {}),
+          ("Transpose", ["y2"], {"perm": [0, 2, 1]}), ("MatMul", ["y2", "y3"], {}), ("Softmax", ["y4"], {"axis": -1}), ("MatMul", ["y5", "y2"], {}),
+          ("Reshape", ["y6", "apart"], {}), ("Transpose", ["y7"], {"perm": [0, 2, 1, 3]}), ("Reshape", ["y8", "back"], {}), ("MatMul", ["y9", "v"], {})],
+         {"heads": i(batch, 3, 2, 4), "joined": i(2 * batch, 3, 4), "apart": i(batch, 2, 3, 4), "back": i(batch, 3, 8), "v": f(8, 5)}, batch=batch)
+case("fixed_flat", (3, 2, 3), [("Reshape", ["x", "s"], {}), ("MatMul", ["y0", "v"], {})], {"s": i(1, -1), "v": f(6, 4)}, batch=1)
+case("fixed_without_batch", (3, 2, 3), [("Squeeze", ["x", "zero"], {}), ("Relu", ["y0"], {}), ("Unsqueeze", ["y1", "zero"], {}),
+                                         ("Flatten", ["y2"], {"axis": 0}), ("MatMul", ["y3", "v"], {})], {"zero": i(0), "v": f(6, 4)}, batch=1)
+case("fixed_token", (3, 4, 8), [("Concat", ["token", "x"], {"axis": 1}), ("Add", ["y0", "p"], {}), ("MatMul", ["y1", "v"], {})],
+     {"token": f(1, 1, 8), "p": f(1, 5, 8), "v": f(8, 3)}, batch=1)
+case("fixed_resize", (3, 2, 3, 3), [("Resize", ["x", "", "", "s"], {"mode": "nearest"}), ("Conv", ["y0", "w"], {})],
+     {"s": i(1, 2, 6, 6), "w": f(2, 2, 3, 3)}, batch=1)
+
+# What mixes samples where the file is for one of them, and nobody notices there
+case("mixed_mean", (1, 3, 4), [("ReduceMean", ["x"], {"axes": [0]}), ("Sub", ["x", "y0"], {}), ("MatMul", ["x", "w"], {}), ("Add", ["y2", "y1"], {})],
+     {"w": f(4, 4)}, batch=1)
+case("mixed_softmax", (1, 3, 4), [("Softmax", ["x"], {"axis": 0}), ("MatMul", ["y0", "w"], {})], {"w": f(4, 4)}, batch=1)
+case("mixed_reshape", (1, 3, 4), [("Transpose", ["x"], {"perm": [1, 0, 2]}), ("Reshape", ["y0", "s"], {}), ("MatMul", ["y1", "w"], {})],
+     {"s": i(3, 4), "w": f(4, 4)}, batch=1)
 
 # Together
 case("squeeze_and_excitation", (2, 4, 5, 5),

@@ -145,4 +145,8 @@ OperatorPtr make_elementwise(std::string_view kind, const nlohmann::json& attrib
     return binary != binary_names.end() ? make_binary(binary->kind) : nullptr;
 }
 
+bool is_binary(std::string_view kind) {
+    return std::ranges::find(binary_names, kind, &BinaryName::name) != binary_names.end();
+}
+
 }  // namespace jlcm

@@ -14,6 +14,8 @@ class Linear final : public Operator {
         require(weight.size() == 2 && !inputs[0].empty() && inputs[0].back() == weight[1],
                 "linear: weight {} does not fit an input of shape {}", to_string(weight),
                 to_string(inputs[0]));
+        require(!bias_ || parameters[1] == Shape{weight[0]}, "linear: a bias of shape {} for {} outputs",
+                to_string(parameters[bias_ ? 1 : 0]), weight[0]);
         Shape shape = inputs[0];
         shape.back() = weight[0];
         return shape;

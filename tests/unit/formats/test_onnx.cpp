@@ -5,6 +5,7 @@
 #include "core/graph/permutation.hpp"
 #include "core/tensor/reorder.hpp"
 #include "tests/support/assets.hpp"
+#include "tests/support/mutation.hpp"
 #include "tests/support/onnx_model.hpp"
 #include "tests/support/onnx_runtime.hpp"
 #include "tests/support/random.hpp"
@@ -61,31 +62,191 @@ std::vector<double> reordered_output(const LoweredOnnx& model, const Tensor& inp
     return {y.values<double>().begin(), y.values<double>().end()};
 }
 
+/// A file as a checkpoint has it: at any batch size.
+LoweredOnnx read(const fs::path& path) {
+    const Checkpoint checkpoint = read_onnx_checkpoint(path);
+    LoweredOnnx model{graph_from_json(checkpoint.config.at("graph")), {}};
+    for (const auto& [name, stored] : checkpoint.tensors) model.weights.emplace(name, decode(stored));
+    return model;
+}
+
+/// The models of tests/golden/make_onnx_operators.py; null where there is no ONNX Runtime.
+class OperatorCases {
+  public:
+    OperatorCases() {
+        const char* python = std::getenv("JLCM_PYTHON");
+        is_there_ = python != nullptr && test::has_onnx_runtime();
+        if (!is_there_) return;
+        const std::string command = fmt::format("{} {}/tests/golden/make_onnx_operators.py {}", python,
+                                                JLCM_SOURCE_DIR, folder_.path().string());
+        REQUIRE(std::system(command.c_str()) == 0);  // NOLINT: a test's own command
+        cases_ = nlohmann::json::parse(read_file(path("cases", ".json")));
+    }
+    [[nodiscard]] bool is_there() const { return is_there_; }
+    [[nodiscard]] const nlohmann::json& cases() const { return cases_; }
+    [[nodiscard]] fs::path path(const std::string& name, const char* ending) const {
+        return folder_.path() / (name + ending);
+    }
+
+  private:
+    test::TemporaryDirectory folder_;
+    bool is_there_ = false;
+    nlohmann::json cases_;
+};
+
+std::int64_t linear_weights(const Graph& graph) {
+    std::int64_t count = 0;
+    for (const Parameter& each : graph.parameters())
+        if (each.linear) count += element_count(each.shape);
+    return count;
+}
+
+/// One image of 3 x 4 x 4 through nodes.
+OnnxModel model_of(std::vector<OnnxNode> nodes) {
+    OnnxModel model;
+    model.opset = 13;
+    model.input = "x";
+    model.input_shape = {-1, 3, 4, 4};
+    model.outputs = {nodes.back().outputs.front()};
+    model.nodes = std::move(nodes);
+    return model;
+}
+
 }  // namespace
 
 TEST_CASE("operators from ONNX compute what ONNX Runtime does, in any order that the analysis allows") {
-    const char* python = std::getenv("JLCM_PYTHON");
-    JLCM_SKIP_UNLESS(python != nullptr && test::has_onnx_runtime(), "no ONNX Runtime (JLCM_PYTHON)");
-    const test::TemporaryDirectory folder;
-    const std::string command = fmt::format("{} {}/tests/golden/make_onnx_operators.py {}", python,
-                                            JLCM_SOURCE_DIR, folder.path().string());
-    REQUIRE(std::system(command.c_str()) == 0);  // NOLINT: a test's own command
-    const auto cases = nlohmann::json::parse(read_file(folder.path() / "cases.json"));
-    REQUIRE(cases.size() > 150);
-    for (const auto& each : cases) {
+    const OperatorCases operators;
+    JLCM_SKIP_UNLESS(operators.is_there(), "no ONNX Runtime (JLCM_PYTHON)");
+    REQUIRE(operators.cases().size() > 400);
+    for (const auto& each : operators.cases()) {
         const auto name = each.at("name").get<std::string>();
         INFO(name);
-        const OnnxModel model = parse_onnx(MappedFile(folder.path() / (name + ".onnx")).bytes());
-        const LoweredOnnx lowered = lower_onnx(model, 1009);
-        CHECK(to_json(lowered.graph) == to_json(lower_onnx(model, 1013).graph));
+        if (name.starts_with("mixed_")) continue;
+        const fs::path path = operators.path(name, ".onnx");
+        const bool is_open = each.at("batch").is_null();
+        const LoweredOnnx lowered =
+            is_open ? lower_onnx(parse_onnx(MappedFile(path).bytes()), 1009) : read(path);
+        if (is_open)
+            CHECK(to_json(lowered.graph) ==
+                  to_json(lower_onnx(parse_onnx(MappedFile(path).bytes()), 1013).graph));
         CHECK(to_json(graph_from_json(to_json(lowered.graph))) == to_json(lowered.graph));
-        const Tensor input = Tensor::from<float>(each.at("shape").get<Shape>(),
-                                                 read_floats(folder.path() / (name + ".input")));
+        const Tensor input =
+            Tensor::from<float>(each.at("shape").get<Shape>(), read_floats(operators.path(name, ".input")));
         const Tensor actual = test::run(lowered, input);
-        CHECK(difference(actual.values<float>(), read_floats(folder.path() / (name + ".output"))) < 2e-5);
+        CHECK(difference(actual.values<float>(), read_floats(operators.path(name, ".output"))) < 2e-5);
         const Tensor exact = test::run(lowered, input, DType::f64);
         CHECK(difference(exact.values<double>(), reordered_output(lowered, input)) < 1e-9);
     }
+}
+
+TEST_CASE("a weight on the left of a product is a linear weight as one on the right is") {
+    const OperatorCases operators;
+    JLCM_SKIP_UNLESS(operators.is_there(), "no ONNX Runtime (JLCM_PYTHON)");
+    const auto graph_of = [&](const std::string& name) { return read(operators.path(name, ".onnx")).graph; };
+    for (const auto& each : operators.cases()) {
+        const auto name = each.at("name").get<std::string>();
+        INFO(name);
+        if (name.ends_with("__constant")) continue;
+        if (name.starts_with("gemm_left")) CHECK(linear_weights(graph_of(name)) == 20);
+        if (name == "matmul_left_of_samples") CHECK(linear_weights(graph_of(name)) == 20);
+        if (name == "matmul_batched") CHECK(linear_weights(graph_of(name)) == 20);
+        if (name == "mixer") CHECK(linear_weights(graph_of(name)) == 2 * 30 + 2 * 28);
+    }
+    // Its rows are its outputs, and its columns go with the features of what it multiplies.
+    const Graph mixer = graph_of("mixer");
+    CHECK(mixer.parameter(mixer.find_parameter("w1").value()).shape == Shape{5, 6});
+    const PermutationAnalysis analysis(mixer);
+    const auto is_hidden = [](const PermutationClass& each) { return each.is_free() && each.size == 5; };
+    CHECK(std::ranges::count_if(analysis.classes(), is_hidden) == 1);
+}
+
+TEST_CASE("a weight that the file works out of constants is one weight") {
+    const OperatorCases operators;
+    JLCM_SKIP_UNLESS(operators.is_there(), "no ONNX Runtime (JLCM_PYTHON)");
+    const Graph graph = read(operators.path("weight_standardisation", ".onnx")).graph;
+    REQUIRE(graph.parameters().size() == 1);  // two convolutions read it
+    CHECK(graph.parameters()[0].linear);
+    CHECK(graph.parameters()[0].shape == Shape{3, 27});
+}
+
+TEST_CASE("damaged operators on constants are refused or read, and nothing worse") {
+    const OperatorCases operators;
+    JLCM_SKIP_UNLESS(operators.is_there(), "no ONNX Runtime (JLCM_PYTHON)");
+    int refused = 0;
+    const test::Reader lower = [](std::span<const std::byte> bytes) {
+        (void)lower_onnx(parse_onnx(bytes), 1009);
+    };
+    for (const auto& each : operators.cases()) {
+        const auto name = each.at("name").get<std::string>();
+        if (!each.at("batch").is_null()) continue;
+        INFO(name);
+        const MappedFile file(operators.path(name, ".onnx"));
+        const test::Bytes bytes(file.bytes().begin(), file.bytes().end());
+        refused += test::mutate(lower, bytes, bytes.size(), 12);
+    }
+    CHECK(refused > 1000);
+}
+
+TEST_CASE("a file for one sample whose nodes mix samples is refused, saying why and what to do") {
+    OnnxModel model = model_of({{"mix", "ReduceMean", {"x"}, {"m"}, {{"axes", std::vector<std::int64_t>{0}}}},
+                                {"less", "Sub", {"x", "m"}, {"y"}, {}}});
+    (void)lower_onnx(model, 1009);  // with an open batch this is what the file says
+    const OperatorCases operators;
+    JLCM_SKIP_UNLESS(operators.is_there(), "no ONNX Runtime (JLCM_PYTHON)");
+    for (const char* name : {"mixed_mean", "mixed_softmax", "mixed_reshape"}) {
+        INFO(name);
+        CHECK_THROWS_WITH(
+            read(operators.path(name, ".onnx")),
+            Catch::Contains("dimension 0 of the input 'x' is 1") && Catch::Contains("dynamic_axes"));
+    }
+}
+
+TEST_CASE("constants are read as what a rule asks for, or refused") {
+    const std::map<std::string, OnnxTensor> constants{
+        {"two", {{2}, std::vector<float>{1, 2}}},
+        {"none", {{0}, std::vector<float>{}}},
+        {"whole", {{}, std::vector<std::int64_t>{2}}},
+        {"weight", {{5, 3, 3, 3}, std::vector<float>(135, 0.5F)}},
+        {"image", {{1, 3, 4, 4}, std::vector<float>(48, 0.5F)}},
+    };
+    const auto refusal = [&](const std::string& type, std::vector<std::string> inputs) {
+        OnnxModel model = model_of({{"first", "Relu", {"x"}, {"r"}, {}},
+                                    {"node", type, std::move(inputs), {"k"}, {}},
+                                    {"sum", "Add", {"r", "k"}, {"y"}, {}}});
+        model.constants = constants;
+        try {
+            (void)lower_onnx(model, 1009);
+        } catch (const Error& error) {
+            CHECK(error.kind() == ErrorKind::input);
+            return std::string(error.what());
+        }
+        return std::string("no error");
+    };
+    using Catch::Contains;
+    CHECK_THAT(refusal("Clip", {"r", "two"}), Contains("expected one number"));
+    CHECK_THAT(refusal("Clip", {"r", "none"}), Contains("expected one number"));
+    CHECK_THAT(refusal("Clip", {"", "whole"}), Contains("input 0 is missing"));
+    CHECK_THAT(refusal("Sigmoid", {"whole"}), Contains("integers"));
+    CHECK_THAT(refusal("Sigmoid", {}), Contains("input 0 is missing"));
+    CHECK_THAT(refusal("Conv", {"image", "r"}), Contains("has to be known"));
+    CHECK_THAT(refusal("Conv", {"image", "weight", "two"}), Contains("'two' has 2 elements"));
+    CHECK_THAT(refusal("Concat", {"two", "whole"}), Contains("do not fit"));
+    CHECK_THAT(refusal("Range", {"two", "two", "two"}), Contains("expected one"));
+    CHECK_THAT(refusal("PRelu", {"image", "r"}), Contains("slopes"));
+    CHECK_THAT(refusal("Gemm", {"two", "two"}), Contains("factors"));
+    CHECK(refusal("Relu", {"image"}) == "no error");
+    CHECK(refusal("Sum", {"image", "image", "image"}) == "no error");
+}
+
+TEST_CASE("an output that is a constant or the input is refused by name") {
+    OnnxModel model = model_of({{"node", "Relu", {"k"}, {"y"}, {}}});
+    model.constants["k"] = {{2}, std::vector<float>{1, 2}};
+    CHECK_THROWS_WITH(lower_onnx(model, 1009), Catch::Contains("'y' is a constant"));
+    OnnxModel input = model_of({{"node", "Identity", {"x"}, {"y"}, {}}});
+    CHECK_THROWS_WITH(graph_from_json(to_json(lower_onnx(input, 1009).graph)), Catch::Contains("output"));
+    OnnxModel second = model_of({{"node", "Dropout", {"x"}, {"a", "mask"}, {}}});
+    second.outputs = {"mask"};
+    CHECK_THROWS_WITH(lower_onnx(second, 1009), Catch::Contains("its output 1 ('mask') is not supported"));
 }
 
 TEST_CASE("ONNX's own node tests give their outputs") {
@@ -147,6 +308,13 @@ TEST_CASE("what is not supported is refused by name before any work") {
     CHECK_THROWS_WITH(lower_onnx(chain("Gather", {"r", "r"}), 1009),
                       Catch::Contains("odd one") && Catch::Contains("has to be known"));
     CHECK_THROWS_WITH(lower_onnx(chain("Conv", {"r"}), 1009), Catch::Contains("input 1 is missing"));
+    // All of them at once, alike ones together.
+    OnnxModel several = chain("LSTM", {"r"});
+    several.nodes.push_back({"third", "GRU", {"y"}, {"z"}, {}});
+    several.nodes.push_back({"fourth", "GRU", {"z"}, {"end"}, {}});
+    several.outputs = {"end"};
+    CHECK_THROWS_WITH(lower_onnx(several, 1009), Catch::Contains("'odd one', a LSTM") &&
+                                                     Catch::Contains("'third', 'fourth', each a GRU"));
     OnnxModel open = chain("Relu", {"r"});
     open.input_shape = {-1, 3, -1, 4};
     CHECK_THROWS_WITH(lower_onnx(open, 1009), Catch::Contains("dimension 2"));

@@ -6,6 +6,7 @@
 #include "tests/support/onnx_runtime.hpp"
 #include "tests/support/random.hpp"
 #include "tests/support/random_permutations.hpp"
+#include "tests/support/tiny_vision.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -157,4 +158,14 @@ TEST_CASE("folded batch norms compute the same") {
     const Tensor images = test::random_tensor({4, 3, 32, 32}, "images", DType::f32);
     CHECK(largest_difference(logits(folded, images).values<float>(), logits(kept, images).values<float>()) <
           1e-4);
+}
+
+TEST_CASE("preprocessing that does not fit the network is refused when the model is loaded") {
+    Checkpoint checkpoint = test::tiny_vision().checkpoint();
+    checkpoint.extra["preprocess"]["input_size"] = {1, 24, 24};
+    checkpoint.preprocess_file = "here/preprocess.json";
+    CHECK_THROWS_WITH(Model(checkpoint), Catch::Contains("here/preprocess.json") &&
+                                             Catch::Contains("[1,24,24]") && Catch::Contains("[1, 6, 6]"));
+    checkpoint.extra["preprocess"]["input_size"] = {1, 6, 6};
+    CHECK(Model(checkpoint).input().preprocess->shape() == Shape{1, 6, 6});
 }

@@ -4,6 +4,7 @@
 #include "core/base/hash.hpp"
 #include "core/base/json.hpp"
 #include "core/vision/image_file.hpp"
+#include "core/vision/preprocess.hpp"
 #include "core/vision/resize.hpp"
 #include "tests/support/assets.hpp"
 #include "tests/support/mutation.hpp"
@@ -25,6 +26,18 @@ std::string digest(const Image& image) {
     return sha256(std::as_bytes(std::span(image.pixels)));
 }
 
+/// The image as a network of one channel reads it, in whole numbers.
+Image grey(const Image& image) {
+    const Preprocess preprocess({{"input_size", {1, image.height, image.width}},
+                                 {"channel_order", "L"},
+                                 {"range", {0, 255}},
+                                 {"mean", {0}},
+                                 {"std", {1}}});
+    std::vector<float> sample(static_cast<std::size_t>(image.height * image.width));
+    preprocess.apply(image, sample);
+    return {image.height, image.width, 1, {sample.begin(), sample.end()}};
+}
+
 /// Whether a file is decoded and resized as the record says; how many sizes were compared.
 std::size_t compare(const std::filesystem::path& directory, const nlohmann::json& record) {
     const MappedFile file(directory / record.at("file").get<std::string>());
@@ -33,6 +46,7 @@ std::size_t compare(const std::filesystem::path& directory, const nlohmann::json
     REQUIRE(image.height == record.at("height"));
     REQUIRE(image.width == record.at("width"));
     CHECK(digest(image) == record.at("sha256"));
+    CHECK(digest(grey(image)) == record.at("grey_sha256"));
     for (const auto& each : record.at("resized")) {
         const auto filter = each.at("filter") == "bilinear" ? ResizeFilter::bilinear : ResizeFilter::bicubic;
         INFO(each.dump());

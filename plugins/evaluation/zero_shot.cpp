@@ -143,9 +143,10 @@ class ZeroShot final : public Evaluation {
         return {{"task", facts_.name}, {"task_sha256", read(directories).sha256}};
     }
 
-    [[nodiscard]] Workload workload(const ModelInput& input, const Directories& directories) const override {
+    [[nodiscard]] Workload workload(const ModelFacts& model, const Directories& directories) const override {
+        check(model);
         std::int64_t total = 0;
-        const auto tokens = tokens_of(read(directories), input);
+        const auto tokens = tokens_of(read(directories), model.input);
         for (const ContinuationTokens& each : tokens) total += std::ssize(each.ids);
         const auto texts = std::max<std::int64_t>(1, std::ssize(tokens));
         return {.samples = texts, .length = std::max<std::int64_t>(1, total / texts)};
@@ -154,10 +155,7 @@ class ZeroShot final : public Evaluation {
     [[nodiscard]] EvaluationResult evaluate(const EvaluatedModels& models,
                                             const Directories& directories) const override {
         const Tokenizer& tokenizer = models.input.need_tokenizer("zero_shot");
-        require(models.models.front()->head().defined(),
-                "zero_shot: the model is an encoder, it predicts no tokens; its evaluation is embedding");
-        require(!options_.bos || tokenizer.bos(),
-                "zero_shot: the model's tokenizer names no beginning-of-text token; set bos: false");
+        check(models.facts());
         const ChoiceTask task = read(directories);
         const auto tokens = tokens_of(task, models.input);
         std::vector<Continuation> continuations;
@@ -176,6 +174,15 @@ class ZeroShot final : public Evaluation {
     }
 
   private:
+    /// An input error where the model cannot answer.
+    void check(const ModelFacts& model) const {
+        const Tokenizer& tokenizer = model.input.need_tokenizer("zero_shot");
+        require(model.graph.head() >= 0,
+                "zero_shot: the model is an encoder, it predicts no tokens; its evaluation is embedding");
+        require(!options_.bos || tokenizer.bos(),
+                "zero_shot: the model's tokenizer names no beginning-of-text token; set bos: false");
+    }
+
     [[nodiscard]] ChoiceTask read(const Directories& directories) const {
         const std::string file = options_.file.empty() ? std::string(facts_.file) : options_.file;
         const auto path = place_data(file, directories);

@@ -38,6 +38,12 @@ Exit codes: 0 done, 2 bad input, 3 the machine refused, 5 a figure is not finite
 const std::map<std::string, Compute> compute_names = {
     {"auto", Compute::automatic}, {"float32", Compute::float32}, {"bfloat16", Compute::bfloat16}};
 
+std::map<std::string, OutputMeaning> meaning_names() {
+    std::map<std::string, OutputMeaning> names;
+    for (const auto& each : enum_names(OutputMeaning{})) names.emplace(each.name, each.value);
+    return names;
+}
+
 struct Arguments {
     std::string model;
     std::string original;
@@ -50,6 +56,8 @@ struct Arguments {
     std::string windows;
     std::string positions;
     bool bos = false;
+    std::string output;
+    std::string meaning;
     std::string compute = "auto";
     std::string json_file;
     int threads = 0;
@@ -76,16 +84,27 @@ Choice<Evaluation> choice_of(const Arguments& given) {
     return choice;
 }
 
+/// Which output of an ONNX file, and what it means.
+ReadOptions read_options(const Arguments& given) {
+    if (given.output.empty() && given.meaning.empty()) return {};
+    OutputChoice choice{.name = given.output, .meaning = {}, .axis = {}};
+    if (!given.meaning.empty()) choice.meaning = meaning_names().at(given.meaning);
+    return {.outputs = {std::move(choice)}};
+}
+
 nlohmann::json evaluate(const Arguments& given) {
     const auto choice = choice_of(given);
+    const ReadOptions read = read_options(given);
     Backend& backend = cpu_backend();
     const DType compute = compute_type(compute_names.at(given.compute), backend);
-    const OpenedModel model = open_model(given.model);
+    const OpenedModel model = open_model(given.model, read);
     std::optional<OpenedModel> original;
-    if (!given.original.empty()) original.emplace(open_model(given.original));
+    if (!given.original.empty()) original.emplace(open_model(given.original, read));
     require(!original || original->input.is_like(model.input),
             "{} and {} do not read the same and cannot be compared", given.original, given.model);
 
+    for (const GraphOutput& output : model.weights->graph().outputs())
+        log_info("{}", describe(model.weights->graph(), output));
     std::vector<std::string> names;
     std::vector<BoundModel> bound;
     bound.reserve(2);
@@ -102,6 +121,8 @@ nlohmann::json evaluate(const Arguments& given) {
     auto record = evaluation_record(choice.name(), result, names);
     record["compute"] = name_of(compute);
     record["model"] = {{"source", given.model}, {"description", model.description}, {"sha256", model.sha256}};
+    for (const GraphOutput& output : model.weights->graph().outputs())
+        record["model"]["outputs"].push_back(output_record(model.weights->graph(), output));
     if (original)
         record["original_model"] = {
             {"source", given.original}, {"description", original->description}, {"sha256", original->sha256}};
@@ -125,6 +146,13 @@ int run(int argc, char** argv) {
     app.add_option("--set", given.sets, "Any option of the task: key=value; may be repeated")
         ->type_name("KEY=VALUE")
         ->allow_extra_args(false);
+    app.add_option("--output", given.output, "Of a model with several outputs, the one that is evaluated")
+        ->type_name("NAME");
+    app.add_option("--meaning", given.meaning,
+                   "What the output is, where its graph does not say: logits, probabilities, "
+                   "log_probabilities, multilabel_logits, multilabel_probabilities or values")
+        ->check(CLI::IsMember(meaning_names()).description(""))
+        ->type_name("MEANING");
     app.add_option("--compute", given.compute, "auto, float32 or bfloat16")
         ->check(CLI::IsMember(compute_names).description(""))
         ->type_name("TYPE");

@@ -269,6 +269,10 @@ class Backend {
                                                          const Tensor& inverse_deviation,
                                                          const Tensor& gradient) = 0;
     [[nodiscard]] virtual Tensor softmax_rows(const Tensor& x) = 0;
+    /// Its logarithm, x - log(sum exp x), which no underflow reaches.
+    [[nodiscard]] virtual Tensor log_softmax_rows(const Tensor& x) = 0;
+    [[nodiscard]] virtual Tensor log_softmax_rows_backward(const Tensor& log_probabilities,
+                                                           const Tensor& gradient) = 0;
     [[nodiscard]] virtual Tensor softmax_rows_backward(const Tensor& probabilities,
                                                        const Tensor& gradient) = 0;
     /// c[i] = op(a[i]) op(b[i]) for matrices in the last two dimensions; float32 or float64.

@@ -1,5 +1,6 @@
 #include "core/data/samples.hpp"
 
+#include "core/base/refusals.hpp"
 #include "core/text/embedded_tokenizer.hpp"
 #include "core/text/tokens.hpp"
 
@@ -92,16 +93,19 @@ const Preprocess& ModelInput::need_preprocess(std::string_view what) const {
 }
 
 void require_readable(const ModelInput& input, const std::vector<Data>& data, std::int64_t length) {
-    for (const Data& each : data) {
-        if (std::holds_alternative<ImageData>(each)) {
-            (void)input.need_preprocess(name_of(each));
-        } else {
-            const Tokenizer& tokenizer = input.need_tokenizer(name_of(each));
-            if (refuses_some_texts(tokenizer)) (void)tokenize(std::get<TextData>(each), tokenizer);
-            require(length <= input.max_positions, "windows of {} tokens are beyond the model's {}", length,
-                    input.max_positions);
-        }
-    }
+    Refusals refusals;
+    for (const Data& each : data)
+        refusals.check([&] {
+            if (std::holds_alternative<ImageData>(each)) {
+                (void)input.need_preprocess(name_of(each));
+            } else {
+                const Tokenizer& tokenizer = input.need_tokenizer(name_of(each));
+                if (refuses_some_texts(tokenizer)) (void)tokenize(std::get<TextData>(each), tokenizer);
+                require(length <= input.max_positions, "windows of {} tokens are beyond the model's {}",
+                        length, input.max_positions);
+            }
+        });
+    refusals.throw_if_any();
 }
 
 std::unique_ptr<SampleSource> make_sample_source(const ModelInput& input, const std::vector<Data>& data,

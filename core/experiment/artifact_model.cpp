@@ -67,7 +67,7 @@ bool is_artifact(const std::filesystem::path& path) {
     return path.extension() == ".safetensors" && std::filesystem::is_regular_file(path);
 }
 
-OpenedModel open_model(const std::string& source) {
+OpenedModel open_model(const std::string& source, const ReadOptions& options) {
     if (is_artifact(source)) {
         auto model = std::make_unique<ArtifactModel>(read_artifact(source));
         const Artifact& artifact = model->artifact();
@@ -75,7 +75,7 @@ OpenedModel open_model(const std::string& source) {
         std::string hash = sha256(MappedFile(source));
         return {std::move(model), std::move(input), "artifact", std::move(hash)};
     }
-    auto model = std::make_unique<Model>(read_checkpoint(find_model(source)));
+    auto model = std::make_unique<Model>(read_checkpoint(find_model(source), options));
     const Checkpoint& checkpoint = model->checkpoint();
     ModelInput input = model->input();
     std::string description = checkpoint.description;

@@ -45,7 +45,7 @@ struct OpenedModel {
     std::string sha256;       ///< of its files
 };
 
-/// `source` as find_model takes it, or an artifact's path.
-[[nodiscard]] OpenedModel open_model(const std::string& source);
+/// `source` as find_model takes it, or an artifact's path, whose outputs are chosen already.
+[[nodiscard]] OpenedModel open_model(const std::string& source, const ReadOptions& options = {});
 
 }  // namespace jlcm

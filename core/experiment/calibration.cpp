@@ -1,6 +1,7 @@
 #include "core/experiment/calibration.hpp"
 
 #include "core/base/interrupt.hpp"
+#include "core/base/refusals.hpp"
 #include "core/codebook/original_output.hpp"
 
 #include <algorithm>
@@ -73,17 +74,13 @@ nlohmann::json CalibrationData::describe() const {
 
 CalibrationData load_calibration_data(const CalibrationOptions& options, const Directories& directories) {
     CalibrationData result;
+    Refusals refusals;
     for (const DatasetChoice& choice : options.dataset)
-        result.data.push_back(choice.make()->load(directories));
+        refusals.check([&] { result.data.push_back(choice.make()->load(directories)); });
+    refusals.throw_if_any();
     result.shares = options.shares;
     result.shares.resize(result.data.size(), 1.0);
     return result;
-}
-
-void require_readable(const ModelInput& input, const CalibrationData& data, const RunSpec& spec) {
-    const auto& distill = spec.compress.distill;
-    const std::int64_t length = distill ? distill->length.value_or(0) : 0;
-    require_readable(input, data.data, std::max(spec.calibration.length, length));
 }
 
 CalibrationSamples draw_samples(const RunSpec& spec, const CalibrationData& data, const ModelInput& input) {

@@ -24,11 +24,9 @@ struct CalibrationData {
     /// [{"text", "text_sha256", "share"}], "images" in place of "text" where it is those
     [[nodiscard]] nlohmann::json describe() const;
 };
+/// An input error names all that cannot be read.
 [[nodiscard]] CalibrationData load_calibration_data(const CalibrationOptions& options,
                                                     const Directories& directories);
-
-/// An input error unless the model can read what the spec calibrates and learns on.
-void require_readable(const ModelInput& input, const CalibrationData& data, const RunSpec& spec);
 
 /// Samples as the model reads them: int32 [n, length] or float32 [n, channels, height, width].
 struct CalibrationSamples {

@@ -6,7 +6,9 @@
 #include "core/experiment/calibration.hpp"
 #include "core/experiment/compression_plan.hpp"
 #include "core/experiment/embedding.hpp"
+#include "core/experiment/preflight.hpp"
 #include "core/experiment/reordering.hpp"
+#include "core/experiment/result.hpp"
 #include "core/experiment/run.hpp"
 
 #include <algorithm>
@@ -67,7 +69,7 @@ double operations(const RunSpec& spec, const Graph& graph, const ModelInput& inp
     const CompressOptions& compress = spec.compress;
     const CalibrationOptions& calibration = spec.calibration;
     const auto forward = [&](std::int64_t length) {
-        return graph.flops({0, graph.node_count()}, input.sample_shape(length));
+        return graph.flops(graph.body(), input.sample_shape(length));
     };
     const auto head_forward = [&](std::int64_t length) {
         if (graph.head() < 0) return 0.0;
@@ -169,15 +171,16 @@ RunEstimate estimate_of(const RunSpec& spec, const Model& model, const StoredPla
             .operations_a_second = 1 / (1 / rate + 1 / other_work)};
 }
 
-std::vector<Workload> workloads(const RunSpec& spec, const ModelInput& input) {
+std::vector<Workload> workloads(const RunSpec& spec, const Model& model) {
     const Directories directories = data_directories(spec.data_path);
     std::vector<Workload> result;
-    for (const auto& choice : spec.evaluate) result.push_back(choice.make()->workload(input, directories));
+    for (const auto& choice : spec.evaluate)
+        result.push_back(choice.make()->workload({model.graph(), model.input()}, directories));
     return result;
 }
 
 std::unique_ptr<Model> load_model(const RunSpec& spec) {
-    auto model = std::make_unique<Model>(spec.model.loader.make()->load(find_model(spec.model.source)));
+    auto model = std::make_unique<Model>(spec.model.load());
     model->join_blocks(spec.compress.blocks_together);
     return model;
 }
@@ -227,7 +230,7 @@ RunEstimate RunEstimator::estimate(const Resolved<RunSpec>& resolved) {
     for (const auto& choice : spec.evaluate) reads += to_yaml(choice.encode());
     auto evaluations = state_->workloads.find(reads);
     if (evaluations == state_->workloads.end())
-        evaluations = state_->workloads.emplace(reads, workloads(spec, model.input())).first;
+        evaluations = state_->workloads.emplace(reads, workloads(spec, model)).first;
     const DType compute = compute_type(spec.compute, cpu_backend());
     if (!state_->rates.contains(compute)) state_->rates[compute] = measured_rate(cpu_backend(), compute);
     return estimate_of(spec, model, plan->second, compute, state_->rates[compute], evaluations->second);
@@ -237,19 +240,18 @@ std::string dry_run(const Resolved<RunSpec>& resolved) {
     const RunSpec& spec = resolved.value;
     Backend& backend = cpu_backend();
     const DType compute = compute_type(spec.compute, backend);
-    const auto loaded = load_model(spec);
-    const Model& model = *loaded;
-    require_readable(model.input(), load_calibration_data(spec.calibration, data_directories(spec.data_path)),
-                     spec);
+    const RunInputs inputs = read_inputs(spec);
+    const Model& model = *inputs.model;
+    const std::vector<Workload> evaluations = check_inputs(spec, inputs);
     const StoredPlan stored = plan_storage(model, spec.compress);
     const double rate = measured_rate(backend, compute);
-    const RunEstimate estimate =
-        estimate_of(spec, model, stored, compute, rate, workloads(spec, model.input()));
+    const RunEstimate estimate = estimate_of(spec, model, stored, compute, rate, evaluations);
 
-    std::string text = fmt::format("{}: {} ({}), {} blocks, compute {} on {}\n\n", spec.name,
-                                   spec.model.source, model.checkpoint().description,
-                                   model.graph().blocks().size(), name_of(compute), backend.describe());
-    text += fmt::format("{:<18}{:>5}  {:<14}{:>9}{:>16}{:>13}{:>11}\n", "role", "bits", "grouping",
+    std::string text = fmt::format("{}: {} ({}), {} blocks, compute {} on {}\n", spec.name, spec.model.source,
+                                   model.checkpoint().description, model.graph().blocks().size(),
+                                   name_of(compute), backend.describe());
+    for (const std::string& line : describe_outputs(model)) text += line + '\n';
+    text += fmt::format("\n{:<18}{:>5}  {:<14}{:>9}{:>16}{:>13}{:>11}\n", "role", "bits", "grouping",
                         "matrices", "shape", "weights", "codebooks");
     for (const auto& [role, share] : stored.roles)
         text += fmt::format("{}{:>9}{:>16}{:>13}{:>11}\n", role, share.matrices, to_string(share.shape),

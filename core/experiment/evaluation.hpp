@@ -42,11 +42,19 @@ struct EvaluationResult {
     nlohmann::json expected;      ///< what is right for each item, where items are predictions
 };
 
+/// What is known of a model before it runs.
+struct ModelFacts {
+    const Graph& graph;
+    const ModelInput& input;
+};
+
 /// What an evaluation measures: models that read and predict the same, the first of which is the original
 /// where there are several.
 struct EvaluatedModels {
     std::vector<const BoundModel*> models;
     const ModelInput& input;
+
+    [[nodiscard]] ModelFacts facts() const { return {models.front()->graph(), input}; }
 };
 
 /// What each model reads in an evaluation.
@@ -64,8 +72,9 @@ class Evaluation {
 
     /// Names the data that it reads with its hash: a part of a run's identity.
     [[nodiscard]] virtual nlohmann::json data(const Directories& directories) const = 0;
-    /// For an estimate of the time. Input errors as of evaluate().
-    [[nodiscard]] virtual Workload workload(const ModelInput& input,
+    /// For an estimate of the time. Input errors: all that evaluate() would refuse in the model, the data and
+    /// the options, so that a run finds it before it computes anything.
+    [[nodiscard]] virtual Workload workload(const ModelFacts& model,
                                             const Directories& directories) const = 0;
     [[nodiscard]] virtual EvaluationResult evaluate(const EvaluatedModels& models,
                                                     const Directories& directories) const = 0;

@@ -33,8 +33,8 @@ class GradientPass {
           weights_(graph_) {
         require(head_.defined() || samples_.dtype() != DType::i32,
                 "gradient statistics: the model is an encoder, it has no predictions that could be wrong");
-        bind_weights(weights_, model, {0, graph_.node_count()}, executor.compute(), executor.backend());
-        for (const auto& use : graph_.linears({0, graph_.node_count()})) {
+        bind_weights(weights_, model, graph_.body(), executor.compute(), executor.backend());
+        for (const auto& use : graph_.linears(graph_.body())) {
             if (!wanted_.contains(use.parameter)) continue;
             if (needs_.fisher)
                 result_.fisher.try_emplace(use.parameter,

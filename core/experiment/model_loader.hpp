@@ -17,7 +17,8 @@ class ModelLoader {
     virtual ~ModelLoader() = default;
 
     /// Input errors name the path and what is wrong with it.
-    [[nodiscard]] virtual Checkpoint load(const std::filesystem::path& path) const = 0;
+    [[nodiscard]] virtual Checkpoint load(const std::filesystem::path& path,
+                                          const ReadOptions& options) const = 0;
 };
 
 template <>

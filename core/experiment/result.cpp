@@ -2,9 +2,12 @@
 
 #include "core/codebook/artifact.hpp"
 #include "core/experiment/compression_plan.hpp"
+#include "core/graph/output_meaning.hpp"
 
 #include <cmath>
 #include <limits>
+
+#include <fmt/ranges.h>
 
 namespace jlcm {
 namespace {
@@ -119,7 +122,11 @@ nlohmann::json footprint_record(const std::filesystem::path& artifact, const Mod
         linear_weights += static_cast<double>(element_count(source.stored(id).shape));
     }
     const auto file_bytes = footprint.bytes.total();
-    const std::uint64_t before = source_bytes(source_path);
+    // What other outputs need is no part of what is compressed.
+    const auto& extra = source.checkpoint().extra;
+    const std::uint64_t left =
+        extra.contains("left_out") ? extra.at("left_out").at("bytes").get<std::uint64_t>() : 0;
+    const std::uint64_t before = source_bytes(source_path) - left;
     return {
         {"linear_bits_per_weight", footprint.linear_bits_per_weight()},
         {"file_bits_per_weight", footprint.file_bits_per_weight()},
@@ -143,6 +150,22 @@ nlohmann::json uncompressed_record(const Graph& graph, const std::vector<Paramet
     return record;
 }
 
+std::vector<std::string> describe_outputs(const Model& model) {
+    std::vector<std::string> lines;
+    for (const GraphOutput& output : model.graph().outputs())
+        lines.push_back(describe(model.graph(), output));
+    const auto& extra = model.checkpoint().extra;
+    if (const auto left = extra.find("left_out"); left != extra.end()) {
+        const auto outputs = left->at("outputs").get<std::vector<std::string>>();
+        lines.push_back(
+            fmt::format("left out: {}{} weights in {} tensors, {} nodes",
+                        outputs.empty() ? "" : fmt::format("outputs {}, ", fmt::join(outputs, ", ")),
+                        left->at("weights").get<std::int64_t>(), left->at("tensors").size(),
+                        left->at("nodes").get<std::int64_t>()));
+    }
+    return lines;
+}
+
 nlohmann::json model_record(const Model& model, const std::string& source) {
     const Checkpoint& checkpoint = model.checkpoint();
     nlohmann::json record{{"source", source},
@@ -151,6 +174,10 @@ nlohmann::json model_record(const Model& model, const std::string& source) {
                           {"description", checkpoint.description},
                           {"sha256", checkpoint.sha256},
                           {"full_precision", "what the source's files decode to"}};
+    for (const GraphOutput& output : model.graph().outputs())
+        record["outputs"].push_back(output_record(model.graph(), output));
+    if (const auto left = checkpoint.extra.find("left_out"); left != checkpoint.extra.end())
+        record["left_out"] = *left;
     if (const auto& tokenizer = model.input().tokenizer) record["tokenizer_sha256"] = tokenizer->hash();
     return record;
 }

@@ -42,6 +42,9 @@ inline constexpr int result_version = 1;
 [[nodiscard]] nlohmann::json uncompressed_record(const Graph& graph,
                                                  const std::vector<ParameterId>& compressed);
 
+/// What the model's output means, and what of its file is left out: lines for logs.
+[[nodiscard]] std::vector<std::string> describe_outputs(const Model& model);
+
 [[nodiscard]] nlohmann::json model_record(const Model& model, const std::string& source);
 
 }  // namespace jlcm

@@ -9,6 +9,7 @@
 #include "core/experiment/embedding.hpp"
 #include "core/experiment/environment.hpp"
 #include "core/experiment/memory_plan.hpp"
+#include "core/experiment/preflight.hpp"
 #include "core/experiment/reordering.hpp"
 #include "core/experiment/result.hpp"
 #include "core/experiment/run_identity.hpp"
@@ -19,6 +20,7 @@
 #include "core/text/embedded_tokenizer.hpp"
 
 #include <algorithm>
+#include <exception>
 #include <memory>
 #include <optional>
 
@@ -28,12 +30,7 @@ namespace {
 using nlohmann::json;
 
 /// Everything that a run reads, and who it is.
-struct Sources {
-    std::filesystem::path model_path;
-    std::unique_ptr<Model> model;
-    CalibrationData data;
-    Directories directories;
-    std::map<ParameterId, MatrixPlan> plan;
+struct Sources : RunInputs {
     std::unique_ptr<ReorderedModel> reordered;  ///< the model in the order that is compressed, or null
     RunIdentity identity;
 
@@ -52,24 +49,10 @@ struct Sources {
 };
 
 Sources read_sources(const Resolved<RunSpec>& spec, DType compute) {
-    const RunSpec& options = spec.value;
-    const Directories directories = data_directories(options.data_path);
-    CalibrationData data = load_calibration_data(options.calibration, directories);
-    auto evaluated = json::array();
-    for (const auto& choice : options.evaluate) evaluated.push_back(choice.make()->data(directories));
-    const auto path = find_model(options.model.source);
-    auto model = std::make_unique<Model>(options.model.loader.make()->load(path));
-    require_readable(model->input(), data, options);
-    if (const auto& tokenizer = model->input().tokenizer; tokenizer && refuses_some_texts(*tokenizer))
-        for (const auto& choice : options.evaluate)
-            (void)choice.make()->workload(model->input(), directories);  // reads its text
-    require(!options.compress.distill || !is_encoder(model->graph(), model->input()),
-            "compress.distill: the model is an encoder, it predicts nothing to learn from: leave it out");
-    model->join_blocks(options.compress.blocks_together);
-    auto plan = plan_compression(model->graph(), options.compress);
-    RunIdentity identity = identity_of(spec, compute, model->checkpoint().sha256, data.describe(), evaluated);
-    return {path,    std::move(model),   std::move(data), directories, std::move(plan),
-            nullptr, std::move(identity)};
+    RunInputs inputs = read_inputs(spec.value);
+    RunIdentity identity = identity_of(spec, compute, inputs.model->checkpoint().sha256,
+                                       inputs.data.describe(), inputs.evaluated);
+    return {std::move(inputs), nullptr, std::move(identity)};
 }
 
 /// Learns the whole model on the original's predictions.
@@ -249,6 +232,38 @@ json complete(const RunContext& run, const Sources& sources) {
     return make_result(run, sources, evaluations);
 }
 
+/// The run's directory. One that was made for a run that is refused before it has saved anything goes again.
+class MadeDirectory {
+  public:
+    /// `is_shared`: other processes may work in it too, and it stays.
+    MadeDirectory(const RunFiles& files, bool is_shared) : files_(files) {
+        const auto parent = files.directory.parent_path();
+        made_parent_ = !std::filesystem::exists(parent);
+        made_ = std::filesystem::create_directories(files.directory) && !is_shared;
+    }
+    MadeDirectory(const MadeDirectory&) = delete;
+    MadeDirectory& operator=(const MadeDirectory&) = delete;
+    ~MadeDirectory() {
+        if (!made_ || std::uncaught_exceptions() == exceptions_ || has_saved()) return;
+        std::error_code ignored;
+        set_log_file({});
+        std::filesystem::remove_all(files_.directory, ignored);
+        if (made_parent_) std::filesystem::remove(files_.directory.parent_path(), ignored);
+    }
+
+  private:
+    [[nodiscard]] bool has_saved() const {
+        std::error_code ignored;
+        return std::filesystem::exists(files_.artifact(), ignored) ||
+               (std::filesystem::exists(files_.checkpoints(), ignored) &&
+                !std::filesystem::is_empty(files_.checkpoints(), ignored));
+    }
+    RunFiles files_;
+    bool made_ = false;
+    bool made_parent_ = false;
+    int exceptions_ = std::uncaught_exceptions();
+};
+
 }  // namespace
 
 DType compute_type(Compute compute, const Backend& backend) {
@@ -314,6 +329,10 @@ RunOutcome run_experiment(const Resolved<RunSpec>& spec, const std::filesystem::
         const std::string reason = needs_former_blocks(spec.value.compress);
         require(reason.empty(), "--blocks: blocks cannot be compressed apart, because of {}", reason);
     }
+    {
+        const Stages::Timer timer(stages, "load");
+        (void)check_inputs(spec.value, *sources);
+    }
     release_mapped_pages();  // hashing has read the whole model
     const MemoryPlan memory = plan_memory(spec.value, *sources->model, sources->plan, compute,
                                           static_cast<double>(resident_memory_bytes()));
@@ -322,7 +341,7 @@ RunOutcome run_experiment(const Resolved<RunSpec>& spec, const std::filesystem::
         limit_memory(*resources.memory_limit);
     }
 
-    std::filesystem::create_directories(files.directory);
+    const MadeDirectory made(files, part.has_value());
     const RunLock lock(files.lock(), part ? RunLock::Kind::shared : RunLock::Kind::alone);
     // Another process may have ended it since.
     if (auto outcome = finished()) return std::move(*outcome);
@@ -348,6 +367,7 @@ RunOutcome run_experiment(const Resolved<RunSpec>& spec, const std::filesystem::
                          source_key(spec.value, *sources->model, compute, sources->reordered.get())};
     log_info("{}: {} ({})", files.directory.string(), spec.value.model.source,
              sources->model->checkpoint().description);
+    for (const std::string& line : describe_outputs(*sources->model)) log_info("{}", line);
     log_info("memory planned\n{}", memory.describe());
     if (cache.is_enabled())
         log_info("stage cache {}, up to {}", cache.directory().string(), format_bytes(cache.limit()));

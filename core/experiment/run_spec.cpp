@@ -10,6 +10,22 @@ void ModelOptions::fields(Fields& v) {
       Doc{"A path, or the name of a model in the cache's models/ (smollm2-135m-instruct; "
           "scripts/fetch_model.sh), in JLCM_ASSETS/lm or beside a directory of JLCM_DATA."},
       Required{});
+    v("outputs", outputs,
+      Doc{"Which of an ONNX file's outputs is compressed and compared, where it has several, and what it "
+          "means, where its graph does not say. What only other outputs need is left out, and the record says "
+          "so."});
+}
+
+void ModelOptions::validate(Problems& problems) const {
+    if (outputs.size() > 1)
+        problems.field("outputs", "{} outputs; one of a file's is supported today", outputs.size());
+    for (const OutputChoice& each : outputs)
+        if (each.axis && !each.meaning)
+            problems.field("outputs", "the axis of output '{}' goes with a meaning", each.name);
+}
+
+Checkpoint ModelOptions::load() const {
+    return loader.make()->load(find_model(source), {.outputs = outputs});
 }
 
 void CalibrationOptions::fields(Fields& v) {
@@ -163,6 +179,7 @@ void CompressOptions::fields(Fields& v) {
 }
 
 void CompressOptions::validate(Problems& problems) const {
+    if (distill && distill->steps == 0) problems.field("distill", "steps is 0: leave distill out");
     if (solver_target == SolverTarget::original_output && solver_inputs != Inputs::compressed)
         problems.field("solver_target",
                        "original_output has a meaning only where inputs differ from the original's: set "

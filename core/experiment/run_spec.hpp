@@ -36,7 +36,11 @@ inline EnumNames<Inputs> enum_names(Inputs /*tag*/) {
 struct ModelOptions {
     Choice<ModelLoader> loader{"auto"};
     std::string source;
+    std::vector<OutputChoice> outputs;
     void fields(Fields& v);
+    void validate(Problems& problems) const;
+    /// The model, as the loader reads it.
+    [[nodiscard]] Checkpoint load() const;
 };
 
 struct CalibrationOptions {

@@ -22,6 +22,9 @@ nlohmann::json source_key(const RunSpec& spec, const Model& model, DType compute
     nlohmann::json key{{"model_sha256", model.checkpoint().sha256},
                        {"loader", to_yaml(spec.model.loader.encode())},
                        {"compute", name_of(compute)}};
+    // Of one file, models of several outputs, or of one that is compared in several ways.
+    for (const GraphOutput& output : model.graph().outputs())
+        key["outputs"].push_back({{"name", output.name}, {"compared", output.compared}});
     if (reordered != nullptr) key["order_sha256"] = order_hash(*reordered);
     return key;
 }

@@ -228,9 +228,16 @@ Checkpoint read_huggingface_checkpoint(const fs::path& directory) {
     return checkpoint;
 }
 
-Checkpoint read_checkpoint(const fs::path& path) {
-    if (fs::is_directory(path)) return read_huggingface_checkpoint(path);
-    return path.extension() == ".onnx" ? read_onnx_checkpoint(path) : read_gguf_checkpoint(path);
+void require_no_choice(const ReadOptions& options) {
+    require(options.outputs.empty(),
+            "model.outputs: a language model has no outputs to choose from; leave the key out");
+}
+
+Checkpoint read_checkpoint(const fs::path& path, const ReadOptions& options) {
+    if (path.extension() == ".onnx" && !fs::is_directory(path))
+        return read_onnx_checkpoint(path, {.read = options});
+    require_no_choice(options);
+    return fs::is_directory(path) ? read_huggingface_checkpoint(path) : read_gguf_checkpoint(path);
 }
 
 }  // namespace jlcm

@@ -3,6 +3,7 @@
 // names, weights as they are encoded.
 
 #include "core/base/json.hpp"
+#include "core/graph/output_meaning.hpp"
 #include "core/tensor/encoding.hpp"
 #include "core/tensor/tensor.hpp"
 
@@ -35,6 +36,7 @@ struct Checkpoint {
     std::map<std::string, StoredTensor> tensors;
     TokenizerSource tokenizer;
     /// What else the files say: "name", "license", "chat_template", "generation_config", "tokenizer_config".
+    /// Of a file of which a part is taken, "left_out": {"outputs", "nodes", "weights", "bytes", "tensors"}.
     nlohmann::json extra = nlohmann::json::object();
     std::string description;  ///< e.g. "GGUF v3, Q4_1, F32, Q8_0"
     /// SHA-256 of a GGUF file; of a folder, of the lines "<sha256>  <file name>\n" of the files read, by
@@ -58,7 +60,14 @@ struct Checkpoint {
 /// core/formats/tokenizer_folder.hpp). Buffers that the model doesn't need are left out.
 [[nodiscard]] Checkpoint read_huggingface_checkpoint(const std::filesystem::path& directory);
 
+/// What is wanted of a model that leaves a choice.
+struct ReadOptions {
+    std::vector<OutputChoice> outputs;  ///< none: the only one
+};
+
 /// Any: a directory is a Hugging Face folder, a file *.onnx ONNX, another file GGUF.
-[[nodiscard]] Checkpoint read_checkpoint(const std::filesystem::path& path);
+[[nodiscard]] Checkpoint read_checkpoint(const std::filesystem::path& path, const ReadOptions& options = {});
+/// An input error where outputs are chosen of a language model.
+void require_no_choice(const ReadOptions& options);
 
 }  // namespace jlcm

@@ -9,7 +9,10 @@
 #include "core/graph/execution.hpp"
 #include "core/graph/graph_json.hpp"
 
+#include <algorithm>
 #include <cmath>
+
+#include <fmt/ranges.h>
 
 namespace jlcm {
 namespace {
@@ -99,15 +102,73 @@ LoweredOnnx lower(const OnnxModel& model) {
     }
 }
 
+/// "'p' [n, 10]", its shape worked out where the file does not state it.
+std::string describe_output(const OnnxModel& model, const std::string& name) {
+    if (const auto found = model.output_shapes.find(name); found != model.output_shapes.end())
+        return fmt::format("'{}' {}", name, found->second);
+    try {
+        OnnxModel part = model;
+        part.outputs = {name};
+        const Graph graph = lower(part).graph;
+        const Shape shape = graph.infer(graph.input_shape()).at(static_cast<std::size_t>(graph.features()));
+        std::vector<std::string> sizes{"n"};
+        for (std::size_t d = 1; d < shape.size(); ++d) sizes.push_back(std::to_string(shape[d]));
+        return fmt::format("'{}' [{}]", name, fmt::join(sizes, ", "));
+    } catch (const Error&) {
+        return fmt::format("'{}' (its shape is not known)", name);
+    }
+}
+
+/// Leaves the output that is asked for, and returns what is said of it.
+OutputChoice choose_output(OnnxModel& model, const std::vector<OutputChoice>& choices) {
+    const auto all = [&] {
+        std::vector<std::string> list;
+        for (const std::string& name : model.outputs) list.push_back(describe_output(model, name));
+        return fmt::format("{}", fmt::join(list, ", "));
+    };
+    if (choices.empty()) {
+        if (model.outputs.size() > 1)
+            fail(
+                "the model has {} outputs, and one can be compressed and compared: {}. Choose it: "
+                "model.outputs: [{{name: {}}}] in a spec, --output {} of jlcm-eval",
+                model.outputs.size(), all(), model.outputs.front(), model.outputs.front());
+        return {.name = model.outputs.front(), .meaning = {}, .axis = {}};
+    }
+    require(choices.size() == 1, "model.outputs names {} outputs; one is supported", choices.size());
+    OutputChoice choice = choices.front();
+    if (choice.name.empty() && model.outputs.size() == 1) choice.name = model.outputs.front();
+    if (!std::ranges::count(model.outputs, choice.name))
+        fail("the model has no output '{}'; it has {}", choice.name, all());
+    model.outputs = {choice.name};
+    return choice;
+}
+
+/// extra["left_out"]; null where everything with weights was taken.
+nlohmann::json left_out_record(const OnnxModel& model, const std::vector<std::string>& outputs) {
+    const LeftOut left = left_out(model);
+    if (outputs.empty() && left.weights == 0) return {};
+    return {{"outputs", outputs},
+            {"nodes", left.nodes},
+            {"weights", left.weights},
+            {"bytes", left.bytes},
+            {"tensors", left.tensors}};
+}
+
 }  // namespace
 
 Checkpoint read_onnx_checkpoint(const std::filesystem::path& path, const OnnxOptions& options) {
     try {
         const MappedFile file(path);
         OnnxModel model = parse_onnx(file.bytes());
+        std::vector<std::string> dropped = model.outputs;
+        const OutputChoice choice = choose_output(model, options.read.outputs);
+        std::erase(dropped, choice.name);
+        auto left = left_out_record(model, dropped);
         if (options.fold_batch_norm) fold_batch_norms(model);
         LoweredOnnx lowered = lower(model);
+        state_output(lowered.graph, choice.name, choice);
         Checkpoint checkpoint;
+        if (!left.is_null()) checkpoint.extra["left_out"] = std::move(left);
         checkpoint.config = {{"model_type", "graph"}, {"graph", to_json(lowered.graph)}};
         for (auto& [name, tensor] : lowered.weights) {
             const auto owner = std::make_shared<const Tensor>(tensor);

@@ -160,6 +160,27 @@ class Refusals {
 
 }  // namespace
 
+LeftOut left_out(const OnnxModel& model) {
+    const Needed needed = needed_for_output(model);
+    const std::set<const OnnxNode*> kept(needed.nodes.begin(), needed.nodes.end());
+    LeftOut result;
+    const auto drop = [&](const std::string& name, const OnnxTensor& tensor) {
+        if (!tensor.is_float()) return;
+        result.weights += element_count(tensor.shape);
+        result.bytes += tensor.file_bytes;
+        result.tensors.push_back(name);
+    };
+    for (const auto& [name, tensor] : model.constants)
+        if (!needed.values.contains(name)) drop(name, tensor);
+    for (const OnnxNode& node : model.nodes) {
+        if (kept.contains(&node)) continue;
+        ++result.nodes;
+        for (const auto& [key, attribute] : node.attributes)
+            if (const auto* tensor = std::get_if<OnnxTensor>(&attribute)) drop(node.name, *tensor);
+    }
+    return result;
+}
+
 LoweredOnnx lower_onnx(const OnnxModel& model, std::int64_t batch) {
     Needed needed = needed_for_output(model);
     const std::vector<const OnnxNode*> nodes = std::move(needed.nodes);

@@ -11,6 +11,15 @@ struct LoweredOnnx {
     std::map<std::string, Tensor> weights;  ///< float32, by the parameters' names
 };
 
+/// What the first output does not need, and the graph thus has not.
+struct LeftOut {
+    std::int64_t nodes = 0;
+    std::int64_t weights = 0;          ///< numbers of floating-point type
+    std::uint64_t bytes = 0;           ///< that they take in the file
+    std::vector<std::string> tensors;  ///< that hold them, by name
+};
+[[nodiscard]] LeftOut left_out(const OnnxModel& model);
+
 /// Lowers what the first output needs. Shape arithmetic and all else that is known without the input
 /// vanishes. Images become channels-last, the weights' columns with them. One input error names every node
 /// that is not supported, with its type, the opset and the reason.

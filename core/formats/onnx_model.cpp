@@ -10,6 +10,7 @@
 #include <memory>
 #include <set>
 
+#include <fmt/ranges.h>
 #include <onnx.pb-c.h>
 
 namespace jlcm {
@@ -132,6 +133,8 @@ OnnxTensor tensor_of(const Onnx__TensorProto& tensor) {
         default:
             fail("the tensor '{}' is of type {}, which is not supported", name, type_name(tensor.data_type));
     }
+    result.file_bytes =
+        tensor.has_raw_data != 0 ? tensor.raw_data.len : onnx__tensor_proto__get_packed_size(&tensor);
     return result;
 }
 
@@ -213,6 +216,27 @@ void read_input(const Onnx__GraphProto& graph, OnnxModel& model) {
         }
     }
     require(!model.input.empty(), "the model has no input");
+}
+
+void read_outputs(const Onnx__GraphProto& graph, OnnxModel& model) {
+    for (const auto* output : std::span(graph.output, graph.n_output)) {
+        model.outputs.push_back(text_of(output->name));
+        if (output->type == nullptr || output->type->value_case != ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE ||
+            output->type->tensor_type->shape == nullptr)
+            continue;
+        std::vector<std::string> sizes;
+        const auto* shape = output->type->tensor_type->shape;
+        for (const auto* dimension : std::span(shape->dim, shape->n_dim)) {
+            if (dimension->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE)
+                sizes.push_back(std::to_string(dimension->dim_value));
+            else if (dimension->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM)
+                sizes.push_back(text_of(dimension->dim_param));
+            else
+                sizes.emplace_back("?");
+        }
+        model.output_shapes[model.outputs.back()] = fmt::format("[{}]", fmt::join(sizes, ", "));
+    }
+    require(!model.outputs.empty(), "the model has no output");
 }
 
 /// Every value is made once, before it is read.
@@ -310,9 +334,7 @@ OnnxModel parse_onnx(std::span<const std::byte> bytes, std::map<std::string, Onn
     read_input(graph, model);
     for (const auto* node : std::span(graph.node, graph.n_node))
         model.nodes.push_back(node_of(*node, std::ssize(model.nodes), model.opset));
-    for (const auto* output : std::span(graph.output, graph.n_output))
-        model.outputs.push_back(text_of(output->name));
-    require(!model.outputs.empty(), "the model has no output");
+    read_outputs(graph, model);
     check_order(model);
     return model;
 }

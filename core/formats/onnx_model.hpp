@@ -18,6 +18,7 @@ namespace jlcm {
 struct OnnxTensor {
     Shape shape;
     std::variant<std::vector<float>, std::vector<std::int64_t>> values;
+    std::uint64_t file_bytes = 0;  ///< that its values take in the file; 0 where it was made here
 
     [[nodiscard]] bool is_float() const { return values.index() == 0; }
     /// Input errors where they are of the other kind.
@@ -50,6 +51,8 @@ struct OnnxModel {
     std::string input;  ///< the one input that is no constant
     Shape input_shape;  ///< -1 where the size is left open
     std::vector<std::string> outputs;
+    std::map<std::string, std::string>
+        output_shapes;            ///< as the file states them, "[n, 10]"; not all need be
     std::vector<OnnxNode> nodes;  ///< each after those whose values it reads
     std::map<std::string, OnnxTensor> constants;
 };

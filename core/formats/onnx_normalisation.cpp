@@ -108,6 +108,7 @@ void softmax(Context& context, const OnnxNode& node) {
     const Value x = context.data(node, 0);
     const bool joins = context.opset() < 13;
     const std::size_t axis = axis_of(node.integer("axis", joins ? 1 : -1), x.rank());
+    const OperatorPtr op = logarithm ? make_log_softmax() : make_softmax();
     Value result;
     if (joins && axis + 1 != x.rank()) {
         // Up to opset 12, over all dimensions from the axis on.
@@ -116,7 +117,7 @@ void softmax(Context& context, const OnnxNode& node) {
                            element_count(Shape(middle, x.shape.end()))};
         const Value flat =
             context.emit(node, make_reshape(context.open_shape(joined)), {context.plain(node, x)});
-        const Value shares = context.emit(node, make_softmax(), {flat.id});
+        const Value shares = context.emit(node, op, {flat.id});
         result = context.emit(node, make_reshape(context.open_shape(x.shape)), {shares.id});
     } else {
         std::vector<int> places(x.rank());
@@ -124,10 +125,8 @@ void softmax(Context& context, const OnnxNode& node) {
         for (std::size_t d = 0; d < x.rank(); ++d)
             if (d != axis) places[d] = next++;
         places[axis] = next;
-        result = context.emit(node, make_softmax(), {context.in_places(node, x, places)}, {}, places);
+        result = context.emit(node, op, {context.in_places(node, x, places)}, {}, places);
     }
-    if (logarithm)
-        result = context.emit(node, make_unary({Unary::logarithm}), {result.id}, {}, result.places);
     context.set(node, std::move(result));
 }
 

@@ -29,20 +29,21 @@ std::vector<bool> bottlenecks(const Graph& graph) {
 void cut_blocks(Graph& graph) {
     ensure(graph.blocks().empty() && graph.node_count() > 0, "a graph of {} nodes that is cut into blocks",
            graph.node_count());
+    const NodeId count = graph.body().end;
     const std::vector<bool> alone = bottlenecks(graph);
     const auto weighs = [&](NodeId id) {
         return std::ranges::any_of(graph.node(id).parameters,
                                    [&](ParameterId p) { return graph.parameter(p).linear; });
     };
     NodeId first = 0;
-    while (first < graph.node_count() && graph.node(first).parameters.empty() && alone[index(first)]) ++first;
-    if (first == graph.node_count()) return;
+    while (first < count && graph.node(first).parameters.empty() && alone[index(first)]) ++first;
+    if (first == count) return;
     // Stretches between two bottlenecks; one without a linear weight is joined to what came before.
     std::vector<NodeId> ends;
     bool has_weight = false;
-    for (NodeId id = first; id < graph.node_count(); ++id) {
+    for (NodeId id = first; id < count; ++id) {
         has_weight = has_weight || weighs(id);
-        const bool is_last = id + 1 == graph.node_count();
+        const bool is_last = id + 1 == count;
         if (!alone[index(id)] && !is_last) continue;
         if (!has_weight && !ends.empty())
             ends.back() = id + 1;

@@ -5,11 +5,11 @@
 
 namespace jlcm {
 
-/// Cuts a graph without blocks, whose last node makes what the model returns. Blocks end where every path
+/// Cuts the body of a graph without blocks. Blocks end where every path
 /// goes through one value, so that a residual block (or what lies between two concatenations) stays whole;
 /// what follows without a linear weight of its own (norms, activations, pooling) belongs to the block before
 /// it. A plain chain of convolutions thus has a block for each. Nodes before the first block have no
-/// parameters; the last block ends with the graph.
+/// parameters; the last block ends with the body.
 void cut_blocks(Graph& graph);
 
 }  // namespace jlcm

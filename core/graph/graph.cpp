@@ -3,6 +3,13 @@
 #include <algorithm>
 
 namespace jlcm {
+namespace {
+
+std::size_t index(int id) {
+    return static_cast<std::size_t>(id);
+}
+
+}  // namespace
 
 ValueId Graph::add_input(const std::string& name, Shape shape) {
     values_.push_back(name);
@@ -60,18 +67,32 @@ void Graph::set_head(ValueId features, ParameterId head) {
     head_ = head;
 }
 
+void Graph::set_outputs(std::vector<GraphOutput> outputs) {
+    ensure(outputs.size() == 1, "a graph of {} outputs", outputs.size());
+    for (const GraphOutput& each : outputs)
+        ensure(each.value > 0 && index(each.value) < values_.size() && each.compared > 0 &&
+                   index(each.compared) < values_.size(),
+               "the output {} is value {}, compared by value {}", each.name, each.value, each.compared);
+    outputs_ = std::move(outputs);
+    set_head(outputs_.front().compared, -1);
+}
+
 std::optional<ParameterId> Graph::find_parameter(const std::string& name) const {
     const auto found = std::ranges::find(parameters_, name, &Parameter::name);
     if (found == parameters_.end()) return std::nullopt;
     return static_cast<ParameterId>(found - parameters_.begin());
 }
 
+NodeRange Graph::body() const {
+    return {0, outputs_.empty() ? node_count() : static_cast<NodeId>(features_)};  // node i makes value i + 1
+}
+
 NodeRange Graph::prologue() const {
-    return {0, blocks_.empty() ? node_count() : blocks_.front().nodes.first};
+    return {0, blocks_.empty() ? body().end : blocks_.front().nodes.first};
 }
 
 NodeRange Graph::epilogue() const {
-    return {blocks_.empty() ? node_count() : blocks_.back().nodes.end, node_count()};
+    return {blocks_.empty() ? body().end : blocks_.back().nodes.end, body().end};
 }
 
 std::vector<Graph::LinearUse> Graph::linears(NodeRange range) const {

@@ -4,6 +4,7 @@
 // compressed model.
 
 #include "core/graph/operator.hpp"
+#include "core/graph/output.hpp"
 
 #include <optional>
 #include <string>
@@ -11,7 +12,6 @@
 
 namespace jlcm {
 
-using ValueId = int;
 using ParameterId = int;
 using NodeId = int;
 
@@ -64,6 +64,9 @@ class Graph {
     /// Declares the last linear layer over the vocabulary: `features` [.., width] times `head`. Without one
     /// (-1) the features are what the model returns (logits).
     void set_head(ValueId features, ParameterId head);
+    /// Declares what the model returns, in its file's order: today one output, whose `compared` becomes
+    /// features(). Its head is none.
+    void set_outputs(std::vector<GraphOutput> outputs);
 
     [[nodiscard]] const std::vector<Node>& nodes() const { return nodes_; }
     [[nodiscard]] const std::vector<Parameter>& parameters() const { return parameters_; }
@@ -78,9 +81,14 @@ class Graph {
     [[nodiscard]] const Shape& input_shape() const { return input_shape_; }
     [[nodiscard]] ValueId features() const { return features_; }
     [[nodiscard]] ParameterId head() const { return head_; }
+    /// Empty in a language model, which returns the logits of its head, or its features.
+    [[nodiscard]] const std::vector<GraphOutput>& outputs() const { return outputs_; }
     [[nodiscard]] std::optional<ParameterId> find_parameter(const std::string& name) const;
 
-    /// Nodes before the first block, and after the last one.
+    /// Nodes up to what makes features(). Those behind it make outputs of that, and have no weights to
+    /// compress: a Softmax.
+    [[nodiscard]] NodeRange body() const;
+    /// Nodes of the body before the first block, and after the last one.
     [[nodiscard]] NodeRange prologue() const;
     [[nodiscard]] NodeRange epilogue() const;
 
@@ -104,6 +112,7 @@ class Graph {
     std::vector<Node> nodes_;
     std::vector<Parameter> parameters_;
     std::vector<Block> blocks_;
+    std::vector<GraphOutput> outputs_;
     ValueId features_ = -1;
     ParameterId head_ = -1;
 };

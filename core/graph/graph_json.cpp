@@ -1,8 +1,10 @@
 #include "core/graph/graph_json.hpp"
 
 #include "core/graph/blocks.hpp"
+#include "core/graph/output_meaning.hpp"
 #include "core/graph/tensor_operators.hpp"
 
+#include <algorithm>
 #include <functional>
 #include <map>
 
@@ -39,6 +41,7 @@ const std::map<std::string, Maker, std::less<>>& makers() {
              return make_layer_norm(a.at("epsilon").get<double>(), a.at("affine").get<bool>());
          }},
         {"softmax", [](const json&) { return make_softmax(); }},
+        {"log_softmax", [](const json&) { return make_log_softmax(); }},
         {"matmul", [](const json&) { return make_matmul(); }},
         {"reduce", [](const json& a) { return make_reduce(a.get<ReduceAttributes>()); }},
     };
@@ -75,6 +78,36 @@ void check_arity(const std::string& name, const Operator& op, std::size_t inputs
             "node {}, a {}, reads {} values and {} parameters", name, op.kind(), inputs, parameters);
 }
 
+OutputMeaning meaning_of(const json& name) {
+    for (const auto& each : enum_names(OutputMeaning{}))
+        if (each.name == name.get<std::string>()) return each.value;
+    fail("'{}' is no meaning of an output", name.get<std::string>());
+}
+
+/// `last`: the value of the last node.
+void read_outputs(const json& description, ValueId last, Graph& graph) {
+    const auto listed = description.find("outputs");
+    if (listed == description.end()) {
+        // Written by a version that knew no meanings.
+        require(description.at("output").get<ValueId>() == last,
+                "the output is not what the last node makes");
+        graph.set_head(last, -1);
+        return state_output(graph, graph.values().at(static_cast<std::size_t>(last)));
+    }
+    require(listed->size() == 1, "{} outputs are described; one is supported", listed->size());
+    const json& each = listed->front();
+    GraphOutput output{.name = each.at("name").get<std::string>(),
+                       .value = each.at("value").get<ValueId>(),
+                       .meaning = meaning_of(each.at("meaning")),
+                       .compared = each.at("compared").get<ValueId>(),
+                       .compared_as = meaning_of(each.at("compared_as")),
+                       .found = each.at("found").get<std::string>()};
+    require(std::min(output.value, output.compared) > 0 && std::max(output.value, output.compared) == last &&
+                output.compared_as != OutputMeaning::log_probabilities,
+            "the output '{}' is not what the last node makes", output.name);
+    graph.set_outputs({std::move(output)});
+}
+
 Graph read_graph(const json& description) {
     Graph graph;
     const auto& input = description.at("input");
@@ -101,10 +134,9 @@ Graph read_graph(const json& description) {
         check_arity(name, *op, inputs.size(), parameters.size());
         last = graph.add(name, op, inputs, parameters);
     }
-    const auto output = description.at("output").get<ValueId>();
-    require(graph.node_count() > 0 && output == last, "the output is not what the last node makes");
-    graph.set_head(output, -1);
+    require(graph.node_count() > 0, "there is no node");
     (void)graph.infer(graph.input_shape());
+    read_outputs(description, last, graph);
     cut_blocks(graph);
     return graph;
 }
@@ -122,8 +154,15 @@ json to_json(const Graph& graph) {
     ensure(graph.head() < 0, "a graph with a head has no JSON");
     json result{{"input", {{"name", graph.values().front()}, {"shape", graph.input_shape()}}},
                 {"parameters", json::array()},
-                {"nodes", json::array()},
-                {"output", graph.features()}};
+                {"nodes", json::array()}};
+    if (graph.outputs().empty()) result["output"] = graph.features();
+    for (const GraphOutput& each : graph.outputs())
+        result["outputs"].push_back({{"name", each.name},
+                                     {"value", each.value},
+                                     {"meaning", name_of(each.meaning)},
+                                     {"compared", each.compared},
+                                     {"compared_as", name_of(each.compared_as)},
+                                     {"found", each.found}});
     for (const Parameter& each : graph.parameters())
         result["parameters"].push_back(
             {{"name", each.name}, {"role", each.role}, {"shape", each.shape}, {"linear", each.linear}});

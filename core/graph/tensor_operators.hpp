@@ -101,6 +101,8 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(PoolingAttributes, windows, pooling)
 [[nodiscard]] OperatorPtr make_layer_norm(double epsilon, bool affine);
 /// Over the last dimension.
 [[nodiscard]] OperatorPtr make_softmax();
+/// Its logarithm, finite wherever the input is.
+[[nodiscard]] OperatorPtr make_log_softmax();
 /// Of two inputs, products of matrices in the last two dimensions; the ones before broadcast.
 [[nodiscard]] OperatorPtr make_matmul();
 

@@ -1,8 +1,10 @@
 #include "core/learn/distiller.hpp"
 
+#include "core/graph/output_meaning.hpp"
 #include "core/learn/diverged.hpp"
 #include "core/learn/learned_weights.hpp"
 #include "core/learn/learning_record.hpp"
+#include "core/model/divergence.hpp"
 #include "core/model/scoring.hpp"
 #include "core/tensor/reorder.hpp"
 
@@ -38,6 +40,7 @@ class Distiller final : public WeightLearner {
           compute_(compute),
           backend_(&backend),
           executor_(model.graph(), backend, compute),
+          compared_as_(compared_as(model.graph())),
           teacher_(model.base(), compute, backend, original_features),
           weights_(model.graph()) {
         require(samples_.rows() >= options_.batch, "distillation has {} samples, fewer than one batch of {}",
@@ -52,8 +55,8 @@ class Distiller final : public WeightLearner {
     [[nodiscard]] nlohmann::json step() override {
         const Graph& graph = model_->graph();
         const Tensor batch = batch_of(done_);
-        const Predictions reference = teacher_.predict(batch);
-        predictions_ = reference.features.rows();
+        const Tensor original = teacher_.features(batch);
+        predictions_ = original.rows();
 
         // Forward, keeping each block's input only.
         const auto& blocks = graph.blocks();
@@ -65,11 +68,7 @@ class Distiller final : public WeightLearner {
         }
         const Tensor features = forward(graph.epilogue(), blocks.back().output, x, graph.features());
         Tensor slope;
-        const auto count = static_cast<double>(predictions_);
-        const double loss =
-            backend_->kl_backward(head_input(features, teacher_.head(), *backend_), reference.head,
-                                  reference.features, reference.head, 1.0 / count, slope) /
-            count;
+        const double loss = loss_of(features, original, slope);
         require_converging(loss, "the loss of distillation", done_);
 
         const LearningRates rates = scheduled_rates(options_.rate, options_.rate, options_.schedule, done_,
@@ -88,11 +87,21 @@ class Distiller final : public WeightLearner {
     }
 
   private:
-    static NodeRange all_nodes(const CompressedModel& model) { return {0, model.graph().node_count()}; }
+    static NodeRange all_nodes(const CompressedModel& model) { return model.graph().body(); }
 
     Tensor bound(ParameterId id) const {
         const Tensor value = model_->weight(id);
         return model_->graph().parameter(id).linear ? backend_->convert(value, compute_) : value;
+    }
+
+    /// Against what the original makes of the same batch.
+    double loss_of(const Tensor& features, const Tensor& original, Tensor& slope) const {
+        const Tensor rows = head_input(features, teacher_.head(), *backend_);
+        if (compared_as_ != OutputMeaning::logits)
+            return distillation_loss(compared_as_, rows, original, slope);
+        const Tensor head = head_or_identity(teacher_.head(), original);
+        const auto count = static_cast<double>(predictions_);
+        return backend_->kl_backward(rows, head, original, head, 1.0 / count, slope) / count;
     }
 
     /// The next batch of the endless chain of samples.
@@ -134,6 +143,7 @@ class Distiller final : public WeightLearner {
     DType compute_;
     Backend* backend_;
     Executor executor_;
+    OutputMeaning compared_as_;  ///< of the features
     BoundModel teacher_;
     Weights weights_;
     std::int64_t predictions_ = 0;  ///< of the batch: one a token, or one an image

@@ -1,5 +1,6 @@
 #pragma once
-// A short pass over the whole model: KL(original || compressed) of the logits, for codebooks, scales, norms,
+// A short pass over the whole model: KL(original || compressed) of what it predicts, or the squared error of
+// outputs that are no predictions (core/graph/output.hpp), for codebooks, scales, norms,
 // and on request the mapping. Blocks are recomputed in the backward, so that memory holds one block's
 // activations.
 
@@ -24,7 +25,7 @@ struct DistillationOptions {
 
 /// Learns `model` whole. `samples`: [count, ...] as the model reads them, visited in order, `batch` a step,
 /// from the start again where they run out. `original_features` (may be null, outlives the learner) remembers
-/// what the original makes of them. Records of steps: {"step", "loss" (mean KL a prediction, nats), "moved",
+/// what the original makes of them. Records of steps: {"step", "loss" (mean KL per prediction in nats; of values the squared error relative to the original's squares), "moved",
 /// "jumps"}.
 [[nodiscard]] std::unique_ptr<Trainable> make_distiller(CompressedModel& model, Tensor samples,
                                                         const DistillationOptions& options, DType compute,

@@ -25,12 +25,14 @@ class BoundModel {
     /// What the head reads, for samples [n, ...]: [rows, width] in the head's type. Of ids [n, length] there
     /// is a row a token.
     [[nodiscard]] Tensor features(const Tensor& samples) const;
-    /// Undefined where the graph has none: features are the scores then, and stay float32.
+    /// Undefined where the graph has none: features are the scores then, and stay float32. compared_as(graph())
+    /// says what they are.
     [[nodiscard]] const Tensor& head() const { return head_; }
     /// Of a vocabulary or of classes: float32 [rows, classes].
     [[nodiscard]] Tensor scores(const Tensor& samples) const;
     [[nodiscard]] Predictions predict(const Tensor& samples) const;
     [[nodiscard]] Backend& backend() const { return executor_.backend(); }
+    [[nodiscard]] const Graph& graph() const { return executor_.graph(); }
 
   private:
     [[nodiscard]] Tensor computed_features(const Tensor& samples) const;

@@ -1,6 +1,8 @@
 #include "core/base/interrupt.hpp"
 #include "core/base/log.hpp"
 #include "core/experiment/evaluation.hpp"
+#include "core/graph/output_meaning.hpp"
+#include "core/model/divergence.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -35,16 +37,6 @@ bool predicts_all(const std::vector<Outcome>& outcomes) {
     return std::ranges::find(outcomes, none, &Outcome::predicted) == outcomes.end();
 }
 
-/// Log-probabilities in double precision.
-std::vector<double> log_softmax(std::span<const float> scores) {
-    const double largest = static_cast<double>(*std::ranges::max_element(scores));
-    double sum = 0;
-    for (const float score : scores) sum += std::exp(static_cast<double>(score) - largest);
-    std::vector<double> result;
-    for (const float score : scores) result.push_back(static_cast<double>(score) - largest - std::log(sum));
-    return result;
-}
-
 /// Whether fewer than 5 classes score higher. Of equal scores the class with the lower number counts as the
 /// higher.
 bool is_in_first_five(std::span<const float> scores, std::int32_t label) {
@@ -55,18 +47,15 @@ bool is_in_first_five(std::span<const float> scores, std::int32_t label) {
     return before < 5;
 }
 
-/// `label`: none of an image that has none. `reference`: the original's log-probabilities, empty for the
-/// original itself.
+/// `label`: none for an image without a label. `reference`: the original's prediction, null for the original
+/// itself.
 Outcome outcome_of(std::span<const float> scores, std::optional<std::int32_t> label,
-                   const std::vector<double>& reference) {
+                   const Reference* reference) {
     if (!std::ranges::all_of(scores, [](float score) { return score < infinity; }))
         return {none, false, not_a_number};
     Outcome outcome{static_cast<std::int32_t>(std::ranges::max_element(scores) - scores.begin()),
                     label && is_in_first_five(scores, *label), 0};
-    if (reference.empty()) return outcome;
-    const std::vector<double> log_probabilities = log_softmax(scores);
-    for (std::size_t c = 0; c < scores.size(); ++c)
-        outcome.kl += std::exp(reference[c]) * (reference[c] - log_probabilities[c]);
+    if (reference != nullptr) outcome.kl = reference->divergence(scores);
     return outcome;
 }
 
@@ -181,15 +170,25 @@ class Classification final : public Evaluation {
         return identity_of(load_images(*dataset_, directories));
     }
 
-    [[nodiscard]] Workload workload(const ModelInput& /*input*/,
-                                    const Directories& directories) const override {
-        return {.samples = load_images(*dataset_, directories).images->count()};
+    [[nodiscard]] Workload workload(const ModelFacts& model, const Directories& directories) const override {
+        (void)model.input.need_preprocess("classification");
+        const std::int64_t classes = need_classes(model.graph, "classification");
+        return {.samples = load_known(directories, classes).images->count()};
     }
 
     [[nodiscard]] EvaluationResult evaluate(const EvaluatedModels& models,
                                             const Directories& directories) const override {
         const Preprocess& preprocess = models.input.need_preprocess("classification");
-        const ImageData data = load_images(*dataset_, directories);
+        const std::int64_t classes = need_classes(models.models.front()->graph(), "classification");
+        const OutputMeaning meaning = compared_as(models.models.front()->graph());
+        for (const BoundModel* each : models.models)
+            require(
+                need_classes(each->graph(), "classification") == classes &&
+                    compared_as(each->graph()) == meaning,
+                "classification: the models' outputs mean different things ({} and {}, {} and {} classes)",
+                name_of(meaning), name_of(compared_as(each->graph())), classes,
+                need_classes(each->graph(), "classification"));
+        const ImageData data = load_known(directories, classes);
         const bool is_labelled = !data.labels.empty();
         require(
             is_labelled || models.models.size() > 1,
@@ -197,7 +196,7 @@ class Classification final : public Evaluation {
             "columns filename and class_index, or a folder per class. Without labels a model can be "
             "compared with its original (--original)",
             data.name);
-        const auto outcomes = classify(models, data, preprocess);
+        const auto outcomes = classify(models, data, preprocess, meaning);
         const char* figure = is_labelled ? "top-1" : "agreement with the original";
         EvaluationResult result{.title = fmt::format("{}, {}", figure, data.name),
                                 .metric = is_labelled ? "top-1 %" : "agreement %",
@@ -210,6 +209,7 @@ class Classification final : public Evaluation {
                                              {"standard_error", "binomial"}},
                                 .models = {},
                                 .expected = {}};
+        if (const std::string kl = describe_divergence(meaning); !kl.empty()) result.protocol["kl"] = kl;
         // What the original predicts takes the labels' place: paired tests then count agreement.
         for (const auto& each : outcomes) {
             const auto* original = &each == outcomes.data() ? nullptr : outcomes.data();
@@ -221,10 +221,21 @@ class Classification final : public Evaluation {
     }
 
   private:
+    /// The images; if they have labels, each of a class that the model knows.
+    [[nodiscard]] ImageData load_known(const Directories& directories, std::int64_t classes) const {
+        ImageData data = load_images(*dataset_, directories);
+        if (data.labels.empty()) return data;
+        const auto largest = *std::ranges::max_element(data.labels);
+        require(largest < classes, "classification: {} has the class {}, and the model {} classes, 0 to {}",
+                data.name, largest, classes, classes - 1);
+        return data;
+    }
+
     /// By model and image.
     [[nodiscard]] static std::vector<std::vector<Outcome>> classify(const EvaluatedModels& models,
                                                                     const ImageData& data,
-                                                                    const Preprocess& preprocess) {
+                                                                    const Preprocess& preprocess,
+                                                                    OutputMeaning meaning) {
         constexpr std::int64_t batch = 64;
         const std::int64_t count = data.images->count();
         std::vector<std::vector<Outcome>> outcomes(models.models.size());
@@ -235,19 +246,16 @@ class Classification final : public Evaluation {
             for (std::int64_t i = begin; i < std::min(count, begin + batch); ++i)
                 chosen.push_back({data.images.get(), i});
             const Tensor samples = preprocessed(chosen, preprocess);
-            std::vector<std::vector<double>> reference(chosen.size());
+            std::vector<Reference> references;
             for (std::size_t m = 0; m < outcomes.size(); ++m) {
                 const Tensor scores = models.models[m]->scores(samples);
                 for (std::size_t i = 0; i < chosen.size(); ++i) {
-                    const auto width = static_cast<std::size_t>(scores.cols());
+                    const auto width = static_cast<std::size_t>(scores.size()) / chosen.size();
                     const auto row = scores.values<float>().subspan(i * width, width);
                     std::optional<std::int32_t> label;
                     if (!data.labels.empty()) label = data.labels[static_cast<std::size_t>(chosen[i].index)];
-                    require(!label || *label < scores.cols(),
-                            "classification: {} has the class {}, and the model {} classes", data.name,
-                            label.value_or(0), scores.cols());
-                    outcomes[m].push_back(outcome_of(row, label, reference[i]));
-                    if (m == 0 && outcomes.size() > 1) reference[i] = log_softmax(row);
+                    outcomes[m].push_back(outcome_of(row, label, m == 0 ? nullptr : &references[i]));
+                    if (m == 0 && outcomes.size() > 1) references.emplace_back(meaning, row);
                 }
             }
             progress.update(begin + std::ssize(chosen), "");

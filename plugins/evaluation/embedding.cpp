@@ -99,20 +99,17 @@ class Embedding final : public Evaluation {
         return identity_of(load_text(*dataset_, directories));
     }
 
-    [[nodiscard]] Workload workload(const ModelInput& input, const Directories& directories) const override {
-        const Tokenizer& tokenizer = input.need_tokenizer("embedding");
+    [[nodiscard]] Workload workload(const ModelFacts& model, const Directories& directories) const override {
+        check(model);
+        const Tokenizer& tokenizer = model.input.need_tokenizer("embedding");
         const TokenizedText tokens = tokenize(load_text(*dataset_, directories), tokenizer);
         return {.samples = windows_of(tokens.ids, tokenizer).rows(), .length = options_.length};
     }
 
     [[nodiscard]] EvaluationResult evaluate(const EvaluatedModels& models,
                                             const Directories& directories) const override {
+        check(models.facts());
         const Tokenizer& tokenizer = models.input.need_tokenizer("embedding");
-        require(!models.models.front()->head().defined(),
-                "embedding: the model predicts tokens, it is no encoder; its evaluation is perplexity");
-        require(options_.length <= models.input.max_positions,
-                "embedding: windows of {} tokens are beyond the model's {}", options_.length,
-                models.input.max_positions);
         const TextData text = load_text(*dataset_, directories);
         const TokenizedText tokens = tokenize(text, tokenizer);
         const Tensor ids = windows_of(tokens.ids, tokenizer);
@@ -139,6 +136,16 @@ class Embedding final : public Evaluation {
     }
 
   private:
+    /// An input error where the model has no embeddings.
+    void check(const ModelFacts& model) const {
+        (void)model.input.need_tokenizer("embedding");
+        require(model.graph.head() < 0,
+                "embedding: the model predicts tokens, it is no encoder; its evaluation is perplexity");
+        require(options_.length <= model.input.max_positions,
+                "embedding: windows of {} tokens are beyond the model's {}", options_.length,
+                model.input.max_positions);
+    }
+
     /// [windows, length]
     [[nodiscard]] Tensor windows_of(std::span<const std::int32_t> tokens, const Tokenizer& tokenizer) const {
         const std::optional<std::int32_t> bos = tokenizer.bos();

@@ -74,9 +74,9 @@ class Perplexity final : public Evaluation {
         return identity_of(load_text(*dataset_, directories));
     }
 
-    [[nodiscard]] Workload workload(const ModelInput& input, const Directories& directories) const override {
-        const TokenizedText tokens =
-            tokenize(load_text(*dataset_, directories), input.need_tokenizer("perplexity"));
+    [[nodiscard]] Workload workload(const ModelFacts& model, const Directories& directories) const override {
+        check(model);
+        const TokenizedText tokens = tokens_of(load_text(*dataset_, directories), model.input);
         const std::int64_t windows = std::ssize(tokens.ids) / options_.context;
         return {.samples = options_.windows > 0 ? std::min(windows, options_.windows) : windows,
                 .length = options_.context};
@@ -84,17 +84,11 @@ class Perplexity final : public Evaluation {
 
     [[nodiscard]] EvaluationResult evaluate(const EvaluatedModels& models,
                                             const Directories& directories) const override {
+        check(models.facts());
         const Tokenizer& tokenizer = models.input.need_tokenizer("perplexity");
-        require(models.models.front()->head().defined(),
-                "perplexity: the model is an encoder, it predicts no tokens; its evaluation is embedding");
-        require(options_.context <= models.input.max_positions,
-                "perplexity: a context of {} tokens is beyond the model's {}", options_.context,
-                models.input.max_positions);
         const TextData text = load_text(*dataset_, directories);
-        const TokenizedText tokens = tokenize(text, tokenizer);
+        const TokenizedText tokens = tokens_of(text, models.input);
         const std::int32_t bos = options_.bos ? tokenizer.bos().value_or(-1) : -1;
-        require(!options_.bos || bos >= 0,
-                "perplexity: the model's tokenizer names no beginning-of-text token; set bos: false");
         const ScoringOptions scoring{
             .context = options_.context, .positions = options_.positions, .bos = bos};
         std::optional<Progress> progress;
@@ -134,6 +128,26 @@ class Perplexity final : public Evaluation {
     }
 
   private:
+    /// An input error where the model has no perplexity.
+    void check(const ModelFacts& model) const {
+        const Tokenizer& tokenizer = model.input.need_tokenizer("perplexity");
+        require(model.graph.head() >= 0,
+                "perplexity: the model is an encoder, it predicts no tokens; its evaluation is embedding");
+        require(options_.context <= model.input.max_positions,
+                "perplexity: a context of {} tokens is beyond the model's {}", options_.context,
+                model.input.max_positions);
+        require(!options_.bos || tokenizer.bos(),
+                "perplexity: the model's tokenizer names no beginning-of-text token; set bos: false");
+    }
+
+    [[nodiscard]] TokenizedText tokens_of(const TextData& text, const ModelInput& input) const {
+        TokenizedText tokens = tokenize(text, input.need_tokenizer("perplexity"));
+        require(std::ssize(tokens.ids) >= options_.context,
+                "perplexity: {} has {} tokens, fewer than one window of {}", text.name, tokens.ids.size(),
+                options_.context);
+        return tokens;
+    }
+
     PerplexityOptions options_;
     std::unique_ptr<Dataset> dataset_;
 };

@@ -196,9 +196,10 @@ class ZeroShot final : public Evaluation {
         return {{"task", title_}, {"task_sha256", read(directories).sha256}};
     }
 
-    [[nodiscard]] Workload workload(const ModelInput& input, const Directories& directories) const override {
+    [[nodiscard]] Workload workload(const ModelFacts& model, const Directories& directories) const override {
+        check(model);
         std::int64_t total = 0;
-        const auto tokens = tokens_of(read(directories), input);
+        const auto tokens = tokens_of(read(directories), model.input);
         for (const ContinuationTokens& each : tokens) total += std::ssize(each.ids);
         const auto texts = std::max<std::int64_t>(1, std::ssize(tokens));
         return {.samples = texts, .length = std::max<std::int64_t>(1, total / texts)};
@@ -207,8 +208,7 @@ class ZeroShot final : public Evaluation {
     [[nodiscard]] EvaluationResult evaluate(const EvaluatedModels& models,
                                             const Directories& directories) const override {
         const Tokenizer& tokenizer = models.input.need_tokenizer("zero_shot");
-        require(models.models.front()->head().defined(),
-                "zero_shot: the model is an encoder, it predicts no tokens; its evaluation is embedding");
+        check(models.facts());
         const ChoiceTask task = read(directories);
         const auto tokens = tokens_of(task, models.input);
         std::vector<Continuation> continuations;
@@ -239,6 +239,15 @@ class ZeroShot final : public Evaluation {
             fail("zero_shot: there is no task {0}: no file {0} and no tasks/{0}.jsonl, {1}", given, places);
         require(!path.empty(), "zero_shot: there is no file {}, {}", given, places);
         return path;
+    }
+
+    /// An input error where the model cannot answer.
+    void check(const ModelFacts& model) const {
+        const Tokenizer& tokenizer = model.input.need_tokenizer("zero_shot");
+        require(model.graph.head() >= 0,
+                "zero_shot: the model is an encoder, it predicts no tokens; its evaluation is embedding");
+        require(!options_.bos || tokenizer.bos(),
+                "zero_shot: the model's tokenizer names no beginning-of-text token; set bos: false");
     }
 
     [[nodiscard]] ChoiceTask read(const Directories& directories) const {

@@ -6,8 +6,9 @@ namespace {
 class AnyLoader final : public ModelLoader {
   public:
     using Options = NoOptions;
-    [[nodiscard]] Checkpoint load(const std::filesystem::path& path) const override {
-        return read_checkpoint(path);
+    [[nodiscard]] Checkpoint load(const std::filesystem::path& path,
+                                  const ReadOptions& options) const override {
+        return read_checkpoint(path, options);
     }
 };
 

@@ -6,7 +6,9 @@ namespace {
 class GgufLoader final : public ModelLoader {
   public:
     using Options = NoOptions;
-    [[nodiscard]] Checkpoint load(const std::filesystem::path& path) const override {
+    [[nodiscard]] Checkpoint load(const std::filesystem::path& path,
+                                  const ReadOptions& options) const override {
+        require_no_choice(options);
         return read_gguf_checkpoint(path);
     }
 };

@@ -6,7 +6,9 @@ namespace {
 class HuggingFaceLoader final : public ModelLoader {
   public:
     using Options = NoOptions;
-    [[nodiscard]] Checkpoint load(const std::filesystem::path& path) const override {
+    [[nodiscard]] Checkpoint load(const std::filesystem::path& path,
+                                  const ReadOptions& options) const override {
+        require_no_choice(options);
         return read_huggingface_checkpoint(path);
     }
 };

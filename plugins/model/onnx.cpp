@@ -18,8 +18,9 @@ class OnnxLoader final : public ModelLoader {
   public:
     using Options = OnnxLoaderOptions;
     explicit OnnxLoader(const Options& options) : options_(options) {}
-    [[nodiscard]] Checkpoint load(const std::filesystem::path& path) const override {
-        return read_onnx_checkpoint(path, {.fold_batch_norm = options_.fold_batch_norm});
+    [[nodiscard]] Checkpoint load(const std::filesystem::path& path,
+                                  const ReadOptions& options) const override {
+        return read_onnx_checkpoint(path, {.fold_batch_norm = options_.fold_batch_norm, .read = options});
     }
 
   private:

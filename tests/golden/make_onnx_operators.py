@@ -160,6 +160,9 @@ for axis in [-1, 1, 2]:
     one(f"softmax_{axis}", (2, 3, 4), "Softmax", axis=axis)
     one(f"softmax_old_{axis}", (2, 3, 4), "Softmax", opset=11, axis=axis)
 one("log_softmax", (2, 3, 4), "LogSoftmax", axis=1)
+one("log_softmax_old", (2, 3, 4), "LogSoftmax", opset=11, axis=1)
+# Probabilities below float32's smallest number.
+case("log_softmax_wide", (2, 3, 4), [("Mul", ["x", "s"], {}), ("LogSoftmax", ["y0"], {"axis": 2})], {"s": np.float32(300)})
 
 # Shapes
 one("reshape", (2, 3, 4), "Reshape", {"s": i(0, 2, -1)})

@@ -437,6 +437,46 @@ class CpuBackend final : public Backend {
         return dx;
     }
 
+    Tensor log_softmax_rows(const Tensor& x) override {
+        const std::int64_t cols = last(x);
+        Tensor y = Tensor::empty(x.shape(), x.dtype());
+        by_type(x, [&](auto zero) {
+            using T = decltype(zero);
+            parallel_for(x.size() / cols, row_grain(cols), [&](std::int64_t begin, std::int64_t end) {
+                std::vector<T> shares(static_cast<std::size_t>(cols));
+                for (std::int64_t r = begin; r < end; ++r) {
+                    const T* in = x.data<T>() + r * cols;
+                    T* out = y.data<T>() + r * cols;
+                    // Less the largest first: what follows is small, and keeps its digits.
+                    const T largest = *std::max_element(in, in + cols);
+                    for (std::int64_t c = 0; c < cols; ++c) out[c] = in[c] - largest;
+                    const T log_sum = dense_kernels<T>().softmax(cols, cols, T(1), out, shares.data());
+                    for (std::int64_t c = 0; c < cols; ++c) out[c] -= log_sum;
+                }
+            });
+        });
+        return y;
+    }
+
+    Tensor log_softmax_rows_backward(const Tensor& log_probabilities, const Tensor& gradient) override {
+        const std::int64_t cols = last(log_probabilities);
+        Tensor dx = Tensor::empty(gradient.shape(), gradient.dtype());
+        by_type(gradient, [&](auto zero) {
+            using T = decltype(zero);
+            parallel_for(gradient.size() / cols, row_grain(cols), [&](std::int64_t begin, std::int64_t end) {
+                for (std::int64_t r = begin; r < end; ++r) {
+                    const T* y = log_probabilities.data<T>() + r * cols;
+                    const T* g = gradient.data<T>() + r * cols;
+                    double sum = 0;
+                    for (std::int64_t c = 0; c < cols; ++c) sum += static_cast<double>(g[c]);
+                    for (std::int64_t c = 0; c < cols; ++c)
+                        dx.data<T>()[r * cols + c] = g[c] - std::exp(y[c]) * static_cast<T>(sum);
+                }
+            });
+        });
+        return dx;
+    }
+
     void batched_gemm(const Tensor& a, Transpose ta, const Tensor& b, Transpose tb, Tensor& c) override {
         const auto sizes = [](const Tensor& x) {
             const std::int64_t cols = last(x);

@@ -48,7 +48,7 @@ class LayerNorm final : public Operator {
     bool affine_;
 };
 
-class Softmax final : public Operator {
+class Softmax : public Operator {
   public:
     std::string_view kind() const override { return "softmax"; }
     Shape infer(std::span<const Shape> inputs, std::span<const Shape>) const override { return inputs[0]; }
@@ -67,6 +67,19 @@ class Softmax final : public Operator {
     }
 };
 
+/// Not the logarithm of a Softmax, which is -infinity where a probability is below float32's smallest.
+class LogSoftmax final : public Softmax {
+  public:
+    std::string_view kind() const override { return "log_softmax"; }
+    Tensor forward(const ForwardContext& context) const override {
+        return context.backend().log_softmax_rows(context.input(0));
+    }
+    void backward(const BackwardContext& context) const override {
+        context.add_input_gradient(
+            0, context.backend().log_softmax_rows_backward(context.output(), context.gradient()));
+    }
+};
+
 }  // namespace
 
 OperatorPtr make_layer_norm(double epsilon, bool affine) {
@@ -74,6 +87,9 @@ OperatorPtr make_layer_norm(double epsilon, bool affine) {
 }
 OperatorPtr make_softmax() {
     return std::make_shared<Softmax>();
+}
+OperatorPtr make_log_softmax() {
+    return std::make_shared<LogSoftmax>();
 }
 
 }  // namespace jlcm

@@ -184,6 +184,7 @@ TEST_CASE("pooling, layer_norm, softmax and matmul backward match finite differe
     check_all_gradients(single(make_layer_norm(1e-3, true), {2, 3, 5}, {{5}, {5}}));
     check_all_gradients(single(make_layer_norm(1e-3, false), {3, 5}, {}));
     check_all_gradients(single(make_softmax(), {2, 3, 5}, {}));
+    check_all_gradients(single(make_log_softmax(), {2, 3, 5}, {}));
     check_all_gradients(single(make_matmul(), {2, 3, 3}, {}, 2));
     Graph graph;
     const ValueId x = graph.add_input("x");

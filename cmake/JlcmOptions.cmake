@@ -6,6 +6,7 @@ endif()
 
 option(JLCM_TESTS "Build the tests" ON)
 option(JLCM_BENCH "Build the benchmarks" OFF)
+option(JLCM_PCH "Precompile the libraries' headers that most sources include (g++)" ON)
 option(JLCM_WERROR "Treat warnings as errors" ON)
 set(JLCM_ROOMS "" CACHE STRING "Rooms of core to build alone, without plugins and programs; empty: everything")
 set(JLCM_SANITIZE "" CACHE STRING "Sanitizers: 'address,undefined', 'thread' or empty")
@@ -20,8 +21,18 @@ set(CMAKE_LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib)
 
 find_program(JLCM_CCACHE ccache)
 if(JLCM_CCACHE)
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${JLCM_CCACHE})
+  # What ccache asks for if headers are precompiled.
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros ${JLCM_CCACHE})
 endif()
+
+# jlcm_precompile_headers(TARGET [HEADER...]): precompiles the libraries' headers that most sources include, and these.
+function(jlcm_precompile_headers target)
+  if(JLCM_PCH AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    target_compile_options(${target} PRIVATE -fpch-preprocess)
+    target_precompile_headers(${target} PRIVATE <algorithm> <cmath> <cstdint> <filesystem> <functional> <map> <memory>
+      <optional> <span> <string> <string_view> <vector> <fmt/format.h> <nlohmann/json.hpp> ${ARGN})
+  endif()
+endfunction()
 
 add_library(jlcm_settings INTERFACE)
 target_include_directories(jlcm_settings INTERFACE ${CMAKE_SOURCE_DIR})

@@ -246,11 +246,19 @@ inline const std::map<std::string, Reader, std::less<>>& readers() {
         {"preprocess", read_preprocess},
         {"safetensors", read_safetensors},
         {"task", read_task},
-        {"tokenizer_gguf", [](Bytes bytes) { use_tokenizer({"gguf", std::string(text_of(bytes))}); }},
+        {"tokenizer_gguf",
+         [](Bytes bytes) {
+             use_tokenizer({"gguf", std::string(text_of(bytes))});
+         }},
         {"tokenizer_folder", read_tokenizer_folder},
-        {"tokenizer_json", [](Bytes bytes) { use_tokenizer({"tokenizer.json", std::string(text_of(bytes))}); }},
+        {"tokenizer_json",
+         [](Bytes bytes) {
+             use_tokenizer({"tokenizer.json", std::string(text_of(bytes))});
+         }},
         {"tokenizer_sentencepiece",
-         [](Bytes bytes) { use_tokenizer({"sentencepiece", std::string(text_of(bytes))}); }},
+         [](Bytes bytes) {
+             use_tokenizer({"sentencepiece", std::string(text_of(bytes))});
+         }},
         {"yaml", read_yaml},
     };
     return table;

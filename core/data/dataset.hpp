@@ -61,9 +61,9 @@ struct KindOf<Dataset> {
 };
 
 /// A dataset named in a spec or on a command line: a plugin's name or map, or a path (a name with a '/', or
-/// one that ends as a text does), which is short for {type: ..., path: ...} of the plugin that reads what lies
-/// there: jsonl for names that end in .jsonl or .json, packed or not; image_folder or text_folder for a folder
-/// that is there; text_file for everything else.
+/// one that ends as a text does), which is short for {type: ..., path: ...} of the plugin that reads what
+/// lies there: jsonl for names that end in .jsonl or .json, packed or not; image_folder or text_folder for a
+/// folder that is there; text_file for everything else.
 class DatasetChoice : public Choice<Dataset> {
   public:
     using Choice::Choice;

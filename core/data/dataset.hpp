@@ -60,8 +60,10 @@ struct KindOf<Dataset> {
     static constexpr std::string_view doc = "A text, or images, to calibrate, learn or evaluate with.";
 };
 
-/// A dataset named in a spec or on a command line: a plugin's name or map, or the path of a text file (a name
-/// with a '/' or ending in ".txt"), which is short for {type: text_file, path: ...}.
+/// A dataset named in a spec or on a command line: a plugin's name or map, or a path (a name with a '/', or
+/// one that ends as a text does), which is short for {type: ..., path: ...} of the plugin that reads what
+/// lies there: jsonl for names that end in .jsonl or .json, packed or not; image_folder or text_folder for a
+/// folder that is there; text_file for everything else.
 class DatasetChoice : public Choice<Dataset> {
   public:
     using Choice::Choice;

@@ -80,7 +80,7 @@ json mmlu_item(const JsonFields& row) {
         {"question", fmt::format("The following are multiple choice questions (with answers) about {}.\n\n{}",
                                  subject, python_strip(row.text("question")))},
         {"choices", row.at("choices")},
-        {"gold", row.at("answer")}};
+        {"gold", row.name("answer", answers).value_or(0)}};
 }
 
 }  // namespace

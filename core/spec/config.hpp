@@ -16,9 +16,9 @@ class Problems;
 struct Origin {
     std::string source;  ///< a file as the user named it, "--set a.b=c", or "default"
     int line = 0;
-    int column = 0;
+    int column = 0;  ///< 0: the line as a whole
 
-    /// "run.yaml:3:9", "--set a.b=c", "default".
+    /// "run.yaml:3:9", "items.jsonl:3", "--set a.b=c", "default".
     [[nodiscard]] std::string str() const;
 };
 

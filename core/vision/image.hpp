@@ -38,7 +38,7 @@ struct ImageData {
     std::string sha256;  ///< of the files' bytes; with `name` it says which images these are
     std::string source;  ///< where they come from, for records; may be empty
     std::shared_ptr<const ImageSet> images;
-    std::vector<std::int32_t> labels;  ///< the class of each image, from 0
+    std::vector<std::int32_t> labels;  ///< the class of each image, from 0; empty: no image has a label
     std::vector<std::string> classes;  ///< names of classes; empty where the files give none
 };
 

@@ -3,6 +3,7 @@
 #include "core/base/error.hpp"
 #include "core/base/files.hpp"
 #include "core/base/hash.hpp"
+#include "core/base/json_error.hpp"
 #include "core/formats/json.hpp"
 
 #include <algorithm>
@@ -48,7 +49,7 @@ ChoiceTask read_choice_task(const std::filesystem::path& path, std::int64_t limi
         try {
             task.items.push_back(item_from(parse_json(line)));
         } catch (const json::exception& error) {
-            fail("{}: {}", place, error.what());
+            fail("{}: {}", place, json_error(error));
         } catch (const Error& error) {
             throw error.within(place);
         }

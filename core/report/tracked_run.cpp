@@ -1,6 +1,7 @@
 #include "core/report/tracked_run.hpp"
 
 #include "core/base/error.hpp"
+#include "core/base/json_error.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -74,7 +75,7 @@ void add_steps(const fs::path& path, Metrics& metrics) {
         try {
             add_step(json::parse(line), metrics);
         } catch (const json::exception& error) {
-            fail("{}:{}: {}", path.string(), number, error.what());
+            fail("{}:{}: {}", path.string(), number, json_error(error));
         }
     }
 }

@@ -1,5 +1,6 @@
 #include "core/base/error.hpp"
 #include "core/base/json.hpp"
+#include "core/formats/gguf_pre_tokenizer.hpp"
 #include "core/formats/json.hpp"
 #include "core/text/bpe_tokenizer.hpp"
 #include "core/text/tokenizer_readers.hpp"

@@ -39,9 +39,10 @@ int run(int argc, char** argv) {
         ->check(CLI::IsMember({"f16", "bf16", "f32"}))
         ->capture_default_str();
     bool is_lossy = false;
-    app.add_flag("--lossy-tokenizer", is_lossy,
-                 "with gguf: write the file also if GGUF cannot say all of the tokenizer, so that ids of some texts "
-                 "are others; what is lost is named");
+    app.add_flag(
+        "--lossy-tokenizer", is_lossy,
+        "with gguf: write the file also if GGUF cannot say all of the tokenizer, so that ids of some texts "
+        "are others; what is lost is named");
     if (const auto code = parse_arguments(app, argc, argv)) return *code;
     const Artifact artifact = read_artifact(source);
     Checkpoint model;

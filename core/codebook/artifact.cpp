@@ -536,13 +536,13 @@ void write_artifact(const std::filesystem::path& path, const Artifact& artifact)
     std::vector<TensorInfo> infos;
     for (const auto& one : parts) infos.push_back(one.info);
     std::map<std::string, std::string> metadata{{"format", std::string(format_name)},
-                                                      {"version", std::string(format_version)},
-                                                      {"layouts", layouts.dump()},
-                                                      {"encodings", encodings.dump()},
-                                                      {"config", artifact.config.dump()},
-                                                      {"extra", artifact.extra.dump()},
-                                                      {"provenance", artifact.provenance.dump()},
-                                                      {"tokenizer_format", artifact.tokenizer.format}};
+                                                {"version", std::string(format_version)},
+                                                {"layouts", layouts.dump()},
+                                                {"encodings", encodings.dump()},
+                                                {"config", artifact.config.dump()},
+                                                {"extra", artifact.extra.dump()},
+                                                {"provenance", artifact.provenance.dump()},
+                                                {"tokenizer_format", artifact.tokenizer.format}};
     if (!tokenizer_file.empty()) metadata[tokenizer_file_key] = tokenizer_file;
     auto writer = begin_safetensors(path, metadata, std::move(infos));
     for (const auto& one : parts) {

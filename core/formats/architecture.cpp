@@ -19,8 +19,7 @@ const Architecture& architecture_of(const nlohmann::json& config) {
     require(has_key(config, "model_type"), "'model_type' is missing: expected one of {}", list);
     const nlohmann::json& type = config.at("model_type");
     require(type.is_string(), "'model_type' is {}: expected one of {}", type.dump(), list);
-    const auto found =
-        std::ranges::find(all, type.get_ref<const std::string&>(), &Architecture::model_type);
+    const auto found = std::ranges::find(all, type.get_ref<const std::string&>(), &Architecture::model_type);
     if (found != all.end()) return **found;
     fail("the architecture '{}' is not supported; there are {}. A model without text can come as ONNX",
          type.get_ref<const std::string&>(), list);
@@ -32,7 +31,8 @@ nlohmann::json complete_config(nlohmann::json config) {
     ConfigReader reader(config, problems);
     if (reader.has("quantization_config"))
         reader.problem(
-            "weights quantised by 'quantization_config' cannot be read; take the model's original in F32, F16 "
+            "weights quantised by 'quantization_config' cannot be read; take the model's original in F32, "
+            "F16 "
             "or BF16");
     architecture.complete(reader);
     throw_together(problems);
@@ -81,8 +81,9 @@ void check_tensors(const nlohmann::json& config, const std::map<std::string, Sto
         known.insert(one.name);
         const auto found = tensors.find(one.name);
         if (found == tensors.end()) {
-            report("the tensor '{}' of shape {} is missing; configuration and weights have to be of one model",
-                   one.name, to_string(one.shape));
+            report(
+                "the tensor '{}' of shape {} is missing; configuration and weights have to be of one model",
+                one.name, to_string(one.shape));
             continue;
         }
         if (found->second.shape != one.shape)
@@ -95,7 +96,8 @@ void check_tensors(const nlohmann::json& config, const std::map<std::string, Sto
     for (const auto& [name, tensor] : tensors)
         if (!known.contains(name))
             report(
-                "the tensor '{}' of shape {} is not part of a {} model of this configuration; the two have to "
+                "the tensor '{}' of shape {} is not part of a {} model of this configuration; the two have "
+                "to "
                 "be of one model",
                 name, to_string(tensor.shape), config.at("model_type").get<std::string>());
     throw_together(problems);

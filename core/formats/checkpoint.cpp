@@ -139,8 +139,8 @@ TokenizerSource huggingface_tokenizer(FolderReader& folder) {
 void add_files(Checkpoint& checkpoint, FolderReader& folder) {
     for (const auto* name :
          {"tokenizer.json", "tokenizer.model", "tokenizer_config.json", "special_tokens_map.json",
-          "added_tokens.json", "vocab.json", "merges.txt", "vocab.txt", "chat_template.jinja", "chat_template.json",
-          "generation_config.json"})
+          "added_tokens.json", "vocab.json", "merges.txt", "vocab.txt", "chat_template.jinja",
+          "chat_template.json", "generation_config.json"})
         if (folder.has(name)) checkpoint.files[name] = folder.text(name);
     for (const std::string& name : folder.list("additional_chat_templates", ".jinja"))
         checkpoint.files[name] = folder.text(name);

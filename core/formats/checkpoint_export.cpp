@@ -59,7 +59,7 @@ json exportable(const Checkpoint& model) {
 
 void write_tensor(TensorFileWriter& file, const TensorInfo& info, const Tensor& values) {
     require(values.shape() == info.shape, "tensor '{}' of shape {} where {} is exported", info.name,
-           to_string(values.shape()), to_string(info.shape));
+            to_string(values.shape()), to_string(info.shape));
     const auto span = values.values<float>();
     if (info.encoding == Encoding::f16)
         require(std::all_of(span.begin(), span.end(),
@@ -126,7 +126,8 @@ void write_gguf_checkpoint(const fs::path& path, const Checkpoint& model, const 
                            Encoding encoding, TokenizerLoss loss) {
     const json config = exportable(model);
     require(config.at("model_type") == "llama",
-            "a model of type {} cannot be exported as GGUF, only llama; --format hf writes its Hugging Face folder",
+            "a model of type {} cannot be exported as GGUF, only llama; --format hf writes its Hugging Face "
+            "folder",
             config.at("model_type").get<std::string>());
     GgufMetadata metadata = gguf_metadata_from_llama(config);
     metadata.emplace_back("general.file_type",

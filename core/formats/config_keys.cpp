@@ -43,9 +43,8 @@ std::int64_t ConfigReader::integer(const std::string& key, std::optional<std::in
                                    std::int64_t largest) {
     const bool is_given = has(key);
     const json* value =
-        checked(key, !otherwise, fmt::format("a whole number from 1 to {}", largest), [&](const json& one) {
-            return one.is_number_integer() && one >= 1 && one <= largest;
-        });
+        checked(key, !otherwise, fmt::format("a whole number from 1 to {}", largest),
+                [&](const json& one) { return one.is_number_integer() && one >= 1 && one <= largest; });
     const std::int64_t result = value != nullptr ? value->get<std::int64_t>()
                                 : is_given       ? 0
                                                  : otherwise.value_or(0);

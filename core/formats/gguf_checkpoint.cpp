@@ -41,10 +41,11 @@ fs::path part_path(const fs::path& stem, std::int64_t part, std::int64_t parts) 
 fs::path split_stem(const fs::path& path, std::int64_t part, std::int64_t parts) {
     const std::string name = path.string();
     const std::string ending = part_path("", part, parts).string();
-    require(name.ends_with(ending),
-            "the file is part {} of {} of a split model: its name has to end in '{}', that of the other parts "
-            "likewise",
-            part + 1, parts, ending);
+    require(
+        name.ends_with(ending),
+        "the file is part {} of {} of a split model: its name has to end in '{}', that of the other parts "
+        "likewise",
+        part + 1, parts, ending);
     return name.substr(0, name.size() - ending.size());
 }
 
@@ -105,10 +106,11 @@ Gguf joined(const std::vector<GgufFile>& parts) {
             whole.tensors.push_back(tensor);
         }
     if (const auto count = whole_number(whole, "split.tensors.count"); count && parts.size() > 1)
-        require(*count == std::ssize(whole.tensors),
-                "metadata 'split.tensors.count' is {}, but the {} parts hold {} tensors: some part is of another "
-                "model",
-                *count, parts.size(), whole.tensors.size());
+        require(
+            *count == std::ssize(whole.tensors),
+            "metadata 'split.tensors.count' is {}, but the {} parts hold {} tensors: some part is of another "
+            "model",
+            *count, parts.size(), whole.tensors.size());
     return whole;
 }
 
@@ -125,8 +127,9 @@ void add_tensors(Checkpoint& checkpoint, const Gguf& gguf) {
         if (tensor.name == rotary_factors_name) continue;  // now in the configuration
         const std::string name = huggingface_name(tensor.name);
         if (name.empty()) {
-            problems.add({}, fmt::format("the tensor '{}' is not part of a llama model; convert the model anew",
-                                         tensor.name));
+            problems.add({},
+                         fmt::format("the tensor '{}' is not part of a llama model; convert the model anew",
+                                     tensor.name));
             continue;
         }
         tensor.name = name;
@@ -176,9 +179,8 @@ Checkpoint checkpoint_of(const std::vector<GgufFile>& parts) {
     throw_together(problems);
     add_tensors(checkpoint, gguf);
     add_extra(checkpoint, gguf);
-    checkpoint.description =
-        fmt::format("GGUF v{}, {}{}", gguf.version, list_encodings(checkpoint.tensors),
-                    parts.size() > 1 ? fmt::format(", {} files", parts.size()) : "");
+    checkpoint.description = fmt::format("GGUF v{}, {}{}", gguf.version, list_encodings(checkpoint.tensors),
+                                         parts.size() > 1 ? fmt::format(", {} files", parts.size()) : "");
     if (parts.size() == 1) {
         checkpoint.sha256 = sha256(*parts.front().file);
     } else {

@@ -17,12 +17,13 @@ using nlohmann::json;
 
 constexpr std::string_view prefix = "tokenizer.ggml.";
 constexpr double largest_score = std::numeric_limits<float>::max();
-constexpr const char* remedy = "the file is damaged or was written by a faulty converter; convert the model anew";
+constexpr const char* remedy =
+    "the file is damaged or was written by a faulty converter; convert the model anew";
 
 /// Names in "tokenizer.ggml.NAME_token_id"; "seperator" is the format's own spelling.
-constexpr std::array special_names{"bos",     "eos",     "eot",       "eom",  "unknown", "seperator",
-                                   "padding", "cls",     "mask",      "fim_pre", "fim_suf", "fim_mid",
-                                   "fim_pad", "fim_rep", "fim_sep"};
+constexpr std::array special_names{"bos",       "eos",     "eot",     "eom",     "unknown",
+                                   "seperator", "padding", "cls",     "mask",    "fim_pre",
+                                   "fim_suf",   "fim_mid", "fim_pad", "fim_rep", "fim_sep"};
 
 class Keys {
   public:
@@ -121,9 +122,11 @@ void read_special_ids(Keys& keys, GgufTokenizer& result) {
         if (is_token) {
             result.special_ids[name] = id->get<std::int32_t>();
         } else {
-            // Some converters write -1, which is 4294967295 as the format's type, for a token that is not there.
-            keys.problem("'{}{}' is {}, which is none of the {} tokens (a file leaves out a token that it lacks)",
-                         prefix, key, id->dump(), result.tokens.size());
+            // Some converters write -1, which is 4294967295 as the format's type, for a token that is not
+            // there.
+            keys.problem(
+                "'{}{}' is {}, which is none of the {} tokens (a file leaves out a token that it lacks)",
+                prefix, key, id->dump(), result.tokens.size());
         }
     }
 }

@@ -200,14 +200,16 @@ void add_rope_scaling(LlamaMetadata& metadata, const Gguf& gguf, json& config) {
     if (factor.is_null()) factor = legacy;
     if (type != "none" && type != "linear")
         metadata.problem(
-            "rotary scaling of type '{}' is not supported, only linear and llama3; choose another model", type);
+            "rotary scaling of type '{}' is not supported, only linear and llama3; choose another model",
+            type);
     if (type == "linear" || (!legacy.is_null() && legacy != 1.0))
         config["rope_scaling"] = {{"rope_type", "linear"}, {"factor", factor}};
     const auto* factors = find_tensor(gguf, rotary_factors_name);
     if (factors == nullptr) return;
     if (config.contains("rope_scaling")) {
-        metadata.problem("tensor '{}' together with linear rotary scaling is not supported; choose another model",
-                         factors->name);
+        metadata.problem(
+            "tensor '{}' together with linear rotary scaling is not supported; choose another model",
+            factors->name);
     } else if (metadata.problems().count() == 0) {  // the rule is compared under a valid configuration
         config["rope_scaling"] = rope_scaling_from_factors(metadata, *factors, config);
     }
@@ -371,8 +373,8 @@ json llama_config_from_gguf(const Gguf& gguf, Problems& problems) {
     for (const auto* key : {"expert_count", "expert_used_count"})
         if (const json value = metadata.number(key); !value.is_null() && value != 0)
             metadata.problem(
-                "metadata 'llama.{}' is {}: mixtures of experts are not supported; choose a model without", key,
-                value.dump());
+                "metadata 'llama.{}' is {}: mixtures of experts are not supported; choose a model without",
+                key, value.dump());
     const std::string layout = metadata.string("tensor_data_layout", "Meta AI original pth");
     if (layout != "Meta AI original pth")
         metadata.problem("metadata 'llama.tensor_data_layout' is '{}': not supported; convert the model anew",

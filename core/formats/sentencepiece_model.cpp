@@ -52,11 +52,20 @@ class Fields {
         value = 0;
         bytes = {};
         switch (key & 7U) {
-            case 0: value = varint(); break;
-            case 1: bytes = take(8); break;
-            case 2: bytes = take(varint()); break;
-            case 5: bytes = take(4); break;
-            default: fail("the SentencePiece model is damaged: a field of wire type {}", key & 7U);
+            case 0:
+                value = varint();
+                break;
+            case 1:
+                bytes = take(8);
+                break;
+            case 2:
+                bytes = take(varint());
+                break;
+            case 5:
+                bytes = take(4);
+                break;
+            default:
+                fail("the SentencePiece model is damaged: a field of wire type {}", key & 7U);
         }
         return true;
     }

@@ -150,8 +150,8 @@ constexpr std::array<std::pair<const char*, const char*>, 7> special_tokens{{
 }};
 
 /// Ends of generation that llama.cpp knows by their spelling.
-constexpr std::array known_ends{"<|eot_id|>", "<|im_end|>",     "<|end|>",         "<end_of_turn>", "<|endoftext|>",
-                                "<|eom_id|>", "<|end_of_text|>", "<EOT>", "</s>",           "<eos>"};
+constexpr std::array known_ends{"<|eot_id|>", "<|im_end|>",      "<|end|>", "<end_of_turn>", "<|endoftext|>",
+                                "<|eom_id|>", "<|end_of_text|>", "<EOT>",   "</s>",          "<eos>"};
 
 /// A token's spelling in tokenizer_config.json or special_tokens_map.json: a string, or an object of it.
 std::string spelling(const json& settings, const std::string& key) {
@@ -298,8 +298,8 @@ struct SpaceRule {
 };
 
 bool is_space_replacement(const json& step) {
-    return text(step, "type") == "Replace" && has(step, "pattern") && text(step.at("pattern"), "String") == " " &&
-           text(step, "content") == space_mark;
+    return text(step, "type") == "Replace" && has(step, "pattern") &&
+           text(step.at("pattern"), "String") == " " && text(step, "content") == space_mark;
 }
 
 SpaceRule space_rule(Conversion& out, const json& tokenizer) {
@@ -320,8 +320,10 @@ SpaceRule space_rule(Conversion& out, const json& tokenizer) {
         if (scheme.empty()) scheme = flag(pre, "add_prefix_space", true) ? "always" : "never";
         return {scheme != "never", scheme != "first"};
     }
-    fail("GGUF has no words for a byte-pair encoding of characters with the normalizer {} and the pre-tokenizer {}",
-         normalizer.dump(), pre.dump());
+    fail(
+        "GGUF has no words for a byte-pair encoding of characters with the normalizer {} and the "
+        "pre-tokenizer {}",
+        normalizer.dump(), pre.dump());
 }
 
 bool is_byte_token(const std::string& token) {
@@ -353,9 +355,10 @@ void set_scores(Conversion& out, const Checkpoint& source, const json& merges) {
 void lose_bytes(Conversion& out) {
     constexpr std::size_t bytes = 256;
     if (const std::size_t there = out.list.count(TokenType::byte); there < bytes)
-        out.lose("{} of 256 bytes have a token: llama.cpp ends with an error at characters without one (the "
-                 "model has no byte fallback)",
-                 there);
+        out.lose(
+            "{} of 256 bytes have a token: llama.cpp ends with an error at characters without one (the "
+            "model has no byte fallback)",
+            there);
 }
 
 void lose_single_prefix(Conversion& out, bool is_sentencepiece) {
@@ -366,13 +369,15 @@ void lose_single_prefix(Conversion& out, bool is_sentencepiece) {
     const std::string all = fmt::format("{}", fmt::join(tokens, ", "));
     if (is_sentencepiece) {
         log_warning(
-            "llama.cpp puts a space behind the tokens {}, where SentencePiece puts none: its ids of such texts "
+            "llama.cpp puts a space behind the tokens {}, where SentencePiece puts none: its ids of such "
+            "texts "
             "differ; jlcm's are SentencePiece's",
             all);
     } else {
-        out.lose("a space is put before the text alone (prepend_scheme first), and llama.cpp puts one behind the "
-                 "tokens {} too",
-                 all);
+        out.lose(
+            "a space is put before the text alone (prepend_scheme first), and llama.cpp puts one behind the "
+            "tokens {} too",
+            all);
     }
 }
 
@@ -400,10 +405,11 @@ void from_tokenizer_json(Conversion& out, const Checkpoint& source) {
     const json tokenizer = parse_json(source.tokenizer.data);
     const json& model = part(tokenizer, "model", json::value_t::object);
     const std::string type = text(model, "type");
-    require(type == "BPE" || (type.empty() && has(model, "merges")),
-            "a tokenizer.json with a model of the type '{}' cannot be written to GGUF, only byte-pair encodings "
-            "(BPE)",
-            type);
+    require(
+        type == "BPE" || (type.empty() && has(model, "merges")),
+        "a tokenizer.json with a model of the type '{}' cannot be written to GGUF, only byte-pair encodings "
+        "(BPE)",
+        type);
     for (const char* key : {"continuing_subword_prefix", "end_of_word_suffix"})
         require(text(model, key).empty(), "GGUF has no words for the tokenizer's '{}'", key);
     if (flag(model, "byte_fallback", false)) {
@@ -437,8 +443,8 @@ void from_sentencepiece(Conversion& out, const Checkpoint& source) {
         if (static_cast<TokenType>(type) == TokenType::unknown) out.special_ids["unknown"] = id;
         has_user_defined = has_user_defined || static_cast<TokenType>(type) == TokenType::user_defined;
     }
-    for (const auto& [name, id] : {std::pair{"bos", model.bos_id}, std::pair{"eos", model.eos_id},
-                                   std::pair{"padding", model.pad_id}})
+    for (const auto& [name, id] :
+         {std::pair{"bos", model.bos_id}, std::pair{"eos", model.eos_id}, std::pair{"padding", model.pad_id}})
         if (id >= 0 && static_cast<std::size_t>(id) < model.pieces.size() &&
             out.list.types()[static_cast<std::size_t>(id)] == TokenType::control)
             out.special_ids[name] = static_cast<std::size_t>(id);
@@ -454,11 +460,13 @@ void from_sentencepiece(Conversion& out, const Checkpoint& source) {
         lose_bytes(out);
     } else {
         if (out.list.count(TokenType::byte) > 0)
-            out.lose("characters without a piece become bytes (byte_fallback), llama.cpp's Unigram makes them "
-                     "<unk>");
+            out.lose(
+                "characters without a piece become bytes (byte_fallback), llama.cpp's Unigram makes them "
+                "<unk>");
         if (model.remove_extra_whitespaces && !model.add_dummy_prefix)
-            out.lose("spaces in rows are left out, and no text gets a space before it "
-                     "(remove_extra_whitespaces without add_dummy_prefix)");
+            out.lose(
+                "spaces in rows are left out, and no text gets a space before it "
+                "(remove_extra_whitespaces without add_dummy_prefix)");
     }
     if (model.add_dummy_prefix && has_user_defined) lose_single_prefix(out, true);
 
@@ -467,8 +475,9 @@ void from_sentencepiece(Conversion& out, const Checkpoint& source) {
     out.list.add_to(out.metadata, true);
     for (const auto& [name, otherwise] : {std::pair{"bos", true}, std::pair{"eos", false}})
         out.say(fmt::format("add_{}_token", name),
-                scalar(GgufType::boolean, out.special_ids.contains(name) &&
-                                              flag(settings, fmt::format("add_{}_token", name).c_str(), otherwise)));
+                scalar(GgufType::boolean,
+                       out.special_ids.contains(name) &&
+                           flag(settings, fmt::format("add_{}_token", name).c_str(), otherwise)));
     out.say("add_space_prefix", scalar(GgufType::boolean, model.add_dummy_prefix));
     out.say("remove_extra_whitespaces", scalar(GgufType::boolean, model.remove_extra_whitespaces));
     out.say("sentencepiece_rules", scalar(GgufType::boolean, true));
@@ -477,21 +486,34 @@ void from_sentencepiece(Conversion& out, const Checkpoint& source) {
 
 // GGUF.
 
+GgufType scalar_type(const std::string& key, const json& value) {
+    if (value.is_string()) return GgufType::string;
+    if (value.is_boolean()) return GgufType::boolean;
+    if (value.is_number_float()) return GgufType::f32;
+    require(value.is_number(), "the key '{}' holds {}, which GGUF has no type for", key, value.dump());
+    if (value.is_number_unsigned()) return value <= UINT32_MAX ? GgufType::u32 : GgufType::u64;
+    return value >= INT32_MIN && value <= INT32_MAX ? GgufType::i32 : GgufType::i64;
+}
+
+/// Of all items; llama.cpp wants whole numbers as int32, bytes apart.
+GgufType element_type(const std::string& key, const json& values) {
+    if (key == "tokenizer.ggml.scores") return GgufType::f32;
+    if (key == "tokenizer.ggml.precompiled_charsmap")
+        return std::ranges::any_of(values, [](const json& byte) { return byte < 0; }) ? GgufType::i8
+                                                                                      : GgufType::u8;
+    std::set<GgufType> types;
+    for (const json& value : values) {
+        const GgufType type = scalar_type(key, value);
+        const bool is_small = type == GgufType::u32 && value <= INT32_MAX;
+        types.insert(is_small ? GgufType::i32 : type);
+    }
+    require(types.size() <= 1, "the key '{}' holds values of several types", key);
+    return types.empty() ? GgufType::i32 : *types.begin();
+}
+
 /// A GGUF file's keys went through JSON: their types follow from the key or the value.
 GgufValue typed_value(const std::string& key, const json& value) {
-    if (value.is_array()) {
-        if (key == "tokenizer.ggml.scores") return array(GgufType::f32, value);
-        if (key == "tokenizer.ggml.precompiled_charsmap") {
-            const bool is_signed = std::ranges::any_of(value, [](const json& byte) { return byte < 0; });
-            return array(is_signed ? GgufType::i8 : GgufType::u8, value);
-        }
-        const bool strings = !value.empty() && value.front().is_string();
-        return array(strings ? GgufType::string : GgufType::i32, value);
-    }
-    if (value.is_string()) return scalar(GgufType::string, value);
-    if (value.is_boolean()) return scalar(GgufType::boolean, value);
-    if (value.is_number_float()) return scalar(GgufType::f32, value);
-    return scalar(value.is_number_unsigned() ? GgufType::u32 : GgufType::i32, value);
+    return value.is_array() ? array(element_type(key, value), value) : scalar(scalar_type(key, value), value);
 }
 
 GgufMetadata from_gguf_keys(const json& keys) {
@@ -522,11 +544,13 @@ void add_chat_templates(GgufMetadata& metadata, const Checkpoint& model) {
 void report(const std::vector<std::string>& losses, TokenizerLoss loss) {
     if (losses.empty()) return;
     const std::string list = fmt::format("{}", fmt::join(losses, "\n  "));
-    require(loss == TokenizerLoss::accepted,
-            "GGUF cannot say all of this tokenizer, so that ids of some texts would be others:\n  {}\n"
-            "--lossy-tokenizer writes the file all the same; a Hugging Face folder (--format hf) keeps all of it",
-            list);
-    log_warning("the GGUF file leaves this out of the tokenizer, so that ids of some texts are others:\n  {}", list);
+    require(
+        loss == TokenizerLoss::accepted,
+        "GGUF cannot say all of this tokenizer, so that ids of some texts would be others:\n  {}\n"
+        "--lossy-tokenizer writes the file all the same; a Hugging Face folder (--format hf) keeps all of it",
+        list);
+    log_warning("the GGUF file leaves this out of the tokenizer, so that ids of some texts are others:\n  {}",
+                list);
 }
 
 }  // namespace

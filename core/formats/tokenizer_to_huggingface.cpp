@@ -93,12 +93,14 @@ std::string tokenizer_json(const GgufTokenizer& source) {
 
 /// tokenizer.model, as far as LlamaTokenizer, which reads it, keeps to what it says.
 std::string tokenizer_model(const GgufTokenizer& source) {
-    require(source.precompiled_charsmap.empty(),
-            "the tokenizer normalises characters (tokenizer.ggml.precompiled_charsmap), which no tokenizer for "
-            "Hugging Face that jlcm writes does; export the model's own folder instead");
-    require(!source.remove_extra_whitespaces,
-            "the tokenizer leaves out spaces (tokenizer.ggml.remove_extra_whitespaces), which no tokenizer for "
-            "Hugging Face that jlcm writes does; export the model's own folder instead");
+    require(
+        source.precompiled_charsmap.empty(),
+        "the tokenizer normalises characters (tokenizer.ggml.precompiled_charsmap), which no tokenizer for "
+        "Hugging Face that jlcm writes does; export the model's own folder instead");
+    require(
+        !source.remove_extra_whitespaces,
+        "the tokenizer leaves out spaces (tokenizer.ggml.remove_extra_whitespaces), which no tokenizer for "
+        "Hugging Face that jlcm writes does; export the model's own folder instead");
     std::string bytes = serialized(sentencepiece_model(source));
     sentencepiece::SentencePieceProcessor processor;
     require(processor.LoadFromSerializedProto(bytes).ok(),
@@ -128,7 +130,8 @@ std::string tokenizer_config(const GgufTokenizer& source, const Checkpoint& mode
         {"mask", "mask_token"},
     }};
     for (const auto& [name, key] : names)
-        if (const auto id = source.special_id(name)) result[key] = source.tokens[static_cast<std::size_t>(*id)];
+        if (const auto id = source.special_id(name))
+            result[key] = source.tokens[static_cast<std::size_t>(*id)];
     for (const json& token : added_tokens(source)) {
         json entry = token;
         entry.erase("id");
@@ -165,7 +168,8 @@ Files huggingface_tokenizer(const Checkpoint& model) {
     if (source.format == "tokenizer.json") files["tokenizer.json"] = source.data;
     if (source.format == "sentencepiece") files["tokenizer.model"] = source.data;
     for (const auto* name : {"tokenizer_config", "generation_config"})
-        if (model.extra.contains(name)) files[fmt::format("{}.json", name)] = model.extra.at(name).dump(2) + "\n";
+        if (model.extra.contains(name))
+            files[fmt::format("{}.json", name)] = model.extra.at(name).dump(2) + "\n";
     return files;
 }
 

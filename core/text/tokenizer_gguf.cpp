@@ -78,9 +78,10 @@ class PartwiseTokenizer final : public Tokenizer {
 std::unique_ptr<Tokenizer> tokenizer_from_gguf(std::string_view data, std::string hash) {
     GgufTokenizer given = read_gguf_tokenizer(parse_json(data));
     if (given.model == "gpt2") return byte_level_from(std::move(given), std::move(hash));
-    require(given.model == "llama" || given.model == "t5",
-            "the tokenizer model \"{}\" (tokenizer.ggml.model) is not implemented; there are gpt2, llama and t5",
-            given.model);
+    require(
+        given.model == "llama" || given.model == "t5",
+        "the tokenizer model \"{}\" (tokenizer.ggml.model) is not implemented; there are gpt2, llama and t5",
+        given.model);
     auto pieces = tokenizer_from_sentencepiece(serialized(sentencepiece_model(given)), std::move(hash));
     if (given.sentencepiece_rules) return pieces;
     return std::make_unique<PartwiseTokenizer>(std::move(pieces), added_tokens_of(given));

@@ -53,11 +53,11 @@ def model_folder(name, vocabulary):
     return folder
 
 
-def exported(folder, gguf=0, *options):
-    """Compresses, exports to both formats, checks the exit code for GGUF; returns the artifact's and what was said of GGUF."""
+def exported(folder, gguf=0, *options, source=None):
+    """Compresses the model in the folder (or `source`), exports to both formats, checks the exit code for GGUF; returns the artifact's and what was said of GGUF."""
     spec = folder / "spec.yaml"
     text = folder / "text.txt"
-    spec.write_text(f"version: 1\nmodel: {{source: {folder}}}\n"
+    spec.write_text(f"version: 1\nmodel: {{source: {source or folder}}}\n"
                     f"calibration: {{dataset: {text}, sequences: 2, length: 16}}\n"
                     "compress: {bits: 4, solver: nearest_codeword, codebook_init: {type: kmeans, weights: none}}\n")
     shutil.rmtree(folder / "runs", ignore_errors=True)
@@ -286,4 +286,32 @@ assert [theirs.types[llama.token_to_id(token)] for token in ("<unk>", "<s>", "<u
     [UNKNOWN, CONTROL, CONTROL, USER_DEFINED, BYTE, NORMAL]
 check_ids(folder / "model.gguf", folder, expected)
 check_ids(folder, folder, expected)
+
+# From GGUF to a folder.
+try:
+    from transformers import AutoTokenizer
+except ImportError:
+    AutoTokenizer = None
+for name, tokenizer in {"llama": llama, "byte_level": byte_level}.items():
+    folder = Path(name)
+    if name == "byte_level":
+        exported(folder, 0, "--lossy-tokenizer")
+    again = Path(f"{name}_again")
+    shutil.rmtree(again, ignore_errors=True)
+    again.mkdir()
+    for file in ("model.gguf", "text.txt"):
+        shutil.copy(folder / file, again)
+    expected = LlamaCpp(again / "model.gguf").encode(TEXT) if name == "llama" else tokenizer.encode(
+        TEXT, add_special_tokens=False).ids
+    exported(again, 0, source=again / "model.gguf")
+    assert GGUFReader(again / "model.gguf").fields["tokenizer.ggml.token_type"].contents() == GGUFReader(
+        folder / "model.gguf").fields["tokenizer.ggml.token_type"].contents()
+    if name == "byte_level":
+        written = Tokenizer.from_file(str(again / "hf/tokenizer.json"))
+        assert written.encode(TEXT, add_special_tokens=False).ids == expected
+        check_ids(again / "hf", again, expected)
+    if AutoTokenizer is not None:
+        theirs = AutoTokenizer.from_pretrained(again / "hf")
+        assert theirs(TEXT, add_special_tokens=False)["input_ids"] == expected, name
+        assert theirs.eos_token == "<end>", theirs.eos_token
 print("exports keep their tokenizers")

@@ -91,7 +91,8 @@ inline void read_json(Bytes bytes) {
 
 inline void read_config(Bytes bytes) {
     const nlohmann::json config = complete_config(parse_json(text_of(bytes)));
-    ensure(complete_config(config) == config, "a completed configuration is completed further: {}", config.dump());
+    ensure(complete_config(config) == config, "a completed configuration is completed further: {}",
+           config.dump());
     if (transformer_config(config).layers <= 8) (void)file_tensors(config);
 }
 

@@ -34,16 +34,16 @@ namespace {
 
 json small_config() {
     return jlcm::complete_config({{"model_type", "llama"},
-                                        {"hidden_size", 24},
-                                        {"intermediate_size", 40},
-                                        {"num_hidden_layers", 2},
-                                        {"num_attention_heads", 4},
-                                        {"num_key_value_heads", 2},
-                                        {"head_dim", 8},
-                                        {"vocab_size", 12},
-                                        {"rope_theta", 500000.0},
-                                        {"bos_token_id", 1},
-                                        {"eos_token_id", 2}});
+                                  {"hidden_size", 24},
+                                  {"intermediate_size", 40},
+                                  {"num_hidden_layers", 2},
+                                  {"num_attention_heads", 4},
+                                  {"num_key_value_heads", 2},
+                                  {"head_dim", 8},
+                                  {"vocab_size", 12},
+                                  {"rope_theta", 500000.0},
+                                  {"bos_token_id", 1},
+                                  {"eos_token_id", 2}});
 }
 
 /// A byte-level BPE of a few tokens: an added one, one unused id.
@@ -240,8 +240,10 @@ TEST_CASE("tokenizers that GGUF can't express are refused") {
     tokenizer["added_tokens"][2]["rstrip"] = true;
     tokenizer["added_tokens"][2]["single_word"] = true;
     tokenizer["model"]["ignore_merges"] = true;
-    for (const char* part : {"normalizer", "'<s>' takes the white space before it", "'<tool>' takes the white space "
-                             "behind it", "single_word", "ignore_merges", "--lossy-tokenizer"})
+    for (const char* part : {"normalizer", "'<s>' takes the white space before it",
+                             "'<tool>' takes the white space "
+                             "behind it",
+                             "single_word", "ignore_merges", "--lossy-tokenizer"})
         CHECK_THAT(refused(tokenizer), Catch::Contains(part));
     jlcm::write_gguf_checkpoint(directory.path() / "model.gguf", model, random_values, Encoding::f32,
                                 jlcm::TokenizerLoss::accepted);
@@ -263,20 +265,19 @@ TEST_CASE("a BPE of characters with byte fallback goes to GGUF with SentencePiec
     const std::int64_t end = std::ssize(vocabulary);
     model.config["vocab_size"] = end + 2;
     const json spaces{{"type", "Replace"}, {"pattern", {{"String", " "}}}, {"content", "\xE2\x96\x81"}};
-    json tokenizer{
-        {"added_tokens",
-         {{{"id", 1}, {"content", "<s>"}, {"special", true}},
-          {{"id", end}, {"content", "<tool>"}, {"special", false}, {"normalized", false}}}},
-        {"normalizer",
-         {{"type", "Sequence"},
-          {"normalizers", {{{"type", "Prepend"}, {"prepend", "\xE2\x96\x81"}}, spaces}}}},
-        {"pre_tokenizer", nullptr},
-        {"model",
-         {{"type", "BPE"},
-          {"byte_fallback", true},
-          {"unk_token", "<unk>"},
-          {"vocab", vocabulary},
-          {"merges", {"b c", "a bc"}}}}};
+    json tokenizer{{"added_tokens",
+                    {{{"id", 1}, {"content", "<s>"}, {"special", true}},
+                     {{"id", end}, {"content", "<tool>"}, {"special", false}, {"normalized", false}}}},
+                   {"normalizer",
+                    {{"type", "Sequence"},
+                     {"normalizers", {{{"type", "Prepend"}, {"prepend", "\xE2\x96\x81"}}, spaces}}}},
+                   {"pre_tokenizer", nullptr},
+                   {"model",
+                    {{"type", "BPE"},
+                     {"byte_fallback", true},
+                     {"unk_token", "<unk>"},
+                     {"vocab", vocabulary},
+                     {"merges", {"b c", "a bc"}}}}};
     const auto path = directory.path() / "model.gguf";
     const auto keys = [&] {
         model.tokenizer = {"tokenizer.json", tokenizer.dump()};
@@ -319,8 +320,10 @@ TEST_CASE("a BPE of characters with byte fallback goes to GGUF with SentencePiec
         return std::string();
     };
     tokenizer["normalizer"] = nullptr;
-    tokenizer["pre_tokenizer"] = {
-        {"type", "Metaspace"}, {"replacement", "\xE2\x96\x81"}, {"prepend_scheme", "never"}, {"split", false}};
+    tokenizer["pre_tokenizer"] = {{"type", "Metaspace"},
+                                  {"replacement", "\xE2\x96\x81"},
+                                  {"prepend_scheme", "never"},
+                                  {"split", false}};
     CHECK(keys()["tokenizer.ggml.add_space_prefix"] == false);
     tokenizer["pre_tokenizer"]["prepend_scheme"] = "first";
     CHECK_THAT(refused(), Catch::Contains("prepend_scheme first") && Catch::Contains("<tool>"));
@@ -371,7 +374,8 @@ TEST_CASE("a SentencePiece model's rules go to GGUF, or are refused by name") {
 
     // A GGUF file's keys are written again as they came.
     auto second = jlcm::read_checkpoint(path);
-    jlcm::write_gguf_checkpoint(directory.path() / "again.gguf", second, jlcm::stored_values(second), Encoding::f32);
+    jlcm::write_gguf_checkpoint(directory.path() / "again.gguf", second, jlcm::stored_values(second),
+                                Encoding::f32);
     CHECK(json::parse(jlcm::read_checkpoint(directory.path() / "again.gguf").tokenizer.data) == keys);
 
     pieces.is_unigram = false;
@@ -381,7 +385,8 @@ TEST_CASE("a SentencePiece model's rules go to GGUF, or are refused by name") {
         (void)write(jlcm::TokenizerLoss::refused);
         FAIL("it was written");
     } catch (const jlcm::Error& error) {
-        for (const char* part : {"remove_extra_whitespaces", "treat_whitespace_as_suffix", "nmt_nfkc", "byte fallback"})
+        for (const char* part :
+             {"remove_extra_whitespaces", "treat_whitespace_as_suffix", "nmt_nfkc", "byte fallback"})
             CHECK_THAT(error.what(), Catch::Contains(part));
     }
     keys = write(jlcm::TokenizerLoss::accepted);
@@ -394,7 +399,8 @@ TEST_CASE("a folder's files about text are exported byte for byte, its chat temp
     jlcm::write_huggingface_checkpoint(folder, small_model(), random_values, Encoding::f32);
     const std::map<std::string, std::string> files{
         {"tokenizer.json", std::string(small_tokenizer) + "\n\n"},
-        {"tokenizer_config.json", R"({"model_max_length":1000000000000000019884624838656,  "eos_token": "</s>"})"},
+        {"tokenizer_config.json",
+         R"({"model_max_length":1000000000000000019884624838656,  "eos_token": "</s>"})"},
         {"special_tokens_map.json", R"({ "unk_token": {"content": "x"} })"},
         {"added_tokens.json", "{}"},
         {"generation_config.json", R"({"eos_token_id": [2, 10]})"},
@@ -422,7 +428,8 @@ TEST_CASE("a folder's files about text are exported byte for byte, its chat temp
 
     // Back to a folder, as Hugging Face writes several.
     const auto gguf = jlcm::read_checkpoint(path);
-    jlcm::write_huggingface_checkpoint(directory.path() / "back", gguf, jlcm::stored_values(gguf), Encoding::f32);
+    jlcm::write_huggingface_checkpoint(directory.path() / "back", gguf, jlcm::stored_values(gguf),
+                                       Encoding::f32);
     const json config = json::parse(jlcm::read_file(directory.path() / "back/tokenizer_config.json"));
     CHECK(config["chat_template"] == json({{{"name", "default"}, {"template", "{{ main }}"}},
                                            {{"name", "tool_use"}, {"template", "{{ tool }}"}}}));
@@ -545,8 +552,10 @@ TEST_CASE("all that is wrong with a model's tensors is told at once") {
     tensors.push_back({"model.layers.7.mlp.up_proj.weight", {40, 24}});
     write_weights(folder / "model.safetensors", tensors);
     const std::string said = refusal(folder);
-    for (const char* part : {"3 problems", "q_proj.weight' has shape [24, 32]", "'lm_head.weight' of shape [12, 24] is "
-                             "missing", "'model.layers.7.mlp.up_proj.weight'"})
+    for (const char* part : {"3 problems", "q_proj.weight' has shape [24, 32]",
+                             "'lm_head.weight' of shape [12, 24] is "
+                             "missing",
+                             "'model.layers.7.mlp.up_proj.weight'"})
         CHECK_THAT(said, Catch::Contains(part));
     json config = small_config();
     config["hidden_act"] = "gelu";

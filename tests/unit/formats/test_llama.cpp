@@ -93,9 +93,10 @@ TEST_CASE("a configuration's problems are named together") {
     }
     // Nothing in JSON makes more than an input error, in our words.
     for (const char* type : {"llama", "qwen2", "gpt2", "opt", "bert"}) {
-        const json whole = {{"model_type", type},        {"hidden_size", 24},  {"intermediate_size", 40},
-                            {"num_hidden_layers", 2},    {"vocab_size", 50},   {"num_attention_heads", 4}};
-        json odd_values = json::array({nullptr, true, -1, 0, 2.5, 1e300, "x", json::array({1}), json::object()});
+        const json whole = {{"model_type", type},     {"hidden_size", 24}, {"intermediate_size", 40},
+                            {"num_hidden_layers", 2}, {"vocab_size", 50},  {"num_attention_heads", 4}};
+        json odd_values =
+            json::array({nullptr, true, -1, 0, 2.5, 1e300, "x", json::array({1}), json::object()});
         for (const auto& [key, value] : jlcm::complete_config(whole).items())
             for (const json& odd : odd_values) {
                 CAPTURE(type, key, odd.dump());
@@ -166,8 +167,8 @@ TEST_CASE("JSON from files is strict") {
     REQUIRE_THROWS_AS(jlcm::parse_json(""), jlcm::Error);
     REQUIRE_THROWS_AS(jlcm::parse_json("{} x"), jlcm::Error);
     REQUIRE_THROWS_AS(jlcm::parse_json("\"\xff\""), jlcm::Error);
-    REQUIRE_THROWS_WITH(jlcm::parse_json("{\"a\": -Infinity}"),
-                        Catch::Contains("line 1, column") && Catch::Contains("Infinity is Python's") &&
-                            !Catch::Contains("json.exception"));
+    REQUIRE_THROWS_WITH(jlcm::parse_json("{\"a\": -Infinity}"), Catch::Contains("line 1, column") &&
+                                                                    Catch::Contains("Infinity is Python's") &&
+                                                                    !Catch::Contains("json.exception"));
     REQUIRE_THROWS_WITH(jlcm::parse_json(std::string(100000, '[')), Catch::Contains("deeper than 64"));
 }

@@ -264,8 +264,8 @@ TEST_CASE("damaged tokenizers are input errors") {
     // In our words, all at once.
     CHECK_THAT(refusal("gguf", R"({"tokenizer.ggml.model": "llama", "tokenizer.ggml.tokens": ["a", 3],
                                    "tokenizer.ggml.bos_token_id": 4294967295, "tokenizer.ggml.add_bos_token": 1})"),
-               Catch::Contains("3 at place 1") && Catch::Contains("scores") && Catch::Contains("add_bos_token") &&
-                   !Catch::Contains("json.exception"));
+               Catch::Contains("3 at place 1") && Catch::Contains("scores") &&
+                   Catch::Contains("add_bos_token") && !Catch::Contains("json.exception"));
     CHECK_THAT(refusal("", ""), Catch::Contains("no tokenizer"));
     CHECK_THAT(refusal("sentencepiece", "no model"), Catch::Contains("SentencePiece"));
     CHECK_THAT(refusal("sentencepiece", ""), Catch::Contains("SentencePiece"));

@@ -543,14 +543,13 @@ void add_chat_templates(GgufMetadata& metadata, const Checkpoint& model) {
 
 void report(const std::vector<std::string>& losses, TokenizerLoss loss) {
     if (losses.empty()) return;
-    const std::string list = fmt::format("{}", fmt::join(losses, "\n  "));
+    const std::string list = fmt::format("{}", fmt::join(losses, "; "));
     require(
         loss == TokenizerLoss::accepted,
-        "GGUF cannot say all of this tokenizer, so that ids of some texts would be others:\n  {}\n"
-        "--lossy-tokenizer writes the file all the same; a Hugging Face folder (--format hf) keeps all of it",
+        "GGUF cannot say all of this tokenizer, so that ids of some texts would be others (--lossy-tokenizer "
+        "writes the file all the same, and a Hugging Face folder, --format hf, keeps all): {}",
         list);
-    log_warning("the GGUF file leaves this out of the tokenizer, so that ids of some texts are others:\n  {}",
-                list);
+    log_warning("ids of some texts are others, because GGUF cannot say all of this tokenizer: {}", list);
 }
 
 }  // namespace

@@ -97,7 +97,8 @@ TEST_CASE("a configuration's problems are named together") {
                             {"num_hidden_layers", 2}, {"vocab_size", 50},  {"num_attention_heads", 4}};
         json odd_values =
             json::array({nullptr, true, -1, 0, 2.5, 1e300, "x", json::array({1}), json::object()});
-        for (const auto& [key, value] : jlcm::complete_config(whole).items())
+        const json complete = jlcm::complete_config(whole);
+        for (const auto& [key, value] : complete.items())
             for (const json& odd : odd_values) {
                 CAPTURE(type, key, odd.dump());
                 try {

@@ -37,12 +37,12 @@ struct Checkpoint {
     /// What else the files say: "name", "license", "chat_template", "chat_templates" (by name, beside
     /// that one), "generation_config", "tokenizer_config".
     nlohmann::json extra = nlohmann::json::object();
-    /// A Hugging Face folder's files about text, byte for byte, by their path in it: tokenizer, chat templates,
-    /// generation_config.json. Exports hold them again.
+    /// A Hugging Face folder's files about text, byte for byte, by their path in it: tokenizer, chat
+    /// templates, generation_config.json. Exports hold them again.
     std::map<std::string, std::string> files;
     std::string description;  ///< e.g. "GGUF v3, Q4_1, F32, Q8_0"
-    /// SHA-256 of a GGUF file; of a folder or of a GGUF file's parts, of the lines "<sha256>  <file name>\n" of the files read, by
-    /// name.
+    /// SHA-256 of a GGUF file; of a folder or of a GGUF file's parts, of the lines "<sha256>  <file name>\n"
+    /// of the files read, by name.
     std::string sha256;
     std::vector<std::shared_ptr<const void>> owners;
 

@@ -22,8 +22,8 @@ struct GgufTokenizer {
     std::string model;
     std::optional<std::string> pre;  ///< llama.cpp's name of the pre-tokenizer
     std::vector<std::string> tokens;
-    std::vector<float> scores;      ///< one a token where the model is "llama" or "t5"; else may be empty
-    std::vector<TokenType> types;   ///< one a token; normal where the file has none
+    std::vector<float> scores;        ///< one per token if the model is "llama" or "t5"; else may be empty
+    std::vector<TokenType> types;     ///< one per token; normal if the file has none
     std::vector<std::string> merges;  ///< "left right"; of "gpt2"
     /// By the key between "tokenizer.ggml." and "_token_id": bos, eos, unknown, padding, ... All are tokens.
     std::map<std::string, std::int32_t> special_ids;
@@ -32,9 +32,9 @@ struct GgufTokenizer {
     std::optional<bool> add_space_prefix;
     bool remove_extra_whitespaces = false;
     std::string precompiled_charsmap;
-    /// jlcm's own key tokenizer.ggml.sentencepiece_rules: SentencePiece itself makes the ids, which takes control
-    /// tokens in a text as plain text and puts the space prefix before the text alone. llama.cpp, which does not
-    /// know the key, cuts the text at added tokens and puts a space before each part.
+    /// jlcm's own key tokenizer.ggml.sentencepiece_rules: SentencePiece itself makes the ids, which takes
+    /// control tokens in a text as plain text and puts the space prefix before the text alone. llama.cpp,
+    /// which does not know the key, cuts the text at added tokens and puts a space before each part.
     bool sentencepiece_rules = false;
 
     [[nodiscard]] std::optional<std::int32_t> special_id(const std::string& name) const;

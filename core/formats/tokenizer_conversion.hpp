@@ -16,8 +16,8 @@ enum class TokenizerLoss {
     accepted,  ///< a warning that names all of it
 };
 
-/// The tokenizer.* metadata of a GGUF file for `model`: tokens with their types and scores, special tokens, chat
-/// templates. A byte-level BPE becomes llama.cpp's "gpt2", a BPE of characters with byte fallback and a
+/// The tokenizer.* metadata of a GGUF file for `model`: tokens with their types and scores, special tokens,
+/// chat templates. A byte-level BPE becomes llama.cpp's "gpt2", a BPE of characters with byte fallback and a
 /// SentencePiece BPE "llama", a SentencePiece Unigram model "t5". Input errors: other tokenizers, a
 /// pre-tokenizer that llama.cpp has no name for, no tokenizer, losses unless they are accepted.
 [[nodiscard]] GgufMetadata gguf_tokenizer(const Checkpoint& model, TokenizerLoss loss);

@@ -37,7 +37,7 @@ json byte_level() {
     return {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", true}};
 }
 
-/// Puts the first and the last token around a text, where the file says so.
+/// Puts the first and the last token around a text if the file says so.
 json post_processor(const GgufTokenizer& source) {
     json single = json::array({{{"Sequence", {{"id", "A"}, {"type_id", 0}}}}});
     json tokens = json::object();

@@ -66,25 +66,25 @@ GgufFile open_gguf(const fs::path& path) {
 }
 
 /// The parts of a model in their order, of which `one` is any.
-std::vector<GgufFile> all_parts(GgufFile one) {
+std::vector<GgufFile> all_parts(const GgufFile& one) {
     const std::int64_t parts = whole_number(one.gguf, "split.count").value_or(1);
     std::vector<GgufFile> result;
     if (parts <= 1) {
-        result.push_back(std::move(one));
+        result.push_back(one);
         return result;
     }
     require(parts <= most_parts, "metadata 'split.count' is {}: expected at most {}", parts, most_parts);
-    const auto own = whole_number(one.gguf, "split.no");
-    require(own && *own < parts, "metadata 'split.no' has to say which of the {} parts the file is", parts);
-    const fs::path stem = split_stem(one.path, *own, parts);
+    const std::int64_t own = whole_number(one.gguf, "split.no").value_or(parts);
+    require(own < parts, "metadata 'split.no' has to say which of the {} parts the file is", parts);
+    const fs::path stem = split_stem(one.path, own, parts);
     std::vector<std::string> missing;
     for (std::int64_t part = 0; part < parts && missing.size() < 10; ++part)
         if (const fs::path path = part_path(stem, part, parts); !fs::is_regular_file(path))
             missing.push_back(path.filename().string());
-    require(missing.empty(), "the file is part {} of {}; beside it {} missing: {}", *own + 1, parts,
+    require(missing.empty(), "the file is part {} of {}; beside it {} missing: {}", own + 1, parts,
             missing.size() == 1 ? "one is" : "some are", fmt::join(missing, ", "));
     for (std::int64_t part = 0; part < parts; ++part) {
-        GgufFile next = part == *own ? std::move(one) : open_gguf(part_path(stem, part, parts));
+        GgufFile next = open_gguf(part_path(stem, part, parts));
         const auto number = whole_number(next.gguf, "split.no");
         const auto count = whole_number(next.gguf, "split.count");
         require(number == part && count == parts, "'{}' says of itself that it is part {} of {}",
@@ -195,9 +195,9 @@ Checkpoint checkpoint_of(const std::vector<GgufFile>& parts) {
 }  // namespace
 
 Checkpoint read_gguf_checkpoint(const fs::path& path) {
-    GgufFile file = open_gguf(path);
+    const GgufFile file = open_gguf(path);
     try {
-        return checkpoint_of(all_parts(std::move(file)));
+        return checkpoint_of(all_parts(file));
     } catch (const Error& error) {
         throw error.within(path.string());
     }

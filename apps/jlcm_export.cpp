@@ -38,18 +38,25 @@ int run(int argc, char** argv) {
                    "f16, bf16 or f32; decoded codewords are exact in f32, and in f16 without scales")
         ->check(CLI::IsMember({"f16", "bf16", "f32"}))
         ->capture_default_str();
+    bool is_lossy = false;
+    app.add_flag(
+        "--lossy-tokenizer", is_lossy,
+        "with gguf: write the file also if GGUF cannot say all of the tokenizer, so that ids of some texts "
+        "are others; what is lost is named");
     if (const auto code = parse_arguments(app, argc, argv)) return *code;
     const Artifact artifact = read_artifact(source);
     Checkpoint model;
     model.config = artifact.config;
     model.tokenizer = artifact.tokenizer;
+    model.files = artifact.files;
     model.extra = artifact.extra;
     const WeightValues values = [&](const TensorInfo& info) { return artifact.weights(info.name); };
     const Encoding encoding = parse_encoding(type);
     if (format == "hf") {
         write_huggingface_checkpoint(target, model, values, encoding);
     } else {
-        write_gguf_checkpoint(target, model, values, encoding);
+        write_gguf_checkpoint(target, model, values, encoding,
+                              is_lossy ? TokenizerLoss::accepted : TokenizerLoss::refused);
     }
     log_info("{}", target);
     return 0;

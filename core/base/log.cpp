@@ -8,9 +8,9 @@
 #include <ctime>
 #include <fstream>
 #include <mutex>
+#include <string_view>
 
 #include <fmt/chrono.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 namespace jlcm {
@@ -76,9 +76,13 @@ std::string format_duration(double seconds) {
 }
 
 std::uint64_t peak_memory_bytes() {
-    rusage usage{};
-    ::getrusage(RUSAGE_SELF, &usage);
-    return static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;
+    // Not getrusage: its ru_maxrss outlives exec, so that a small program has the peak of what started it.
+    std::ifstream status("/proc/self/status");
+    for (std::string line; std::getline(status, line);) {
+        constexpr std::string_view field = "VmHWM:";
+        if (line.starts_with(field)) return std::stoull(line.substr(field.size())) * 1024;
+    }
+    return 0;
 }
 
 std::uint64_t resident_memory_bytes() {

@@ -24,6 +24,8 @@ constexpr std::string_view format_version = "1";
 constexpr std::int64_t alignment = 64;
 constexpr std::int64_t short_row_limit = 65536;
 constexpr const char* tokenizer_tensor = "tokenizer";
+constexpr std::string_view file_prefix = "file:";
+constexpr const char* tokenizer_file_key = "tokenizer_file";
 
 std::int64_t padded(std::int64_t bytes) {
     return (bytes + alignment - 1) / alignment * alignment;
@@ -367,6 +369,30 @@ StoredTensor read_encoded(Parts& parts, const std::string& name, const json& des
     return tensor;
 }
 
+/// Names come from an untrusted file and become paths: at most one folder deep, and nothing upwards.
+void require_file_name(const std::string& name) {
+    const std::filesystem::path path(name);
+    const auto levels = std::distance(path.begin(), path.end());
+    require(!name.empty() && path.is_relative() && levels <= 2 && path.lexically_normal() == path &&
+                *path.begin() != ".." && path.has_filename(),
+            "the file name '{}' is not valid", name);
+}
+
+void read_files(Artifact& artifact, const Safetensors& file, Parts& parts) {
+    for (const auto& tensor : file.tensors) {
+        if (!tensor.name.starts_with(file_prefix) || parts.find(tensor.name) == nullptr) continue;
+        const std::string name = tensor.name.substr(file_prefix.size());
+        require(tensor.encoding == Encoding::u8, "the file '{}' is not made of bytes", name);
+        require_file_name(name);
+        const auto data = octets(tensor.bytes);
+        artifact.files[name].assign(data.begin(), data.end());
+    }
+    if (const auto same = file.metadata.find(tokenizer_file_key); same != file.metadata.end()) {
+        require_file_name(same->second);
+        artifact.files[same->second] = artifact.tokenizer.data;
+    }
+}
+
 /// What becomes of the codes of each matrix once they are unpacked and checked: a byte a weight.
 enum class Codes : std::uint8_t { kept, dropped };
 
@@ -380,7 +406,7 @@ Artifact parse_artifact(const Safetensors& file, Codes codes) {
     Artifact artifact;
     Parts parts(file);
     artifact.config = json_entry(file, "config");
-    artifact.extra = json_entry(file, "extra");
+    artifact.extra = object_entry(file, "extra");
     artifact.provenance = json_entry(file, "provenance");
     artifact.tokenizer.format = metadata_entry(file, "tokenizer_format");
     const json layouts = object_entry(file, "layouts");
@@ -407,6 +433,7 @@ Artifact parse_artifact(const Safetensors& file, Codes codes) {
         const auto data = octets(tokenizer->bytes);
         artifact.tokenizer.data.assign(data.begin(), data.end());
     }
+    read_files(artifact, file, parts);
     for (const auto& tensor : file.tensors) {
         if (!is_plain(tensor.encoding) || parts.find(tensor.name) == nullptr) continue;
         require(!artifact.matrices.contains(tensor.name), "'{}' is there twice", tensor.name);
@@ -495,18 +522,28 @@ void write_artifact(const std::filesystem::path& path, const Artifact& artifact)
         parts.push_back(part(tokenizer_tensor, {static_cast<std::int64_t>(data.size())}, Encoding::u8,
                              one_byte_order, [&data] { return raw<char>(data); }));
     }
+    std::string tokenizer_file;
+    for (const auto& [name, content] : artifact.files) {
+        if (tokenizer_file.empty() && !content.empty() && content == artifact.tokenizer.data) {
+            tokenizer_file = name;
+            continue;
+        }
+        parts.push_back(part(std::string(file_prefix) + name, {static_cast<std::int64_t>(content.size())},
+                             Encoding::u8, one_byte_order, [&data = content] { return raw<char>(data); }));
+    }
     std::stable_sort(parts.begin(), parts.end(),
                      [](const Part& a, const Part& b) { return a.order < b.order; });
     std::vector<TensorInfo> infos;
     for (const auto& one : parts) infos.push_back(one.info);
-    const std::map<std::string, std::string> metadata{{"format", std::string(format_name)},
-                                                      {"version", std::string(format_version)},
-                                                      {"layouts", layouts.dump()},
-                                                      {"encodings", encodings.dump()},
-                                                      {"config", artifact.config.dump()},
-                                                      {"extra", artifact.extra.dump()},
-                                                      {"provenance", artifact.provenance.dump()},
-                                                      {"tokenizer_format", artifact.tokenizer.format}};
+    std::map<std::string, std::string> metadata{{"format", std::string(format_name)},
+                                                {"version", std::string(format_version)},
+                                                {"layouts", layouts.dump()},
+                                                {"encodings", encodings.dump()},
+                                                {"config", artifact.config.dump()},
+                                                {"extra", artifact.extra.dump()},
+                                                {"provenance", artifact.provenance.dump()},
+                                                {"tokenizer_format", artifact.tokenizer.format}};
+    if (!tokenizer_file.empty()) metadata[tokenizer_file_key] = tokenizer_file;
     auto writer = begin_safetensors(path, metadata, std::move(infos));
     for (const auto& one : parts) {
         writer.write(one.bytes());
@@ -540,6 +577,8 @@ ArtifactFootprint artifact_footprint(const std::filesystem::path& path) {
         std::uint64_t data = 0;
         for (const auto& tensor : file.tensors) data += tensor.bytes.size();
         result.bytes.tokenizer = artifact.tokenizer.data.size();
+        for (const auto& tensor : file.tensors)
+            if (tensor.name.starts_with(file_prefix)) result.bytes.tokenizer += tensor.bytes.size();
         result.bytes.metadata = mapped->bytes().size() - data;
         ensure(result.bytes.total() == mapped->bytes().size(), "{} of {} bytes accounted for",
                result.bytes.total(), mapped->bytes().size());

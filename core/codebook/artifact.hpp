@@ -14,9 +14,10 @@
 //     NAME.outlier_row_start I32 [rows + 1], NAME.outlier_column I32 [n], NAME.outlier_value F16 [n]
 // and its layout is in the metadata. Other tensors keep the encoding they came in: F32, F16, BF16 as they
 // are, any other (Q8_0, ...) as U8 bytes, zero-padded to a multiple of 64, with encoding and shape in the
-// metadata. The tokenizer's source is the U8 tensor `tokenizer`. Mappings lie at multiples of 64 bytes from
-// the start of the tensors' bytes. Metadata keys: format "jlcm", version, layouts, encodings, config,
-// tokenizer_format, extra, provenance.
+// metadata. The tokenizer's source is the U8 tensor `tokenizer`; a file about text (Checkpoint::files) is the
+// U8 tensor `file:NAME`, or that of the tokenizer if it is the same bytes (metadata `tokenizer_file`).
+// Mappings lie at multiples of 64 bytes from the start of the tensors' bytes. Metadata keys: format "jlcm",
+// version, layouts, encodings, config, tokenizer_format, extra, provenance; tokenizer_file if there is one.
 
 #include "core/base/json.hpp"
 #include "core/codebook/compressed_matrix.hpp"
@@ -40,6 +41,7 @@ struct Artifact {
     nlohmann::json extra = nlohmann::json::object();       ///< Checkpoint::extra
     nlohmann::json provenance = nlohmann::json::object();  ///< how it was made: spec, hashes, versions, seed
     TokenizerSource tokenizer;
+    std::map<std::string, std::string> files;  ///< Checkpoint::files
     std::vector<std::shared_ptr<const void>> owners;
 
     /// The decoded matrix or tensor of that name, float32; an input error where there is none.

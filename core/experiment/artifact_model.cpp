@@ -47,6 +47,7 @@ Artifact make_artifact(const CompressedModel& model, const Checkpoint& source,
     artifact.extra = source.extra;
     artifact.provenance = std::move(provenance);
     artifact.tokenizer = source.tokenizer;
+    artifact.files = source.files;
     artifact.owners = source.owners;
     for (const auto& [id, matrix] : model.matrices()) {
         const std::string& name = model.graph().parameter(id).name;

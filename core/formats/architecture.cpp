@@ -13,12 +13,30 @@ const Architecture& architecture_of(const nlohmann::json& config) {
     static const std::array all{&bert_architecture, &gpt2_architecture, &llama_architecture,
                                 &opt_architecture, &qwen2_architecture};
     require(config.is_object(), "the configuration is not a JSON object");
-    const std::string type = config_text(config, "model_type", "");
-    const auto found = std::ranges::find(all, type, &Architecture::model_type);
-    if (found != all.end()) return **found;
     std::vector<std::string_view> names;
     for (const Architecture* each : all) names.push_back(each->model_type);
-    fail("the architecture '{}' is not supported; there are {}", type, fmt::join(names, ", "));
+    const std::string list = fmt::format("{}", fmt::join(names, ", "));
+    require(has_key(config, "model_type"), "'model_type' is missing: expected one of {}", list);
+    const nlohmann::json& type = config.at("model_type");
+    require(type.is_string(), "'model_type' is {}: expected one of {}", type.dump(), list);
+    const auto found = std::ranges::find(all, type.get_ref<const std::string&>(), &Architecture::model_type);
+    if (found != all.end()) return **found;
+    fail("the architecture '{}' is not supported; there are {}. A model without text can come as ONNX",
+         type.get_ref<const std::string&>(), list);
+}
+
+nlohmann::json complete_config(nlohmann::json config) {
+    Problems problems;
+    const Architecture& architecture = architecture_of(config);
+    ConfigReader reader(config, problems);
+    if (reader.has("quantization_config"))
+        reader.problem(
+            "weights quantised by 'quantization_config' cannot be read; take the model's original in F32, "
+            "F16 "
+            "or BF16");
+    architecture.complete(reader);
+    throw_together(problems);
+    return config;
 }
 
 TransformerConfig transformer_with_learned_positions(std::int64_t hidden_size, std::int64_t heads) {
@@ -34,7 +52,7 @@ TransformerConfig transformer_with_learned_positions(std::int64_t hidden_size, s
 }
 
 TransformerConfig transformer_config(const nlohmann::json& config) {
-    return architecture_of(config).lower(config);
+    return architecture_of(config).lower(complete_config(config));
 }
 
 std::vector<TensorInfo> model_tensors(const nlohmann::json& config) {
@@ -54,22 +72,35 @@ std::vector<FileTensor> file_tensors(const nlohmann::json& config) {
 }
 
 void check_tensors(const nlohmann::json& config, const std::map<std::string, StoredTensor>& tensors) {
+    Problems problems;
+    const auto report = [&]<class... Args>(fmt::format_string<Args...> format, Args&&... args) {
+        problems.add({}, fmt::format(format, std::forward<Args>(args)...));
+    };
     std::set<std::string> known;
     for (const auto& one : model_tensors(config)) {
         known.insert(one.name);
         const auto found = tensors.find(one.name);
-        require(found != tensors.end(), "the tensor '{}' of shape {} is missing", one.name,
-                to_string(one.shape));
-        require(found->second.shape == one.shape, "tensor '{}' has shape {}: expected {}", one.name,
-                to_string(found->second.shape), to_string(one.shape));
+        if (found == tensors.end()) {
+            report(
+                "the tensor '{}' of shape {} is missing; configuration and weights have to be of one model",
+                one.name, to_string(one.shape));
+            continue;
+        }
+        if (found->second.shape != one.shape)
+            report("tensor '{}' has shape {}: expected {}", one.name, to_string(found->second.shape),
+                   to_string(one.shape));
         const Encoding encoding = found->second.encoding;
-        require(encoding != Encoding::u8 && encoding != Encoding::i32,
-                "tensor '{}' holds {} integers, not weights", one.name, name_of(encoding));
+        if (encoding == Encoding::u8 || encoding == Encoding::i32)
+            report("tensor '{}' holds {} integers, not weights", one.name, name_of(encoding));
     }
     for (const auto& [name, tensor] : tensors)
-        require(known.contains(name),
-                "the tensor '{}' of shape {} is not part of a {} model of this configuration", name,
-                to_string(tensor.shape), config.at("model_type").get<std::string>());
+        if (!known.contains(name))
+            report(
+                "the tensor '{}' of shape {} is not part of a {} model of this configuration; the two have "
+                "to "
+                "be of one model",
+                name, to_string(tensor.shape), config.at("model_type").get<std::string>());
+    throw_together(problems);
 }
 
 }  // namespace jlcm

@@ -3,6 +3,7 @@
 // there are only graphs.
 
 #include "core/formats/checkpoint.hpp"
+#include "core/formats/config_keys.hpp"
 #include "core/graph/transformer.hpp"
 
 #include <string>
@@ -21,9 +22,8 @@ struct FileTensor {
 
 struct Architecture {
     std::string_view model_type;
-    /// config.json with Hugging Face's defaults filled in and every value checked; what jlcm can't run is
-    /// refused by name.
-    nlohmann::json (*complete)(nlohmann::json config) = nullptr;
+    /// Fills in Hugging Face's defaults and checks every value; what jlcm can't run is a problem.
+    void (*complete)(ConfigReader& config) = nullptr;
     /// What a completed configuration means.
     TransformerConfig (*lower)(const nlohmann::json& config) = nullptr;
     /// The model's name for a tensor of the files; empty: the model does without it.
@@ -42,7 +42,11 @@ struct Architecture {
 /// That of a config.json; an input error names the model_type and lists those there are.
 [[nodiscard]] const Architecture& architecture_of(const nlohmann::json& config);
 
-/// What a completed configuration means.
+/// config.json with Hugging Face's defaults filled in. One input error names every value that is damaged or
+/// not supported. A completed configuration stays as it is.
+[[nodiscard]] nlohmann::json complete_config(nlohmann::json config);
+
+/// What a configuration means. Errors as for `complete_config`.
 [[nodiscard]] TransformerConfig transformer_config(const nlohmann::json& config);
 
 /// The tensors that a completed configuration asks for: names and shapes, in the order of the layers.
@@ -51,8 +55,8 @@ struct Architecture {
 /// The same as Hugging Face's files hold them.
 [[nodiscard]] std::vector<FileTensor> file_tensors(const nlohmann::json& config);
 
-/// Checks that `tensors` are those of the configuration; an input error names the first that is missing,
-/// unexpected or of another shape.
+/// Checks that `tensors` are those of the configuration; an input error names all that are missing,
+/// unexpected, of another shape or no weights.
 void check_tensors(const nlohmann::json& config, const std::map<std::string, StoredTensor>& tensors);
 
 /// Radford et al., "Language models are unsupervised multitask learners", 2019. The folder's [inputs,

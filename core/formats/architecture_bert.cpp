@@ -17,30 +17,20 @@ constexpr std::array<std::pair<std::string_view, Unary>, 4> activations{{
     {"relu", Unary::relu},
 }};
 
-json complete(json config) {
-    const auto hidden = config_integer(config, "hidden_size", 768);
-    const auto heads = config_integer(config, "num_attention_heads", 12);
-    require_whole_heads(hidden, heads);
-    config["hidden_size"] = hidden;
-    config["num_attention_heads"] = heads;
-    config["num_hidden_layers"] = config_integer(config, "num_hidden_layers", 12, most_config_layers);
-    config["intermediate_size"] = config_integer(config, "intermediate_size", 3072);
-    config["vocab_size"] = config_integer(config, "vocab_size", 30522);
-    config["max_position_embeddings"] = config_integer(config, "max_position_embeddings", 512);
-    config["type_vocab_size"] = config_integer(config, "type_vocab_size", 2);
-    config["layer_norm_eps"] = config_positive(config, "layer_norm_eps", 1e-12);
-    for (const char* key : {"is_decoder", "add_cross_attention"}) require_flag(config, key, false);
-    const std::string positions = config_text(config, "position_embedding_type", "absolute");
-    require(positions == "absolute", "positions of the type '{}' are not supported, only absolute",
-            positions);
-    config["position_embedding_type"] = positions;
-    const std::string activation = config_text(config, "hidden_act", "gelu");
-    require(std::ranges::find(activations, activation, &decltype(activations)::value_type::first) !=
-                activations.end(),
-            "the activation '{}' is not supported, only gelu, gelu_new, gelu_pytorch_tanh and relu",
-            activation);
-    config["hidden_act"] = activation;
-    return config;
+void complete(ConfigReader& config) {
+    const auto hidden = config.integer("hidden_size", 768);
+    config.require_whole_heads(hidden, config.integer("num_attention_heads", 12));
+    config.integer("num_hidden_layers", 12, most_config_layers);
+    config.integer("intermediate_size", 3072);
+    config.integer("vocab_size", 30522);
+    config.integer("max_position_embeddings", 512);
+    config.integer("type_vocab_size", 2);
+    config.positive("layer_norm_eps", 1e-12);
+    for (const char* key : {"is_decoder", "add_cross_attention"})
+        config.require_flag(key, false, "only the encoder is read");
+    config.one_of("position_embedding_type", {"absolute"}, "choose a model with absolute positions");
+    config.one_of("hidden_act", {"gelu", "gelu_new", "gelu_pytorch_tanh", "relu"},
+                  "choose a model with one of these");
 }
 
 TransformerConfig lower(const json& config) {

@@ -11,27 +11,21 @@ namespace {
 
 using nlohmann::json;
 
-json complete(json config) {
-    const auto width = config_integer(config, "n_embd", 768);
-    const auto heads = config_integer(config, "n_head", 12);
-    require_whole_heads(width, heads);
-    config["n_embd"] = width;
-    config["n_head"] = heads;
-    config["n_layer"] = config_integer(config, "n_layer", 12, most_config_layers);
-    config["n_inner"] = config_integer(config, "n_inner", 4 * width);
-    config["vocab_size"] = config_integer(config, "vocab_size", 50257);
-    config["n_positions"] = config_integer(config, "n_positions", 1024);
-    config["max_position_embeddings"] = config["n_positions"];
-    config["layer_norm_epsilon"] = config_positive(config, "layer_norm_epsilon", 1e-5);
-    require_flag(config, "scale_attn_weights", true);
-    for (const char* key : {"scale_attn_by_inverse_layer_idx", "add_cross_attention"})
-        require_flag(config, key, false);
-    config["tie_word_embeddings"] = config_flag(config, "tie_word_embeddings", true);
-    const std::string activation = config_text(config, "activation_function", "gelu_new");
-    require(activation == "gelu_new" || activation == "gelu_pytorch_tanh",
-            "the activation '{}' is not supported, only gelu_new", activation);
-    config["activation_function"] = activation;
-    return config;
+void complete(ConfigReader& config) {
+    const auto width = config.integer("n_embd", 768);
+    config.require_whole_heads(width, config.integer("n_head", 12));
+    config.integer("n_layer", 12, most_config_layers);
+    config.integer("n_inner", 4 * width);
+    config.integer("vocab_size", 50257);
+    config.config()["max_position_embeddings"] = config.integer("n_positions", 1024);
+    config.positive("layer_norm_epsilon", 1e-5);
+    config.require_flag("scale_attn_weights", true, "choose a model with the usual scores of attention");
+    config.require_flag("scale_attn_by_inverse_layer_idx", false,
+                        "choose a model with the usual scores of attention");
+    config.require_flag("add_cross_attention", false, "only decoders are read");
+    config.flag("tie_word_embeddings", true);
+    config.one_of("activation_function", {"gelu_new", "gelu_pytorch_tanh"},
+                  "choose a model with one of these");
 }
 
 TransformerConfig lower(const json& config) {

@@ -4,6 +4,9 @@
 #include "core/formats/config_keys.hpp"
 #include "core/formats/llama.hpp"
 
+#include <set>
+#include <string>
+
 namespace jlcm {
 namespace {
 
@@ -49,12 +52,28 @@ TransformerConfig lower_llama(const json& config) {
     return result;
 }
 
-json complete_qwen2_config(json config) {
-    require_flag(config, "use_sliding_window", false);
-    if (has_key(config, "layer_types"))
-        for (const json& type : config.at("layer_types"))
-            require(type == "full_attention", "attention of the type {} is not supported", type.dump());
-    return complete_rotary_config(std::move(config));
+constexpr const char* without_windows =
+    "set it so if no text is longer than the window, or choose a model that attends to everything";
+
+void complete_llama(ConfigReader& config) {
+    if (config.has("sliding_window"))
+        config.problem("'sliding_window' is {}: not supported; remove the key if no text is longer than that",
+                       config.config().at("sliding_window").dump());
+    complete_rotary(config);
+    for (const char* key : {"attention_bias", "mlp_bias"}) config.flag(key);
+}
+
+void complete_qwen2(ConfigReader& config) {
+    config.require_flag("use_sliding_window", false, without_windows);
+    if (config.has("layer_types")) {
+        std::set<std::string> others;
+        for (const json& type : config.config().at("layer_types"))
+            if (type != "full_attention") others.insert(type.dump());
+        if (!others.empty())
+            config.problem("'layer_types' has {}: not supported, only \"full_attention\"; {}",
+                           fmt::join(others, ", "), without_windows);
+    }
+    complete_rotary(config);
 }
 
 TransformerConfig lower_qwen2(const json& config) {
@@ -72,7 +91,7 @@ std::string name_in_model(const std::string& stored, const json& config) {
 
 }  // namespace
 
-const Architecture llama_architecture{"llama", complete_llama_config, lower_llama, name_in_model};
-const Architecture qwen2_architecture{"qwen2", complete_qwen2_config, lower_qwen2, name_in_model};
+const Architecture llama_architecture{"llama", complete_llama, lower_llama, name_in_model};
+const Architecture qwen2_architecture{"qwen2", complete_qwen2, lower_qwen2, name_in_model};
 
 }  // namespace jlcm

@@ -10,28 +10,24 @@ using nlohmann::json;
 /// OPTLearnedPositionalEmbedding: the first rows of the table are never read.
 constexpr std::int64_t position_offset = 2;
 
-json complete(json config) {
-    const auto hidden = config_integer(config, "hidden_size", 768);
-    const auto heads = config_integer(config, "num_attention_heads", 12);
-    require_whole_heads(hidden, heads);
-    const auto width = config_integer(config, "word_embed_proj_dim", hidden);
-    require(width == hidden, "'word_embed_proj_dim' is {} where 'hidden_size' is {}: not supported", width,
-            hidden);
-    config["hidden_size"] = hidden;
-    config["num_attention_heads"] = heads;
-    config["word_embed_proj_dim"] = width;
-    config["num_hidden_layers"] = config_integer(config, "num_hidden_layers", 12, most_config_layers);
-    config["ffn_dim"] = config_integer(config, "ffn_dim", 3072);
-    config["vocab_size"] = config_integer(config, "vocab_size", 50272);
-    config["max_position_embeddings"] = config_integer(config, "max_position_embeddings", 2048);
+void complete(ConfigReader& config) {
+    const auto hidden = config.integer("hidden_size", 768);
+    config.require_whole_heads(hidden, config.integer("num_attention_heads", 12));
+    const auto width = config.integer("word_embed_proj_dim", hidden);
+    if (width > 0 && hidden > 0 && width != hidden)
+        config.problem(
+            "'word_embed_proj_dim' is {} but 'hidden_size' is {}: embeddings that are projected are not "
+            "supported; OPT models of other sizes than 350M have none",
+            width, hidden);
+    config.integer("num_hidden_layers", 12, most_config_layers);
+    config.integer("ffn_dim", 3072);
+    config.integer("vocab_size", 50272);
+    config.integer("max_position_embeddings", 2048);
     for (const char* key : {"do_layer_norm_before", "enable_bias", "layer_norm_elementwise_affine"})
-        require_flag(config, key, true);
-    require_flag(config, "_remove_final_layer_norm", false);
-    config["tie_word_embeddings"] = config_flag(config, "tie_word_embeddings", true);
-    const std::string activation = config_text(config, "activation_function", "relu");
-    require(activation == "relu", "the activation '{}' is not supported, only relu", activation);
-    config["activation_function"] = activation;
-    return config;
+        config.require_flag(key, true, "OPT models of other sizes than 350M are supported");
+    config.require_flag("_remove_final_layer_norm", false, "OPT models of today have that norm");
+    config.flag("tie_word_embeddings", true);
+    config.one_of("activation_function", {"relu"}, "OPT models have this one");
 }
 
 TransformerConfig lower(const json& config) {

@@ -4,14 +4,12 @@
 #include "core/base/files.hpp"
 #include "core/base/hash.hpp"
 #include "core/formats/architecture.hpp"
-#include "core/formats/gguf.hpp"
 #include "core/formats/json.hpp"
-#include "core/formats/llama.hpp"
 #include "core/formats/onnx.hpp"
 #include "core/formats/safetensors.hpp"
 #include "core/formats/tokenizer_folder.hpp"
 
-#include <initializer_list>
+#include <algorithm>
 #include <set>
 #include <utility>
 
@@ -21,70 +19,23 @@ namespace {
 using nlohmann::json;
 namespace fs = std::filesystem;
 
-/// "Q4_1, F32, Q8_0": the encodings in order of the bytes that they take.
-std::string list_encodings(const std::map<std::string, StoredTensor>& tensors) {
-    std::map<Encoding, std::size_t> bytes;
-    for (const auto& [name, tensor] : tensors) bytes[tensor.encoding] += tensor.bytes.size();
-    std::set<std::pair<std::size_t, Encoding>> by_size;
-    for (const auto& [encoding, size] : bytes) by_size.emplace(size, encoding);
-    std::string text;
-    for (auto one = by_size.rbegin(); one != by_size.rend(); ++one)
-        text += fmt::format("{}{}", text.empty() ? "" : ", ", name_of(one->second));
-    return text;
-}
-
-json gguf_tokenizer(const Gguf& gguf) {
-    json keys = json::object();
-    for (const auto& [key, value] : gguf.metadata)
-        if (key.starts_with("tokenizer.ggml.")) keys[key] = value.value;
-    return keys;
-}
-
-void add_gguf_tensors(Checkpoint& checkpoint, const Gguf& gguf) {
-    for (StoredTensor tensor : gguf.tensors) {
-        if (tensor.name == rotary_factors_name) continue;  // now in the configuration
-        const std::string name = huggingface_name(tensor.name);
-        require(!name.empty(), "the tensor '{}' is not part of a llama model", tensor.name);
-        tensor.name = name;
-        checkpoint.tensors.emplace(name, std::move(tensor));
-    }
-    check_tensors(checkpoint.config, checkpoint.tensors);
-    const auto head_dim = checkpoint.config.at("head_dim").get<std::int64_t>();
-    for (auto& [name, tensor] : checkpoint.tensors) {
-        if (!has_rotary_rows(name)) continue;
-        auto bytes = std::make_shared<const std::vector<std::byte>>(
-            permute_rows(tensor, rotary_rows_in_gguf(tensor.rows(), head_dim)));
-        tensor.bytes = *bytes;
-        checkpoint.owners.push_back(std::move(bytes));
-    }
-}
-
-Checkpoint gguf_checkpoint(const std::shared_ptr<const MappedFile>& file) {
-    const Gguf gguf = parse_gguf(file->bytes());
-    Checkpoint checkpoint;
-    checkpoint.owners.push_back(file);
-    checkpoint.config = complete_llama_config(llama_config_from_gguf(gguf));
-    add_gguf_tensors(checkpoint, gguf);
-    if (const json tokenizer = gguf_tokenizer(gguf); !tokenizer.empty())
-        checkpoint.tokenizer = {"gguf", tokenizer.dump()};
-    for (const auto& [from, to] : std::initializer_list<std::pair<const char*, const char*>>{
-             {"general.name", "name"},
-             {"general.license", "license"},
-             {"tokenizer.chat_template", "chat_template"}})
-        if (const auto found = gguf.metadata.find(from);
-            found != gguf.metadata.end() && found->second.type == GgufType::string)
-            checkpoint.extra[to] = found->second.value;
-    checkpoint.description = fmt::format("GGUF v{}, {}", gguf.version, list_encodings(checkpoint.tensors));
-    checkpoint.sha256 = sha256(*file);
-    return checkpoint;
-}
-
 /// Reads the files of a folder and keeps the digest of each.
 class FolderReader {
   public:
     explicit FolderReader(fs::path directory) : directory_(std::move(directory)) {}
 
     [[nodiscard]] bool has(const std::string& name) const { return fs::is_regular_file(directory_ / name); }
+
+    /// The files of a folder in it with that ending, by their path from here, in order.
+    [[nodiscard]] std::vector<std::string> list(const std::string& inner, const std::string& ending) const {
+        std::vector<std::string> names;
+        if (!fs::is_directory(directory_ / inner)) return names;
+        for (const auto& entry : fs::directory_iterator(directory_ / inner))
+            if (entry.is_regular_file() && entry.path().extension() == ending)
+                names.push_back(inner + "/" + entry.path().filename().string());
+        std::ranges::sort(names);
+        return names;
+    }
 
     /// `body()`, its errors under the file's path.
     template <class Body>
@@ -126,8 +77,12 @@ constexpr const char* index_file = "model.safetensors.index.json";
 /// The files of weights, each with the names of the tensors that it must hold (none named: any).
 std::map<std::string, std::set<std::string>> weight_files(FolderReader& folder) {
     if (folder.has(single_file)) return {{single_file, {}}};
-    require(folder.has(index_file), "neither {} nor {}: other formats of weights are not read", single_file,
-            index_file);
+    folder.within("", [&] {
+        require(folder.has(index_file),
+                "neither {} nor {}: other formats of weights are not read; save the model as safetensors "
+                "(transformers: save_pretrained)",
+                single_file, index_file);
+    });
     const json index = folder.parse(index_file);
     return folder.within(index_file, [&] {
         require(index.is_object() && index.contains("weight_map") && index.at("weight_map").is_object(),
@@ -175,6 +130,17 @@ TokenizerSource huggingface_tokenizer(FolderReader& folder, const json& config) 
     return folder.within("", [&] { return assemble_tokenizer(files, config); });
 }
 
+/// What a folder holds beside configuration and weights that an export has to hold again.
+void add_files(Checkpoint& checkpoint, FolderReader& folder) {
+    for (const auto* name :
+         {"tokenizer.json", "tokenizer.model", "tokenizer_config.json", "special_tokens_map.json",
+          "added_tokens.json", "vocab.json", "merges.txt", "vocab.txt", "chat_template.jinja",
+          "chat_template.json", "generation_config.json"})
+        if (folder.has(name)) checkpoint.files[name] = folder.text(name);
+    for (const std::string& name : folder.list("additional_chat_templates", ".jinja"))
+        checkpoint.files[name] = folder.text(name);
+}
+
 void add_extra(Checkpoint& checkpoint, FolderReader& folder) {
     json& extra = checkpoint.extra;
     for (const auto* name : {"generation_config", "tokenizer_config"})
@@ -188,41 +154,61 @@ void add_extra(Checkpoint& checkpoint, FolderReader& folder) {
 
 }  // namespace
 
+std::string list_encodings(const std::map<std::string, StoredTensor>& tensors) {
+    std::map<Encoding, std::size_t> bytes;
+    for (const auto& [name, tensor] : tensors) bytes[tensor.encoding] += tensor.bytes.size();
+    std::set<std::pair<std::size_t, Encoding>> by_size;
+    for (const auto& [encoding, size] : bytes) by_size.emplace(size, encoding);
+    std::string text;
+    for (auto one = by_size.rbegin(); one != by_size.rend(); ++one)
+        text += fmt::format("{}{}", text.empty() ? "" : ", ", name_of(one->second));
+    return text;
+}
+
 const StoredTensor& Checkpoint::tensor(const std::string& name) const {
     const auto found = tensors.find(name);
     require(found != tensors.end(), "the model has no tensor '{}'", name);
     return found->second;
 }
 
-Checkpoint read_gguf_checkpoint(const fs::path& path) {
-    const auto file = std::make_shared<const MappedFile>(path);
-    try {
-        return gguf_checkpoint(file);
-    } catch (const Error& error) {
-        throw error.within(path.string());
-    }
-}
-
 Checkpoint read_huggingface_checkpoint(const fs::path& directory) {
     FolderReader folder(directory);
     Checkpoint checkpoint;
     const json config = folder.parse("config.json");
-    const Architecture& architecture =
-        folder.within("config.json", [&]() -> const Architecture& { return architecture_of(config); });
-    checkpoint.config = folder.within("config.json", [&] { return architecture.complete(config); });
-    const auto files = weight_files(folder);
-    for (const auto& weights : files) {
-        const auto file = folder.map(weights.first);
-        folder.within(weights.first,
-                      [&] { add_safetensors(checkpoint, architecture, file, weights.second); });
-    }
+    Problems problems;
+    const auto collect = [&](const auto& body) {
+        try {
+            body();
+        } catch (const Error& error) {
+            if (error.kind() != ErrorKind::input) throw;
+            problems.add({}, error.what());
+        }
+    };
+    const Architecture* architecture = nullptr;
+    collect([&] {
+        folder.within("config.json", [&] {
+            architecture = &architecture_of(config);
+            checkpoint.config = complete_config(config);
+        });
+    });
+    std::map<std::string, std::set<std::string>> files;
+    collect([&] { files = weight_files(folder); });
+    throw_together(problems);
+    for (const auto& weights : files)
+        collect([&] {
+            const auto file = folder.map(weights.first);
+            folder.within(weights.first,
+                          [&] { add_safetensors(checkpoint, *architecture, file, weights.second); });
+        });
+    throw_together(problems);
     folder.within("", [&] {
-        if (architecture.arrange != nullptr) architecture.arrange(checkpoint);
+        if (architecture->arrange != nullptr) architecture->arrange(checkpoint);
         check_tensors(checkpoint.config, checkpoint.tensors);
     });
     checkpoint.description = fmt::format("Hugging Face safetensors, {}{}", list_encodings(checkpoint.tensors),
                                          files.size() > 1 ? fmt::format(", {} files", files.size()) : "");
     checkpoint.tokenizer = huggingface_tokenizer(folder, config);
+    add_files(checkpoint, folder);
     add_extra(checkpoint, folder);
     checkpoint.sha256 = folder.sha256();
     return checkpoint;

@@ -35,12 +35,16 @@ struct Checkpoint {
     /// for, with the shapes that it asks for.
     std::map<std::string, StoredTensor> tensors;
     TokenizerSource tokenizer;
-    /// What else the files say: "name", "license", "chat_template", "generation_config", "tokenizer_config".
+    /// What else the files say: "name", "license", "chat_template", "chat_templates" (by name, beside
+    /// that one), "generation_config", "tokenizer_config".
     /// Of a file of which a part is taken, "left_out": {"outputs", "nodes", "weights", "bytes", "tensors"}.
     nlohmann::json extra = nlohmann::json::object();
+    /// A Hugging Face folder's files about text, byte for byte, by their path in it: tokenizer, chat
+    /// templates, generation_config.json. Exports hold them again.
+    std::map<std::string, std::string> files;
     std::string description;  ///< e.g. "GGUF v3, Q4_1, F32, Q8_0"
-    /// SHA-256 of a GGUF file; of a folder, of the lines "<sha256>  <file name>\n" of the files read, by
-    /// name.
+    /// SHA-256 of a GGUF file; of a folder or of a GGUF file's parts, of the lines "<sha256>  <file name>\n"
+    /// of the files read, by name.
     std::string sha256;
     std::vector<std::shared_ptr<const void>> owners;
     /// Where extra["preprocess"] was read; empty where it was not in a file of its own.
@@ -50,9 +54,13 @@ struct Checkpoint {
     [[nodiscard]] const StoredTensor& tensor(const std::string& name) const;
 };
 
-/// A GGUF file of the llama architecture. The rows of query and key projections, which GGUF interleaves for
-/// rotary embedding, are put into Hugging Face's order (still encoded). Input errors name what is missing,
-/// unexpected or not supported.
+/// "Q4_1, F32, Q8_0": the tensors' encodings, those that take most bytes first.
+[[nodiscard]] std::string list_encodings(const std::map<std::string, StoredTensor>& tensors);
+
+/// A GGUF file of the llama architecture, or all parts of one that is split ("NAME-00001-of-00003.gguf"), any
+/// of which names it. The rows of query and key projections, which GGUF interleaves for
+/// rotary embedding, are put into Hugging Face's order (still encoded). One input error names all that is
+/// missing, unexpected or not supported.
 [[nodiscard]] Checkpoint read_gguf_checkpoint(const std::filesystem::path& path);
 
 /// A Hugging Face folder: config.json, model.safetensors or the shards of model.safetensors.index.json, and

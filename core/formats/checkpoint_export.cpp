@@ -6,7 +6,6 @@
 #include "core/formats/gguf.hpp"
 #include "core/formats/llama.hpp"
 #include "core/formats/safetensors.hpp"
-#include "core/formats/tokenizer_conversion.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -51,9 +50,16 @@ std::uint32_t gguf_file_type(Encoding encoding) {
     fail("a model can be exported as F32, F16 or BF16, not as {}", name_of(encoding));
 }
 
+/// The completed configuration; an input error for a model that did not come as a language model.
+json exportable(const Checkpoint& model) {
+    require(!has_key(model.config, "model_type") || model.config.at("model_type") != "graph",
+            "a model that came as ONNX cannot be exported: jlcm-eval and jlcm-run read the artifact");
+    return complete_config(model.config);
+}
+
 void write_tensor(TensorFileWriter& file, const TensorInfo& info, const Tensor& values) {
-    ensure(values.shape() == info.shape, "tensor '{}' of shape {} where {} is exported", info.name,
-           to_string(values.shape()), to_string(info.shape));
+    require(values.shape() == info.shape, "tensor '{}' of shape {} where {} is exported", info.name,
+            to_string(values.shape()), to_string(info.shape));
     const auto span = values.values<float>();
     if (info.encoding == Encoding::f16)
         require(std::all_of(span.begin(), span.end(),
@@ -98,7 +104,7 @@ WeightValues stored_values(const Checkpoint& checkpoint) {
 
 void write_huggingface_checkpoint(const fs::path& directory, const Checkpoint& model,
                                   const WeightValues& values, Encoding encoding) {
-    json config = model.config;
+    json config = exportable(model);
     config["torch_dtype"] = torch_name(encoding);
     const auto tokenizer = huggingface_tokenizer(model);
 
@@ -113,15 +119,15 @@ void write_huggingface_checkpoint(const fs::path& directory, const Checkpoint& m
     file.commit();
 
     for (const auto& [name, content] : tokenizer) write_file(directory / name, content);
-    if (model.extra.contains("generation_config"))
-        write_file(directory / "generation_config.json", model.extra.at("generation_config").dump(2) + "\n");
     write_file(directory / "config.json", config.dump(2) + "\n");
 }
 
 void write_gguf_checkpoint(const fs::path& path, const Checkpoint& model, const WeightValues& values,
-                           Encoding encoding) {
-    const json& config = model.config;
-    require(config.at("model_type") == "llama", "a model of type {} cannot be exported as GGUF, only llama",
+                           Encoding encoding, TokenizerLoss loss) {
+    const json config = exportable(model);
+    require(config.at("model_type") == "llama",
+            "a model of type {} cannot be exported as GGUF, only llama; --format hf writes its Hugging Face "
+            "folder",
             config.at("model_type").get<std::string>());
     GgufMetadata metadata = gguf_metadata_from_llama(config);
     metadata.emplace_back("general.file_type",
@@ -130,7 +136,7 @@ void write_gguf_checkpoint(const fs::path& path, const Checkpoint& model, const 
         if (model.extra.contains(key) && model.extra.at(key).is_string())
             metadata.emplace_back(std::string("general.") + key,
                                   GgufValue{GgufType::string, GgufType::u32, model.extra.at(key)});
-    for (auto& entry : gguf_tokenizer(model)) metadata.push_back(std::move(entry));
+    for (auto& entry : gguf_tokenizer(model, loss)) metadata.push_back(std::move(entry));
 
     const auto wanted = model_tensors(config);
     const auto factors = rotary_frequency_factors(config);

@@ -2,6 +2,7 @@
 // Writing language models so that other programs can read them.
 
 #include "core/formats/checkpoint.hpp"
+#include "core/formats/tokenizer_conversion.hpp"
 #include "core/tensor/encoding.hpp"
 #include "core/tensor/tensor.hpp"
 
@@ -17,16 +18,18 @@ using WeightValues = std::function<Tensor(const TensorInfo&)>;
 /// The values that the checkpoint itself holds. `checkpoint` must outlive the result.
 [[nodiscard]] WeightValues stored_values(const Checkpoint& checkpoint);
 
-/// A Hugging Face folder: config.json, model.safetensors, the tokenizer's files. Of `model` the
-/// configuration, the tokenizer and `extra` are used, not the tensors. `encoding`: F32, F16 or BF16; input
-/// error where a value is beyond its range. config.json is written last, so that a folder that has it is
-/// whole.
+/// A Hugging Face folder: config.json, model.safetensors, the files about text (`huggingface_tokenizer`). Of
+/// `model` the configuration, the tokenizer, `files` and `extra` are used, not the tensors. `encoding`: F32,
+/// F16 or BF16; input error where a value is beyond its range. config.json is written last, so that a folder
+/// that has it is whole.
 void write_huggingface_checkpoint(const std::filesystem::path& directory, const Checkpoint& model,
                                   const WeightValues& values, Encoding encoding);
 
 /// A GGUF file of architecture llama, the rows of query and key projections interleaved again.
-/// One-dimensional tensors are always F32, as llama.cpp wants them; otherwise as above.
+/// One-dimensional tensors are always F32, as llama.cpp wants them; otherwise as above. `loss`: what becomes
+/// of a tokenizer that GGUF cannot say all of (`gguf_tokenizer`).
 void write_gguf_checkpoint(const std::filesystem::path& path, const Checkpoint& model,
-                           const WeightValues& values, Encoding encoding);
+                           const WeightValues& values, Encoding encoding,
+                           TokenizerLoss loss = TokenizerLoss::refused);
 
 }  // namespace jlcm

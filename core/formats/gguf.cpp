@@ -67,8 +67,10 @@ Encoding encoding_of(std::uint32_t number, const std::string& tensor) {
     const auto found = std::find_if(ggml_types.begin(), ggml_types.end(),
                                     [&](const GgmlType& type) { return type.number == number; });
     require(found != ggml_types.end(), "tensor '{}' has the unknown type number {}", tensor, number);
-    require(found->encoding >= 0, "tensor '{}' has the type {} (number {}), which cannot be read", tensor,
-            found->name, number);
+    require(
+        found->encoding >= 0,
+        "tensor '{}' has the type {} (number {}), which cannot be read; take a file of another quantisation",
+        tensor, found->name, number);
     return static_cast<Encoding>(found->encoding);
 }
 
@@ -245,9 +247,9 @@ void check_header(Cursor& cursor, Gguf& gguf) {
             "not a GGUF file: it does not start with 'GGUF'");
     gguf.version = cursor.number<std::uint32_t>("the version");
     require(gguf.version != 0x02000000U && gguf.version != 0x03000000U,
-            "a big-endian GGUF file cannot be read");
-    require(gguf.version == 2 || gguf.version == 3, "GGUF version {} cannot be read, only 2 and 3",
-            gguf.version);
+            "a big-endian GGUF file cannot be read; convert the model anew");
+    require(gguf.version == 2 || gguf.version == 3,
+            "GGUF version {} cannot be read, only 2 and 3; convert the model anew", gguf.version);
 }
 
 std::uint64_t alignment_of(const Gguf& gguf) {

@@ -1,12 +1,25 @@
 #include "core/formats/json.hpp"
 
 #include "core/base/error.hpp"
+#include "core/base/json_error.hpp"
 
 #include <set>
 #include <string>
 #include <vector>
 
 namespace jlcm {
+namespace {
+
+/// Python writes, and reads, numbers that JSON does not have. `place` counts from 1.
+std::string hint(std::string_view text, std::size_t place) {
+    if (place == 0 || place > text.size()) return "";
+    for (const std::string_view word : {"NaN", "Infinity"})
+        if (text.substr(place - 1).starts_with(word))
+            return fmt::format(" ({} is Python's, not JSON's: write null or a number)", word);
+    return "";
+}
+
+}  // namespace
 
 nlohmann::json parse_json(std::string_view text, int max_depth) {
     using json = nlohmann::json;
@@ -22,8 +35,10 @@ nlohmann::json parse_json(std::string_view text, int max_depth) {
     };
     try {
         return json::parse(text, check);
+    } catch (const json::parse_error& error) {
+        fail("not valid JSON: {}{}", json_error(error), hint(text, error.byte));
     } catch (const json::exception& error) {
-        fail("not valid JSON: {}", error.what());
+        fail("not valid JSON: {}", json_error(error));
     }
 }
 

@@ -1,6 +1,7 @@
 #include "core/formats/llama.hpp"
 
 #include "core/base/error.hpp"
+#include "core/formats/architecture.hpp"
 #include "core/formats/config_keys.hpp"
 
 #include <algorithm>
@@ -18,33 +19,46 @@ namespace {
 using nlohmann::json;
 
 /// rope_scaling reduced to null, "linear" or "llama3" with the fields that it needs.
-json complete_rope_scaling(const json& config) {
-    if (!has_key(config, "rope_scaling")) return nullptr;
-    const json& given = config.at("rope_scaling");
-    require(given.is_object(), "'rope_scaling' is {}: expected an object", given.dump());
-    const std::string type = config_text(given, "rope_type", config_text(given, "type", "default"));
-    if (type == "default") return nullptr;
-    json result{{"rope_type", type}, {"factor", config_positive(given, "factor")}};
+json complete_rope_scaling(ConfigReader& config) {
+    if (!config.has("rope_scaling")) return nullptr;
+    json given = config.config().at("rope_scaling");
+    if (!given.is_object()) {
+        config.problem("'rope_scaling' is {}: expected an object", given.dump());
+        return nullptr;
+    }
+    if (!has_key(given, "rope_type") && has_key(given, "type")) given["rope_type"] = given["type"];
+    ConfigReader scaling(given, config.problems(), "rope_scaling.");
+    const std::string type =
+        scaling.one_of("rope_type", {"default", "linear", "llama3"},
+                       "'dynamic' changes nothing up to max_position_embeddings, so that null does for texts "
+                       "up to there; else choose another model");
+    json result{{"rope_type", type}};
+    if (type != "linear" && type != "llama3") return nullptr;
+    result["factor"] = scaling.positive("factor");
     if (type == "linear") return result;
-    require(type == "llama3", "rotary scaling of type '{}' is not supported, only linear and llama3", type);
-    const double low = config_positive(given, "low_freq_factor");
-    const double high = config_positive(given, "high_freq_factor");
-    require(low < high, "rope_scaling: low_freq_factor {} is not below high_freq_factor {}", low, high);
+    const double low = scaling.positive("low_freq_factor");
+    const double high = scaling.positive("high_freq_factor");
+    if (low > 0 && high > 0 && low >= high)
+        config.problem("rope_scaling: low_freq_factor {} is not below high_freq_factor {}", low, high);
     result["low_freq_factor"] = low;
     result["high_freq_factor"] = high;
-    result["original_max_position_embeddings"] = config_integer(given, "original_max_position_embeddings");
+    result["original_max_position_embeddings"] = scaling.integer("original_max_position_embeddings");
     return result;
 }
 
 /// Newer configurations keep rope_theta and rope_scaling together, in rope_parameters.
-void split_rope_parameters(json& config) {
-    if (!has_key(config, "rope_parameters")) return;
+void split_rope_parameters(ConfigReader& reader) {
+    if (!reader.has("rope_parameters")) return;
+    json& config = reader.config();
     json parameters = config.at("rope_parameters");
-    require(parameters.is_object(), "'rope_parameters' is {}: expected an object", parameters.dump());
+    config.erase("rope_parameters");
+    if (!parameters.is_object()) {
+        reader.problem("'rope_parameters' is {}: expected an object", parameters.dump());
+        return;
+    }
     if (has_key(parameters, "rope_theta")) config["rope_theta"] = parameters.at("rope_theta");
     parameters.erase("rope_theta");
     config["rope_scaling"] = parameters;
-    config.erase("rope_parameters");
 }
 
 /// GGUF and Hugging Face names within a layer, without ".weight" and ".bias".
@@ -96,7 +110,7 @@ double shortest(float value) {
 /// Metadata of "llama.", one key after another; what nobody asked for is refused at the end.
 class LlamaMetadata {
   public:
-    explicit LlamaMetadata(const Gguf& gguf) {
+    LlamaMetadata(const Gguf& gguf, Problems& problems) : problems_(problems) {
         for (const auto& [key, value] : gguf.metadata)
             if (key.starts_with("llama.")) left_[key] = &value;
     }
@@ -105,23 +119,35 @@ class LlamaMetadata {
     json number(const std::string& key) {
         const GgufValue* value = take(key);
         if (value == nullptr) return nullptr;
-        require(value->value.is_number(), "metadata 'llama.{}' is not a number", key);
-        if (value->type != GgufType::f32) return value->value;
-        const auto real = value->value.get<float>();
-        require(std::isfinite(real), "metadata 'llama.{}' is {}", key, real);
-        return shortest(real);
+        if (!value->value.is_number()) {
+            problem("metadata 'llama.{}' is not a number: models whose layers differ are not supported", key);
+            return nullptr;
+        }
+        if (!std::isfinite(value->value.get<double>())) {
+            problem("metadata 'llama.{}' is {}: the file is damaged", key, value->value.get<double>());
+            return nullptr;
+        }
+        return value->type == GgufType::f32 ? json(shortest(value->value.get<float>())) : value->value;
     }
 
     std::string string(const std::string& key, const std::string& otherwise) {
         const GgufValue* value = take(key);
         if (value == nullptr) return otherwise;
-        require(value->type == GgufType::string, "metadata 'llama.{}' is not a string", key);
-        return value->value.get<std::string>();
+        if (value->type == GgufType::string) return value->value.get<std::string>();
+        problem("metadata 'llama.{}' is not a string", key);
+        return otherwise;
     }
 
-    void refuse_the_rest() const {
-        if (!left_.empty()) fail("metadata '{}' means something that is not supported", left_.begin()->first);
+    void refuse_the_rest() {
+        for (const auto& [key, value] : left_)
+            problem("metadata '{}' means something that is not supported; choose a model without it", key);
     }
+
+    template <class... Args>
+    void problem(fmt::format_string<Args...> format, Args&&... args) {
+        problems_.add({}, fmt::format(format, std::forward<Args>(args)...));
+    }
+    [[nodiscard]] Problems& problems() { return problems_; }
 
   private:
     const GgufValue* take(const std::string& key) {
@@ -133,6 +159,7 @@ class LlamaMetadata {
     }
 
     std::map<std::string, const GgufValue*> left_;
+    Problems& problems_;
 };
 
 const StoredTensor* find_tensor(const Gguf& gguf, std::string_view name) {
@@ -143,7 +170,7 @@ const StoredTensor* find_tensor(const Gguf& gguf, std::string_view name) {
 
 /// GGUF stores the divisors of the rotary frequencies, not the rule they come from: find the llama3 rule,
 /// with the constants that every published model uses, and make sure that it gives these divisors.
-json rope_scaling_from_factors(const StoredTensor& stored, const json& config) {
+json rope_scaling_from_factors(LlamaMetadata& metadata, const StoredTensor& stored, const json& config) {
     const Tensor given = decode(stored);
     const auto values = given.values<float>();
     require(std::ranges::all_of(values, [](float value) { return std::isfinite(value); }),
@@ -155,13 +182,16 @@ json rope_scaling_from_factors(const StoredTensor& stored, const json& config) {
                 {"original_max_position_embeddings", 8192}};
     json candidate = config;
     candidate["rope_scaling"] = result;
-    const auto expected = rotary_frequency_factors(complete_llama_config(candidate));
+    const auto expected = rotary_frequency_factors(complete_config(candidate));
     bool same = expected.size() == values.size();
     for (std::size_t i = 0; same && i < values.size(); ++i)
         same = std::fabs(expected[i] - values[i]) <= 1e-4F * expected[i];
-    require(same, "tensor '{}' is not the llama3 rule with low 1, high 4 and 8192 positions: not supported",
-            stored.name);
-    return result;
+    if (same) return result;
+    metadata.problem(
+        "tensor '{}' is not the llama3 rule with low 1, high 4 and 8192 positions: not supported; take the "
+        "model's Hugging Face folder",
+        stored.name);
+    return nullptr;
 }
 
 void add_rope_scaling(LlamaMetadata& metadata, const Gguf& gguf, json& config) {
@@ -170,14 +200,20 @@ void add_rope_scaling(LlamaMetadata& metadata, const Gguf& gguf, json& config) {
     const json legacy = metadata.number("rope.scale_linear");
     metadata.number("rope.scaling.original_context_length");
     if (factor.is_null()) factor = legacy;
-    require(type == "none" || type == "linear",
-            "rotary scaling of type '{}' is not supported, only linear and llama3", type);
+    if (type != "none" && type != "linear")
+        metadata.problem(
+            "rotary scaling of type '{}' is not supported, only linear and llama3; choose another model",
+            type);
     if (type == "linear" || (!legacy.is_null() && legacy != 1.0))
         config["rope_scaling"] = {{"rope_type", "linear"}, {"factor", factor}};
-    if (const auto* factors = find_tensor(gguf, rotary_factors_name); factors != nullptr) {
-        require(!config.contains("rope_scaling"), "tensor '{}' together with linear rotary scaling",
-                factors->name);
-        config["rope_scaling"] = rope_scaling_from_factors(*factors, config);
+    const auto* factors = find_tensor(gguf, rotary_factors_name);
+    if (factors == nullptr) return;
+    if (config.contains("rope_scaling")) {
+        metadata.problem(
+            "tensor '{}' together with linear rotary scaling is not supported; choose another model",
+            factors->name);
+    } else if (metadata.problems().count() == 0) {  // the rule is compared under a valid configuration
+        config["rope_scaling"] = rope_scaling_from_factors(metadata, *factors, config);
     }
 }
 
@@ -187,44 +223,26 @@ GgufValue make_value(GgufType type, json value) {
 
 }  // namespace
 
-json complete_llama_config(json config) {
-    require(config.is_object(), "the configuration is not a JSON object");
-    const std::string model = config_text(config, "model_type", "");
-    require(model == "llama", "the architecture '{}' is not supported, only llama", model);
-    require(!has_key(config, "sliding_window"), "attention with a 'sliding_window' is not supported");
-    config = complete_rotary_config(std::move(config));
-    for (const auto* key : {"attention_bias", "mlp_bias"}) config[key] = config_flag(config, key);
-    return config;
-}
-
-json complete_rotary_config(json config) {
-    require(!has_key(config, "quantization_config"),
-            "weights quantised by 'quantization_config' cannot be read");
+void complete_rotary(ConfigReader& config) {
     split_rope_parameters(config);
-
-    const auto hidden = config_integer(config, "hidden_size");
-    const auto heads = config_integer(config, "num_attention_heads");
-    const auto key_value_heads = config_integer(config, "num_key_value_heads", heads);
-    config["num_hidden_layers"] = config_integer(config, "num_hidden_layers", {}, most_config_layers);
-    config["intermediate_size"] = config_integer(config, "intermediate_size");
-    config["vocab_size"] = config_integer(config, "vocab_size");
-    config["num_key_value_heads"] = key_value_heads;
-    config["max_position_embeddings"] = config_integer(config, "max_position_embeddings", 2048);
-    require(heads % key_value_heads == 0, "{} attention heads cannot share {} key-value heads", heads,
-            key_value_heads);
-    if (!has_key(config, "head_dim")) require_whole_heads(hidden, heads);
-    const auto head_dim = config_integer(config, "head_dim", hidden / heads);
-    require(head_dim % 2 == 0, "'head_dim' is {}: rotary embedding needs an even number", head_dim);
-    config["head_dim"] = head_dim;
-
-    config["rms_norm_eps"] = config_positive(config, "rms_norm_eps", 1e-6);
-    config["rope_theta"] = config_positive(config, "rope_theta", 10000.0);
-    config["rope_scaling"] = complete_rope_scaling(config);
-    config["tie_word_embeddings"] = config_flag(config, "tie_word_embeddings");
-    const std::string activation = config_text(config, "hidden_act", "silu");
-    require(activation == "silu", "the activation '{}' is not supported, only silu", activation);
-    config["hidden_act"] = activation;
-    return config;
+    const auto hidden = config.integer("hidden_size");
+    const auto heads = config.integer("num_attention_heads");
+    const auto key_value_heads = config.integer("num_key_value_heads", heads);
+    config.integer("num_hidden_layers", {}, most_config_layers);
+    config.integer("intermediate_size");
+    config.integer("vocab_size");
+    config.integer("max_position_embeddings", 2048);
+    if (key_value_heads > 0 && heads % key_value_heads != 0)
+        config.problem("{} attention heads cannot share {} key-value heads", heads, key_value_heads);
+    if (!config.has("head_dim")) config.require_whole_heads(hidden, heads);
+    const auto head_dim = config.integer("head_dim", heads > 0 ? hidden / heads : 0);
+    if (head_dim % 2 != 0)
+        config.problem("'head_dim' is {}: rotary embedding needs an even number", head_dim);
+    config.positive("rms_norm_eps", 1e-6);
+    config.positive("rope_theta", 10000.0);
+    config.config()["rope_scaling"] = complete_rope_scaling(config);
+    config.flag("tie_word_embeddings");
+    config.one_of("hidden_act", {"silu"}, "choose a model with this one");
 }
 
 std::string huggingface_name(const std::string& gguf_name) {
@@ -297,14 +315,16 @@ std::vector<float> rotary_frequency_factors(const json& config) {
     return result;
 }
 
-json llama_config_from_gguf(const Gguf& gguf) {
+json llama_config_from_gguf(const Gguf& gguf, Problems& problems) {
     const auto architecture = gguf.metadata.find("general.architecture");
     require(architecture != gguf.metadata.end() && architecture->second.type == GgufType::string,
-            "the metadata lacks 'general.architecture'");
+            "the metadata lacks 'general.architecture': no file of a model, or not its first part");
     const auto name = architecture->second.value.get<std::string>();
-    require(name == "llama", "the architecture '{}' is not supported, only llama", name);
+    require(name == "llama",
+            "the architecture '{}' is not supported in GGUF, only llama; try the model's Hugging Face folder",
+            name);
 
-    LlamaMetadata metadata(gguf);
+    LlamaMetadata metadata(gguf, problems);
     json config{{"architectures", {"LlamaForCausalLM"}}, {"model_type", "llama"}, {"hidden_act", "silu"}};
     constexpr std::array<std::pair<const char*, const char*>, 9> keys{{
         {"block_count", "num_hidden_layers"},
@@ -320,13 +340,16 @@ json llama_config_from_gguf(const Gguf& gguf) {
     for (const auto& [gguf_key, key] : keys)
         if (json value = metadata.number(gguf_key); !value.is_null()) config[key] = std::move(value);
 
-    const auto* embedding = find_tensor(gguf, "token_embd.weight");
-    require(embedding != nullptr, "the tensor 'token_embd.weight' is missing");
-    config["vocab_size"] = embedding->rows();
     const json vocabulary = metadata.number("vocab_size");
-    require(vocabulary.is_null() || vocabulary == config["vocab_size"],
-            "metadata 'llama.vocab_size' is {}, but 'token_embd.weight' has {} rows", vocabulary.dump(),
-            embedding->rows());
+    if (const auto* embedding = find_tensor(gguf, "token_embd.weight"); embedding != nullptr) {
+        config["vocab_size"] = embedding->rows();
+        if (!vocabulary.is_null() && vocabulary != config["vocab_size"])
+            metadata.problem("metadata 'llama.vocab_size' is {}, but 'token_embd.weight' has {} rows",
+                             vocabulary.dump(), embedding->rows());
+    } else {
+        metadata.problem("the tensor 'token_embd.weight' is missing");
+        config["vocab_size"] = 1;
+    }
     config["tie_word_embeddings"] = find_tensor(gguf, "output.weight") == nullptr;
     config["attention_bias"] = find_tensor(gguf, "blk.0.attn_q.bias") != nullptr;
     config["mlp_bias"] = find_tensor(gguf, "blk.0.ffn_gate.bias") != nullptr;
@@ -335,25 +358,31 @@ json llama_config_from_gguf(const Gguf& gguf) {
              {"tokenizer.ggml.bos_token_id", "bos_token_id"},
              {"tokenizer.ggml.eos_token_id", "eos_token_id"},
              {"tokenizer.ggml.padding_token_id", "pad_token_id"}})
-        if (const auto found = gguf.metadata.find(from); found != gguf.metadata.end()) {
-            require(found->second.value.is_number_integer(), "metadata '{}' is not a whole number", from);
-            config[to] = found->second.value;
-        }
+        if (const auto found = gguf.metadata.find(from); found != gguf.metadata.end())
+            config[to] = found->second.value;  // checked with the tokenizer
 
-    const json head_dim = complete_llama_config(config).at("head_dim");
+    const std::size_t before = problems.count();
+    ConfigReader reader(config, problems);
+    llama_architecture.complete(reader);
+    const json head_dim = config.at("head_dim");
     for (const auto* key : {"attention.value_length", "rope.dimension_count"})
-        if (const json value = metadata.number(key); !value.is_null())
-            require(value == head_dim, "metadata 'llama.{}' is {}, but a head has {} values: not supported",
-                    key, value.dump(), head_dim.dump());
+        if (const json value = metadata.number(key);
+            !value.is_null() && problems.count() == before && value != head_dim)
+            metadata.problem("metadata 'llama.{}' is {}, but a head has {} values: not supported", key,
+                             value.dump(), head_dim.dump());
+    config.erase("rope_scaling");
     add_rope_scaling(metadata, gguf, config);
     for (const auto* key : {"expert_count", "expert_used_count"})
-        if (const json value = metadata.number(key); !value.is_null())
-            require(value == 0, "metadata 'llama.{}' is {}: mixtures of experts are not supported", key,
-                    value.dump());
+        if (const json value = metadata.number(key); !value.is_null() && value != 0)
+            metadata.problem(
+                "metadata 'llama.{}' is {}: mixtures of experts are not supported; choose a model without",
+                key, value.dump());
     const std::string layout = metadata.string("tensor_data_layout", "Meta AI original pth");
-    require(layout == "Meta AI original pth", "metadata 'llama.tensor_data_layout' is '{}': not supported",
-            layout);
+    if (layout != "Meta AI original pth")
+        metadata.problem("metadata 'llama.tensor_data_layout' is '{}': not supported; convert the model anew",
+                         layout);
     metadata.refuse_the_rest();
+    if (problems.count() == before) llama_architecture.complete(reader);  // with the rotary scaling
     return config;
 }
 

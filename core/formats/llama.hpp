@@ -2,6 +2,7 @@
 // The llama family as files hold it: its configuration, and its names in GGUF.
 
 #include "core/base/json.hpp"
+#include "core/formats/config_keys.hpp"
 #include "core/formats/gguf.hpp"
 #include "core/tensor/encoding.hpp"
 
@@ -13,12 +14,9 @@
 
 namespace jlcm {
 
-/// config.json with Hugging Face's defaults filled in and every value checked; what jlcm can't run (another
-/// architecture, activation, rotary scaling or a quantisation scheme) is refused by name.
-[[nodiscard]] nlohmann::json complete_llama_config(nlohmann::json config);
-
-/// The part of it that decoders with rotary positions, RMS norms and gated MLPs have in common.
-[[nodiscard]] nlohmann::json complete_rotary_config(nlohmann::json config);
+/// Completes what decoders with rotary positions, RMS norms and gated MLPs have in common; what jlcm can't
+/// run (another activation or rotary scaling) is a problem.
+void complete_rotary(ConfigReader& config);
 
 /// The Hugging Face name of a GGUF tensor of the llama architecture, empty where there is none.
 [[nodiscard]] std::string huggingface_name(const std::string& gguf_name);
@@ -40,10 +38,11 @@ namespace jlcm {
 [[nodiscard]] std::vector<float> rotary_frequency_factors(const nlohmann::json& config);
 inline constexpr std::string_view rotary_factors_name = "rope_freqs.weight";
 
-/// The configuration that the metadata of a GGUF file of architecture llama means, not yet completed; keys of
-/// "llama." that aren't understood are refused by name. Needs the file's tensors for what metadata leaves
-/// out.
-[[nodiscard]] nlohmann::json llama_config_from_gguf(const Gguf& gguf);
+/// The completed configuration that the metadata of a GGUF file of architecture llama means. Needs the file's
+/// tensors for what metadata leaves out. What is damaged or not supported is reported to `problems`, keys of
+/// "llama." that aren't understood among it; the result is then of no use. Another architecture is an input
+/// error.
+[[nodiscard]] nlohmann::json llama_config_from_gguf(const Gguf& gguf, Problems& problems);
 
 /// The metadata of architecture llama for a completed configuration, without the tokenizer's.
 [[nodiscard]] GgufMetadata gguf_metadata_from_llama(const nlohmann::json& config);

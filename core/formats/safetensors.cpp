@@ -26,7 +26,8 @@ constexpr std::array known_dtypes{Encoding::f32, Encoding::f16, Encoding::bf16, 
 Encoding encoding_of(const std::string& dtype) {
     const auto* const found = std::find_if(known_dtypes.begin(), known_dtypes.end(),
                                            [&](Encoding encoding) { return name_of(encoding) == dtype; });
-    require(found != known_dtypes.end(), "dtype '{}' cannot be read", dtype);
+    require(found != known_dtypes.end(), "dtype '{}' cannot be read; save the model in F32, F16 or BF16",
+            dtype);
     return *found;
 }
 
@@ -85,6 +86,9 @@ std::map<std::string, std::string> read_metadata(const json& entries) {
 
 Safetensors parse_safetensors(std::span<const std::byte> bytes,
                               const std::function<bool(const std::string&)>& is_left_out) {
+    constexpr std::string_view pointer = "version https://git-lfs";
+    require(bytes.size() < pointer.size() || std::memcmp(bytes.data(), pointer.data(), pointer.size()) != 0,
+            "a pointer of Git LFS in place of the file: fetch it with 'git lfs pull'");
     require(bytes.size() >= length_bytes, "not a safetensors file: only {} bytes", bytes.size());
     std::uint64_t header_size = 0;
     std::memcpy(&header_size, bytes.data(), length_bytes);

@@ -1,5 +1,6 @@
 #include "core/graph/graph_json.hpp"
 
+#include "core/base/json_error.hpp"
 #include "core/graph/blocks.hpp"
 #include "core/graph/output_meaning.hpp"
 #include "core/graph/tensor_operators.hpp"
@@ -179,7 +180,7 @@ Graph graph_from_json(const json& description) {
     try {
         return read_graph(description);
     } catch (const nlohmann::json::exception& error) {
-        fail("the description of the graph is damaged: {}", error.what());
+        fail("the description of the graph is damaged: {}", json_error(error));
     }
 }
 

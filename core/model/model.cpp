@@ -1,5 +1,6 @@
 #include "core/model/model.hpp"
 
+#include "core/base/error.hpp"
 #include "core/base/files.hpp"
 #include "core/formats/architecture.hpp"
 #include "core/graph/graph_json.hpp"
@@ -32,7 +33,10 @@ ModelInput input_of(const Checkpoint& checkpoint) {
 }  // namespace
 
 Graph build_graph(const nlohmann::json& config) {
-    if (config.at("model_type") == "graph") return graph_from_json(config.at("graph"));
+    if (has_key(config, "model_type") && config.at("model_type") == "graph") {
+        require(has_key(config, "graph"), "the configuration of the model lacks its graph");
+        return graph_from_json(config.at("graph"));
+    }
     return build_transformer(transformer_config(config));
 }
 
@@ -86,6 +90,10 @@ ModelInput make_input(const nlohmann::json& config, const nlohmann::json& extra,
         }
     } else if (!tokenizer.data.empty()) {
         input.tokenizer = with_embedding(make_tokenizer(tokenizer), config.at("vocab_size"));
+        require(has_key(config, "max_position_embeddings") &&
+                    config.at("max_position_embeddings").is_number_integer(),
+                "the configuration of the model does not say for how many positions it is made "
+                "(max_position_embeddings)");
         input.max_positions = config.at("max_position_embeddings");
     }
     return input;

@@ -3,6 +3,7 @@
 #include "core/base/error.hpp"
 #include "core/base/files.hpp"
 #include "core/base/json.hpp"
+#include "core/base/json_error.hpp"
 #include "core/report/run_table.hpp"
 
 #include <algorithm>
@@ -22,7 +23,7 @@ json predictions_of(const RunModel& run) {
     try {
         return json::parse(read_file(path));
     } catch (const json::exception& error) {
-        fail("{}: {}", path.string(), error.what());
+        fail("{}: {}", path.string(), json_error(error));
     }
 }
 
@@ -91,7 +92,7 @@ std::vector<PairedComparison> compare_runs(const RunModel& first, const RunModel
         }
     } catch (const json::exception& error) {
         fail("{} or {}: damaged predictions.json: {}", first.directory.string(), second.directory.string(),
-             error.what());
+             json_error(error));
     }
     require(are_finite || !result.empty(),
             "{} or {}: some scores are not finite, so predictions do not compare", first.directory.string(),

@@ -2,6 +2,7 @@
 
 #include "core/base/error.hpp"
 #include "core/base/files.hpp"
+#include "core/base/json_error.hpp"
 #include "core/experiment/evaluation.hpp"
 #include "core/experiment/run_directory.hpp"
 #include "core/spec/problems.hpp"
@@ -21,7 +22,7 @@ json read_json(const fs::path& path) {
     try {
         return json::parse(read_file(path));
     } catch (const json::exception& error) {
-        fail("{}: {}", path.string(), error.what());
+        fail("{}: {}", path.string(), json_error(error));
     }
 }
 
@@ -323,7 +324,7 @@ LearningMetrics RunRecord::metrics() const {
             if (metrics.jumps.size() < jumps.size()) metrics.jumps.resize(jumps.size());
             for (std::size_t i = 0; i < jumps.size(); ++i) metrics.jumps[i] += jumps[i].get<double>();
         } catch (const json::exception& error) {
-            fail("{}:{}: {}", path.string(), line_number, error.what());
+            fail("{}:{}: {}", path.string(), line_number, json_error(error));
         }
     }
     for (const auto& [stage, losses] : sums)

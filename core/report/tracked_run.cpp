@@ -1,6 +1,7 @@
 #include "core/report/tracked_run.hpp"
 
 #include "core/base/error.hpp"
+#include "core/base/json_error.hpp"
 #include "core/experiment/result.hpp"
 #include "core/experiment/run.hpp"
 
@@ -76,7 +77,7 @@ void add_steps(const fs::path& path, MetricTable& metrics) {
         try {
             add_step(json::parse(line), metrics);
         } catch (const json::exception& error) {
-            fail("{}:{}: {}", path.string(), number, error.what());
+            fail("{}:{}: {}", path.string(), number, json_error(error));
         }
     }
 }

@@ -10,9 +10,6 @@
 
 namespace jlcm {
 
-const char* const gpt2_pattern =
-    R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
-
 namespace {
 
 std::string replace_all(const Regex& regex, std::string_view text, std::string_view content) {

@@ -42,9 +42,6 @@ enum class PrependScheme { always, first, never };
 /// Writes spaces as `replacement`, one character, and splits before each one if `split`.
 [[nodiscard]] PieceStep metaspace_step(std::string replacement, PrependScheme scheme, bool split);
 
-/// GPT-2's word pattern, which ByteLevel uses unless told otherwise.
-extern const char* const gpt2_pattern;
-
 [[nodiscard]] DecodeStep decode_replace_step(const std::string& pattern, std::string content);
 /// "<0x0A>" becomes that byte.
 [[nodiscard]] DecodeStep decode_byte_fallback_step();

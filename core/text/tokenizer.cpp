@@ -3,6 +3,7 @@
 #include "core/base/error.hpp"
 #include "core/base/hash.hpp"
 #include "core/base/json.hpp"
+#include "core/base/json_error.hpp"
 #include "core/text/tokenizer_readers.hpp"
 
 namespace jlcm {
@@ -16,7 +17,7 @@ std::unique_ptr<Tokenizer> make_tokenizer(const TokenizerSource& source) {
         if (format == "gguf") return tokenizer_from_gguf(data, std::move(hash));
         if (format == "sentencepiece") return tokenizer_from_sentencepiece(data, std::move(hash));
     } catch (const nlohmann::json::exception& error) {
-        fail("the tokenizer ({}) is damaged: {}", format, error.what());
+        fail("the tokenizer ({}) is damaged: {}", format, json_error(error));
     } catch (const Error& error) {
         throw error.within(fmt::format("the tokenizer ({})", format));
     }

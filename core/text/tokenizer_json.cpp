@@ -1,6 +1,7 @@
 #include "core/base/error.hpp"
 #include "core/base/json.hpp"
 #include "core/formats/added_vocabulary.hpp"
+#include "core/formats/gguf_pre_tokenizer.hpp"
 #include "core/formats/json.hpp"
 #include "core/spec/problems.hpp"
 #include "core/text/bpe_tokenizer.hpp"

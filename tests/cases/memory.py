@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent / "support"))
-from programs import SKIPPED, SOURCE, STORIES, call, need_assets, run_directory, stopped
+from programs import SKIPPED, SOURCE, STORIES, call, need_assets, result, run_directory, stopped
 
 need_assets()
 try:
-    import numpy  # noqa: F401
+    import numpy
 except ImportError:
     print("SKIPPED: numpy is not here")
     sys.exit(SKIPPED)
@@ -51,6 +51,23 @@ for lines in (9, 30):
 call("jlcm-run", *ARGUMENTS, "killed")
 for name in ("artifact.safetensors", "metrics.jsonl"):
     assert (run_directory("killed") / name).read_bytes() == (run_directory("whole") / name).read_bytes(), name
+
+# The figure is the program's own, whatever started it: a parent that holds much hands its peak to what it runs.
+SMALL = [STORIES, "--set", "compress.learn=null", "--set", "compress.distill=null", "--set", "evaluate=[]"]
+SMALL += ["--set", "calibration.sequences=4", "--out"]
+
+
+def peaks(out):
+    return [stage["peak_memory_bytes"] for stage in result(out)["stages"]]
+
+
+for out in ("alone", "child"):
+    shutil.rmtree(out, ignore_errors=True)
+call("jlcm-run", *SMALL, "alone")
+ballast = numpy.ones(1 << 27)  # 1 GiB
+call("jlcm-run", *SMALL, "child")
+del ballast
+assert 0 < max(peaks("child")) < 1.5 * max(peaks("alone")) < 1 << 29, (peaks("child"), peaks("alone"))
 
 # With learning, distillation and evaluation of several models.
 shutil.rmtree("learned", ignore_errors=True)

@@ -87,6 +87,29 @@ def weights():
     put("safetensors", "empty", save({"none": np.zeros((0, 3), np.int32)}))
 
 
+def configurations():
+    """A config.json of each family, and values that are near its limits."""
+    common = {"vocab_size": 50, "hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 4,
+              "intermediate_size": 40, "max_position_embeddings": 64}
+    scaling = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+               "original_max_position_embeddings": 8192}
+    put("config", "llama", json.dumps({"model_type": "llama", **common, "num_key_value_heads": 2, "head_dim": 8,
+                                       "rope_scaling": scaling, "attention_bias": True, "hidden_act": "silu"}))
+    put("config", "qwen2", json.dumps({"model_type": "qwen2", **common, "use_sliding_window": False,
+                                       "layer_types": ["full_attention"] * 2, "tie_word_embeddings": True,
+                                       "rope_parameters": {"rope_theta": 1e6, "rope_type": "linear", "factor": 2.0}}))
+    put("config", "gpt2", json.dumps({"model_type": "gpt2", "vocab_size": 50, "n_embd": 24, "n_layer": 2, "n_head": 4,
+                                      "n_inner": None, "n_positions": 64, "scale_attn_weights": True}))
+    put("config", "opt", json.dumps({"model_type": "opt", **common, "ffn_dim": 40, "word_embed_proj_dim": 24,
+                                     "do_layer_norm_before": True}))
+    put("config", "bert", json.dumps({"model_type": "bert", **common, "type_vocab_size": 2, "layer_norm_eps": 1e-12}))
+    most = 1 << 30
+    put("config", "large_sizes", json.dumps({"model_type": "llama", **common, "hidden_size": most, "vocab_size": most,
+                                             "num_attention_heads": 1 << 29, "intermediate_size": most}))
+    put("config", "refused", json.dumps({"model_type": "llama", "hidden_size": "24", "quantization_config": {},
+                                         "rope_scaling": {"type": "yarn"}, "sliding_window": 8, "hidden_act": 3}))
+
+
 VOCABULARY = ["<unk>", "<s>", "</s>", "<0x41>", "\u2581", "h", "e", "l", "o", "\u2581h", "ll", "llo"]
 
 
@@ -339,6 +362,7 @@ if __name__ == "__main__":
             path.unlink()
     text_formats()
     weights()
+    configurations()
     llama_gguf()
     encodings_gguf()
     onnx_models()

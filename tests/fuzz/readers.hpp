@@ -5,6 +5,7 @@
 #include "core/base/error.hpp"
 #include "core/codebook/artifact.hpp"
 #include "core/data/choice_task.hpp"
+#include "core/formats/architecture.hpp"
 #include "core/formats/checkpoint.hpp"
 #include "core/formats/gguf.hpp"
 #include "core/formats/gzip.hpp"
@@ -88,6 +89,13 @@ inline void read_artifact_file(Bytes bytes) {
 inline void read_json(Bytes bytes) {
     const std::string again = parse_json(text_of(bytes)).dump();
     ensure(parse_json(again).dump() == again, "what was written reads as something else");
+}
+
+inline void read_config(Bytes bytes) {
+    const nlohmann::json config = complete_config(parse_json(text_of(bytes)));
+    ensure(complete_config(config) == config, "a completed configuration is completed further: {}",
+           config.dump());
+    if (transformer_config(config).layers <= 8) (void)file_tensors(config);
 }
 
 struct Section {
@@ -237,6 +245,7 @@ inline void read_task(Bytes bytes) {
 inline const std::map<std::string, Reader, std::less<>>& readers() {
     static const std::map<std::string, Reader, std::less<>> table{
         {"artifact", read_artifact_file},
+        {"config", read_config},
         {"gguf", read_gguf},
         {"image", read_image},
         {"image_sets", read_image_set},

@@ -72,6 +72,9 @@ struct Sample {
         artifact.config = {{"model_type", "llama"}, {"hidden_size", 3}};
         artifact.provenance = {{"seed", 7}};
         artifact.tokenizer = {"gguf", R"({"tokens": ["a", "b"]})"};
+        artifact.files = {{"tokenizer.json", artifact.tokenizer.data},
+                          {"tokenizer.model", std::string("\0\xff", 2)},
+                          {"additional_chat_templates/tool.jinja", "{{ messages }}"}};
     }
 };
 
@@ -97,6 +100,7 @@ TEST_CASE("an artifact reads back to the same bits, and writes the same bytes") 
     CHECK(back.provenance == sample.artifact.provenance);
     CHECK(back.tokenizer.format == "gguf");
     CHECK(back.tokenizer.data == sample.artifact.tokenizer.data);
+    CHECK(back.files == sample.artifact.files);
     CHECK(back.weights("a").shape() == Shape{5, 64});
     CHECK(back.weights("norm").data<float>()[2] == 3);
     CHECK_THROWS_WITH(back.weights("d"), Catch::Contains("'d'"));

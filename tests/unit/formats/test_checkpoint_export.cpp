@@ -6,8 +6,10 @@
 #include "core/formats/architecture.hpp"
 #include "core/formats/checkpoint_export.hpp"
 #include "core/formats/gguf.hpp"
+#include "core/formats/gguf_tokenizer.hpp"
 #include "core/formats/llama.hpp"
 #include "core/formats/safetensors.hpp"
+#include "core/formats/sentencepiece_model.hpp"
 #include "tests/support/assets.hpp"
 #include "tests/support/mutation.hpp"
 #include "tests/support/temporary.hpp"
@@ -31,17 +33,17 @@ using nlohmann::json;
 namespace {
 
 json small_config() {
-    return jlcm::complete_llama_config({{"model_type", "llama"},
-                                        {"hidden_size", 24},
-                                        {"intermediate_size", 40},
-                                        {"num_hidden_layers", 2},
-                                        {"num_attention_heads", 4},
-                                        {"num_key_value_heads", 2},
-                                        {"head_dim", 8},
-                                        {"vocab_size", 12},
-                                        {"rope_theta", 500000.0},
-                                        {"bos_token_id", 1},
-                                        {"eos_token_id", 2}});
+    return jlcm::complete_config({{"model_type", "llama"},
+                                  {"hidden_size", 24},
+                                  {"intermediate_size", 40},
+                                  {"num_hidden_layers", 2},
+                                  {"num_attention_heads", 4},
+                                  {"num_key_value_heads", 2},
+                                  {"head_dim", 8},
+                                  {"vocab_size", 12},
+                                  {"rope_theta", 500000.0},
+                                  {"bos_token_id", 1},
+                                  {"eos_token_id", 2}});
 }
 
 /// A byte-level BPE of a few tokens: an added one, one unused id.
@@ -219,22 +221,271 @@ TEST_CASE("tokenizers that GGUF can't express are refused") {
         }
         return std::string();
     };
-    json tokenizer = json::parse(small_tokenizer);
-    REQUIRE(refused(tokenizer).empty());
+    const json whole = json::parse(small_tokenizer);
+    REQUIRE(refused(whole).empty());
+    json tokenizer = whole;
     tokenizer["pre_tokenizer"] = {{"type", "Whitespace"}};
     REQUIRE_THAT(refused(tokenizer), Catch::Contains("Whitespace"));
-    tokenizer["normalizer"] = {{"type", "NFC"}};
-    REQUIRE_THAT(refused(tokenizer), Catch::Contains("normalizer"));
+    tokenizer = whole;
     tokenizer["model"]["vocab"]["far"] = 4000000000U;
-    tokenizer["normalizer"] = nullptr;
     REQUIRE_THAT(refused(tokenizer), Catch::Contains("4000000000"));
     tokenizer["model"] = {{"type", "Unigram"}};
-    REQUIRE_THAT(refused(tokenizer), Catch::Contains("byte-level BPE"));
+    REQUIRE_THAT(refused(tokenizer), Catch::Contains("'Unigram'") && Catch::Contains("BPE"));
     REQUIRE_THAT(refused(json::array()), Catch::Contains("'model'"));
+
+    // What changes ids only: all of it is named, and may be accepted.
+    tokenizer = whole;
+    tokenizer["normalizer"] = {{"type", "NFC"}};
+    tokenizer["added_tokens"][0]["lstrip"] = true;
+    tokenizer["added_tokens"][2]["rstrip"] = true;
+    tokenizer["added_tokens"][2]["single_word"] = true;
+    tokenizer["model"]["ignore_merges"] = true;
+    for (const char* part : {"normalizer", "'<s>' takes the white space before it",
+                             "'<tool>' takes the white space "
+                             "behind it",
+                             "single_word", "ignore_merges", "--lossy-tokenizer"})
+        CHECK_THAT(refused(tokenizer), Catch::Contains(part));
+    jlcm::write_gguf_checkpoint(directory.path() / "model.gguf", model, random_values, Encoding::f32,
+                                jlcm::TokenizerLoss::accepted);
+    CHECK(jlcm::read_checkpoint(directory.path() / "model.gguf").tokenizer.format == "gguf");
     model.tokenizer = {};
     REQUIRE_THROWS_AS(
         jlcm::write_gguf_checkpoint(directory.path() / "x", model, random_values, Encoding::f32),
         jlcm::Error);
+}
+
+TEST_CASE("a BPE of characters with byte fallback goes to GGUF with SentencePiece's types and scores") {
+    const TemporaryDirectory directory;
+    auto model = small_model();
+    constexpr std::int64_t bytes = 256;
+    json vocabulary{{"<unk>", 0}, {"<s>", 1}, {"</s>", 2}};
+    for (std::int64_t i = 0; i < bytes; ++i) vocabulary[fmt::format("<0x{:02X}>", i)] = 3 + i;
+    for (const char* token : {"a", "b", "c", "bc", "abc", "\xE2\x96\x81"})
+        vocabulary[token] = vocabulary.size();
+    const std::int64_t end = std::ssize(vocabulary);
+    model.config["vocab_size"] = end + 2;
+    const json spaces{{"type", "Replace"}, {"pattern", {{"String", " "}}}, {"content", "\xE2\x96\x81"}};
+    json tokenizer{{"added_tokens",
+                    {{{"id", 1}, {"content", "<s>"}, {"special", true}},
+                     {{"id", end}, {"content", "<tool>"}, {"special", false}, {"normalized", false}}}},
+                   {"normalizer",
+                    {{"type", "Sequence"},
+                     {"normalizers", {{{"type", "Prepend"}, {"prepend", "\xE2\x96\x81"}}, spaces}}}},
+                   {"pre_tokenizer", nullptr},
+                   {"model",
+                    {{"type", "BPE"},
+                     {"byte_fallback", true},
+                     {"unk_token", "<unk>"},
+                     {"vocab", vocabulary},
+                     {"merges", {"b c", "a bc"}}}}};
+    const auto path = directory.path() / "model.gguf";
+    const auto keys = [&] {
+        model.tokenizer = {"tokenizer.json", tokenizer.dump()};
+        jlcm::write_gguf_checkpoint(path, model, random_values, Encoding::f32);
+        return json::parse(jlcm::read_checkpoint(path).tokenizer.data);
+    };
+    json given = keys();
+    CHECK(given["tokenizer.ggml.model"] == "llama");
+    CHECK(given["tokenizer.ggml.add_space_prefix"] == true);
+    CHECK(given["tokenizer.ggml.unknown_token_id"] == 0);
+    const json& types = given["tokenizer.ggml.token_type"];
+    const json& scores = given["tokenizer.ggml.scores"];
+    const auto at = [&](const json& list, const char* token) {
+        return list[vocabulary.at(token).get<std::size_t>()].get<int>();
+    };
+    CHECK(at(types, "<unk>") == 2);
+    CHECK(at(types, "<s>") == 3);
+    CHECK(at(types, "<0x0A>") == 6);
+    CHECK(at(types, "abc") == 1);
+    CHECK(types[static_cast<std::size_t>(end)] == 4);
+    CHECK(types.back() == 5);
+    CHECK(at(scores, "bc") > at(scores, "abc"));
+
+    // The scores of tokenizer.model, where the folder has one.
+    jlcm::SentencePieceModel pieces;
+    pieces.pieces = {"<unk>", "bc", "abc"};
+    pieces.scores = {0, -7, -3};
+    pieces.types = {2, 1, 1};
+    model.files["tokenizer.model"] = jlcm::serialized(pieces);
+    given = keys();
+    CHECK(at(given["tokenizer.ggml.scores"], "bc") == -7);
+    CHECK(at(given["tokenizer.ggml.scores"], "abc") == -3);
+
+    const auto refused = [&] {
+        try {
+            (void)keys();
+        } catch (const jlcm::Error& error) {
+            return std::string(error.what());
+        }
+        return std::string();
+    };
+    tokenizer["normalizer"] = nullptr;
+    tokenizer["pre_tokenizer"] = {{"type", "Metaspace"},
+                                  {"replacement", "\xE2\x96\x81"},
+                                  {"prepend_scheme", "never"},
+                                  {"split", false}};
+    CHECK(keys()["tokenizer.ggml.add_space_prefix"] == false);
+    tokenizer["pre_tokenizer"]["prepend_scheme"] = "first";
+    CHECK_THAT(refused(), Catch::Contains("prepend_scheme first") && Catch::Contains("<tool>"));
+    tokenizer["pre_tokenizer"]["prepend_scheme"] = "always";
+    tokenizer["pre_tokenizer"]["split"] = true;
+    tokenizer["model"]["vocab"].erase("<0x0A>");
+    CHECK_THAT(refused(), Catch::Contains("cuts at spaces") && Catch::Contains("255 of 256 bytes"));
+    tokenizer["normalizer"] = {{"type", "NFKC"}};
+    CHECK_THAT(refused(), Catch::Contains("NFKC"));
+}
+
+TEST_CASE("a SentencePiece model's rules go to GGUF, or are refused by name") {
+    const TemporaryDirectory directory;
+    auto model = small_model();
+    model.extra = json::object();
+    jlcm::SentencePieceModel pieces;
+    pieces.pieces = {"<pad>", "</s>", "<unk>", "<s>", "\xE2\x96\x81", "a", "b", "<user>"};
+    pieces.types = {3, 3, 2, 3, 1, 1, 1, 4};
+    pieces.scores = {0, 0, 0, 0, -1, -2.5, -3, 0};
+    pieces.is_byte_pair = false;
+    pieces.is_unigram = true;
+    pieces.unknown_id = 2;
+    pieces.bos_id = 3;
+    pieces.eos_id = 1;
+    pieces.pad_id = 0;
+    pieces.remove_extra_whitespaces = true;
+    pieces.precompiled_charsmap = std::string("\x00\xff\x7f", 3);
+    const auto path = directory.path() / "model.gguf";
+    const auto write = [&](jlcm::TokenizerLoss loss) {
+        model.tokenizer = {"sentencepiece", jlcm::serialized(pieces)};
+        jlcm::write_gguf_checkpoint(path, model, random_values, Encoding::f32, loss);
+        return json::parse(jlcm::read_checkpoint(path).tokenizer.data);
+    };
+    json keys = write(jlcm::TokenizerLoss::refused);
+    CHECK(keys["tokenizer.ggml.model"] == "t5");
+    CHECK(keys["tokenizer.ggml.token_type"] == json({3, 3, 2, 3, 1, 1, 1, 4, 5, 5, 5, 5}));
+    CHECK(keys["tokenizer.ggml.scores"][5] == -2.5);
+    CHECK(keys["tokenizer.ggml.precompiled_charsmap"] == json({0, 255, 127}));
+    CHECK(keys["tokenizer.ggml.remove_extra_whitespaces"] == true);
+    CHECK(keys["tokenizer.ggml.add_space_prefix"] == true);
+    CHECK(keys["tokenizer.ggml.bos_token_id"] == 3);
+    CHECK(keys["tokenizer.ggml.eos_token_id"] == 1);
+    CHECK(keys["tokenizer.ggml.padding_token_id"] == 0);
+    CHECK(keys["tokenizer.ggml.unknown_token_id"] == 2);
+    const jlcm::SentencePieceModel back = jlcm::sentencepiece_model(jlcm::read_gguf_tokenizer(keys));
+    CHECK(back.is_unigram);
+    CHECK(back.precompiled_charsmap == pieces.precompiled_charsmap);
+
+    // A GGUF file's keys are written again as they came.
+    auto second = jlcm::read_checkpoint(path);
+    jlcm::write_gguf_checkpoint(directory.path() / "again.gguf", second, jlcm::stored_values(second),
+                                Encoding::f32);
+    CHECK(json::parse(jlcm::read_checkpoint(directory.path() / "again.gguf").tokenizer.data) == keys);
+
+    pieces.is_unigram = false;
+    pieces.is_byte_pair = true;
+    pieces.white_space_as_suffix = true;
+    try {
+        (void)write(jlcm::TokenizerLoss::refused);
+        FAIL("it was written");
+    } catch (const jlcm::Error& error) {
+        for (const char* part :
+             {"remove_extra_whitespaces", "treat_whitespace_as_suffix", "nmt_nfkc", "byte fallback"})
+            CHECK_THAT(error.what(), Catch::Contains(part));
+    }
+    keys = write(jlcm::TokenizerLoss::accepted);
+    CHECK(keys["tokenizer.ggml.model"] == "llama");
+}
+
+TEST_CASE("a folder's files about text are exported byte for byte, its chat templates by name") {
+    const TemporaryDirectory directory;
+    const auto folder = directory.path() / "folder";
+    jlcm::write_huggingface_checkpoint(folder, small_model(), random_values, Encoding::f32);
+    const std::map<std::string, std::string> files{
+        {"tokenizer.json", std::string(small_tokenizer) + "\n\n"},
+        {"tokenizer_config.json",
+         R"({"model_max_length":1000000000000000019884624838656,  "eos_token": "</s>"})"},
+        {"special_tokens_map.json", R"({ "unk_token": {"content": "x"} })"},
+        {"added_tokens.json", "{}"},
+        {"generation_config.json", R"({"eos_token_id": [2, 10]})"},
+        {"chat_template.jinja", "{{ main }}"},
+        {"additional_chat_templates/tool-use.jinja", "{{ tool }}"}};
+    for (const auto& [name, content] : files) jlcm::write_file(folder / name, content);
+    jlcm::write_file(folder / "README.md", "not about text");
+    const auto model = jlcm::read_checkpoint(folder);
+    CHECK(model.files == files);
+
+    const auto again = directory.path() / "again";
+    jlcm::write_huggingface_checkpoint(again, model, jlcm::stored_values(model), Encoding::f32);
+    for (const auto& [name, content] : files) CHECK(jlcm::read_file(again / name) == content);
+
+    const auto path = directory.path() / "model.gguf";
+    jlcm::write_gguf_checkpoint(path, model, jlcm::stored_values(model), Encoding::f32);
+    const jlcm::MappedFile mapped(path);
+    const auto metadata = jlcm::parse_gguf(mapped.bytes()).metadata;
+    CHECK(metadata.at("tokenizer.chat_template").value == "{{ main }}");
+    CHECK(metadata.at("tokenizer.chat_template.tool_use").value == "{{ tool }}");
+    CHECK(metadata.at("tokenizer.chat_templates").value == json({"tool_use"}));
+    CHECK(metadata.at("tokenizer.ggml.eos_token_id").value == 2);
+    CHECK(metadata.at("tokenizer.ggml.unknown_token_id").value == 0);
+    CHECK(metadata.at("tokenizer.ggml.eot_token_id").value == 10);
+
+    // Back to a folder, as Hugging Face writes several.
+    const auto gguf = jlcm::read_checkpoint(path);
+    jlcm::write_huggingface_checkpoint(directory.path() / "back", gguf, jlcm::stored_values(gguf),
+                                       Encoding::f32);
+    const json config = json::parse(jlcm::read_file(directory.path() / "back/tokenizer_config.json"));
+    CHECK(config["chat_template"] == json({{{"name", "default"}, {"template", "{{ main }}"}},
+                                           {{"name", "tool_use"}, {"template", "{{ tool }}"}}}));
+}
+
+TEST_CASE("a split GGUF file is read whole from any of its parts") {
+    const TemporaryDirectory directory;
+    const auto whole = directory.path() / "whole.gguf";
+    jlcm::write_gguf_checkpoint(whole, small_model(), random_values, Encoding::f32);
+    const jlcm::MappedFile mapped(whole);
+    const jlcm::Gguf source = jlcm::parse_gguf(mapped.bytes());
+    const auto number = [](std::uint32_t value) {
+        return jlcm::GgufValue{jlcm::GgufType::u16, jlcm::GgufType::u32, value};
+    };
+    const auto part_name = [&](int part) {
+        return directory.path() / fmt::format("model-{:05}-of-00003.gguf", part + 1);
+    };
+    const auto write_part = [&](int part, std::uint32_t own_number, std::uint32_t tensors) {
+        jlcm::GgufMetadata metadata;
+        if (part == 0) metadata.assign(source.metadata.begin(), source.metadata.end());
+        metadata.emplace_back("split.no", number(own_number));
+        metadata.emplace_back("split.count", number(3));
+        metadata.emplace_back("split.tensors.count", number(tensors));
+        std::vector<TensorInfo> infos;
+        std::vector<jlcm::StoredTensor> stored;
+        for (std::size_t i = 0; i < source.tensors.size(); ++i) {
+            if (static_cast<int>(i % 3) != part) continue;
+            stored.push_back(source.tensors[i]);
+            infos.push_back(source.tensors[i]);
+        }
+        auto file = jlcm::begin_gguf(part_name(part), metadata, infos);
+        for (const auto& tensor : stored) file.write(tensor.bytes);
+        file.commit();
+    };
+    const auto count = static_cast<std::uint32_t>(source.tensors.size());
+    for (int part = 0; part < 3; ++part) write_part(part, static_cast<std::uint32_t>(part), count);
+    const auto one = jlcm::read_checkpoint(whole);
+    for (int part = 0; part < 3; ++part) {
+        const auto model = jlcm::read_checkpoint(part_name(part));
+        CHECK(model.config == one.config);
+        CHECK(model.tokenizer.data == one.tokenizer.data);
+        CHECK(model.description == "GGUF v3, F32, 3 files");
+        for (const auto& info : jlcm::model_tensors(one.config))
+            REQUIRE(equal(jlcm::decode(model.tensor(info.name)), random_values(info)));
+    }
+    write_part(1, 2, count);
+    CHECK_THAT(refusal(part_name(0)), Catch::Contains("part 3 of 3"));
+    write_part(1, 1, count);
+    write_part(0, 0, count + 1);
+    CHECK_THAT(refusal(part_name(2)), Catch::Contains("split.tensors.count"));
+    write_part(0, 0, count);
+    fs::remove(part_name(1));
+    CHECK_THAT(refusal(part_name(2)), Catch::Contains("model-00002-of-00003.gguf"));
+    fs::rename(part_name(2), directory.path() / "last.gguf");
+    CHECK_THAT(refusal(directory.path() / "last.gguf"),
+               Catch::Contains("part 3 of 3") && Catch::Contains("'-00003-of-00003.gguf'"));
 }
 
 TEST_CASE("a SentencePiece model goes to GGUF and back with the same pieces and scores") {
@@ -289,6 +540,28 @@ TEST_CASE("missing, unexpected and misshapen tensors are named") {
 
     jlcm::write_file(folder / "config.json", "{\"model_type\": \"llama\"");
     REQUIRE_THAT(refusal(folder), Catch::Contains("config.json: not valid JSON"));
+}
+
+TEST_CASE("all that is wrong with a model's tensors is told at once") {
+    const TemporaryDirectory directory;
+    const auto& folder = directory.path();
+    jlcm::write_file(folder / "config.json", small_config().dump());
+    auto tensors = jlcm::model_tensors(small_config());
+    tensors.pop_back();
+    std::swap(tensors[2].shape[0], tensors[2].shape[1]);
+    tensors.push_back({"model.layers.7.mlp.up_proj.weight", {40, 24}});
+    write_weights(folder / "model.safetensors", tensors);
+    const std::string said = refusal(folder);
+    for (const char* part : {"3 problems", "q_proj.weight' has shape [24, 32]",
+                             "'lm_head.weight' of shape [12, 24] is "
+                             "missing",
+                             "'model.layers.7.mlp.up_proj.weight'"})
+        CHECK_THAT(said, Catch::Contains(part));
+    json config = small_config();
+    config["hidden_act"] = "gelu";
+    jlcm::write_file(folder / "config.json", config.dump());
+    fs::remove(folder / "model.safetensors");
+    CHECK_THAT(refusal(folder), Catch::Contains("'gelu'") && Catch::Contains("save_pretrained"));
 }
 
 TEST_CASE("a model in shards is read whole, and a wrong index is named") {
@@ -366,7 +639,14 @@ TEST_CASE("GGUF metadata that means something else is refused by name") {
     REQUIRE_THAT(tensors_with({{"llama.attention.head_count", number(0)}}),
                  Catch::Contains("num_attention_heads"));
     REQUIRE_THAT(tensors_with({{"llama.vocab_size", number(13)}}), Catch::Contains("12 rows"));
-    REQUIRE_THAT(tensors_with({{"tokenizer.ggml.bos_token_id", text("x")}}), Catch::Contains("bos_token_id"));
+    REQUIRE_THAT(tensors_with({{"tokenizer.ggml.bos_token_id", text("x")}}),
+                 Catch::Contains("'tokenizer.ggml.model' is missing"));
+    const std::string several = tensors_with({{"llama.expert_count", number(8)},
+                                              {"llama.logit_scale", real(2)},
+                                              {"llama.rope.scaling.type", text("yarn")},
+                                              {"llama.attention.layer_norm_rms_epsilon", real(-1)}});
+    for (const char* part : {"4 problems", "experts", "llama.logit_scale", "'yarn'", "rms_norm_eps"})
+        REQUIRE_THAT(several, Catch::Contains(part));
 }
 
 TEST_CASE("random damage to a GGUF model never does more than raise an error") {

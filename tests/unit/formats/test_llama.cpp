@@ -25,7 +25,7 @@ json with(json config, const char* key, json value) {
 }  // namespace
 
 TEST_CASE("a llama configuration is completed with Hugging Face's defaults") {
-    const json config = jlcm::complete_llama_config(small_config());
+    const json config = jlcm::complete_config(small_config());
     REQUIRE(config["num_key_value_heads"] == 4);
     REQUIRE(config["head_dim"] == 6);
     REQUIRE(config["rms_norm_eps"] == 1e-6);
@@ -33,9 +33,9 @@ TEST_CASE("a llama configuration is completed with Hugging Face's defaults") {
     REQUIRE(config["rope_scaling"].is_null());
     REQUIRE(config["max_position_embeddings"] == 2048);
     REQUIRE(config["tie_word_embeddings"] == false);
-    REQUIRE(jlcm::complete_llama_config(config) == config);
+    REQUIRE(jlcm::complete_config(config) == config);
     const json parameters{{"rope_theta", 5e5}, {"rope_type", "linear"}, {"factor", 2.0}};
-    const json newer = jlcm::complete_llama_config(with(small_config(), "rope_parameters", parameters));
+    const json newer = jlcm::complete_config(with(small_config(), "rope_parameters", parameters));
     REQUIRE(newer["rope_theta"] == 5e5);
     REQUIRE(newer["rope_scaling"] == json{{"rope_type", "linear"}, {"factor", 2.0}});
 }
@@ -43,7 +43,7 @@ TEST_CASE("a llama configuration is completed with Hugging Face's defaults") {
 TEST_CASE("what a llama configuration can't say is refused by name") {
     const auto refusal = [](const char* key, json value) {
         try {
-            (void)jlcm::complete_llama_config(with(small_config(), key, std::move(value)));
+            (void)jlcm::complete_config(with(small_config(), key, std::move(value)));
         } catch (const jlcm::Error& error) {
             return std::string(error.what());
         }
@@ -55,7 +55,7 @@ TEST_CASE("what a llama configuration can't say is refused by name") {
     REQUIRE_THAT(refusal("hidden_size", -1), Catch::Contains("'hidden_size' is -1"));
     REQUIRE_THAT(refusal("hidden_size", 1e300), Catch::Contains("hidden_size"));
     REQUIRE_THAT(refusal("hidden_size", "24"), Catch::Contains("hidden_size"));
-    REQUIRE_THAT(refusal("hidden_size", nullptr), Catch::Contains("lacks 'hidden_size'"));
+    REQUIRE_THAT(refusal("hidden_size", nullptr), Catch::Contains("'hidden_size' is missing"));
     REQUIRE_THAT(refusal("hidden_size", 25), Catch::Contains("not a multiple"));
     REQUIRE_THAT(refusal("num_hidden_layers", 1000000000), Catch::Contains("num_hidden_layers"));
     REQUIRE_THAT(refusal("num_key_value_heads", 3), Catch::Contains("share"));
@@ -68,14 +68,54 @@ TEST_CASE("what a llama configuration can't say is refused by name") {
     REQUIRE_THAT(refusal("quantization_config", json::object()), Catch::Contains("quantization_config"));
     REQUIRE_THAT(refusal("sliding_window", 4096), Catch::Contains("sliding_window"));
     REQUIRE_THAT(refusal("tie_word_embeddings", "yes"), Catch::Contains("tie_word_embeddings"));
-    REQUIRE_THROWS_AS(jlcm::complete_llama_config(json::array()), jlcm::Error);
+    REQUIRE_THROWS_AS(jlcm::complete_config(json::array()), jlcm::Error);
+}
+
+TEST_CASE("a configuration's problems are named together") {
+    json config = small_config();
+    config["hidden_act"] = "gelu";
+    config["quantization_config"] = {{"quant_method", "gptq"}};
+    config["rope_scaling"] = {{"rope_type", "llama3"}, {"factor", -1}};
+    config.erase("intermediate_size");
+    config["num_key_value_heads"] = 3;
+    try {
+        (void)jlcm::complete_config(config);
+        FAIL("it was taken");
+    } catch (const jlcm::Error& error) {
+        CHECK(error.kind() == jlcm::ErrorKind::input);
+        const std::string text = error.what();
+        for (const char* part :
+             {"8 problems", "'hidden_act' is 'gelu'", "'quantization_config'", "'rope_scaling.factor' is -1",
+              "'rope_scaling.low_freq_factor' is missing", "'rope_scaling.high_freq_factor' is missing",
+              "'rope_scaling.original_max_position_embeddings' is missing", "'intermediate_size' is missing",
+              "cannot share 3"})
+            CHECK_THAT(text, Catch::Contains(part));
+    }
+    // Nothing in JSON makes more than an input error, in our words.
+    for (const char* type : {"llama", "qwen2", "gpt2", "opt", "bert"}) {
+        const json whole = {{"model_type", type},     {"hidden_size", 24}, {"intermediate_size", 40},
+                            {"num_hidden_layers", 2}, {"vocab_size", 50},  {"num_attention_heads", 4}};
+        json odd_values =
+            json::array({nullptr, true, -1, 0, 2.5, 1e300, "x", json::array({1}), json::object()});
+        const json complete = jlcm::complete_config(whole);
+        for (const auto& [key, value] : complete.items())
+            for (const json& odd : odd_values) {
+                CAPTURE(type, key, odd.dump());
+                try {
+                    (void)jlcm::transformer_config(with(whole, key.c_str(), odd));
+                } catch (const jlcm::Error& error) {
+                    CHECK(error.kind() == jlcm::ErrorKind::input);
+                    CHECK_THAT(error.what(), !Catch::Contains("json.exception"));
+                }
+            }
+    }
 }
 
 TEST_CASE("every tensor of a llama model has one name in each format") {
     json config = small_config();
     config["attention_bias"] = true;
     config["mlp_bias"] = true;
-    const auto tensors = jlcm::model_tensors(jlcm::complete_llama_config(config));
+    const auto tensors = jlcm::model_tensors(jlcm::complete_config(config));
     REQUIRE(tensors.size() == 3 + 2 * (2 + 7 * 2));
     for (const auto& tensor : tensors) {
         CAPTURE(tensor.name);
@@ -104,13 +144,13 @@ TEST_CASE("llama3 scaling divides low rotary frequencies and keeps high ones") {
     json config = small_config();
     config["head_dim"] = 128;
     config["rope_theta"] = 500000.0;
-    REQUIRE(jlcm::rotary_frequency_factors(jlcm::complete_llama_config(config)).empty());
+    REQUIRE(jlcm::rotary_frequency_factors(jlcm::complete_config(config)).empty());
     config["rope_scaling"] = {{"rope_type", "llama3"},
                               {"factor", 8.0},
                               {"low_freq_factor", 1.0},
                               {"high_freq_factor", 4.0},
                               {"original_max_position_embeddings", 8192}};
-    const auto factors = jlcm::rotary_frequency_factors(jlcm::complete_llama_config(config));
+    const auto factors = jlcm::rotary_frequency_factors(jlcm::complete_config(config));
     REQUIRE(factors.size() == 64);
     REQUIRE(factors[0] == 1.0F);
     REQUIRE(factors[28] == 1.0F);
@@ -128,5 +168,8 @@ TEST_CASE("JSON from files is strict") {
     REQUIRE_THROWS_AS(jlcm::parse_json(""), jlcm::Error);
     REQUIRE_THROWS_AS(jlcm::parse_json("{} x"), jlcm::Error);
     REQUIRE_THROWS_AS(jlcm::parse_json("\"\xff\""), jlcm::Error);
+    REQUIRE_THROWS_WITH(jlcm::parse_json("{\"a\": -Infinity}"), Catch::Contains("line 1, column") &&
+                                                                    Catch::Contains("Infinity is Python's") &&
+                                                                    !Catch::Contains("json.exception"));
     REQUIRE_THROWS_WITH(jlcm::parse_json(std::string(100000, '[')), Catch::Contains("deeper than 64"));
 }

@@ -6,6 +6,7 @@
 #include "core/text/tokenizer.hpp"
 #include "tests/support/assets.hpp"
 
+#include <algorithm>
 #include <map>
 
 #include <catch2/catch.hpp>
@@ -128,7 +129,9 @@ TEST_CASE("SentencePiece models in GGUF metadata give the ids and texts of Sente
     const Json file = golden("tokens_small.json");
     const auto texts = file.at("texts").get<std::vector<std::string>>();
     const Json& pieces = file.at("pieces");
-    const auto tokenizer = make_tokenizer({"gguf", pieces.at("metadata").dump()});
+    Json metadata = pieces.at("metadata");
+    metadata["tokenizer.ggml.sentencepiece_rules"] = true;
+    const auto tokenizer = make_tokenizer({"gguf", metadata.dump()});
     CHECK(tokenizer->bos() == 1);
     CHECK(tokenizer->eos() == 2);
     for (std::size_t i = 0; i < texts.size(); ++i) {
@@ -137,6 +140,29 @@ TEST_CASE("SentencePiece models in GGUF metadata give the ids and texts of Sente
         CHECK(tokenizer->encode(texts[i]) == ids);
         CHECK(tokenizer->decode(ids) == pieces.at("decoded").at(i).get<std::string>());
     }
+}
+
+TEST_CASE("GGUF's SentencePiece models cut a text at added tokens, as llama.cpp does") {
+    const Json pieces = golden("tokens_small.json").at("pieces");
+    Json metadata = pieces.at("metadata");
+    const auto parts = make_tokenizer({"gguf", metadata.dump()});
+    metadata["tokenizer.ggml.sentencepiece_rules"] = true;
+    const auto whole = make_tokenizer({"gguf", metadata.dump()});
+    const auto all_tokens = metadata.at("tokenizer.ggml.tokens").get<std::vector<std::string>>();
+    const auto id = [&](const char* token) {
+        return static_cast<std::int32_t>(std::ranges::find(all_tokens, token) - all_tokens.begin());
+    };
+    // Every part gets the space that a text gets, and control tokens count.
+    Ids expected{id("<user>")};
+    for (const char* part : {"cat", " the"}) {
+        const Ids own = whole->encode(part);
+        expected.insert(expected.end(), own.begin(), own.end());
+        expected.push_back(id(part == std::string("cat") ? "<user>" : "</s>"));
+    }
+    CHECK(parts->encode("<user>cat<user> the</s>") == expected);
+    CHECK(whole->encode("<user>cat<user> the</s>") != expected);
+    CHECK(parts->encode("the cat") == whole->encode("the cat"));
+    CHECK(parts->encode("").empty());
 }
 
 TEST_CASE("GGUF's named pre-tokenizers split as tokenizer.json's") {
@@ -303,7 +329,12 @@ TEST_CASE("damaged tokenizers are input errors") {
     CHECK_THAT(refusal("gguf", R"({"tokenizer.ggml.model": "gpt2", "tokenizer.ggml.pre": "gpt-2",
                                    "tokenizer.ggml.tokens": ["a"], "tokenizer.ggml.merges": [],
                                    "tokenizer.ggml.bos_token_id": 7})"),
-               Catch::Contains("outside"));
+               Catch::Contains("'tokenizer.ggml.bos_token_id' is 7"));
+    // In our words, all at once.
+    CHECK_THAT(refusal("gguf", R"({"tokenizer.ggml.model": "llama", "tokenizer.ggml.tokens": ["a", 3],
+                                   "tokenizer.ggml.bos_token_id": 4294967295, "tokenizer.ggml.add_bos_token": 1})"),
+               Catch::Contains("3 at place 1") && Catch::Contains("scores") &&
+                   Catch::Contains("add_bos_token") && !Catch::Contains("json.exception"));
     CHECK_THAT(refusal("", ""), Catch::Contains("no tokenizer"));
     CHECK_THAT(refusal("sentencepiece", "no model"), Catch::Contains("SentencePiece"));
     CHECK_THAT(refusal("sentencepiece", ""), Catch::Contains("SentencePiece"));

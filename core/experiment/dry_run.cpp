@@ -246,9 +246,9 @@ std::string dry_run(const Resolved<RunSpec>& resolved) {
     const double rate = measured_rate(backend, compute);
     const RunEstimate estimate = estimate_of(spec, model, stored, compute, rate, evaluations);
 
-    std::string text = fmt::format("{}: {} ({}), {} blocks, compute {} on {}\n", spec.name,
-                                   spec.model.source, model.checkpoint().description,
-                                   model.graph().blocks().size(), name_of(compute), backend.describe());
+    std::string text = fmt::format("{}: {} ({}), {} blocks, compute {} on {}\n", spec.name, spec.model.source,
+                                   model.checkpoint().description, model.graph().blocks().size(),
+                                   name_of(compute), backend.describe());
     for (const std::string& line : describe_outputs(model)) text += line + '\n';
     text += fmt::format("\n{:<18}{:>5}  {:<14}{:>9}{:>16}{:>13}{:>11}\n", "role", "bits", "grouping",
                         "matrices", "shape", "weights", "codebooks");

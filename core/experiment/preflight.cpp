@@ -32,7 +32,8 @@ void require_groups(const RunSpec& spec, const Model& model, const std::map<Para
                 matrix.group({.name = parameter.name, .weights = model.weight(id), .hessian = {}}).layout;
             layout.validate(parameter.name);
             require(!learns || (layout.dimension == 1 && layout.residual == 1),
-                    "{}: compress.learn and distill take codewords of dimension 1 and one codebook per group, and "
+                    "{}: compress.learn and distill take codewords of dimension 1 and one codebook per "
+                    "group, and "
                     "the grouping {} makes them of dimension {}, in {} stages; leave learn and distill out",
                     parameter.name, matrix.grouping.name(), layout.dimension, layout.residual);
         });
@@ -41,8 +42,7 @@ void require_groups(const RunSpec& spec, const Model& model, const std::map<Para
 
 void require_predictions(const RunSpec& spec, const Model& model, Refusals& refusals) {
     const CompressOptions& compress = spec.compress;
-    const bool is_no_prediction =
-        model.graph().outputs().empty() && is_encoder(model.graph(), model.input());
+    const bool is_no_prediction = model.graph().outputs().empty() && is_encoder(model.graph(), model.input());
     refusals.check([&] {
         require(!compress.distill || !is_no_prediction,
                 "compress.distill: the model is an encoder, it predicts nothing to learn from: leave it out");
@@ -56,11 +56,12 @@ void require_predictions(const RunSpec& spec, const Model& model, Refusals& refu
                 "{}: the model is an encoder, it has no predictions that could be wrong, whose gradients are "
                 "wanted",
                 who);
-        require(compared_as(model.graph()) == OutputMeaning::logits,
-                "{} wants the gradients of a loss over classes, and {}; if these are scores of classes, say so: "
-                "model.outputs: [{{name: {}, meaning: logits}}]",
-                who, describe(model.graph(), model.graph().outputs().front()),
-                model.graph().outputs().front().name);
+        require(
+            compared_as(model.graph()) == OutputMeaning::logits,
+            "{} wants the gradients of a loss over classes, and {}; if these are scores of classes, say so: "
+            "model.outputs: [{{name: {}, meaning: logits}}]",
+            who, describe(model.graph(), model.graph().outputs().front()),
+            model.graph().outputs().front().name);
     });
 }
 

@@ -94,10 +94,11 @@ std::vector<std::string> describe_outputs(const Model& model) {
     const auto& extra = model.checkpoint().extra;
     if (const auto left = extra.find("left_out"); left != extra.end()) {
         const auto outputs = left->at("outputs").get<std::vector<std::string>>();
-        lines.push_back(fmt::format("left out: {}{} weights in {} tensors, {} nodes",
-                                    outputs.empty() ? "" : fmt::format("outputs {}, ", fmt::join(outputs, ", ")),
-                                    left->at("weights").get<std::int64_t>(), left->at("tensors").size(),
-                                    left->at("nodes").get<std::int64_t>()));
+        lines.push_back(
+            fmt::format("left out: {}{} weights in {} tensors, {} nodes",
+                        outputs.empty() ? "" : fmt::format("outputs {}, ", fmt::join(outputs, ", ")),
+                        left->at("weights").get<std::int64_t>(), left->at("tensors").size(),
+                        left->at("nodes").get<std::int64_t>()));
     }
     return lines;
 }

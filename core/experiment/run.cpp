@@ -48,8 +48,8 @@ struct Sources : RunInputs {
 
 Sources read_sources(const Resolved<RunSpec>& spec, DType compute) {
     RunInputs inputs = read_inputs(spec.value);
-    RunIdentity identity =
-        identity_of(spec, compute, inputs.model->checkpoint().sha256, inputs.data.describe(), inputs.evaluated);
+    RunIdentity identity = identity_of(spec, compute, inputs.model->checkpoint().sha256,
+                                       inputs.data.describe(), inputs.evaluated);
     return {std::move(inputs), nullptr, std::move(identity)};
 }
 

@@ -38,9 +38,8 @@ RunIdentity RunIdentifier::identify(const Resolved<RunSpec>& spec) {
     const RunSpec& options = spec.value;
     const Directories directories = data_directories(options.data_path);
     const std::string places = fmt::format("{}", fmt::join(options.data_path, ":"));
-    const auto& model = known(models_, to_yaml(*spec.config.find("model")), [&] {
-        return options.model.load().sha256;
-    });
+    const auto& model =
+        known(models_, to_yaml(*spec.config.find("model")), [&] { return options.model.load().sha256; });
     CalibrationOptions datasets;
     datasets.dataset = options.calibration.dataset;
     datasets.shares = options.calibration.shares;

@@ -12,7 +12,8 @@ void ModelOptions::fields(Fields& v) {
       Required{});
     v("outputs", outputs,
       Doc{"Which of an ONNX file's outputs is compressed and compared, where it has several, and what it "
-          "means, where its graph does not say. What only other outputs need is left out, and the record says "
+          "means, where its graph does not say. What only other outputs need is left out, and the record "
+          "says "
           "so."});
 }
 
@@ -179,8 +180,7 @@ void CompressOptions::fields(Fields& v) {
 }
 
 void CompressOptions::validate(Problems& problems) const {
-    if (distill && distill->steps == 0)
-        problems.field("distill", "steps is 0: leave distill out");
+    if (distill && distill->steps == 0) problems.field("distill", "steps is 0: leave distill out");
     if (solver_target == SolverTarget::original_output && solver_inputs != Inputs::compressed)
         problems.field("solver_target",
                        "original_output has a meaning only where inputs differ from the original's: set "

@@ -64,8 +64,7 @@ struct ReadOptions {
 };
 
 /// Any: a directory is a Hugging Face folder, a file *.onnx ONNX, another file GGUF.
-[[nodiscard]] Checkpoint read_checkpoint(const std::filesystem::path& path,
-                                         const ReadOptions& options = {});
+[[nodiscard]] Checkpoint read_checkpoint(const std::filesystem::path& path, const ReadOptions& options = {});
 /// An input error where outputs are chosen of a language model.
 void require_no_choice(const ReadOptions& options);
 

@@ -14,8 +14,8 @@ struct LoweredOnnx {
 /// What the first output does not need, and the graph thus has not.
 struct LeftOut {
     std::int64_t nodes = 0;
-    std::int64_t weights = 0;         ///< numbers of floating-point type
-    std::uint64_t bytes = 0;          ///< that they take in the file
+    std::int64_t weights = 0;          ///< numbers of floating-point type
+    std::uint64_t bytes = 0;           ///< that they take in the file
     std::vector<std::string> tensors;  ///< that hold them, by name
 };
 [[nodiscard]] LeftOut left_out(const OnnxModel& model);

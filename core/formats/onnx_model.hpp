@@ -51,7 +51,8 @@ struct OnnxModel {
     std::string input;  ///< the one input that is no constant
     Shape input_shape;  ///< -1 where the size is left open
     std::vector<std::string> outputs;
-    std::map<std::string, std::string> output_shapes;  ///< as the file states them, "[n, 10]"; not all need be
+    std::map<std::string, std::string>
+        output_shapes;            ///< as the file states them, "[n, 10]"; not all need be
     std::vector<OnnxNode> nodes;  ///< each after those whose values it reads
     std::map<std::string, OnnxTensor> constants;
 };

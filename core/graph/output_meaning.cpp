@@ -208,10 +208,10 @@ void state_output(Graph& graph, const std::string& name, const OutputChoice& cho
                         ending->found + ", but it mixes samples"};
     // Nothing but what the user feeds lies in front of it.
     if (ending && ending->compared == graph.input())
-        ending = Ending{ending->meaning, before_moves(graph, output.value),
-                        ending->meaning == OutputMeaning::log_probabilities ? OutputMeaning::logits
-                                                                            : ending->meaning,
-                        ending->found};
+        ending = Ending{
+            ending->meaning, before_moves(graph, output.value),
+            ending->meaning == OutputMeaning::log_probabilities ? OutputMeaning::logits : ending->meaning,
+            ending->found};
     const bool is_as_stated = ending && ending->meaning == choice.meaning;
     if (choice.meaning && !is_as_stated)
         ending = stated(graph, name, shapes, choice);
@@ -250,10 +250,11 @@ std::int64_t need_classes(const Graph& graph, std::string_view what) {
             "{}; choose another output (model.outputs), or leave this evaluation out",
             what, output.name, shape_text(shape));
     const std::int64_t together = shapes.once[index(output.compared)].back();
-    require(together == shape[1] || !excludes_classes(output.compared_as),
-            "{} wants one distribution over classes for each image, and the Softmax of the output '{}' {} runs "
-            "over {} numbers at a time; leave this evaluation out",
-            what, output.name, shape_text(shape), together);
+    require(
+        together == shape[1] || !excludes_classes(output.compared_as),
+        "{} wants one distribution over classes for each image, and the Softmax of the output '{}' {} runs "
+        "over {} numbers at a time; leave this evaluation out",
+        what, output.name, shape_text(shape), together);
     return shape[1];
 }
 

@@ -1,8 +1,8 @@
 #include "core/learn/distiller.hpp"
 
+#include "core/graph/output_meaning.hpp"
 #include "core/learn/learned_weights.hpp"
 #include "core/learn/learning_record.hpp"
-#include "core/graph/output_meaning.hpp"
 #include "core/model/divergence.hpp"
 #include "core/model/scoring.hpp"
 #include "core/tensor/reorder.hpp"

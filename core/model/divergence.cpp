@@ -102,9 +102,8 @@ double value_loss(const Tensor& features, const Tensor& original, Tensor& slope)
             return total;
         });
     };
-    const double size = sum([&](std::int64_t i) {
-        return static_cast<double>(other[i]) * static_cast<double>(other[i]);
-    });
+    const double size =
+        sum([&](std::int64_t i) { return static_cast<double>(other[i]) * static_cast<double>(other[i]); });
     const double factor = size > 0 ? 1 / size : 1;
     const double error = sum([&](std::int64_t i) {
         const double difference = static_cast<double>(own[i]) - static_cast<double>(other[i]);
@@ -150,9 +149,10 @@ std::string describe_divergence(OutputMeaning compared_as) {
         case OutputMeaning::multilabel_logits:
             return "of each label by itself, summed over labels";
         case OutputMeaning::multilabel_probabilities:
-            return fmt::format("of each label by itself, summed over labels; probabilities at least {:.1e} "
-                               "from 0 and 1",
-                               label_probability_floor);
+            return fmt::format(
+                "of each label by itself, summed over labels; probabilities at least {:.1e} "
+                "from 0 and 1",
+                label_probability_floor);
         default:
             return "";
     }

@@ -128,11 +128,12 @@ class Classification final : public Evaluation {
         const std::int64_t classes = need_classes(models.models.front()->graph(), "classification");
         const OutputMeaning meaning = compared_as(models.models.front()->graph());
         for (const BoundModel* each : models.models)
-            require(need_classes(each->graph(), "classification") == classes &&
-                        compared_as(each->graph()) == meaning,
-                    "classification: the models' outputs mean different things ({} and {}, {} and {} classes)",
-                    name_of(meaning), name_of(compared_as(each->graph())), classes,
-                    need_classes(each->graph(), "classification"));
+            require(
+                need_classes(each->graph(), "classification") == classes &&
+                    compared_as(each->graph()) == meaning,
+                "classification: the models' outputs mean different things ({} and {}, {} and {} classes)",
+                name_of(meaning), name_of(compared_as(each->graph())), classes,
+                need_classes(each->graph(), "classification"));
         const ImageData data = load_labelled(directories, classes);
         const auto outcomes = classify(models, data, preprocess, meaning);
         EvaluationResult result{.title = fmt::format("top-1, {}", data.name),
@@ -157,10 +158,11 @@ class Classification final : public Evaluation {
     /// The images, each of a class that the model knows.
     [[nodiscard]] ImageData load_labelled(const Directories& directories, std::int64_t classes) const {
         ImageData data = load_images(*dataset_, directories);
-        require(std::ssize(data.labels) == data.images->count(),
-                "classification: {} has no labels (labels.csv with the columns filename and class_index), which "
-                "counting right answers needs",
-                data.name);
+        require(
+            std::ssize(data.labels) == data.images->count(),
+            "classification: {} has no labels (labels.csv with the columns filename and class_index), which "
+            "counting right answers needs",
+            data.name);
         const auto largest = *std::ranges::max_element(data.labels);
         require(largest < classes, "classification: {} has the class {}, and the model {} classes, 0 to {}",
                 data.name, largest, classes, classes - 1);

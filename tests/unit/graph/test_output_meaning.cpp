@@ -1,9 +1,9 @@
 // What graphs say of their outputs: found from the last operators, stated, refused.
 #include "core/base/error.hpp"
+#include "core/graph/execution.hpp"
 #include "core/graph/graph_json.hpp"
 #include "core/graph/output_meaning.hpp"
 #include "core/graph/tensor_operators.hpp"
-#include "core/graph/execution.hpp"
 #include "tests/support/random.hpp"
 
 #include <functional>
@@ -55,11 +55,15 @@ TEST_CASE("an output's meaning is found through whatever only moves elements") {
         {"softmax", softmax, OutputMeaning::probabilities, OutputMeaning::logits, 1},
         {"log_softmax", [](Graph& g, ValueId x) { return apply(g, make_log_softmax(), x); },
          OutputMeaning::log_probabilities, OutputMeaning::logits, 1},
-        {"logarithm", [&](Graph& g, ValueId x) { return apply(g, make_unary({Unary::logarithm}), softmax(g, x)); },
+        {"logarithm",
+         [&](Graph& g, ValueId x) { return apply(g, make_unary({Unary::logarithm}), softmax(g, x)); },
          OutputMeaning::log_probabilities, OutputMeaning::logits, 1},
         {"sigmoid", [](Graph& g, ValueId x) { return apply(g, make_unary({Unary::sigmoid}), x); },
          OutputMeaning::multilabel_probabilities, OutputMeaning::multilabel_logits, 1},
-        {"moved", [&](Graph& g, ValueId x) { return apply(g, make_reshape({-1, 6, 1, 1}), softmax(g, x)); },
+        {"moved",
+         [&](Graph& g, ValueId x) {
+             return apply(g, make_reshape({-1, 6, 1, 1}), softmax(g, x));
+         },
          OutputMeaning::probabilities, OutputMeaning::logits, 1},
         {"mean",
          [&](Graph& g, ValueId x) {
@@ -80,12 +84,21 @@ TEST_CASE("an output's meaning is found through whatever only moves elements") {
          },
          OutputMeaning::values, OutputMeaning::values, 4},
         {"linear", [](Graph&, ValueId x) { return x; }, OutputMeaning::logits, OutputMeaning::logits, 1},
-        {"one score", [](Graph& g, ValueId x) { return apply(g, make_slice({1, 0, 1, 1}), x); },
+        {"one score",
+         [](Graph& g, ValueId x) {
+             return apply(g, make_slice({1, 0, 1, 1}), x);
+         },
          OutputMeaning::values, OutputMeaning::values, 2},
-        {"boxes", [](Graph& g, ValueId x) { return apply(g, make_reshape({-1, 3, 2}), x); },
+        {"boxes",
+         [](Graph& g, ValueId x) {
+             return apply(g, make_reshape({-1, 3, 2}), x);
+         },
          OutputMeaning::values, OutputMeaning::values, 2},
         // Channels first: the classes are moved behind the pixel.
-        {"pixel", [](Graph& g, ValueId x) { return apply(g, make_reshape({-1, 6, 1, 1}), x); },
+        {"pixel",
+         [](Graph& g, ValueId x) {
+             return apply(g, make_reshape({-1, 6, 1, 1}), x);
+         },
          OutputMeaning::logits, OutputMeaning::logits, 3},
     };
     for (const Case& each : cases) {
@@ -134,7 +147,8 @@ TEST_CASE("a stated meaning puts the classes last, and is refused where the shap
 }
 
 TEST_CASE("classes are one score per class for each sample") {
-    const auto classes = [](const std::function<ValueId(Graph&, ValueId)>& end, const OutputChoice& choice = {}) {
+    const auto classes = [](const std::function<ValueId(Graph&, ValueId)>& end,
+                            const OutputChoice& choice = {}) {
         Graph graph = network(end);
         state_output(graph, "p", choice);
         return need_classes(graph, "counting");
@@ -145,7 +159,9 @@ TEST_CASE("classes are one score per class for each sample") {
     CHECK_THROWS_WITH(classes(boxes), Contains("[n, 3, 2]") && Contains("meaning: logits"));
     CHECK_THROWS_WITH(classes(boxes, meaning(OutputMeaning::logits)),
                       Contains("[n, 3, 2]") && Contains("model.outputs"));
-    CHECK_THROWS_WITH(classes([](Graph& g, ValueId x) { return apply(g, make_slice({1, 0, 1, 1}), x); }),
+    CHECK_THROWS_WITH(classes([](Graph& g, ValueId x) {
+                          return apply(g, make_slice({1, 0, 1, 1}), x);
+                      }),
                       Contains("[n, 1]"));
 }
 
@@ -159,9 +175,14 @@ TEST_CASE("graphs of versions that knew no meanings are read, and damaged output
     CHECK_THROWS_AS(graph_from_json(json), Error);
     state_output(graph, "p");
     json = to_json(graph);
-    for (const auto& [key, value] : std::vector<std::pair<std::string, nlohmann::json>>{
-             {"value", 7}, {"value", -1}, {"compared", 0}, {"compared", 3}, {"meaning", "x"},
-             {"compared_as", "log_probabilities"}, {"found", 1}}) {
+    for (const auto& [key, value] :
+         std::vector<std::pair<std::string, nlohmann::json>>{{"value", 7},
+                                                             {"value", -1},
+                                                             {"compared", 0},
+                                                             {"compared", 3},
+                                                             {"meaning", "x"},
+                                                             {"compared_as", "log_probabilities"},
+                                                             {"found", 1}}) {
         INFO(key);
         nlohmann::json damaged = json;
         damaged["outputs"][0][key] = value;
@@ -189,6 +210,7 @@ TEST_CASE("log_softmax is finite, exact and as a softmax's logarithm") {
     CHECK(static_cast<double>(output.data<float>()[8]) == Approx(-std::log(4.0)).epsilon(1e-7));
     Gradients gradients;
     gradients.want_input = true;
-    executor.backward(recording, weights, x, y, test::random_tensor({3, 4}, "upstream", DType::f32), gradients);
+    executor.backward(recording, weights, x, y, test::random_tensor({3, 4}, "upstream", DType::f32),
+                      gradients);
     for (const float g : gradients.input.values<float>()) CHECK(std::isfinite(g));
 }

@@ -42,7 +42,8 @@ class SampleSource {
     [[nodiscard]] virtual std::string distinct(std::int64_t count) const = 0;
 };
 
-/// An input error, with all that is wrong, unless `input` can read all of `data`, and windows of `length` tokens where they are texts.
+/// An input error, with all that is wrong, unless `input` can read all of `data`, and windows of `length`
+/// tokens where they are texts.
 void require_readable(const ModelInput& input, const std::vector<Data>& data, std::int64_t length);
 
 /// `data` (readable by `input`; must outlive the source) with the share of each's turns. Texts are cut into

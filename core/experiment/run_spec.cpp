@@ -12,7 +12,8 @@ void ModelOptions::fields(Fields& v) {
       Required{});
     v("outputs", outputs,
       Doc{"Which of an ONNX file's outputs is compressed and compared, where it has several, and what it "
-          "means, where its graph does not say. What only other outputs need is left out, and the record says "
+          "means, where its graph does not say. What only other outputs need is left out, and the record "
+          "says "
           "so."});
 }
 

@@ -7,9 +7,9 @@
 namespace jlcm {
 
 /// {"input": {"name", "shape"}, "parameters": [{"name", "role", "shape", "linear"}], "nodes": [{"name",
-/// "operator", "attributes", "inputs", "parameters"}], "outputs": [GraphOutput]}. Values are numbered: 0 is the
-/// input, then a node's each. Graphs with a head or tied parameters have no such form. In place of "outputs"
-/// there may be "output", the last node's value, whose meaning is then found (output_meaning.hpp).
+/// "operator", "attributes", "inputs", "parameters"}], "outputs": [GraphOutput]}. Values are numbered: 0 is
+/// the input, then a node's each. Graphs with a head or tied parameters have no such form. In place of
+/// "outputs" there may be "output", the last node's value, whose meaning is then found (output_meaning.hpp).
 [[nodiscard]] nlohmann::json to_json(const Graph& graph);
 /// The reverse, with blocks (blocks.hpp). An input error where the JSON is no graph whose shapes fit.
 [[nodiscard]] Graph graph_from_json(const nlohmann::json& json);

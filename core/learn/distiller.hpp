@@ -25,8 +25,8 @@ struct DistillationOptions {
 
 /// Learns `model` whole. `samples`: [count, ...] as the model reads them, visited in order, `batch` a step,
 /// from the start again where they run out. `original_features` (may be null, outlives the learner) remembers
-/// what the original makes of them. Records of steps: {"step", "loss" (mean KL per prediction in nats; of values the squared error relative to the original's squares), "moved",
-/// "jumps"}.
+/// what the original makes of them. Records of steps: {"step", "loss" (mean KL per prediction in nats; of
+/// values the squared error relative to the original's squares), "moved", "jumps"}.
 [[nodiscard]] std::unique_ptr<Trainable> make_distiller(CompressedModel& model, Tensor samples,
                                                         const DistillationOptions& options, DType compute,
                                                         Backend& backend,

@@ -25,8 +25,8 @@ class BoundModel {
     /// What the head reads, for samples [n, ...]: [rows, width] in the head's type. Of ids [n, length] there
     /// is a row a token.
     [[nodiscard]] Tensor features(const Tensor& samples) const;
-    /// Undefined where the graph has none: features are the scores then, and stay float32. compared_as(graph())
-    /// says what they are.
+    /// Undefined where the graph has none: features are the scores then, and stay float32.
+    /// compared_as(graph()) says what they are.
     [[nodiscard]] const Tensor& head() const { return head_; }
     /// Of a vocabulary or of classes: float32 [rows, classes].
     [[nodiscard]] Tensor scores(const Tensor& samples) const;

@@ -90,7 +90,7 @@ WindowSampler::WindowSampler(const std::vector<const TokenizedText*>& texts,
       length_(length),
       draws_(sizes_of(sources_), shares, seed) {}
 
-Windows WindowSampler::windows(std::int64_t first, std::int64_t count) const {
+auto WindowSampler::windows(std::int64_t first, std::int64_t count) const -> Windows {
     Windows result;
     for (const auto& draw : draws_.take(first, count)) result.push_back(sources_[draw.pool][draw.index]);
     return result;

@@ -1,0 +1,1 @@
+// The test programs reuse the headers that are precompiled for this file.

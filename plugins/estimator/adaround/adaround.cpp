@@ -1,7 +1,6 @@
-#include "core/codebook/adaround.hpp"
-
 #include "core/learn/estimator.hpp"
 #include "core/learn/latent.hpp"
+#include "plugins/solver/adaround/learned_rounding.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -42,9 +41,9 @@ class AdaRoundLearner final : public MappingLearner {
           unit_(Tensor::zeros({2})),
           options_(options) {}
 
-    Tensor soft_weights(const CodedMatrix& matrix, Backend& backend) const override {
-        Tensor weights = Tensor::empty({matrix.rows, matrix.cols});
-        backend.soft_rounding(matrix, low_codes_, v_, weights);
+    Tensor soft_weights(const CodedMatrix& matrix, Backend& /*backend*/) const override {
+        Tensor weights = Tensor::empty({matrix.rows(), matrix.cols()});
+        soft_rounding(matrix, low_codes_, v_, weights);
         return weights;
     }
 
@@ -55,14 +54,14 @@ class AdaRoundLearner final : public MappingLearner {
         const double done =
             regularised ? (step.progress - options_.warmup) / std::max(1e-9, 1.0 - options_.warmup) : 0.0;
         RoundingStep rounding =
-            rounding_step(step.number, options_.rate, options_.first_beta, options_.last_beta, done);
+            rounding_step_at(step.number, options_.rate, options_.first_beta, options_.last_beta, done);
         rounding.slope = 1;
         if (regularised)
             rounding.regulariser =
                 static_cast<float>(options_.regulariser) * unit_.data<float>()[0] / unit_.data<float>()[1];
-        backend.rounding_step(matrix, low_codes_, step.gradient, rounding, v_, first_, second_, jumps.jumps);
+        rounding_step(matrix, low_codes_, step.gradient, rounding, v_, first_, second_, jumps.jumps);
     }
-    void relabel(const CompressedMatrix&, const std::vector<std::int32_t>&, const Tensor&) override {}
+    void relabel(const CompressedMatrix&, const GroupMap&, const Tensor&) override {}
     std::vector<NamedTensor> state() override {
         return {{"low_codes", low_codes_},
                 {"rounding", v_},
@@ -74,13 +73,10 @@ class AdaRoundLearner final : public MappingLearner {
   private:
     /// Root mean square gradient times mean gap: what the objective asks of a rounding.
     void measure_unit(const CodedMatrix& matrix, const Tensor& gradient, Backend& backend) {
-        const std::int32_t last_group =
-            *std::max_element(matrix.table_of_row, matrix.table_of_row + matrix.rows);
-        const std::int64_t tables = (last_group + 1) * matrix.segments();
+        const std::int64_t tables = matrix.groups->groups();
         double gap = 0;
         for (std::int64_t t = 0; t < tables; ++t)
-            gap += static_cast<double>(matrix.tables[(t + 1) * matrix.codewords - 1] -
-                                       matrix.tables[t * matrix.codewords]) /
+            gap += static_cast<double>(matrix.table(t)[matrix.codewords - 1] - matrix.table(t)[0]) /
                    (matrix.codewords - 1) / static_cast<double>(tables);
         const double rms = std::sqrt(backend.sum_of_squares(gradient) / static_cast<double>(gradient.size()));
         unit_.data<float>()[0] += static_cast<float>(rms * gap);

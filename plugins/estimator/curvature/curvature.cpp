@@ -1,6 +1,6 @@
 #include "core/learn/estimator.hpp"
 #include "core/learn/latent.hpp"
-#include "core/learn/optimizer.hpp"
+#include "plugins/estimator/curvature/curvature_step.hpp"
 
 #include <cmath>
 
@@ -35,16 +35,16 @@ class CurvatureLearner final : public MappingLearner {
         : latent_(std::move(latent)), first_(Tensor::zeros(latent_.shape())), options_(options) {}
 
     void step(const CodedMatrix& matrix, const MappingStep& step, JumpHistogram& jumps,
-              Backend& backend) override {
+              Backend& /*backend*/) override {
         const double correction = 1.0 - std::pow(options_.momentum, static_cast<double>(step.number + 1));
-        backend.curvature_step(matrix, step.gradient,
-                               {.trust = static_cast<float>(options_.trust * step.rate_factor),
-                                .damping = static_cast<float>(options_.damping),
-                                .beta1 = static_cast<float>(options_.momentum),
-                                .correction1 = static_cast<float>(1.0 / correction)},
-                               step.curvature, latent_, first_, jumps.jumps);
+        curvature_step(matrix, step.gradient,
+                       {.trust = static_cast<float>(options_.trust * step.rate_factor),
+                        .damping = static_cast<float>(options_.damping),
+                        .beta1 = static_cast<float>(options_.momentum),
+                        .correction1 = static_cast<float>(1.0 / correction)},
+                       step.curvature, latent_, first_, jumps.jumps);
     }
-    void relabel(const CompressedMatrix&, const std::vector<std::int32_t>&, const Tensor&) override {}
+    void relabel(const CompressedMatrix&, const GroupMap&, const Tensor&) override {}
     std::vector<NamedTensor> state() override {
         return {{"latent", latent_}, {"latent.first_moment", first_}};
     }

@@ -1,6 +1,10 @@
+#include "core/backend/cpu/isa.hpp"
 #include "core/learn/score_learner.hpp"
 
 namespace jlcm {
+
+JLCM_DECLARE_KERNELS(ScoreKernel, straight_through)
+
 namespace {
 
 class NaiveSte final : public Estimator {
@@ -9,7 +13,7 @@ class NaiveSte final : public Estimator {
     explicit NaiveSte(const Options& options) : options_(options) {}
     std::unique_ptr<MappingLearner> start(const CompressedMatrix& matrix,
                                           const Tensor& target) const override {
-        return make_score_learner(matrix, target, ScoreRule::straight_through, options_,
+        return make_score_learner(matrix, target, JLCM_SELECT_KERNELS(straight_through), options_,
                                   [](double) { return 1.0; });
     }
     double bytes_per_weight(int bits) const override { return options_.bytes_per_weight(bits); }

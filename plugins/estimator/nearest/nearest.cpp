@@ -1,6 +1,7 @@
 #include "core/learn/estimator.hpp"
 #include "core/learn/latent.hpp"
 #include "core/learn/optimizer.hpp"
+#include "plugins/estimator/nearest/nearest_step.hpp"
 
 namespace jlcm {
 namespace {
@@ -29,11 +30,11 @@ class NearestLearner final : public MappingLearner {
           rate_(rate) {}
 
     void step(const CodedMatrix& matrix, const MappingStep& step, JumpHistogram& jumps,
-              Backend& backend) override {
-        backend.nearest_step(matrix, step.gradient, adam_step(step.number, rate_ * step.rate_factor), latent_,
-                             first_, second_, jumps.jumps);
+              Backend& /*backend*/) override {
+        nearest_step(matrix, step.gradient, adam_step(step.number, rate_ * step.rate_factor), latent_, first_,
+                     second_, jumps.jumps);
     }
-    void relabel(const CompressedMatrix&, const std::vector<std::int32_t>&, const Tensor&) override {}
+    void relabel(const CompressedMatrix&, const GroupMap&, const Tensor&) override {}
     std::vector<NamedTensor> state() override {
         return {{"latent", latent_}, {"latent.first_moment", first_}, {"latent.second_moment", second_}};
     }

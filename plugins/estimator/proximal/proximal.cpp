@@ -1,6 +1,11 @@
+#include "core/backend/cpu/isa.hpp"
 #include "core/learn/score_learner.hpp"
+#include "plugins/estimator/proximal/proximal_kernels.hpp"
 
 namespace jlcm {
+
+JLCM_DECLARE_KERNELS(ProximalKernels, proximal)
+
 namespace {
 
 enum class Form : std::uint8_t { inverse, exponential, adjacent };
@@ -10,16 +15,17 @@ EnumNames<Form> enum_names(Form /*tag*/) {
             {Form::adjacent, "adjacent", "1 for the two neighbours, 0 for all others; jumps of one only"}};
 }
 
-ScoreRule rule_of(Form form) {
+ScoreKernel kernel_of(Form form) {
+    const ProximalKernels& kernels = JLCM_SELECT_KERNELS(proximal);
     switch (form) {
         case Form::inverse:
-            return ScoreRule::inverse;
+            return kernels.inverse;
         case Form::exponential:
-            return ScoreRule::exponential;
+            return kernels.exponential;
         case Form::adjacent:
             break;
     }
-    return ScoreRule::adjacent;
+    return kernels.adjacent;
 }
 
 struct ProximalOptions : ScoreOptions {
@@ -43,7 +49,7 @@ class Proximal final : public Estimator {
     }
     std::unique_ptr<MappingLearner> start(const CompressedMatrix& matrix,
                                           const Tensor& target) const override {
-        return make_score_learner(matrix, target, rule_of(options_.form), options_,
+        return make_score_learner(matrix, target, kernel_of(options_.form), options_,
                                   [decay = options_.decay](double) { return decay; });
     }
     double bytes_per_weight(int bits) const override { return options_.bytes_per_weight(bits); }

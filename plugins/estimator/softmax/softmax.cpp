@@ -1,8 +1,12 @@
+#include "core/backend/cpu/isa.hpp"
 #include "core/learn/score_learner.hpp"
 
 #include <cmath>
 
 namespace jlcm {
+
+JLCM_DECLARE_KERNELS(ScoreKernel, softmax)
+
 namespace {
 
 struct SoftmaxOptions : ScoreOptions {
@@ -28,7 +32,7 @@ class Softmax final : public Estimator {
     std::unique_ptr<MappingLearner> start(const CompressedMatrix& matrix,
                                           const Tensor& target) const override {
         return make_score_learner(
-            matrix, target, ScoreRule::softmax, options_, [options = options_](double progress) {
+            matrix, target, JLCM_SELECT_KERNELS(softmax), options_, [options = options_](double progress) {
                 return options.temperature *
                        std::pow(options.final_temperature / options.temperature, progress);
             });

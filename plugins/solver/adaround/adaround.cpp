@@ -1,10 +1,10 @@
-#include "core/codebook/adaround.hpp"
+#include "plugins/solver/adaround/adaround.hpp"
 
 #include "core/backend/backend.hpp"
-#include "core/backend/cpu/solver_kernels.hpp"
 #include "core/base/parallel.hpp"
 #include "core/codebook/damped_moments.hpp"
-#include "core/codebook/group_values.hpp"
+#include "plugins/solver/adaround/learned_rounding.hpp"
+#include "plugins/solver/adaround/rounding_kernels.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -23,7 +23,8 @@ class Rounding {
         : matrix_(matrix),
           moments_(moments),
           parameters_(parameters),
-          kernels_(solver_kernels()),
+          kernels_(rounding_kernels()),
+          groups_(matrix.layout.group_map()),
           rows_(std::move(rows)),
           cols_(matrix.layout.cols),
           shape_({static_cast<std::int64_t>(rows_.size()), moments.cols}),
@@ -57,49 +58,42 @@ class Rounding {
   private:
     /// The codewords around each weight, and v where h gives the weight back.
     void find_neighbours(const Tensor& weights) {
-        const auto row_groups = matrix_.layout.row_group_of_rows();
-        const std::int64_t groups = matrix_.layout.column_groups();
-        const std::int64_t width = matrix_.layout.column_group == 0 ? cols_ : matrix_.layout.column_group;
         parallel_for(shape_[0], 8, [&](std::int64_t begin, std::int64_t end) {
             std::vector<float> values(static_cast<std::size_t>(matrix_.layout.codewords()));
             for (std::int64_t i = begin; i < end; ++i) {
                 const std::int64_t row = rows_[static_cast<std::size_t>(i)];
-                const std::int64_t model_row = matrix_.model_row(row);
-                for (std::int64_t j = 0; j < cols_; ++j) {
-                    if (j % width == 0)
-                        group_values(matrix_, row_groups[static_cast<std::size_t>(row)] * groups + j / width,
-                                     values);
-                    const std::int64_t at = i * shape_[1] + j;
-                    const float w = weights.data<float>()[model_row * cols_ + j];
-                    const auto above = std::upper_bound(values.begin() + 1, values.end() - 1, w);
-                    const float gap = *above - *(above - 1);
-                    target_.data<float>()[at] = w;
-                    low_.data<float>()[at] = *(above - 1);
-                    gap_.data<float>()[at] = gap;
-                    low_codes_[static_cast<std::size_t>(at)] =
-                        static_cast<std::uint8_t>(above - 1 - values.begin());
-                    v_.data<float>()[at] = rounding_variable(*(above - 1), gap, w);
-                }
+                const float* from = weights.data<float>() + matrix_.model_row(row) * cols_;
+                groups_.for_each_segment(row, [&](const Segment& segment) {
+                    matrix_.group_values(segment.group, values);
+                    for (std::int64_t j = segment.begin; j < segment.end; ++j) {
+                        const std::int64_t at = i * shape_[1] + j;
+                        const float w = from[j];
+                        const auto above = std::upper_bound(values.begin() + 1, values.end() - 1, w);
+                        const float gap = *above - *(above - 1);
+                        target_.data<float>()[at] = w;
+                        low_.data<float>()[at] = *(above - 1);
+                        gap_.data<float>()[at] = gap;
+                        low_codes_[static_cast<std::size_t>(at)] =
+                            static_cast<std::uint8_t>(above - 1 - values.begin());
+                        v_.data<float>()[at] = rounding_variable(*(above - 1), gap, w);
+                    }
+                });
             }
         });
     }
 
     [[nodiscard]] Tensor present_errors() const {
-        const auto row_groups = matrix_.layout.row_group_of_rows();
-        const std::int64_t groups = matrix_.layout.column_groups();
-        const std::int64_t width = matrix_.layout.column_group == 0 ? cols_ : matrix_.layout.column_group;
         std::vector<float> values(static_cast<std::size_t>(matrix_.layout.codewords()));
         Tensor errors = Tensor::zeros(shape_);
         for (std::int64_t i = 0; i < shape_[0]; ++i) {
             const std::int64_t row = rows_[static_cast<std::size_t>(i)];
             const std::uint8_t* codes = matrix_.mapping.data<std::uint8_t>() + row * cols_;
-            for (std::int64_t j = 0; j < cols_; ++j) {
-                if (j % width == 0)
-                    group_values(matrix_, row_groups[static_cast<std::size_t>(row)] * groups + j / width,
-                                 values);
-                errors.data<float>()[i * shape_[1] + j] =
-                    values[codes[j]] - target_.data<float>()[i * shape_[1] + j];
-            }
+            groups_.for_each_segment(row, [&](const Segment& segment) {
+                matrix_.group_values(segment.group, values);
+                for (std::int64_t j = segment.begin; j < segment.end; ++j)
+                    errors.data<float>()[i * shape_[1] + j] =
+                        values[codes[j]] - target_.data<float>()[i * shape_[1] + j];
+            });
         }
         return errors;
     }
@@ -155,7 +149,7 @@ class Rounding {
                 regularised ? static_cast<double>(step - warmup) / std::max(1, parameters_.steps - warmup)
                             : 0;
             RoundingStep rounding =
-                rounding_step(step, parameters_.rate, parameters_.first_beta, parameters_.last_beta, done);
+                rounding_step_at(step, parameters_.rate, parameters_.first_beta, parameters_.last_beta, done);
             rounding.slope = static_cast<float>(2 / scale);
             rounding.regulariser = regularised ? static_cast<float>(parameters_.regulariser) : 0.0F;
             parallel_for(v_.size(), element_grain, [&](std::int64_t begin, std::int64_t end) {
@@ -169,7 +163,8 @@ class Rounding {
     CompressedMatrix& matrix_;
     const DampedMoments& moments_;
     const AdaRoundParameters& parameters_;
-    const SolverKernels& kernels_;
+    const RoundingKernels& kernels_;
+    GroupMap groups_;
     std::vector<std::int64_t> rows_;
     std::int64_t cols_;
     Shape shape_;  ///< rows here, padded columns: padding has no gap
@@ -178,20 +173,6 @@ class Rounding {
 };
 
 }  // namespace
-
-float rounding_variable(float low, float gap, float weight) {
-    const float share = gap > 0 ? std::clamp((weight - low) / gap, 0.01F, 0.99F) : 0.5F;
-    const float s = (share + rounding_overhang) / rounding_stretch;
-    return std::log(s / (1 - s));
-}
-
-RoundingStep rounding_step(std::int64_t number, double rate, int first_beta, int last_beta, double done) {
-    const auto count = static_cast<double>(number + 1);
-    return {.beta = static_cast<int>(std::lround(first_beta + done * (last_beta - first_beta))),
-            .rate = static_cast<float>(rate),
-            .correction1 = static_cast<float>(1 / (1 - std::pow(0.9, count))),
-            .correction2 = static_cast<float>(1 / (1 - std::pow(0.999, count)))};
-}
 
 SolverLog solve_adaround(const LayerProblem& problem, CompressedMatrix& matrix,
                          const AdaRoundParameters& parameters) {

@@ -9,8 +9,8 @@
 // regulariser fits all layers; beta takes whole numbers. Mappings that are worse than the one that was given
 // are not kept, row by row. The block objective with the same rounding is BRECQ (arXiv 2102.05426).
 
-#include "core/backend/rounding_step.hpp"
 #include "core/codebook/solver.hpp"
+#include "core/spec/fields.hpp"
 
 namespace jlcm {
 
@@ -22,14 +22,9 @@ struct AdaRoundParameters {
     int first_beta = 15;
     int last_beta = 2;
     double damping = 1e-3;  ///< share of the mean of H's diagonal that is added to it
+
+    void fields(Fields& v);
 };
-
-/// The v at which low + gap h(v) is `weight`, h kept within [0.01, 0.99].
-[[nodiscard]] float rounding_variable(float low, float gap, float weight);
-
-/// Step `number` (from 0) of v, without slope and regulariser; `done`: how far beta has fallen, in [0, 1].
-[[nodiscard]] RoundingStep rounding_step(std::int64_t number, double rate, int first_beta, int last_beta,
-                                         double done);
 
 /// Scalar codewords in one stage, no outliers; any grouping. Codebooks stay. Cost: 2 R C^2 operations a step.
 SolverLog solve_adaround(const LayerProblem& problem, CompressedMatrix& matrix,

@@ -1,8 +1,8 @@
-#include "core/codebook/aqlm.hpp"
+#include "plugins/solver/aqlm/aqlm.hpp"
 
 #include "core/backend/backend.hpp"
 #include "core/backend/cpu/dense_kernels.hpp"
-#include "core/backend/cpu/solver_kernels.hpp"
+#include "core/backend/cpu/kmeans_kernels.hpp"
 #include "core/base/half.hpp"
 #include "core/base/parallel.hpp"
 #include "core/codebook/damped_moments.hpp"
@@ -28,7 +28,7 @@ class Aqlm {
           d_(matrix.layout.dimension),
           stages_(matrix.layout.residual),
           k_(matrix.layout.codewords()),
-          row_groups_(matrix.layout.row_group_of_rows()) {
+          groups_(matrix.layout.group_map()) {
         const auto sets = problem.row_sets();
         for (const RowSet& set : sets)
             moments_.push_back(damp(set.hessian, problem.samples, parameters.damping, log_.notes));
@@ -55,11 +55,7 @@ class Aqlm {
     }
 
   private:
-    [[nodiscard]] float scale(std::int64_t row) const {
-        return matrix_.scales.defined()
-                   ? matrix_.scales.data<float>()[row_groups_[static_cast<std::size_t>(row)]]
-                   : 1.0F;
-    }
+    [[nodiscard]] float scale(std::int64_t row) const { return matrix_.scale(groups_.group_of_row(row)); }
     [[nodiscard]] const std::uint8_t* codes(int stage, std::int64_t row) const {
         return matrix_.mapping.data<std::uint8_t>() + (stage * rows_ + row) * (cols_ / d_);
     }
@@ -131,7 +127,7 @@ class Aqlm {
 
     void search_row(std::int64_t row, float s, float* gradient, const std::vector<Tensor>& lengths,
                     const std::vector<std::vector<float>>& columns) {
-        const auto& kernels = solver_kernels();
+        const auto& kernels = kmeans_kernels();
         const auto& dense = dense_kernels<float>();
         const float* h = hessian(row).data<float>();
         const std::size_t set = set_of_row_[static_cast<std::size_t>(row)];
@@ -261,7 +257,7 @@ class Aqlm {
         std::vector<double> curvature(static_cast<std::size_t>(matrix_.scales.size()), 0.0);
         std::vector<double> overlap(curvature.size(), 0.0);
         for (std::int64_t row = 0; row < rows_; ++row) {
-            const auto g = static_cast<std::size_t>(row_groups_[static_cast<std::size_t>(row)]);
+            const auto g = static_cast<std::size_t>(groups_.group_of_row(row));
             for (std::int64_t j = row * padded_; j < row * padded_ + cols_; ++j) {
                 const auto slope = static_cast<double>(slopes.data<float>()[j]);
                 curvature[g] += static_cast<double>(present.data<float>()[j]) * slope;
@@ -287,7 +283,7 @@ class Aqlm {
     std::int64_t d_;
     int stages_;
     int k_;
-    std::vector<std::int32_t> row_groups_;
+    GroupMap groups_;
     std::vector<DampedMoments> moments_;
     std::vector<std::size_t> set_of_row_;  ///< of stored rows
     Tensor target_;                        ///< stored order, padded

@@ -8,6 +8,7 @@
 // Adam. There is no fine-tuning of blocks afterwards. Steps that would raise the objective are not taken.
 
 #include "core/codebook/solver.hpp"
+#include "core/spec/fields.hpp"
 
 namespace jlcm {
 
@@ -16,6 +17,8 @@ struct AqlmParameters {
     int cycles = 1;          ///< passes over all codes in a round
     int codebook_steps = 8;  ///< conjugate gradient steps of a codebook update
     double damping = 1e-3;   ///< share of the mean of H's diagonal that is added to it
+
+    void fields(Fields& v);
 };
 
 /// One codebook for the matrix, as the grouping `vectors` makes them, no outliers. Cost of a cycle: about

@@ -1,37 +1,32 @@
-#include "core/codebook/aqlm.hpp"
+#include "plugins/solver/aqlm/aqlm.hpp"
 
 namespace jlcm {
+
+void AqlmParameters::fields(Fields& v) {
+    v("rounds", rounds, Doc{"Codes, then codebooks and scales, in turn."}, Range{.low = 0, .high = 1000});
+    v("cycles", cycles, Doc{"Passes over all codes in a round."}, Range{.low = 1, .high = 100});
+    v("codebook_steps", codebook_steps,
+      Doc{"Conjugate gradient steps of a codebook update; each costs a product of the weights and H."},
+      Range{.low = 0, .high = 1000});
+    v("damping", damping, Doc{"Share of the mean second moment that is added to each."},
+      Range{.low = 0.0, .high = 1.0});
+}
+
 namespace {
-
-struct AqlmOptions {
-    AqlmParameters parameters;
-
-    void fields(Fields& v) {
-        v("rounds", parameters.rounds, Doc{"Codes, then codebooks and scales, in turn."},
-          Range{.low = 0, .high = 1000});
-        v("cycles", parameters.cycles, Doc{"Passes over all codes in a round."},
-          Range{.low = 1, .high = 100});
-        v("codebook_steps", parameters.codebook_steps,
-          Doc{"Conjugate gradient steps of a codebook update; each costs a product of the weights and H."},
-          Range{.low = 0, .high = 1000});
-        v("damping", parameters.damping, Doc{"Share of the mean second moment that is added to each."},
-          Range{.low = 0.0, .high = 1.0});
-    }
-};
 
 class AqlmSolver : public Solver {
   public:
-    using Options = AqlmOptions;
+    using Options = AqlmParameters;
     explicit AqlmSolver(const Options& options) : options_(options) {}
     [[nodiscard]] bool needs_hessian() const override { return true; }
     /// A step of the codebooks is one; a pass over the codes keeps the gradient up to date and tries
     /// codewords.
     [[nodiscard]] double products() const override {
-        const AqlmParameters& parameters = options_.parameters;
+        const AqlmParameters& parameters = options_;
         return parameters.rounds * (parameters.codebook_steps + 2.0 * parameters.cycles);
     }
     SolverLog solve(const LayerProblem& problem, CompressedMatrix& matrix) const override {
-        return solve_aqlm(problem, matrix, options_.parameters);
+        return solve_aqlm(problem, matrix, options_);
     }
 
   private:

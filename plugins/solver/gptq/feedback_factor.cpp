@@ -1,4 +1,4 @@
-#include "core/codebook/feedback_factor.hpp"
+#include "plugins/solver/gptq/feedback_factor.hpp"
 
 #include "core/backend/backend.hpp"
 #include "core/base/parallel.hpp"

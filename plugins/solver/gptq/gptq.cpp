@@ -1,16 +1,18 @@
-#include "core/codebook/gptq.hpp"
+#include "plugins/solver/gptq/gptq.hpp"
 
 #include "core/backend/backend.hpp"
-#include "core/backend/cpu/solver_kernels.hpp"
 #include "core/base/parallel.hpp"
 #include "core/codebook/damped_moments.hpp"
-#include "core/codebook/feedback_factor.hpp"
-#include "core/codebook/group_values.hpp"
+#include "plugins/solver/gptq/feedback_factor.hpp"
+#include "plugins/solver/gptq/gptq_kernels.hpp"
 
 #include <algorithm>
 #include <numeric>
 
 namespace jlcm {
+
+JLCM_DECLARE_KERNELS(GptqKernels, gptq)
+
 namespace {
 
 constexpr std::int64_t lanes = solver_lanes;
@@ -25,11 +27,10 @@ class Feedback {
              CompressedMatrix& matrix, const GptqParameters& parameters, std::vector<std::string>& notes)
         : matrix_(matrix),
           parameters_(parameters),
-          kernels_(solver_kernels()),
+          kernels_(JLCM_SELECT_KERNELS(gptq)),
           cols_(matrix.layout.cols),
-          width_(matrix.layout.column_group == 0 ? matrix.layout.cols : matrix.layout.column_group),
           k_(matrix.layout.codewords()),
-          row_groups_(matrix.layout.row_group_of_rows()),
+          groups_(matrix.layout.group_map()),
           rows_(std::move(rows)) {
         const DampedMoments moments = damp(hessian, problem.samples, parameters.damping, notes);
         order_columns(moments);
@@ -40,7 +41,7 @@ class Feedback {
 
     /// Maps every weight; returns the objective.
     double run() {
-        const std::int64_t size = parameters_.refit ? width_ : block_columns;
+        const std::int64_t size = parameters_.refit ? groups_.width() : block_columns;
         std::vector<Block> blocks;
         for (std::int64_t begin = 0; begin < cols_; begin += size)
             blocks.push_back(block_of(begin, std::min(size, cols_ - begin)));
@@ -66,9 +67,7 @@ class Feedback {
         float* thresholds = nullptr;  ///< [column groups, K - 1, lanes]
     };
 
-    [[nodiscard]] std::int64_t table_size() const {
-        return matrix_.layout.column_groups() * (2 * k_ - 1) * lanes;
-    }
+    [[nodiscard]] std::int64_t table_size() const { return groups_.column_groups() * (2 * k_ - 1) * lanes; }
     /// Tiles whose tables are kept: each block of columns reads all of them where columns are in another
     /// order.
     [[nodiscard]] std::int64_t tiles_at_a_time() const {
@@ -77,7 +76,7 @@ class Feedback {
     }
     [[nodiscard]] Tables tables_of(Tensor& memory, std::int64_t tile) const {
         float* codewords = memory.data<float>() + tile * table_size();
-        return {codewords, codewords + matrix_.layout.column_groups() * k_ * lanes};
+        return {codewords, codewords + groups_.column_groups() * k_ * lanes};
     }
 
     /// Maps `count` rows of the set; returns their part of the objective.
@@ -88,7 +87,7 @@ class Feedback {
         parallel_for(tiles, 1, [&](std::int64_t t, std::int64_t) {
             std::ranges::fill(tables.slice(t, t + 1).values<float>(), 0.0F);
             if (parameters_.refit) return;  // made when a group's columns come
-            for (std::int64_t g = 0; g < matrix_.layout.column_groups(); ++g)
+            for (std::int64_t g = 0; g < groups_.column_groups(); ++g)
                 fill_tables(first + t * lanes, rows_of(t), g, tables_of(tables, t));
         });
         std::vector<double> objective(static_cast<std::size_t>(tiles), 0.0);
@@ -153,14 +152,9 @@ class Feedback {
                 block.factor.data<float>()[j * size + i] =
                     factor_.feedback.data<float>()[(begin + i) * cols_ + begin + j];
             block.groups.push_back(
-                static_cast<std::int32_t>(order_[static_cast<std::size_t>(begin + j)] / width_));
+                static_cast<std::int32_t>(groups_.column_group(order_[static_cast<std::size_t>(begin + j)])));
         }
         return block;
-    }
-
-    [[nodiscard]] std::int64_t group_index(std::int64_t stored_row, std::int64_t column_group) const {
-        return row_groups_[static_cast<std::size_t>(stored_row)] * matrix_.layout.column_groups() +
-               column_group;
     }
 
     /// Maps rows [first, first + count) over a block; `carried` [count, block.size] is what columns before it
@@ -187,7 +181,7 @@ class Feedback {
         }
         if (const auto fit = parameters_.refit) {
             refit(*fit, first, count, block, target, aim);
-            fill_tables(first, count, block.begin / width_, tables);
+            fill_tables(first, count, groups_.column_group(block.begin), tables);
         }
         kernels_.feed_back(size, block.factor.data<float>(), factor_.diagonal.data() + block.begin, k_,
                            block.groups.data(), tables.codewords, tables.thresholds, target, aim, error,
@@ -214,8 +208,8 @@ class Feedback {
                      const Tables& tables) const {
         std::vector<float> values(static_cast<std::size_t>(k_));
         for (std::int64_t l = 0; l < count; ++l) {
-            group_values(matrix_, group_index(rows_[static_cast<std::size_t>(first + l)], column_group),
-                         values);
+            matrix_.group_values(groups_.group(rows_[static_cast<std::size_t>(first + l)], column_group),
+                                 values);
             float* codewords = tables.codewords + column_group * k_ * lanes + l;
             float* thresholds = tables.thresholds + column_group * (k_ - 1) * lanes + l;
             for (int i = 0; i < k_; ++i) codewords[i * lanes] = values[static_cast<std::size_t>(i)];
@@ -248,7 +242,7 @@ class Feedback {
                 values[static_cast<std::size_t>(j)] = updated[static_cast<std::size_t>(j * lanes + l)];
             const Affine grid = fit_grid(values, weights, codewords, fit, matrix_.offsets.defined());
             const std::int64_t g =
-                group_index(rows_[static_cast<std::size_t>(first + l)], block.begin / width_);
+                groups_.group(rows_[static_cast<std::size_t>(first + l)], groups_.column_group(block.begin));
             matrix_.scales.data<float>()[g] = grid.scale;
             if (matrix_.offsets.defined()) matrix_.offsets.data<float>()[g] = grid.offset;
         }
@@ -256,15 +250,14 @@ class Feedback {
 
     CompressedMatrix& matrix_;
     const GptqParameters& parameters_;
-    const SolverKernels& kernels_;
+    const GptqKernels& kernels_;
     std::int64_t cols_;
-    std::int64_t width_;  ///< columns of a column group
     int k_;
-    std::vector<std::int32_t> row_groups_;  ///< of stored rows
-    std::vector<std::int64_t> rows_;        ///< stored rows of the set
-    std::vector<std::int64_t> order_;       ///< columns, the first to be mapped first
-    std::vector<float> importance_;         ///< H's diagonal without damping, stored order of columns
-    Tensor targets_, errors_;               ///< [rows of the set, columns in order]
+    GroupMap groups_;
+    std::vector<std::int64_t> rows_;   ///< stored rows of the set
+    std::vector<std::int64_t> order_;  ///< columns, the first to be mapped first
+    std::vector<float> importance_;    ///< H's diagonal without damping, stored order of columns
+    Tensor targets_, errors_;          ///< [rows of the set, columns in order]
     FeedbackFactor factor_;
 };
 

@@ -12,6 +12,7 @@
 // number of threads.
 
 #include "core/codebook/even_grid.hpp"
+#include "core/spec/fields.hpp"
 
 #include <optional>
 
@@ -31,6 +32,8 @@ struct GptqParameters {
     /// Scales and offsets of column groups are found anew when their first column comes, from the weights as
     /// feedback has changed them (natural order only); none: they stay the initialiser's.
     std::optional<GridFit> refit;
+
+    void fields(Fields& v);
 };
 
 /// Scalar codewords in one stage, no outliers; any grouping. With `refit`, one shared codebook and a group

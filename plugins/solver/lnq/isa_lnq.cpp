@@ -1,57 +1,14 @@
-#include "core/backend/cpu/solver_kernels.hpp"
-#include "core/backend/cpu/vector_math.hpp"
+#include "core/codebook/tile_kernels.hpp"
+#include "plugins/solver/lnq/lnq_kernels.hpp"
 
 namespace jlcm::JLCM_ISA {
 namespace {
 
-#if defined(__AVX512F__)
-constexpr int vector_bytes = 64;
-constexpr int lane_vectors = 3;  // vectors of rows and columns of one register tile: 24 accumulators of 32
-constexpr int tile_columns = 8;
-#elif defined(__AVX2__)
-constexpr int vector_bytes = 32;
-constexpr int lane_vectors = 3;  // 12 accumulators of 16
-constexpr int tile_columns = 4;
-#else
-constexpr int vector_bytes = 16;
-constexpr int lane_vectors = 3;
-constexpr int tile_columns = 4;
-#endif
-
-constexpr std::int64_t width = vector_bytes / 4;
-constexpr std::int64_t lanes = solver_lanes;
 constexpr std::int64_t panel =
-    solver_columns;       // columns whose gradients are held while they are decided one by one
-constexpr int group = 8;  // columns of a block that get feedback from those before it at once
+    solver_columns;  // columns whose gradients are held while they are decided one by one
 
-using Vector = float __attribute__((vector_size(vector_bytes), aligned(4), may_alias));
-using Register = float __attribute__((vector_size(vector_bytes)));
-
-static_assert(lanes % (lane_vectors * width) == 0);
-
-/// out[c][l] = (add: +=) sum over j of rows c of H times tile[j][l], for tile_columns rows of H and
-/// lane_vectors vectors.
-[[gnu::always_inline]] inline void product_tile(std::int64_t cols, const float* hessian, std::int64_t stride,
-                                                const float* tile, float* out, bool add) {
-    Register sum[tile_columns][lane_vectors];
-    for (int c = 0; c < tile_columns; ++c)
-        for (int v = 0; v < lane_vectors; ++v)
-            sum[c][v] = add ? *reinterpret_cast<const Vector*>(out + c * lanes + v * width) : Register{};
-    for (std::int64_t j = 0; j < cols; ++j) {
-        Register x[lane_vectors];
-        for (int v = 0; v < lane_vectors; ++v)
-            x[v] = *reinterpret_cast<const Vector*>(tile + j * lanes + v * width);
-        for (int c = 0; c < tile_columns; ++c) {
-            const float h = hessian[c * stride + j];
-            for (int v = 0; v < lane_vectors; ++v) sum[c][v] += h * x[v];
-        }
-    }
-    for (int c = 0; c < tile_columns; ++c)
-        for (int v = 0; v < lane_vectors; ++v)
-            *reinterpret_cast<Vector*>(out + c * lanes + v * width) = sum[c][v];
-}
-
-/// The same for a panel of rows of H and all lanes. A stretch of the tile stays in cache for the whole panel.
+/// out = a panel of rows of H times the tile, all lanes. A stretch of the tile stays in cache for the whole
+/// panel.
 void product_panel(std::int64_t cols, const float* hessian, const float* tile, float* out) {
     constexpr std::int64_t stretch = 4096;
     for (std::int64_t from = 0; from < cols; from += stretch) {
@@ -66,34 +23,6 @@ void product_panel(std::int64_t cols, const float* hessian, const float* tile, f
 void multiply(std::int64_t cols, const float* hessian, const float* tile, float* product) {
     for (std::int64_t j = 0; j < cols; j += panel)
         product_panel(cols, hessian + j * cols, tile, product + j * lanes);
-}
-
-/// The codeword nearest to each target: the number of thresholds below it. Few codewords are compared one by
-/// one.
-[[gnu::always_inline]] inline void nearest(int k, const float* codewords, const float* thresholds,
-                                           const float* target, float* value, std::int32_t* code) {
-    if (k <= 16) {
-        for (std::int64_t l = 0; l < lanes; ++l) value[l] = codewords[l];
-        for (std::int64_t l = 0; l < lanes; ++l) code[l] = 0;
-        for (int t = 0; t + 1 < k; ++t) {
-            const float* threshold = thresholds + t * lanes;
-            const float* codeword = codewords + (t + 1) * lanes;
-            for (std::int64_t l = 0; l < lanes; ++l) {
-                const bool above = target[l] > threshold[l];
-                value[l] = above ? codeword[l] : value[l];
-                code[l] += above ? 1 : 0;
-            }
-        }
-        return;
-    }
-    for (std::int64_t l = 0; l < lanes; ++l) code[l] = 0;
-    for (int step = k / 2; step >= 1; step /= 2) {
-        for (std::int64_t l = 0; l < lanes; ++l) {
-            const std::int32_t next = code[l] + step;
-            code[l] = target[l] > thresholds[(next - 1) * lanes + l] ? next : code[l];
-        }
-    }
-    for (std::int64_t l = 0; l < lanes; ++l) value[l] = codewords[code[l] * lanes + l];
 }
 
 void descend(std::int64_t cols, const float* hessian, const float* inverse_diagonal, int k,
@@ -114,7 +43,7 @@ void descend(std::int64_t cols, const float* hessian, const float* inverse_diago
             float* rest = residual + j * lanes;
             const float* slope = gradient + c * lanes;
             for (std::int64_t l = 0; l < lanes; ++l) target[l] = present[l] - slope[l] * inverse;
-            nearest(k, codewords, thresholds, target, chosen, code);
+            nearest_codewords(k, codewords, thresholds, target, chosen, code);
             for (std::int64_t l = 0; l < lanes; ++l) {
                 change[l] = chosen[l] - present[l];
                 present[l] = chosen[l];
@@ -127,48 +56,6 @@ void descend(std::int64_t cols, const float* hessian, const float* inverse_diago
                 float* g = gradient + later * lanes;
                 for (std::int64_t l = 0; l < lanes; ++l) g[l] += h * change[l];
             }
-        }
-    }
-}
-
-void feed_back(std::int64_t cols, const float* factor, const float* diagonal, int k,
-               const std::int32_t* tables, const float* codewords, const float* thresholds,
-               const float* target, const float* aim, float* error, std::uint8_t* codes, float* loss) {
-    alignas(64) float carried[group * lanes];
-    alignas(64) float wanted[lanes];
-    alignas(64) float chosen[lanes];
-    alignas(64) std::int32_t code[lanes];
-    for (std::int64_t begin = 0; begin < cols; begin += group) {
-        const int width_here = static_cast<int>(cols - begin < group ? cols - begin : group);
-        // The columns before the group, for all its columns at once; a last, narrow group one by one.
-        if (width_here == group) {
-            for (int c = 0; c < group; c += tile_columns)
-                for (std::int64_t l = 0; l < lanes; l += lane_vectors * width)
-                    product_tile(begin, factor + (begin + c) * cols, cols, error + l, carried + c * lanes + l,
-                                 false);
-        } else {
-            for (std::int64_t i = 0; i < group * lanes; ++i) carried[i] = 0;
-            for (int c = 0; c < width_here; ++c)
-                for (std::int64_t i = 0; i < begin; ++i)
-                    for (std::int64_t l = 0; l < lanes; ++l)
-                        carried[c * lanes + l] += factor[(begin + c) * cols + i] * error[i * lanes + l];
-        }
-        for (int c = 0; c < width_here; ++c) {
-            const std::int64_t j = begin + c;
-            for (std::int64_t l = 0; l < lanes; ++l) wanted[l] = aim[j * lanes + l] - carried[c * lanes + l];
-            for (std::int64_t i = begin; i < j; ++i) {
-                const float f = factor[j * cols + i];
-                for (std::int64_t l = 0; l < lanes; ++l) wanted[l] -= f * error[i * lanes + l];
-            }
-            nearest(k, codewords + tables[j] * k * lanes, thresholds + tables[j] * (k - 1) * lanes, wanted,
-                    chosen, code);
-            for (std::int64_t l = 0; l < lanes; ++l) {
-                const float distance = chosen[l] - wanted[l];
-                loss[l] += diagonal[j] * distance * distance;
-                error[j * lanes + l] = chosen[l] - target[j * lanes + l];
-            }
-            for (std::int64_t l = 0; l < lanes; ++l)
-                codes[j * lanes + l] = static_cast<std::uint8_t>(code[l]);
         }
     }
 }
@@ -189,58 +76,6 @@ void sum_by_code(std::int64_t cols, int k, const float* product, const std::uint
     for (std::int64_t j = 0; j < cols; ++j)
         for (std::int64_t l = 0; l < lanes; ++l)
             sums[codes[j * lanes + l] * lanes + l] += product[j * lanes + l];
-}
-
-std::int32_t best_codeword(int k, std::int64_t dimension, const float* columns, const float* slope,
-                           const float* lengths) {
-    alignas(64) float score[256] = {};
-    for (int i = 0; i < k; ++i) score[i] = 0.5F * lengths[i];
-    for (std::int64_t e = 0; e < dimension; ++e) {
-        const float s = slope[e];
-        const float* column = columns + e * k;
-        for (int i = 0; i < k; ++i) score[i] += s * column[i];
-    }
-    // The least by lanes: one running minimum would be a chain of comparisons.
-    constexpr int parts = 16;
-    float least_of_lane[parts];
-    for (int p = 0; p < parts; ++p) least_of_lane[p] = score[p < k ? p : 0];
-    for (int i = parts; i + parts <= k; i += parts)
-        for (int p = 0; p < parts; ++p)
-            least_of_lane[p] = score[i + p] < least_of_lane[p] ? score[i + p] : least_of_lane[p];
-    float least = least_of_lane[0];
-    for (int p = 1; p < parts; ++p) least = least_of_lane[p] < least ? least_of_lane[p] : least;
-    std::int32_t best = 0;
-    while (best + 1 < k && !(score[best] <= least)) ++best;
-    return best;
-}
-
-void soft_errors(std::int64_t n, const float* v, const float* low, const float* gap, const float* target,
-                 float* error) {
-    for (std::int64_t i = 0; i < n; ++i) {
-        const float h = rounding_stretch * sigmoid(v[i]) - rounding_overhang;
-        const float share = h < 0.0F ? 0.0F : (h > 1.0F ? 1.0F : h);
-        error[i] = low[i] + gap[i] * share - target[i];
-    }
-}
-
-void round_step(std::int64_t n, const RoundingStep& step, const float* product, const float* gap, float* v,
-                float* first, float* second) {
-    for (std::int64_t i = 0; i < n; ++i) {
-        const float s = sigmoid(v[i]);
-        const float h = rounding_stretch * s - rounding_overhang;
-        const bool inside = h > 0.0F && h < 1.0F;
-        const float centred = 2.0F * h - 1.0F;
-        const float distance = __builtin_fabsf(centred);
-        float power = 1.0F;  // distance^(beta - 1)
-        for (int b = 1; b < step.beta; ++b) power *= distance;
-        const float pull = -2.0F * static_cast<float>(step.beta) * power * (centred < 0.0F ? -1.0F : 1.0F);
-        const float by_share = step.slope * product[i] * gap[i] + step.regulariser * pull;
-        const float gradient = inside ? by_share * rounding_stretch * s * (1.0F - s) : 0.0F;
-        first[i] = 0.9F * first[i] + 0.1F * gradient;
-        second[i] = 0.999F * second[i] + 0.001F * gradient * gradient;
-        v[i] -= step.rate * first[i] * step.correction1 /
-                (__builtin_sqrtf(second[i] * step.correction2) + 1e-12F);
-    }
 }
 
 // ---- P^T H P
@@ -454,8 +289,7 @@ void code_gram(std::int64_t cols, std::int64_t tiles, int k, const float* hessia
 
 }  // namespace
 
-extern const SolverKernels solver;
-const SolverKernels solver{multiply,    descend,    feed_back, sum_by_code,      best_codeword,
-                           soft_errors, round_step, code_gram, add_pairs_by_code};
+extern const LnqKernels lnq;
+const LnqKernels lnq{multiply, descend, sum_by_code, code_gram, add_pairs_by_code};
 
 }  // namespace jlcm::JLCM_ISA

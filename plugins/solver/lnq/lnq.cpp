@@ -1,9 +1,9 @@
-#include "core/codebook/lnq.hpp"
+#include "plugins/solver/lnq/lnq.hpp"
 
-#include "core/backend/cpu/solver_kernels.hpp"
 #include "core/base/half.hpp"
 #include "core/base/parallel.hpp"
 #include "core/codebook/damped_moments.hpp"
+#include "plugins/solver/lnq/lnq_kernels.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -162,13 +162,13 @@ class Lnq {
     Lnq(const LayerProblem& problem, CompressedMatrix& matrix, const LnqParameters& parameters)
         : matrix_(matrix),
           parameters_(parameters),
-          kernels_(solver_kernels()),
+          kernels_(lnq_kernels()),
           cols_(matrix.layout.cols),
           k_(matrix.layout.codewords()),
-          groups_(matrix.layout.row_group_of_rows()),
+          groups_(matrix.layout.group_map()),
           group_rows_(static_cast<std::size_t>(matrix.layout.row_groups), 0) {
         cut_into_tiles(problem);
-        for (const auto group : groups_) ++group_rows_[static_cast<std::size_t>(group)];
+        for (std::int64_t row = 0; row < groups_.rows(); ++row) ++group_rows_[group(row)];
         weights_ = to_stored_order(problem.weights, matrix.row_order);
         load_tiles();
     }
@@ -218,15 +218,13 @@ class Lnq {
         return moments_[tile_list_[static_cast<std::size_t>(t)].set];
     }
     [[nodiscard]] std::size_t group(std::int64_t row) const {
-        return static_cast<std::size_t>(groups_[static_cast<std::size_t>(row)]);
+        return static_cast<std::size_t>(groups_.group_of_row(row));
     }
-    [[nodiscard]] float scale(std::size_t g) const {
-        return matrix_.scales.defined() ? matrix_.scales.data<float>()[g] : 1.0F;
+    [[nodiscard]] float scale(std::size_t g) const { return matrix_.scale(static_cast<std::int64_t>(g)); }
+    [[nodiscard]] float offset(std::size_t g) const { return matrix_.offset(static_cast<std::int64_t>(g)); }
+    [[nodiscard]] std::size_t book(std::size_t g) const {
+        return static_cast<std::size_t>(matrix_.layout.codebook_of(static_cast<std::int64_t>(g)));
     }
-    [[nodiscard]] float offset(std::size_t g) const {
-        return matrix_.offsets.defined() ? matrix_.offsets.data<float>()[g] : 0.0F;
-    }
-    [[nodiscard]] std::size_t book(std::size_t g) const { return matrix_.layout.shared_codebook ? 0 : g; }
     [[nodiscard]] std::span<float> codebook(std::size_t b) {
         return matrix_.codebooks.values<float>().subspan(b * static_cast<std::size_t>(k_),
                                                          static_cast<std::size_t>(k_));
@@ -521,12 +519,12 @@ class Lnq {
 
     CompressedMatrix& matrix_;
     const LnqParameters& parameters_;
-    const SolverKernels& kernels_;
+    const LnqKernels& kernels_;
     std::int64_t cols_;
     int k_;
     std::int64_t tiles_ = 0;
     std::int64_t padded_ = 0;
-    std::vector<std::int32_t> groups_;  ///< of stored rows
+    GroupMap groups_;
     std::vector<std::int64_t> group_rows_;
     std::vector<DampedMoments> moments_;  ///< one, or one for each set of rows
     std::vector<Tile> tile_list_;

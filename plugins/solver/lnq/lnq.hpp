@@ -13,6 +13,7 @@
 // results do not depend on the number of threads. Memory: three times the weights in float32.
 
 #include "core/codebook/solver.hpp"
+#include "core/spec/fields.hpp"
 
 namespace jlcm {
 
@@ -20,6 +21,8 @@ struct LnqParameters {
     int rounds = 2;         ///< mapping step, then codebook step; a codebook step goes before the first
     int cycles = 1;         ///< cycles of coordinate descent a round
     double damping = 1e-3;  ///< share of the mean of H's diagonal that is added to it
+
+    void fields(Fields& v);
 };
 
 /// Scalar codewords, whole rows, one codebook stage, no outliers; any grouping of rows, scales and offsets

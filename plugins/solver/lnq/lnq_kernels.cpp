@@ -1,18 +1,11 @@
-#include "core/backend/cpu/solver_kernels.hpp"
+#include "plugins/solver/lnq/lnq_kernels.hpp"
 
 namespace jlcm {
 
-#define JLCM_DECLARE(level)            \
-    namespace level {                  \
-    extern const SolverKernels solver; \
-    }
-JLCM_DECLARE(isa_v2)
-JLCM_DECLARE(isa_v3)
-JLCM_DECLARE(isa_v4)
-#undef JLCM_DECLARE
+JLCM_DECLARE_KERNELS(LnqKernels, lnq)
 
-const SolverKernels& solver_kernels() {
-    return select_isa(isa_v2::solver, isa_v3::solver, isa_v4::solver);
+const LnqKernels& lnq_kernels() {
+    return JLCM_SELECT_KERNELS(lnq);
 }
 
 std::int64_t gram_scratch_bytes(std::int64_t cols, std::int64_t tiles, int k) {

@@ -1,4 +1,4 @@
-#include "core/codebook/squeezellm.hpp"
+#include "plugins/solver/squeezellm/squeezellm.hpp"
 
 #include "core/codebook/kmeans.hpp"
 

@@ -7,12 +7,15 @@
 // apart from a matrix's: outliers are the largest magnitudes of the matrix.
 
 #include "core/codebook/codebook_init.hpp"
+#include "core/spec/fields.hpp"
 
 namespace jlcm {
 
 struct SqueezeLlmParameters {
     double sensitive = 0;  ///< share of weights, those of the largest Fisher information, that are kept aside
     double outliers = 0;   ///< share of weights, those of the largest magnitude, that are kept aside
+
+    void fields(Fields& v);
 };
 
 /// Replaces codebooks and mapping, in the same layout; requires problem.fisher. Scalar codewords in one

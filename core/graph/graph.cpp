@@ -66,12 +66,14 @@ std::optional<ParameterId> Graph::find_parameter(const std::string& name) const 
     return static_cast<ParameterId>(found - parameters_.begin());
 }
 
-NodeRange Graph::prologue() const {
-    return {0, blocks_.empty() ? node_count() : blocks_.front().nodes.first};
+Block Graph::prologue() const {
+    if (blocks_.empty()) return whole();
+    return {"prologue", {0, blocks_.front().nodes.first}, input(), blocks_.front().input};
 }
 
-NodeRange Graph::epilogue() const {
-    return {blocks_.empty() ? node_count() : blocks_.back().nodes.end, node_count()};
+Block Graph::epilogue() const {
+    if (blocks_.empty()) return {"epilogue", {node_count(), node_count()}, features_, features_};
+    return {"epilogue", {blocks_.back().nodes.end, node_count()}, blocks_.back().output, features_};
 }
 
 std::vector<Graph::LinearUse> Graph::linears(NodeRange range) const {

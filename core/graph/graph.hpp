@@ -40,9 +40,10 @@ struct NodeRange {
     NodeId end = 0;
 };
 
-/// A unit of reconstruction (a transformer block, a residual block): one value in, one value out.
+/// Nodes with one value in and one value out: a unit of reconstruction (a transformer block, a residual
+/// block), or any other part of a graph that is run by itself.
 struct Block {
-    std::string name;
+    std::string name{};
     NodeRange nodes;
     ValueId input = -1;
     ValueId output = -1;
@@ -80,9 +81,12 @@ class Graph {
     [[nodiscard]] ParameterId head() const { return head_; }
     [[nodiscard]] std::optional<ParameterId> find_parameter(const std::string& name) const;
 
-    /// Nodes before the first block, and after the last one.
-    [[nodiscard]] NodeRange prologue() const;
-    [[nodiscard]] NodeRange epilogue() const;
+    /// The nodes before the first block, and those after the last one.
+    [[nodiscard]] Block prologue() const;
+    [[nodiscard]] Block epilogue() const;
+    /// All nodes, from the input to the features, or to another value.
+    [[nodiscard]] Block whole() const { return whole(features_); }
+    [[nodiscard]] Block whole(ValueId output) const { return {"model", {0, node_count()}, input(), output}; }
 
     /// The linear weights of a block, in the order of the nodes, and the node each belongs to.
     struct LinearUse {

@@ -76,8 +76,7 @@ Tensor BoundModel::features(const Tensor& samples) const {
 
 Tensor BoundModel::computed_features(const Tensor& samples) const {
     const Graph& graph = executor_.graph();
-    const Tensor x =
-        executor_.forward({0, graph.node_count()}, weights_, graph.input(), samples, graph.features());
+    const Tensor x = executor_.forward(graph.whole(), weights_, samples);
     return head_input(x, head_, executor_.backend());
 }
 

@@ -6,6 +6,8 @@
 #include "core/graph/execution.hpp"
 
 #include <memory>
+#include <set>
+#include <string>
 
 namespace jlcm {
 
@@ -25,8 +27,9 @@ class WeightSource {
 /// The model of a checkpoint. "Full precision" is what its files decode to.
 class Model final : public WeightSource {
   public:
-    /// Lowers the checkpoint's architecture to a graph; an input error names what is not supported.
-    explicit Model(Checkpoint checkpoint);
+    /// Lowers the checkpoint's architecture to a graph; an input error names what is not supported, and
+    /// tensors that are missing, but for those of the names `elsewhere`: whoever has them serves them.
+    explicit Model(Checkpoint checkpoint, const std::set<std::string>& elsewhere = {});
 
     [[nodiscard]] const Graph& graph() const override { return graph_; }
     [[nodiscard]] Tensor weight(ParameterId id) const override { return decode(stored(id)); }

@@ -83,7 +83,7 @@ Part make_part(std::string name, Shape shape, Encoding encoding, int order,
 
 enum Order { mapping_order, padded_order, four_bytes_order, two_bytes_order, one_byte_order };
 
-std::vector<std::byte> short_row_order(const Tensor& order) {
+std::vector<std::byte> two_byte_row_order(const Tensor& order) {
     std::vector<std::uint8_t> table;
     for (const auto row : order.values<std::int32_t>()) {
         table.push_back(static_cast<std::uint8_t>(row));
@@ -104,7 +104,7 @@ void add_matrix(std::vector<Part>& parts, const std::string& name, const Compres
                                       [&matrix] { return packed_mapping(matrix); }));
         } else if (suffix == part::row_order && layout.rows <= short_row_limit) {
             parts.push_back(make_part(full, {layout.rows, 2}, Encoding::u8, one_byte_order,
-                                      [order = tensor] { return short_row_order(order); }));
+                                      [order = tensor] { return two_byte_row_order(order); }));
         } else if (tensor.dtype() == DType::f32) {
             parts.push_back(
                 make_part(full, tensor.shape(), Encoding::f16, two_bytes_order,
@@ -203,7 +203,7 @@ Tensor unpacked_mapping(const StoredTensor& stored, const Layout& layout) {
     return mapping;
 }
 
-Tensor long_row_order(std::span<const std::byte> stored) {
+Tensor row_order_of_two_bytes(std::span<const std::byte> stored) {
     const auto table = octets(stored);
     Tensor order = Tensor::empty({static_cast<std::int64_t>(table.size() / 2)}, DType::i32);
     for (std::size_t i = 0; i + 1 < table.size(); i += 2)
@@ -227,7 +227,7 @@ Tensor read_part(Parts& parts, const std::string& full, std::string_view suffix,
     if (found == nullptr) return {};
     if (suffix == part::row_order && layout.rows <= short_row_limit) {
         Parts::check(*found, Encoding::u8, {layout.rows, 2});
-        return long_row_order(found->bytes);
+        return row_order_of_two_bytes(found->bytes);
     }
     if (suffix == part::scales || suffix == part::offsets || suffix == part::outlier_value) {
         const std::int64_t count = suffix == part::outlier_value

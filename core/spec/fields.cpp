@@ -144,7 +144,9 @@ void Fields::decode(const Config& map, Problems& problems, std::string_view skip
         const Problems::Scope scope(problems, given != nullptr ? *given : map, field.name);
         if (const When* unmet = field.unmet()) {
             if (given != nullptr && given->kind != Config::Kind::null)
-                problems.here(*given, "has no meaning here, {}; leave it out", unmet->otherwise);
+                problems.here(*given,
+                              "has no meaning here, {}; leave it out (null, where an included file gives it)",
+                              unmet->otherwise);
         } else if (given != nullptr) {
             field.slot->decode(*given, field.range, problems);
         } else if (field.is_required) {

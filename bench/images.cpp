@@ -29,9 +29,8 @@ double reference(const std::string& python, const std::string& model, std::int64
 double ours(const Model& model, std::int64_t batch) {
     Backend& backend = cpu_backend();
     const Graph& graph = model.graph();
-    const NodeRange all{0, graph.node_count()};
     Weights weights(graph);
-    bind_weights(weights, model, all, DType::f32, backend);
+    bind_weights(weights, model, graph.body().nodes, DType::f32, backend);
     const Executor executor(graph, backend, DType::f32);
     Shape shape = graph.input_shape();
     shape[0] = batch;
@@ -39,7 +38,7 @@ double ours(const Model& model, std::int64_t batch) {
     double best = 1e9;
     for (int i = 0; i <= repetitions; ++i) {
         const double begin = now_seconds();
-        (void)executor.forward(all, weights, graph.input(), images, graph.features());
+        (void)executor.forward(graph.body(), weights, images);
         if (i > 0) best = std::min(best, now_seconds() - begin);
     }
     return 1e3 * best;

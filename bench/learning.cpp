@@ -108,7 +108,7 @@ void measure(const Settings& settings) {
         const Executor executor(graph, cpu_backend(), settings.compute);
         Weights weights(graph);
         bind_weights(weights, model, {0, block.nodes.end}, settings.compute, cpu_backend());
-        const Tensor inputs = executor.forward(graph.prologue(), weights, graph.input(), ids, block.input);
+        const Tensor inputs = executor.forward(graph.prologue(), weights, ids);
         const Tensor targets = executor.forward(block, weights, inputs);
         BlockLearningOptions options;
         options.steps = settings.steps;

@@ -4,16 +4,16 @@
 // left, and on random weights how near solvers come to the rate of a product of their size.
 
 #include "core/backend/backend.hpp"
-#include "core/backend/cpu/solver_kernels.hpp"
 #include "core/base/log.hpp"
 #include "core/base/parallel.hpp"
 #include "core/base/rng.hpp"
 #include "core/codebook/artifact.hpp"
 #include "core/codebook/codebook_init.hpp"
-#include "core/codebook/gptq.hpp"
-#include "core/codebook/lnq.hpp"
 #include "core/formats/checkpoint.hpp"
 #include "core/plugin/choice.hpp"
+#include "plugins/solver/gptq/gptq.hpp"
+#include "plugins/solver/lnq/lnq.hpp"
+#include "plugins/solver/lnq/lnq_kernels.hpp"
 
 #include <cmath>
 
@@ -180,7 +180,7 @@ void print_seven_billion() {
 void print_kernels(std::int64_t cols, int k) {
     cols = cols / solver_columns * solver_columns;
     const Tensor h = synthetic_moments(cols);
-    const auto& kernels = solver_kernels();
+    const auto& kernels = lnq_kernels();
     Tensor x = random_weights(cols, solver_lanes);
     Tensor y = Tensor::zeros({cols, solver_lanes});
     Tensor inverse = Tensor::zeros({cols});

@@ -7,8 +7,8 @@
 // otherwise (it is what finite differences are checked in); bfloat16 is an input type of `gemm` and
 // `attention` with float32 accumulation.
 
+#include "core/backend/coded_matrix.hpp"
 #include "core/backend/functions.hpp"
-#include "core/backend/rounding_step.hpp"
 #include "core/backend/windows.hpp"
 #include "core/tensor/tensor.hpp"
 
@@ -68,20 +68,6 @@ struct TokenScores {
         agree;  ///< 1 where both have the same most likely token, 0 if KL is not finite; empty without one
 };
 
-/// A matrix as codes into tables of values: element (r, c) is tables[table_of_row[r] * segments + c /
-/// segment][code]. Views: the owner keeps the memory.
-struct CodedMatrix {
-    std::int64_t rows = 0;
-    std::int64_t cols = 0;
-    std::int64_t segment = 0;                    ///< columns that share a table; `cols` for whole rows
-    int codewords = 0;                           ///< values of a table, ascending; at most 256
-    std::uint8_t* codes = nullptr;               ///< [rows, cols]
-    const float* tables = nullptr;               ///< [tables, codewords]
-    const std::int32_t* table_of_row = nullptr;  ///< [rows]
-
-    [[nodiscard]] std::int64_t segments() const { return (cols + segment - 1) / segment; }
-};
-
 /// One step of Adam with all that depends on the step's number folded in.
 struct AdamStep {
     float rate = 0;  ///< learning rate
@@ -90,55 +76,6 @@ struct AdamStep {
     float correction1 = 1;  ///< 1 / (1 - beta1^t)
     float correction2 = 1;  ///< 1 / (1 - beta2^t)
     float epsilon = 0;
-};
-
-/// How a candidate's score follows the gradient g of its weight: dL/da_k = g f_k. With values c in units of
-/// the table's spacing, m the present code, d = c_k - c_m:
-enum class ScoreRule : std::uint8_t {
-    straight_through,  ///< f = c_k
-    softmax,           ///< f = p_k (c_k - sum_j p_j c_j) / T, p = softmax(a / T)
-    inverse,           ///< f = sign(d) / |d|, |d| taken as 0.001 at least
-    exponential,       ///< f = sign(d) exp(-|d| / T)
-    adjacent           ///< f = sign(d) for the two neighbours, else 0; and jumps of one only
-};
-
-/// What a score's step is divided by.
-enum class SecondMoment : std::uint8_t {
-    weight,  ///< one running mean a weight, of the square of the largest change of a score against the
-             ///< present
-    score,   ///< one for each score: Adam element by element
-    none     ///< a constant: gradient descent with momentum
-};
-
-struct ScoreStep {
-    ScoreRule rule = ScoreRule::straight_through;
-    SecondMoment second_moment = SecondMoment::weight;
-    AdamStep adam;
-    float temperature = 1;  ///< T of the rule
-    float unit = 1;         ///< the constant of SecondMoment::none
-};
-
-/// Scores of the codewords around each weight's present one: `window` (at most K) consecutive codewords, the
-/// present one in the middle where the codebook's ends allow.
-struct Scores {
-    Tensor value;          ///< [rows, cols, window]
-    Tensor first_moment;   ///< [rows, cols, window]
-    Tensor second_moment;  ///< [rows, cols], [rows, cols, window] or undefined
-
-    /// First codeword of the window of a weight with this code. Inlined, since kernels of every instruction
-    /// set use it.
-    [[nodiscard, gnu::always_inline]] static constexpr int window_begin(int code, int codewords, int window) {
-        const int begin = code - window / 2;
-        return begin < 0 ? 0 : (begin > codewords - window ? codewords - window : begin);
-    }
-};
-
-/// One damped Newton step.
-struct CurvatureStep {
-    float trust = 0;    ///< how far a latent moves at most, in units of its table's spacing
-    float damping = 0;  ///< share of the curvature's mean (over what shares a table in a row) added to each
-    float beta1 = 0;
-    float correction1 = 1;  ///< 1 / (1 - beta1^t)
 };
 
 /// What follows on a result while it is still in cache: y = function(y * scale + shift + residual). What is
@@ -325,31 +262,6 @@ class Backend {
     /// sums[t, k] = sum of `gradient` over the elements that read value k of table t: dL/d tables.
     [[nodiscard]] virtual Tensor table_gradient(const CodedMatrix& matrix, const Tensor& gradient,
                                                 std::int64_t tables) = 0;
-    /// Adam on one latent number a weight, in units of its table's spacing (mean distance of neighbours),
-    /// then the code of the nearest value. Latents stay within half a spacing of the table's ends. jumps[j]
-    /// counts codes that moved by j + 1.
-    virtual void nearest_step(const CodedMatrix& matrix, const Tensor& gradient, const AdamStep& adam,
-                              Tensor& latent, Tensor& first_moment, Tensor& second_moment,
-                              std::vector<std::int64_t>& jumps) = 0;
-    /// Learned rounding between neighbours: out (float32 [rows, cols]) = low + (high - low) h(v), low the
-    /// value of `low_codes` (uint8 [rows, cols], below K - 1), high the next one.
-    virtual void soft_rounding(const CodedMatrix& matrix, const Tensor& low_codes, const Tensor& v,
-                               Tensor& out) = 0;
-    /// A step of v; codes become those of low where v is negative, of high elsewhere.
-    virtual void rounding_step(const CodedMatrix& matrix, const Tensor& low_codes, const Tensor& gradient,
-                               const RoundingStep& step, Tensor& v, Tensor& first_moment,
-                               Tensor& second_moment, std::vector<std::int64_t>& jumps) = 0;
-    /// One damped Newton step of a latent number a weight towards the value that minimises q_k = g d + h/2
-    /// d^2, d = value k - the present one, then the code of the nearest value. g: `first_moment` of the
-    /// gradient. curvature h >= 0: [rows, cols], or [cols] where rows share it.
-    virtual void curvature_step(const CodedMatrix& matrix, const Tensor& gradient, const CurvatureStep& step,
-                                const Tensor& curvature, Tensor& latent, Tensor& first_moment,
-                                std::vector<std::int64_t>& jumps) = 0;
-    /// Moves the scores of each weight's window of codewords by the rule's gradient, then takes the code with
-    /// the largest score (ties: the present one, then the nearest) and moves the window along. What comes
-    /// into a window starts half a unit a codeword below the present one, with the moments of its border.
-    virtual void score_step(const CodedMatrix& matrix, const Tensor& gradient, const ScoreStep& step,
-                            Scores& scores, std::vector<std::int64_t>& jumps) = 0;
     /// value[i] -= rates[i / (size / rates)] * Adam direction, element-wise.
     virtual void adam(Tensor& value, const Tensor& gradient, const AdamStep& adam,
                       std::span<const double> rates, Tensor& first_moment, Tensor& second_moment) = 0;

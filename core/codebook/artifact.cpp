@@ -3,6 +3,7 @@
 #include "core/base/error.hpp"
 #include "core/base/files.hpp"
 #include "core/base/half.hpp"
+#include "core/codebook/matrix_parts.hpp"
 #include "core/codebook/packing.hpp"
 #include "core/formats/json.hpp"
 #include "core/formats/safetensors.hpp"
@@ -11,7 +12,6 @@
 #include <cmath>
 #include <cstring>
 #include <functional>
-#include <set>
 #include <span>
 
 namespace jlcm {
@@ -33,49 +33,6 @@ std::int64_t padded(std::int64_t bytes) {
 
 bool is_plain(Encoding encoding) {
     return encoding == Encoding::f32 || encoding == Encoding::f16 || encoding == Encoding::bf16;
-}
-
-json to_json(const Layout& layout) {
-    json j{{"rows", layout.rows},
-           {"cols", layout.cols},
-           {"bits", layout.bits},
-           {"row_groups", layout.row_groups}};
-    if (layout.dimension != 1) j["dimension"] = layout.dimension;
-    if (layout.residual != 1) j["residual"] = layout.residual;
-    if (layout.column_group != 0) j["column_group"] = layout.column_group;
-    if (layout.shared_codebook) j["shared_codebook"] = true;
-    return j;
-}
-
-Layout layout_from(const json& j) {
-    static const std::set<std::string> known{"rows",      "cols",     "bits",         "row_groups",
-                                             "dimension", "residual", "column_group", "shared_codebook"};
-    require(j.is_object(), "the layout is not an object");
-    for (const auto& [key, value] : j.items()) {
-        require(known.contains(key), "the layout has an unknown key '{}'", key);
-        require(key == "shared_codebook" ? value.is_boolean() : value.is_number_unsigned(),
-                "layout: {} is {}", key, value.dump());
-    }
-    constexpr std::uint64_t limit = std::uint64_t{1} << 31;
-    const auto number = [&](const char* key, std::int64_t otherwise) -> std::int64_t {
-        if (!j.contains(key)) {
-            require(otherwise >= 0, "the layout lacks '{}'", key);
-            return otherwise;
-        }
-        const auto value = j.at(key).get<std::uint64_t>();
-        require(value < limit, "layout: {} is {}", key, value);
-        return static_cast<std::int64_t>(value);
-    };
-    Layout layout;
-    layout.rows = number("rows", -1);
-    layout.cols = number("cols", -1);
-    layout.bits = static_cast<int>(number("bits", -1));
-    layout.row_groups = number("row_groups", -1);
-    layout.dimension = static_cast<int>(number("dimension", 1));
-    layout.residual = static_cast<int>(number("residual", 1));
-    layout.column_group = number("column_group", 0);
-    layout.shared_codebook = j.value("shared_codebook", false);
-    return layout;
 }
 
 std::vector<std::byte> bytes_of(const std::vector<std::uint8_t>& values) {
@@ -121,76 +78,56 @@ struct Part {
     std::function<std::vector<std::byte>()> bytes;
 };
 
-Part part(std::string name, Shape shape, Encoding encoding, int order,
-          std::function<std::vector<std::byte>()> bytes) {
+Part make_part(std::string name, Shape shape, Encoding encoding, int order,
+               std::function<std::vector<std::byte>()> bytes) {
     return {TensorInfo{std::move(name), std::move(shape), encoding}, order, std::move(bytes)};
 }
 
 enum Order { mapping_order, padded_order, four_bytes_order, two_bytes_order, one_byte_order };
 
+std::vector<std::byte> two_byte_row_order(const Tensor& order) {
+    std::vector<std::uint8_t> table;
+    for (const auto row : order.values<std::int32_t>()) {
+        table.push_back(static_cast<std::uint8_t>(row));
+        table.push_back(static_cast<std::uint8_t>(row >> 8));
+    }
+    return bytes_of(table);
+}
+
+/// Codes packed, values in float16, row orders of two bytes where that is enough.
 void add_matrix(std::vector<Part>& parts, const std::string& name, const CompressedMatrix& matrix) {
     const Layout& layout = matrix.layout;
-    const auto lines = PackedLines::of(layout.rows, layout.codes_per_row(), layout.bits);
-    parts.push_back(part(name + ".mapping", {padded(lines.bytes(layout.bits) * layout.residual)},
-                         Encoding::u8, mapping_order, [&matrix] { return packed_mapping(matrix); }));
-    const auto add_halves = [&](const char* what, Shape shape, std::span<const float> values) {
-        parts.push_back(part(name + what, std::move(shape), Encoding::f16, two_bytes_order,
-                             [values, full = name + what] { return halves(full, values); }));
-    };
-    const auto add_integers = [&](const char* what, Shape shape, std::span<const std::int32_t> values) {
-        parts.push_back(part(name + what, std::move(shape), Encoding::i32, four_bytes_order,
-                             [values] { return raw(values); }));
-    };
-    add_halves(".codebooks", matrix.codebooks.shape(), matrix.codebooks.values<float>());
-    if (matrix.scales.defined()) add_halves(".scales", matrix.scales.shape(), matrix.scales.values<float>());
-    if (matrix.offsets.defined())
-        add_halves(".offsets", matrix.offsets.shape(), matrix.offsets.values<float>());
-    if (!layout.runs.empty()) {
-        const auto& runs = layout.runs;
-        parts.push_back(part(name + ".runs", {static_cast<std::int64_t>(runs.size()), 2}, Encoding::i32,
-                             four_bytes_order, [&runs] {
-                                 std::vector<std::int32_t> table;
-                                 for (const auto& run : runs) {
-                                     table.push_back(static_cast<std::int32_t>(run.start));
-                                     table.push_back(static_cast<std::int32_t>(run.group));
-                                 }
-                                 return raw<std::int32_t>(table);
-                             }));
-    }
-    if (!matrix.row_order.empty()) {
-        const auto& order = matrix.row_order;
-        if (layout.rows <= short_row_limit) {
+    for (const auto& [suffix, tensor] : parts_of(matrix)) {
+        const std::string full = name + std::string(suffix);
+        if (suffix == part::mapping) {
+            const auto lines = PackedLines::of(layout.rows, layout.codes_per_row(), layout.bits);
+            parts.push_back(make_part(full, {padded(lines.bytes(layout.bits) * layout.residual)},
+                                      Encoding::u8, mapping_order,
+                                      [&matrix] { return packed_mapping(matrix); }));
+        } else if (suffix == part::row_order && layout.rows <= short_row_limit) {
+            parts.push_back(make_part(full, {layout.rows, 2}, Encoding::u8, one_byte_order,
+                                      [order = tensor] { return two_byte_row_order(order); }));
+        } else if (tensor.dtype() == DType::f32) {
             parts.push_back(
-                part(name + ".row_order", {layout.rows, 2}, Encoding::u8, one_byte_order, [&order] {
-                    std::vector<std::uint8_t> table;
-                    for (const auto row : order) {
-                        table.push_back(static_cast<std::uint8_t>(row));
-                        table.push_back(static_cast<std::uint8_t>(row >> 8));
-                    }
-                    return bytes_of(table);
-                }));
+                make_part(full, tensor.shape(), Encoding::f16, two_bytes_order,
+                          [values = tensor, full] { return halves(full, values.values<float>()); }));
         } else {
-            add_integers(".row_order", {layout.rows}, order);
+            parts.push_back(make_part(full, tensor.shape(), Encoding::i32, four_bytes_order,
+                                      [table = tensor] { return raw(table.values<std::int32_t>()); }));
         }
-    }
-    if (!matrix.outliers.empty()) {
-        const auto count = static_cast<std::int64_t>(matrix.outliers.column.size());
-        add_integers(".outlier_row_start", {layout.rows + 1}, matrix.outliers.row_start);
-        add_integers(".outlier_column", {count}, matrix.outliers.column);
-        add_halves(".outlier_value", {count}, matrix.outliers.value);
     }
 }
 
 void add_stored(std::vector<Part>& parts, const std::string& name, const StoredTensor& tensor) {
     const auto bytes = tensor.bytes;
     if (is_plain(tensor.encoding)) {
-        parts.push_back(part(name, tensor.shape, tensor.encoding,
-                             tensor.encoding == Encoding::f32 ? four_bytes_order : two_bytes_order,
-                             [bytes] { return std::vector<std::byte>(bytes.begin(), bytes.end()); }));
+        parts.push_back(make_part(name, tensor.shape, tensor.encoding,
+                                  tensor.encoding == Encoding::f32 ? four_bytes_order : two_bytes_order,
+                                  [bytes] { return std::vector<std::byte>(bytes.begin(), bytes.end()); }));
         return;
     }
     const std::int64_t size = padded(static_cast<std::int64_t>(bytes.size()));
-    parts.push_back(part(name, {size}, Encoding::u8, padded_order, [bytes, size] {
+    parts.push_back(make_part(name, {size}, Encoding::u8, padded_order, [bytes, size] {
         std::vector<std::byte> copy(bytes.begin(), bytes.end());
         copy.resize(static_cast<std::size_t>(size));
         return copy;
@@ -230,25 +167,20 @@ class Parts {
     std::map<std::string, const StoredTensor*> by_name_;
 };
 
-std::vector<float> floats_of(const StoredTensor& tensor) {
-    std::vector<float> values(tensor.bytes.size() / 2);
-    for (std::size_t i = 0; i < values.size(); ++i) {
+Tensor floats_of(const StoredTensor& tensor) {
+    Tensor values = Tensor::empty(tensor.shape);
+    for (std::int64_t i = 0; i < values.size(); ++i) {
         std::uint16_t bits = 0;
         std::memcpy(&bits, tensor.bytes.data() + 2 * i, 2);
-        values[i] = float_from_f16(bits);
+        values.data<float>()[i] = float_from_f16(bits);
     }
     return values;
 }
 
-std::vector<std::int32_t> integers_of(const StoredTensor& tensor) {
-    std::vector<std::int32_t> values(tensor.bytes.size() / 4);
-    if (!values.empty()) std::memcpy(values.data(), tensor.bytes.data(), tensor.bytes.size());
+Tensor integers_of(const StoredTensor& tensor) {
+    Tensor values = Tensor::empty(tensor.shape, DType::i32);
+    std::ranges::copy(tensor.bytes, values.bytes().begin());
     return values;
-}
-
-Tensor tensor_of(const StoredTensor& stored) {
-    const auto values = floats_of(stored);
-    return Tensor::from<float>(stored.shape, values);
 }
 
 std::span<const std::uint8_t> octets(std::span<const std::byte> bytes) {
@@ -261,69 +193,62 @@ void require_zeros(const std::string& name, std::span<const std::byte> padding) 
             "the padding of '{}' is not zero", name);
 }
 
-/// Runs have to be known before the layout can be checked, and the layout before anything is allocated.
-void read_runs(Parts& parts, const std::string& name, Layout& layout) {
-    const StoredTensor* runs = parts.find(name + ".runs");
-    if (runs == nullptr) return;
-    Parts::check(*runs, Encoding::i32, {runs->rows(), 2});
-    const auto table = integers_of(*runs);
-    for (std::size_t i = 0; i + 1 < table.size(); i += 2) layout.runs.push_back({table[i], table[i + 1]});
-    require(!layout.runs.empty(), "'{}.runs' is empty", name);
+Tensor unpacked_mapping(const StoredTensor& stored, const Layout& layout) {
+    const auto lines = PackedLines::of(layout.rows, layout.codes_per_row(), layout.bits);
+    const auto stage_bytes = static_cast<std::size_t>(lines.bytes(layout.bits));
+    const auto stage_codes = static_cast<std::size_t>(layout.rows * layout.codes_per_row());
+    Tensor mapping = Tensor::empty({layout.residual, layout.rows, layout.codes_per_row()}, DType::u8);
+    for (std::size_t stage = 0; stage < static_cast<std::size_t>(layout.residual); ++stage)
+        unpack_codes(octets(stored.bytes).subspan(stage * stage_bytes, stage_bytes), lines, layout.bits,
+                     mapping.values<std::uint8_t>().subspan(stage * stage_codes, stage_codes));
+    require_zeros(stored.name, stored.bytes.subspan(stage_bytes * static_cast<std::size_t>(layout.residual)));
+    return mapping;
 }
 
-CompressedMatrix read_matrix(Parts& parts, const std::string& name, const json& description) {
-    CompressedMatrix matrix;
-    matrix.layout = layout_from(description);
-    Layout& layout = matrix.layout;
-    read_runs(parts, name, layout);
-    layout.validate(name);
-    const auto lines = PackedLines::of(layout.rows, layout.codes_per_row(), layout.bits);
-    const std::int64_t stage_bytes = lines.bytes(layout.bits);
-    const std::int64_t stage_codes = layout.rows * layout.codes_per_row();
-    const auto& mapping =
-        parts.take(name + ".mapping", Encoding::u8, {padded(stage_bytes * layout.residual)});
-    const auto& codebooks =
-        parts.take(name + ".codebooks", Encoding::f16,
-                   {layout.codebooks(), layout.residual, layout.codewords(), layout.dimension});
-    matrix.codebooks = tensor_of(codebooks);
-    matrix.mapping = Tensor::empty({layout.residual, layout.rows, layout.codes_per_row()}, DType::u8);
-    for (int stage = 0; stage < layout.residual; ++stage)
-        unpack_codes(
-            octets(mapping.bytes)
-                .subspan(static_cast<std::size_t>(stage * stage_bytes),
-                         static_cast<std::size_t>(stage_bytes)),
-            lines, layout.bits,
-            matrix.mapping.values<std::uint8_t>().subspan(static_cast<std::size_t>(stage * stage_codes),
-                                                          static_cast<std::size_t>(stage_codes)));
-    require_zeros(mapping.name,
-                  mapping.bytes.subspan(static_cast<std::size_t>(stage_bytes * layout.residual)));
-    for (auto [suffix, target] :
-         {std::pair{".scales", &matrix.scales}, std::pair{".offsets", &matrix.offsets}}) {
-        const StoredTensor* found = parts.find(name + suffix);
-        if (found == nullptr) continue;
-        Parts::check(*found, Encoding::f16, {layout.groups()});
-        *target = tensor_of(*found);
+Tensor row_order_of_two_bytes(std::span<const std::byte> stored) {
+    const auto table = octets(stored);
+    Tensor order = Tensor::empty({static_cast<std::int64_t>(table.size() / 2)}, DType::i32);
+    for (std::size_t i = 0; i + 1 < table.size(); i += 2)
+        order.values<std::int32_t>()[i / 2] = table[i] | table[i + 1] << 8;
+    return order;
+}
+
+/// What add_matrix made of a part; the file's tensor has to have the type and the shape that the layout asks
+/// for.
+Tensor read_part(Parts& parts, const std::string& full, std::string_view suffix, const Layout& layout) {
+    if (suffix == part::mapping) {
+        const auto lines = PackedLines::of(layout.rows, layout.codes_per_row(), layout.bits);
+        return unpacked_mapping(
+            parts.take(full, Encoding::u8, {padded(lines.bytes(layout.bits) * layout.residual)}), layout);
     }
-    if (const StoredTensor* order = parts.find(name + ".row_order")) {
-        if (layout.rows <= short_row_limit) {
-            Parts::check(*order, Encoding::u8, {layout.rows, 2});
-            const auto table = octets(order->bytes);
-            for (std::size_t i = 0; i + 1 < table.size(); i += 2)
-                matrix.row_order.push_back(table[i] | table[i + 1] << 8);
-        } else {
-            Parts::check(*order, Encoding::i32, {layout.rows});
-            matrix.row_order = integers_of(*order);
-        }
+    if (suffix == part::codebooks)
+        return floats_of(
+            parts.take(full, Encoding::f16,
+                       {layout.codebooks(), layout.residual, layout.codewords(), layout.dimension}));
+    const StoredTensor* found = parts.find(full);
+    if (found == nullptr) return {};
+    if (suffix == part::row_order && layout.rows <= short_row_limit) {
+        Parts::check(*found, Encoding::u8, {layout.rows, 2});
+        return row_order_of_two_bytes(found->bytes);
     }
-    if (const StoredTensor* start = parts.find(name + ".outlier_row_start")) {
-        Parts::check(*start, Encoding::i32, {layout.rows + 1});
-        matrix.outliers.row_start = integers_of(*start);
-        const Shape shape{matrix.outliers.row_start.back()};
-        matrix.outliers.column = integers_of(parts.take(name + ".outlier_column", Encoding::i32, shape));
-        matrix.outliers.value = floats_of(parts.take(name + ".outlier_value", Encoding::f16, shape));
+    if (suffix == part::scales || suffix == part::offsets || suffix == part::outlier_value) {
+        const std::int64_t count = suffix == part::outlier_value
+                                       ? static_cast<std::int64_t>(found->bytes.size() / 2)
+                                       : layout.groups();
+        Parts::check(*found, Encoding::f16, {count});
+        return floats_of(*found);
     }
-    matrix.validate(name);
-    return matrix;
+    if (suffix == part::runs) {
+        Parts::check(*found, Encoding::i32, {found->rows(), 2});
+        require(found->rows() > 0, "'{}' is empty", found->name);
+    } else {
+        const auto count = static_cast<std::int64_t>(found->bytes.size() / 4);
+        Parts::check(
+            *found, Encoding::i32,
+            {suffix == part::row_order ? layout.rows
+                                       : (suffix == part::outlier_row_start ? layout.rows + 1 : count)});
+    }
+    return integers_of(*found);
 }
 
 const std::string& metadata_entry(const Safetensors& file, const std::string& key) {
@@ -414,7 +339,15 @@ Artifact parse_artifact(const Safetensors& file, Codes codes) {
     for (const auto& [name, description] : layouts.items()) {
         try {
             CompressedMatrix& matrix =
-                artifact.matrices.emplace(name, read_matrix(parts, name, description)).first->second;
+                artifact.matrices
+                    .emplace(
+                        name,
+                        matrix_from_parts(
+                            name, description,
+                            [&parts, &matrix_name = name](std::string_view suffix, const Layout& layout) {
+                                return read_part(parts, matrix_name + std::string(suffix), suffix, layout);
+                            }))
+                    .first->second;
             if (codes == Codes::dropped) {
                 matrix.mapping = Tensor();
                 release_mapped_pages();
@@ -519,8 +452,8 @@ void write_artifact(const std::filesystem::path& path, const Artifact& artifact)
     }
     if (!artifact.tokenizer.format.empty()) {
         const auto& data = artifact.tokenizer.data;
-        parts.push_back(part(tokenizer_tensor, {static_cast<std::int64_t>(data.size())}, Encoding::u8,
-                             one_byte_order, [&data] { return raw<char>(data); }));
+        parts.push_back(make_part(tokenizer_tensor, {static_cast<std::int64_t>(data.size())}, Encoding::u8,
+                                  one_byte_order, [&data] { return raw<char>(data); }));
     }
     std::string tokenizer_file;
     for (const auto& [name, content] : artifact.files) {
@@ -528,7 +461,7 @@ void write_artifact(const std::filesystem::path& path, const Artifact& artifact)
             tokenizer_file = name;
             continue;
         }
-        parts.push_back(part(std::string(file_prefix) + name, {static_cast<std::int64_t>(content.size())},
+        parts.push_back(make_part(std::string(file_prefix) + name, {static_cast<std::int64_t>(content.size())},
                              Encoding::u8, one_byte_order, [&data = content] { return raw<char>(data); }));
     }
     std::stable_sort(parts.begin(), parts.end(),

@@ -33,16 +33,10 @@
 
 namespace jlcm {
 
-/// A compressed model. Copies are cheap; `owners` keeps what the stored tensors view.
-struct Artifact {
-    std::map<std::string, CompressedMatrix> matrices;
-    std::map<std::string, StoredTensor> tensors;           ///< not compressed
-    nlohmann::json config;                                 ///< Checkpoint::config
-    nlohmann::json extra = nlohmann::json::object();       ///< Checkpoint::extra
+/// What a file holds: a checkpoint, some of whose tensors are compressed matrices instead.
+struct Artifact : Checkpoint {
+    std::map<std::string, CompressedMatrix> matrices;      ///< by the tensor's name
     nlohmann::json provenance = nlohmann::json::object();  ///< how it was made: spec, hashes, versions, seed
-    TokenizerSource tokenizer;
-    std::map<std::string, std::string> files;  ///< Checkpoint::files
-    std::vector<std::shared_ptr<const void>> owners;
 
     /// The decoded matrix or tensor of that name, float32; an input error where there is none.
     [[nodiscard]] Tensor weights(const std::string& name) const;

@@ -2,7 +2,6 @@
 
 #include "core/base/half.hpp"
 #include "core/base/parallel.hpp"
-#include "core/codebook/group_values.hpp"
 #include "core/codebook/kmeans.hpp"
 
 #include <algorithm>
@@ -11,26 +10,11 @@
 namespace jlcm {
 namespace {
 
-/// The rows and columns of one group, and where its tables are.
-struct Stretch {
-    std::int64_t row;
-    std::int64_t begin;
-    std::int64_t end;
-};
-
-/// The stretches of each group, in row order.
-std::vector<std::vector<Stretch>> stretches_of_groups(const Layout& layout) {
-    std::vector<std::vector<Stretch>> result(static_cast<std::size_t>(layout.groups()));
-    const auto row_groups = layout.row_group_of_rows();
-    const std::int64_t column_groups = layout.column_groups();
-    const std::int64_t width = layout.column_group == 0 ? layout.cols : layout.column_group;
-    for (std::int64_t row = 0; row < layout.rows; ++row) {
-        for (std::int64_t g = 0; g < column_groups; ++g) {
-            const std::int64_t group = row_groups[static_cast<std::size_t>(row)] * column_groups + g;
-            result[static_cast<std::size_t>(group)].push_back(
-                {row, g * width, std::min(layout.cols, (g + 1) * width)});
-        }
-    }
+/// The segments of each group, in row order.
+std::vector<std::vector<Segment>> segments_of_groups(const Layout& layout) {
+    std::vector<std::vector<Segment>> result(static_cast<std::size_t>(layout.groups()));
+    layout.group_map().for_each_segment(
+        [&](const Segment& segment) { result[static_cast<std::size_t>(segment.group)].push_back(segment); });
     return result;
 }
 
@@ -73,18 +57,16 @@ CompressedMatrix fill_codebooks(const LayerProblem& problem, const GroupedRows& 
     matrix.row_order = grouped.row_order;
     const auto k = static_cast<std::size_t>(layout.codewords());
     const Tensor stored = to_stored_order(problem.weights, matrix.row_order);
-    const auto groups = stretches_of_groups(layout);
+    const auto groups = segments_of_groups(layout);
     const auto count = static_cast<std::int64_t>(groups.size());
     const auto gather = [&](std::int64_t g, std::vector<float>& values, std::vector<float>& weights) {
         for (const auto& s : groups[static_cast<std::size_t>(g)]) {
-            const auto begin = static_cast<std::size_t>(s.begin);
-            const auto size = static_cast<std::size_t>(s.end - s.begin);
-            const auto row =
-                stored.values<float>().subspan(static_cast<std::size_t>(s.row * layout.cols) + begin, size);
+            const auto size = static_cast<std::size_t>(s.size());
+            const auto row = stored.values<float>().subspan(static_cast<std::size_t>(s.first), size);
             values.insert(values.end(), row.begin(), row.end());
             const auto known = importance(matrix.model_row(s.row));
             if (known.empty()) continue;
-            const auto part = known.subspan(begin, size);
+            const auto part = known.subspan(static_cast<std::size_t>(s.begin), size);
             weights.insert(weights.end(), part.begin(), part.end());
         }
     };
@@ -142,25 +124,19 @@ void map_to_nearest(CompressedMatrix& matrix, const Tensor& weights) {
            "the nearest codeword is defined for scalar codewords here");
     require_positive_scales("nearest codeword", matrix);
     const Tensor stored = to_stored_order(weights, matrix.row_order);
-    const auto row_groups = layout.row_group_of_rows();
-    const auto k = static_cast<std::size_t>(layout.codewords());
-    const std::int64_t column_groups = layout.column_groups();
-    const std::int64_t width = layout.column_group == 0 ? layout.cols : layout.column_group;
+    const GroupMap groups = layout.group_map();
     const auto values = stored.values<float>();
     auto codes = matrix.mapping.values<std::uint8_t>();
     const std::int64_t grain = std::max<std::int64_t>(1, group_grain_weights / layout.cols);
     parallel_for(layout.rows, grain, [&](std::int64_t begin, std::int64_t end) {
-        std::vector<float> codewords(k);
+        std::vector<float> codewords(static_cast<std::size_t>(layout.codewords()));
         for (std::int64_t row = begin; row < end; ++row) {
-            for (std::int64_t g = 0; g < column_groups; ++g) {
-                const auto group =
-                    static_cast<std::size_t>(row_groups[static_cast<std::size_t>(row)] * column_groups + g);
-                group_values(matrix, static_cast<std::int64_t>(group), codewords);
-                const auto first = static_cast<std::size_t>(row * layout.cols + g * width);
-                const auto size =
-                    static_cast<std::size_t>(std::min(layout.cols, (g + 1) * width) - g * width);
+            groups.for_each_segment(row, [&](const Segment& segment) {
+                const auto first = static_cast<std::size_t>(segment.first);
+                const auto size = static_cast<std::size_t>(segment.size());
+                matrix.group_values(segment.group, codewords);
                 assign_nearest(values.subspan(first, size), codewords, codes.subspan(first, size));
-            }
+            });
         }
     });
 }

@@ -2,11 +2,9 @@
 
 #include "core/base/half.hpp"
 #include "core/base/parallel.hpp"
-#include "core/codebook/kmeans.hpp"
 #include "core/tensor/reorder.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstring>
 #include <numeric>
@@ -73,45 +71,6 @@ void round_to_f16(const std::string& name, const char* what, std::span<float> va
         const float rounded = f16_rounded(value);
         require(std::isfinite(rounded), "{}: {} hold {}, which is beyond float16 (65504)", name, what, value);
         value = rounded;
-    }
-}
-
-/// The stored rows' positions in the codebook and scale tables.
-struct GroupIndex {
-    std::vector<std::int32_t> row_group;
-    std::int64_t column_groups;
-    std::int64_t group_codes;  ///< codes of a row in a column group
-    bool shared;
-
-    explicit GroupIndex(const Layout& layout)
-        : row_group(layout.row_group_of_rows()),
-          column_groups(layout.column_groups()),
-          group_codes(layout.column_group == 0 ? std::max<std::int64_t>(1, layout.codes_per_row())
-                                               : layout.column_group / layout.dimension),
-          shared(layout.shared_codebook) {}
-    [[nodiscard]] std::int64_t group(std::int64_t row, std::int64_t column_group) const {
-        return row_group[static_cast<std::size_t>(row)] * column_groups + column_group;
-    }
-    [[nodiscard]] std::int64_t codebook(std::int64_t row, std::int64_t column_group) const {
-        return shared ? 0 : group(row, column_group);
-    }
-};
-
-/// Calls visit(codebook, residual stage, codes of one row of one column group) over the whole mapping.
-template <class Mapping, class Visit>
-void for_each_stretch(const Layout& layout, Mapping* codes, Visit visit) {
-    const GroupIndex index(layout);
-    const std::int64_t per_row = layout.codes_per_row();
-    for (int stage = 0; stage < layout.residual; ++stage) {
-        for (std::int64_t row = 0; row < layout.rows; ++row) {
-            for (std::int64_t g = 0; g < index.column_groups; ++g) {
-                const std::int64_t begin = g * index.group_codes;
-                const std::int64_t end = std::min(per_row, begin + index.group_codes);
-                visit(index.codebook(row, g), stage, row, begin,
-                      std::span<Mapping>(codes + (stage * layout.rows + row) * per_row + begin,
-                                         static_cast<std::size_t>(end - begin)));
-            }
-        }
     }
 }
 
@@ -246,41 +205,41 @@ bool CompressedMatrix::identical(const CompressedMatrix& other) const {
            outliers == other.outliers;
 }
 
+void CompressedMatrix::group_values(std::int64_t group, std::span<float> values) const {
+    const float* codewords = codebook(group);
+    const float factor = scale(group);
+    const float shift = offset(group);
+    for (std::size_t k = 0; k < values.size(); ++k) values[k] = factor * codewords[k] + shift;
+}
+
 Tensor decode(const CompressedMatrix& matrix) {
     const Layout& layout = matrix.layout;
-    const GroupIndex index(layout);
+    const GroupMap groups = layout.group_map();
     Tensor result = Tensor::empty({layout.rows, layout.cols});
-    const float* codebooks = matrix.codebooks.data<float>();
     const std::uint8_t* codes = matrix.mapping.data<std::uint8_t>();
-    const float* scales = matrix.scales.defined() ? matrix.scales.data<float>() : nullptr;
-    const float* offsets = matrix.offsets.defined() ? matrix.offsets.data<float>() : nullptr;
+    const bool scaled = matrix.scales.defined() || matrix.offsets.defined();
     const std::int64_t d = layout.dimension;
-    const std::int64_t k = layout.codewords();
     const std::int64_t per_row = layout.codes_per_row();
     float* out = result.data<float>();
     parallel_for(layout.rows, row_grain(layout.cols), [&](std::int64_t begin, std::int64_t end) {
         for (std::int64_t row = begin; row < end; ++row) {
             const std::int64_t to = matrix.model_row(row);
             float* w = out + to * layout.cols;
-            for (std::int64_t g = 0; g < index.column_groups; ++g) {
-                const std::int64_t first = g * index.group_codes;
-                const std::int64_t last = std::min(per_row, first + index.group_codes);
+            groups.for_each_segment(row, [&](const Segment& segment) {
                 for (int stage = 0; stage < layout.residual; ++stage) {
-                    const float* codebook =
-                        codebooks + (index.codebook(row, g) * layout.residual + stage) * k * d;
+                    const float* codebook = matrix.codebook(segment.group, stage);
                     const std::uint8_t* code = codes + (stage * layout.rows + row) * per_row;
-                    for (std::int64_t i = first; i < last; ++i) {
+                    for (std::int64_t i = segment.begin / d; i < segment.end / d; ++i) {
                         for (std::int64_t e = 0; e < d; ++e)
                             w[i * d + e] = stage == 0 ? codebook[code[i] * d + e]
                                                       : w[i * d + e] + codebook[code[i] * d + e];
                     }
                 }
-                const float scale = scales != nullptr ? scales[index.group(row, g)] : 1.0F;
-                const float offset = offsets != nullptr ? offsets[index.group(row, g)] : 0.0F;
-                if (scales != nullptr || offsets != nullptr) {
-                    for (std::int64_t j = first * d; j < last * d; ++j) w[j] = w[j] * scale + offset;
-                }
-            }
+                if (!scaled) return;
+                const float scale = matrix.scale(segment.group);
+                const float offset = matrix.offset(segment.group);
+                for (std::int64_t j = segment.begin; j < segment.end; ++j) w[j] = w[j] * scale + offset;
+            });
             if (!matrix.outliers.empty()) {
                 const auto& o = matrix.outliers;
                 for (auto i = static_cast<std::size_t>(o.row_start[static_cast<std::size_t>(row)]);
@@ -326,12 +285,16 @@ Tensor sort_codewords(CompressedMatrix& matrix) {
     std::vector<std::uint8_t> present(static_cast<std::size_t>(books * k));  // former label -> present label
     for (std::int64_t i = 0; i < books * k; ++i)
         present[static_cast<std::size_t>(i / k * k + label[i])] = static_cast<std::uint8_t>(i % k);
-    for_each_stretch(
-        layout, matrix.mapping.data<std::uint8_t>(),
-        [&](std::int64_t book, int stage, std::int64_t, std::int64_t, std::span<std::uint8_t> codes) {
-            const std::uint8_t* to = present.data() + (book * layout.residual + stage) * k;
-            for (auto& code : codes) code = to[code];
+    const GroupMap groups = layout.group_map();
+    for (int stage = 0; stage < layout.residual; ++stage) {
+        std::uint8_t* codes = matrix.mapping.data<std::uint8_t>() + stage * layout.rows * layout.cols;
+        groups.for_each_segment([&](const Segment& segment) {
+            const std::int64_t book = layout.codebook_of(segment.group) * layout.residual + stage;
+            const std::uint8_t* to = present.data() + book * k;
+            for (std::int64_t i = segment.first; i < segment.first + segment.size(); ++i)
+                codes[i] = to[codes[i]];
         });
+    }
     return former;
 }
 
@@ -341,134 +304,6 @@ void require_positive_scales(const std::string& name, const CompressedMatrix& ma
     const auto negative = std::find_if(scales.begin(), scales.end(), [](float s) { return s < 0; });
     require(negative == scales.end(), "{}: the scale of group {} is negative", name,
             negative - scales.begin());
-}
-
-Tensor codeword_usage(const CompressedMatrix& matrix) {
-    const Layout& layout = matrix.layout;
-    const std::int64_t k = layout.codewords();
-    Tensor usage = Tensor::zeros({layout.codebooks(), layout.residual, k}, DType::i32);
-    std::int32_t* count = usage.data<std::int32_t>();
-    for_each_stretch(
-        layout, matrix.mapping.data<std::uint8_t>(),
-        [&](std::int64_t book, int stage, std::int64_t, std::int64_t, std::span<const std::uint8_t> codes) {
-            for (const auto code : codes) ++count[(book * layout.residual + stage) * k + code];
-        });
-    return usage;
-}
-
-namespace {
-
-/// One weight of a codebook: where it is and what it should be, in units of the codebook.
-struct Member {
-    std::int64_t position;  ///< in the mapping
-    float target;
-    float importance;  ///< its scale squared
-};
-
-/// Splits the worst cells of one codebook for its unused codewords. Returns how many it could fill.
-std::int64_t refill_codebook(std::span<float> codebook, std::vector<std::vector<Member>>& cells,
-                             std::uint8_t* codes) {
-    std::int64_t filled = 0;
-    std::vector<double> error(cells.size(), 0.0);
-    const auto measure = [&](std::size_t cell) {
-        error[cell] = 0;
-        for (const auto& m : cells[cell]) {
-            const double distance = static_cast<double>(m.target) - static_cast<double>(codebook[cell]);
-            error[cell] += static_cast<double>(m.importance) * distance * distance;
-        }
-    };
-    for (std::size_t cell = 0; cell < cells.size(); ++cell) measure(cell);
-    KMeans1d kmeans;
-    for (std::size_t empty = 0; empty < cells.size(); ++empty) {
-        if (!cells[empty].empty()) continue;
-        const auto worst =
-            static_cast<std::size_t>(std::max_element(error.begin(), error.end()) - error.begin());
-        if (!(error[worst] > 0)) break;
-        std::vector<float> values;
-        std::vector<float> weights;
-        for (const auto& m : cells[worst]) {
-            values.push_back(m.target);
-            weights.push_back(m.importance);
-        }
-        std::array<float, 2> halves{};
-        kmeans.exact(values, weights, halves);
-        if (halves[0] == halves[1]) {  // one distinct value: its codeword was off; nothing to split
-            codebook[worst] = halves[0];
-            error[worst] = 0;
-            --empty;  // the same unused codeword gets another chance with the next worst cell
-            continue;
-        }
-        const float threshold = std::midpoint(halves[0], halves[1]);
-        std::vector<Member> kept;
-        for (const auto& m : cells[worst]) {
-            if (m.target > threshold) {
-                codes[m.position] = static_cast<std::uint8_t>(empty);
-                cells[empty].push_back(m);
-            } else {
-                kept.push_back(m);
-            }
-        }
-        cells[worst] = std::move(kept);
-        codebook[worst] = halves[0];
-        codebook[empty] = halves[1];
-        measure(worst);
-        measure(empty);
-        ++filled;
-    }
-    return filled;
-}
-
-}  // namespace
-
-std::int64_t refill_unused_codewords(CompressedMatrix& matrix, const Tensor& weights) {
-    const Layout& layout = matrix.layout;
-    ensure(layout.dimension == 1 && layout.residual == 1,
-           "unused codewords are refilled for scalar codewords only");
-    ensure(weights.rows() == layout.rows && weights.cols() == layout.cols,
-           "weights {} for a matrix of {} x {}", to_string(weights.shape()), layout.rows, layout.cols);
-    const std::int64_t k = layout.codewords();
-    const Tensor usage = codeword_usage(matrix);
-    const auto used = usage.values<std::int32_t>();
-    std::vector<bool> wanted(static_cast<std::size_t>(layout.codebooks()), false);
-    bool any = false;
-    for (std::size_t i = 0; i < used.size(); ++i) {
-        if (used[i] == 0) wanted[i / static_cast<std::size_t>(k)] = any = true;
-    }
-    if (!any) return 0;
-
-    const GroupIndex index(layout);
-    const Tensor stored = to_stored_order(weights, matrix.row_order);
-    std::uint8_t* codes = matrix.mapping.data<std::uint8_t>();
-    const auto value_or = [](const Tensor& tensor, std::int64_t i, float otherwise) {
-        const float* values = tensor.defined() ? tensor.data<float>() : nullptr;
-        return values != nullptr ? values[i] : otherwise;
-    };
-    std::int64_t filled = 0;
-    std::vector<std::vector<std::vector<Member>>> cells(wanted.size());
-    for_each_stretch(
-        layout, codes,
-        [&](std::int64_t book, int, std::int64_t row, std::int64_t begin, std::span<std::uint8_t> stretch) {
-            if (!wanted[static_cast<std::size_t>(book)]) return;
-            auto& book_cells = cells[static_cast<std::size_t>(book)];
-            book_cells.resize(static_cast<std::size_t>(k));
-            const std::int64_t group = index.group(row, begin / index.group_codes);
-            const float scale = value_or(matrix.scales, group, 1.0F);
-            const float offset = value_or(matrix.offsets, group, 0.0F);
-            if (scale == 0) return;
-            for (std::size_t i = 0; i < stretch.size(); ++i) {
-                const std::int64_t position = row * layout.cols + begin + static_cast<std::int64_t>(i);
-                const float w = stored.data<float>()[position];
-                book_cells[stretch[i]].push_back({position, (w - offset) / scale, scale * scale});
-            }
-        });
-    for (std::size_t book = 0; book < cells.size(); ++book) {
-        if (cells[book].empty()) continue;
-        filled += refill_codebook({matrix.codebooks.data<float>() + static_cast<std::int64_t>(book) * k,
-                                   static_cast<std::size_t>(k)},
-                                  cells[book], codes);
-    }
-    sort_codewords(matrix);
-    return filled;
 }
 
 }  // namespace jlcm

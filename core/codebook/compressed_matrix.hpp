@@ -11,6 +11,7 @@
 //
 // where g is the group of stored row i and column j.
 
+#include "core/tensor/group_map.hpp"
 #include "core/tensor/tensor.hpp"
 
 #include <cstdint>
@@ -55,6 +56,12 @@ struct Layout {
     [[nodiscard]] std::int64_t codebooks() const { return shared_codebook ? 1 : groups(); }
     /// The row group of every stored row.
     [[nodiscard]] std::vector<std::int32_t> row_group_of_rows() const;
+    /// The group of every weight. Of codewords that are vectors none crosses a segment's borders.
+    [[nodiscard]] GroupMap group_map() const {
+        return {cols, column_group == 0 ? cols : column_group, row_group_of_rows()};
+    }
+    /// The codebook that a group reads.
+    [[nodiscard]] std::int64_t codebook_of(std::int64_t group) const { return shared_codebook ? 0 : group; }
     /// Throws an input error that begins with `name` where a field is out of range or the runs are not well
     /// formed.
     void validate(const std::string& name) const;
@@ -83,6 +90,22 @@ struct CompressedMatrix {
     [[nodiscard]] std::int64_t model_row(std::int64_t stored) const {
         return row_order.empty() ? stored : row_order[static_cast<std::size_t>(stored)];
     }
+
+    /// Of a group of weights: its scale and offset, 1 and 0 where there are none.
+    [[nodiscard]] float scale(std::int64_t group) const {
+        return scales.defined() ? scales.data<float>()[group] : 1.0F;
+    }
+    [[nodiscard]] float offset(std::int64_t group) const {
+        return offsets.defined() ? offsets.data<float>()[group] : 0.0F;
+    }
+    /// The codewords of a stage that a group's codes name: [K, dimension].
+    [[nodiscard]] const float* codebook(std::int64_t group, int stage = 0) const {
+        return codebooks.data<float>() +
+               (layout.codebook_of(group) * layout.residual + stage) * layout.codewords() * layout.dimension;
+    }
+    /// values[k] = scale * codeword k + offset: what a group's codes stand for (scalar codewords in one
+    /// stage). `values`: as many as codewords.
+    void group_values(std::int64_t group, std::span<float> values) const;
 
     /// Codebooks of zeros and a mapping to codeword 0, in the layout's shapes; no scales, offsets or
     /// outliers.
@@ -115,15 +138,5 @@ Tensor sort_codewords(CompressedMatrix& matrix);
 /// Throws an input error that begins with `name` where a scale is negative: a group's codewords would
 /// descend.
 void require_positive_scales(const std::string& name, const CompressedMatrix& matrix);
-
-/// How often each codeword is used: int32 [codebooks, residual, K].
-[[nodiscard]] Tensor codeword_usage(const CompressedMatrix& matrix);
-
-/// Gives every unused codeword (dimension 1, one codebook stage) work: in its codebook the cell with the
-/// largest squared error against `weights` (float32 [rows, cols], model row order) is split in two by exact
-/// 2-means, the unused codeword takes the upper half, and the codebook is sorted again. Cells of one distinct
-/// value are not split, so that a codebook may keep unused codewords where there are fewer values than
-/// codewords. Never increases the squared error. Returns the number of codewords refilled.
-std::int64_t refill_unused_codewords(CompressedMatrix& matrix, const Tensor& weights);
 
 }  // namespace jlcm

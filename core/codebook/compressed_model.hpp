@@ -1,25 +1,33 @@
 #pragma once
 // A model some of whose linear weights are codebooks and mappings, and some of whose other parameters were
-// learned.
+// learned: under way in a run, or as an artifact holds it.
 
 #include "core/codebook/compressed_matrix.hpp"
 #include "core/model/model.hpp"
 
 #include <map>
+#include <memory>
 
 namespace jlcm {
 
-/// Views `base` (which must outlive it) with parameters replaced.
+struct Artifact;
+
+/// Views a model with parameters replaced.
 class CompressedModel final : public WeightSource {
   public:
-    explicit CompressedModel(const WeightSource& base) : base_(&base) {}
+    /// Over `base`, which must outlive it.
+    explicit CompressedModel(const WeightSource& base) : base_(&base, [](const WeightSource*) {}) {}
+    /// The model of an artifact, over its tensors that are not compressed. An input error names a matrix that
+    /// is no parameter of the graph or has another shape.
+    explicit CompressedModel(const Artifact& artifact)
+        : CompressedModel(artifact, uncompressed_part(artifact)) {}
+    /// The same with `base`, the artifact's uncompressed part.
+    CompressedModel(const Artifact& artifact, std::shared_ptr<const Model> base);
+    /// The model of an artifact's checkpoint, which serves the tensors that are not compressed.
+    [[nodiscard]] static std::shared_ptr<const Model> uncompressed_part(const Artifact& artifact);
 
     [[nodiscard]] const Graph& graph() const override { return base_->graph(); }
-    [[nodiscard]] Tensor weight(ParameterId id) const override {
-        if (const auto found = matrices_.find(id); found != matrices_.end()) return decode(found->second);
-        if (const auto found = dense_.find(id); found != dense_.end()) return found->second.clone();
-        return base_->weight(id);
-    }
+    [[nodiscard]] Tensor weight(ParameterId id) const override;
 
     [[nodiscard]] const WeightSource& base() const { return *base_; }
     [[nodiscard]] std::map<ParameterId, CompressedMatrix>& matrices() { return matrices_; }
@@ -28,13 +36,10 @@ class CompressedModel final : public WeightSource {
     [[nodiscard]] std::map<ParameterId, Tensor>& dense() { return dense_; }
     [[nodiscard]] const std::map<ParameterId, Tensor>& dense() const { return dense_; }
     /// Gives `other`, a model over the same base, copies of everything that differs from the base.
-    void copy_to(CompressedModel& other) const {
-        for (const auto& [id, matrix] : matrices_) other.matrices_[id] = matrix.clone();
-        for (const auto& [id, tensor] : dense_) other.dense_[id] = tensor.clone();
-    }
+    void copy_to(CompressedModel& other) const;
 
   private:
-    const WeightSource* base_;
+    std::shared_ptr<const WeightSource> base_;
     std::map<ParameterId, CompressedMatrix> matrices_;
     std::map<ParameterId, Tensor> dense_;
 };

@@ -1,7 +1,7 @@
 #include "core/codebook/damped_moments.hpp"
 
-#include "core/backend/cpu/solver_kernels.hpp"
 #include "core/base/parallel.hpp"
+#include "core/codebook/row_tiles.hpp"
 #include "core/codebook/solver.hpp"
 
 #include <algorithm>

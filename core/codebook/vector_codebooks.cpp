@@ -1,6 +1,6 @@
 #include "core/codebook/vector_codebooks.hpp"
 
-#include "core/backend/cpu/solver_kernels.hpp"
+#include "core/backend/cpu/kmeans_kernels.hpp"
 #include "core/base/half.hpp"
 #include "core/base/parallel.hpp"
 #include "core/base/rng.hpp"
@@ -82,7 +82,7 @@ class Stage {
             for (std::int64_t k = 0; k < k_; ++k)
                 lengths[static_cast<std::size_t>(k)] += h * column[k] * column[k];
         }
-        return solver_kernels().best_codeword(k_, d_, columns.data(), slope.data(), lengths.data());
+        return kmeans_kernels().best_codeword(k_, d_, columns.data(), slope.data(), lengths.data());
     }
 
     const Tensor& residual_;
@@ -121,12 +121,12 @@ CompressedMatrix fill_vector_codebooks(const LayerProblem& problem, const Groupe
     matrix.row_order = grouped.row_order;
     Tensor residual = to_stored_order(problem.weights, matrix.row_order).clone();
     Tensor counts = Tensor::empty({layout.rows, layout.cols});
-    const auto row_groups = layout.row_group_of_rows();
+    const GroupMap groups = layout.group_map();
     if (layout.shared_codebook) {
         std::vector<double> squares(static_cast<std::size_t>(layout.row_groups), 0.0);
         std::vector<double> weights(squares.size(), 0.0);
         for (std::int64_t row = 0; row < layout.rows; ++row) {
-            const auto g = static_cast<std::size_t>(row_groups[static_cast<std::size_t>(row)]);
+            const auto g = static_cast<std::size_t>(groups.group_of_row(row));
             for (std::int64_t j = 0; j < layout.cols; ++j)
                 squares[g] += std::pow(static_cast<double>(residual.data<float>()[row * layout.cols + j]), 2);
             weights[g] += static_cast<double>(layout.cols);
@@ -138,9 +138,7 @@ CompressedMatrix fill_vector_codebooks(const LayerProblem& problem, const Groupe
     }
     parallel_for(layout.rows, row_grain, [&](std::int64_t begin, std::int64_t end) {
         for (std::int64_t row = begin; row < end; ++row) {
-            const float scale = matrix.scales.defined()
-                                    ? matrix.scales.data<float>()[row_groups[static_cast<std::size_t>(row)]]
-                                    : 1.0F;
+            const float scale = matrix.scale(groups.group_of_row(row));
             const auto known = importance(matrix.model_row(row));
             for (std::int64_t j = 0; j < layout.cols; ++j) {
                 const std::int64_t i = row * layout.cols + j;

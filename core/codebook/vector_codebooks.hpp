@@ -5,8 +5,8 @@
 
 namespace jlcm {
 
-/// Whether this file and aqlm.hpp handle a layout: one codebook (of any number of stages) for the matrix, no
-/// column groups; a scale for every row group where the codebook is shared.
+/// Whether this file and the solver aqlm handle a layout: one codebook (of any number of stages) for the
+/// matrix, no column groups; a scale for every row group where the codebook is shared.
 [[nodiscard]] bool has_one_vector_codebook(const Layout& layout);
 
 /// A codebook [words, dimension] as its columns [dimension, words], which kernels run along.

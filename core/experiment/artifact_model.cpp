@@ -34,21 +34,9 @@ void follow(const ReorderedModel& reordered, const CompressedModel& model, Artif
 
 }  // namespace
 
-ArtifactModel::ArtifactModel(Artifact artifact)
-    : artifact_(std::move(artifact)), graph_(build_graph(artifact_.config)) {
-    require_finite(graph_, artifact_.tensors);
-}
-
 Artifact make_artifact(const CompressedModel& model, const Checkpoint& source,
                        const ReorderedModel* reordered, nlohmann::json provenance) {
-    Artifact artifact;
-    artifact.tensors = source.tensors;
-    artifact.config = source.config;
-    artifact.extra = source.extra;
-    artifact.provenance = std::move(provenance);
-    artifact.tokenizer = source.tokenizer;
-    artifact.files = source.files;
-    artifact.owners = source.owners;
+    Artifact artifact{source, {}, std::move(provenance)};
     for (const auto& [id, matrix] : model.matrices()) {
         const std::string& name = model.graph().parameter(id).name;
         artifact.matrices[name] = matrix;
@@ -70,11 +58,10 @@ bool is_artifact(const std::filesystem::path& path) {
 
 OpenedModel open_model(const std::string& source, const ReadOptions& options) {
     if (is_artifact(source)) {
-        auto model = std::make_unique<ArtifactModel>(read_artifact(source));
-        const Artifact& artifact = model->artifact();
-        ModelInput input = make_input(artifact.config, artifact.extra, artifact.tokenizer);
-        std::string hash = sha256(MappedFile(source));
-        return {std::move(model), std::move(input), "artifact", std::move(hash)};
+        const Artifact artifact = read_artifact(source);
+        const auto base = CompressedModel::uncompressed_part(artifact);
+        return {std::make_unique<CompressedModel>(artifact, base), base->input(), "artifact",
+                sha256(MappedFile(source))};
     }
     auto model = std::make_unique<Model>(read_checkpoint(find_model(source), options));
     const Checkpoint& checkpoint = model->checkpoint();

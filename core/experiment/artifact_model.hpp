@@ -13,22 +13,6 @@
 
 namespace jlcm {
 
-/// An artifact's weights behind its graph.
-class ArtifactModel final : public WeightSource {
-  public:
-    /// An input error names every tensor that is not finite.
-    explicit ArtifactModel(Artifact artifact);
-    [[nodiscard]] const Graph& graph() const override { return graph_; }
-    [[nodiscard]] Tensor weight(ParameterId id) const override {
-        return artifact_.weights(graph_.parameter(id).name);
-    }
-    [[nodiscard]] const Artifact& artifact() const { return artifact_; }
-
-  private:
-    Artifact artifact_;
-    Graph graph_;
-};
-
 /// `model`, compressed from `source`, with everything that makes it complete by itself. `reordered`: its base
 /// where that is the source re-ordered, else null; what is not compressed then follows its order.
 [[nodiscard]] Artifact make_artifact(const CompressedModel& model, const Checkpoint& source,

@@ -1,6 +1,7 @@
 #include "core/experiment/block_checkpoint.hpp"
 
 #include "core/base/files.hpp"
+#include "core/base/log.hpp"
 #include "core/experiment/matrix_state.hpp"
 
 namespace jlcm {
@@ -52,7 +53,13 @@ bool load_block(const RunContext& run, std::size_t index, const std::vector<Para
                 CompressedModel& model, CompressedModel* solver_only) {
     const auto state = load_state(run.files.block(index), residence(run.spec));
     if (!state) return false;
-    restore(*state, index, compressed, model, solver_only);
+    try {
+        restore(*state, index, compressed, model, solver_only);
+    } catch (const Error& error) {
+        log_warning("{} is another version's and is not used: {}", run.files.block(index).string(),
+                    error.what());
+        return false;
+    }
     run.metrics.append(state->words.at("metrics"));
     run.stages.add(nlohmann::json::parse(state->words.at("stages")));
     return true;

@@ -107,11 +107,10 @@ CalibrationSamples draw_samples(const RunSpec& spec, const CalibrationData& data
 Tensor first_activations(const Executor& executor, const WeightSource& model, const Tensor& samples) {
     const Graph& graph = executor.graph();
     Weights weights(graph);
-    bind_weights(weights, model, graph.prologue(), executor.compute(), executor.backend());
+    bind_weights(weights, model, graph.prologue().nodes, executor.compute(), executor.backend());
     Parts activations(samples.rows());
     by_samples(samples.shape(), [&](std::int64_t first, std::int64_t end) {
-        activations.put(first, executor.forward(graph.prologue(), weights, graph.input(),
-                                                samples.slice(first, end), graph.blocks().front().input));
+        activations.put(first, executor.forward(graph.prologue(), weights, samples.slice(first, end)));
     });
     return activations.take();
 }

@@ -69,7 +69,7 @@ double operations(const RunSpec& spec, const Graph& graph, const ModelInput& inp
     const CompressOptions& compress = spec.compress;
     const CalibrationOptions& calibration = spec.calibration;
     const auto forward = [&](std::int64_t length) {
-        return graph.flops(graph.body(), input.sample_shape(length));
+        return graph.flops(graph.body().nodes, input.sample_shape(length));
     };
     const auto head_forward = [&](std::int64_t length) {
         if (graph.head() < 0) return 0.0;

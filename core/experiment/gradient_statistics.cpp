@@ -5,6 +5,7 @@
 #include "core/base/parallel.hpp"
 #include "core/base/rng.hpp"
 #include "core/codebook/solver.hpp"
+#include "core/graph/recomputation.hpp"
 #include "core/model/scoring.hpp"
 
 #include <algorithm>
@@ -33,8 +34,8 @@ class GradientPass {
           weights_(graph_) {
         require(head_.defined() || samples_.dtype() != DType::i32,
                 "gradient statistics: the model is an encoder, it has no predictions that could be wrong");
-        bind_weights(weights_, model, graph_.body(), executor.compute(), executor.backend());
-        for (const auto& use : graph_.linears(graph_.body())) {
+        bind_weights(weights_, model, graph_.body().nodes, executor.compute(), executor.backend());
+        for (const auto& use : graph_.linears(graph_.body().nodes)) {
             if (!wanted_.contains(use.parameter)) continue;
             if (needs_.fisher)
                 result_.fisher.try_emplace(use.parameter,
@@ -66,26 +67,18 @@ class GradientPass {
 
   private:
     void add(std::int64_t number) {
-        const auto& blocks = graph_.blocks();
-        const Tensor sample = samples_.slice(number, number + 1);
-        std::vector<Tensor> inputs;
-        Tensor x =
-            executor_.forward(graph_.prologue(), weights_, graph_.input(), sample, blocks.front().input);
-        for (const Block& block : blocks) {
-            inputs.push_back(x);
-            x = executor_.forward(block, weights_, x);
-        }
+        Recomputation pass(graph_);
+        const Tensor x =
+            pass.forward(samples_.slice(number, number + 1), [&](const Block& block, const Tensor& input) {
+                return executor_.forward(block, weights_, input);
+            });
         Recording recording;
-        const ValueId last = blocks.back().output;
-        const Tensor features =
-            executor_.forward(graph_.epilogue(), weights_, last, x, graph_.features(), &recording);
-        Tensor slope = loss_gradient(number, features);
-        slope = backward(recording, last, graph_.features(), slope, number);
-        for (std::size_t b = blocks.size(); b-- > 0;) {
-            (void)executor_.forward(blocks[b], weights_, inputs[b], &recording);
-            slope = backward(recording, blocks[b].input, blocks[b].output, slope, number);
-            inputs[b] = Tensor();
-        }
+        const Tensor features = executor_.forward(graph_.epilogue(), weights_, x, &recording);
+        pass.backward(backward(graph_.epilogue(), recording, loss_gradient(number, features), number),
+                      [&](const Block& block, const Tensor& input, const Tensor& slope) {
+                          (void)executor_.forward(block, weights_, input, &recording);
+                          return backward(block, recording, slope, number);
+                      });
     }
 
     /// The gradient of a sample's summed loss with respect to the features.
@@ -133,16 +126,16 @@ class GradientPass {
         return targets;
     }
 
-    /// Through a range that `recording` holds; returns the gradient of its input.
-    Tensor backward(const Recording& recording, ValueId from, ValueId to, const Tensor& slope,
+    /// Through a block that `recording` holds; returns the gradient of its input.
+    Tensor backward(const Block& block, const Recording& recording, const Tensor& slope,
                     std::int64_t number) {
         Gradients gradients;
         gradients.want_input = true;
-        for (const auto& use : graph_.linears(recording.range))
+        for (const auto& use : graph_.linears(block.nodes))
             if (result_.fisher.contains(use.parameter))
                 gradients.parameters.emplace(use.parameter,
                                              Tensor::zeros(graph_.parameter(use.parameter).shape));
-        executor_.backward(recording, weights_, from, to, slope, gradients,
+        executor_.backward(block, recording, weights_, slope, gradients,
                            [&](NodeId node, const Tensor& gradient) { weigh(node, gradient, number); });
         for (const auto& entry : gradients.parameters) {
             const Tensor& gradient = entry.second;

@@ -8,7 +8,7 @@
 
 namespace jlcm {
 
-/// Appends the tensors of `matrix`, their names beginning with `name`.
+/// Adds the parts of `matrix` (core/codebook/matrix_parts.hpp), their names beginning with `name`.
 void append_matrix(SavedState& state, const std::string& name, const CompressedMatrix& matrix);
 
 /// The matrix that append_matrix put there, to the same bits. An input error where it is not there or not

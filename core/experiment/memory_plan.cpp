@@ -176,7 +176,7 @@ class Planner {
 
     [[nodiscard]] MemoryStage gradients() const {
         if (statistics() == 0) return {};
-        const NodeRange all = graph_.body();
+        const NodeRange all = graph_.body().nodes;
         return {"gradients",
                 {{"gradient statistics", statistics()},
                  {"weights of the model", bound(all) + head()},
@@ -241,7 +241,7 @@ class Planner {
     }
     [[nodiscard]] MemoryStage distill(const DistillOptions& options) const {
         MemoryStage stage{"distill", {}};
-        const NodeRange all = graph_.body();
+        const NodeRange all = graph_.body().nodes;
         const double batch = distillation_batch(options);
         const auto estimator = options.estimator ? options.estimator->make() : nullptr;
         stage.parts.push_back({"samples", samples()});
@@ -260,7 +260,7 @@ class Planner {
     }
     [[nodiscard]] MemoryStage evaluate() const {
         const double models = compress_.evaluated_models();
-        const NodeRange all = graph_.body();
+        const NodeRange all = graph_.body().nodes;
         MemoryStage stage{"evaluate", {}};
         stage.parts.push_back(
             {"weights of the models", models * (bound(all) + head()) + 4 * largest_matrix()});

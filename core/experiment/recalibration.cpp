@@ -51,10 +51,12 @@ struct ChannelSums {
 /// What a network feeds node `id` of the block, summed over `inputs`.
 ChannelSums fed_to(NodeId id, const Executor& executor, const Block& block, const Weights& weights,
                    const Tensor& inputs) {
+    const Block before{.nodes = {block.nodes.first, id},
+                       .input = block.input,
+                       .output = executor.graph().node(id).inputs[0]};
     ChannelSums sums;
     by_samples(inputs.shape(), [&](std::int64_t first, std::int64_t end) {
-        sums.add(executor.forward({block.nodes.first, id}, weights, block.input, inputs.slice(first, end),
-                                  executor.graph().node(id).inputs[0]));
+        sums.add(executor.forward(before, weights, inputs.slice(first, end)));
     });
     return sums;
 }

@@ -150,7 +150,7 @@ void compress(const RunContext& run, const Sources& sources, const EarlierStages
 json evaluate(const RunContext& run, const Sources& sources, const EarlierStages& earlier) {
     const Stages::Timer timer(run.stages, "evaluate");
     if (run.spec.evaluate.empty()) return json::array();
-    const ArtifactModel packed(read_artifact(run.files.artifact()));
+    const CompressedModel packed(read_artifact(run.files.artifact()));
     std::vector<std::string> names{"original"};
     std::vector<BoundModel> bound;
     bound.reserve(4);

@@ -96,11 +96,14 @@ void Override::validate(Problems& problems) const {
 }
 
 void LearnOptions::fields(Fields& v) {
+    const When with_activations{[this] { return objective.make()->needs_activations(); },
+                                "this objective walks no samples through the block"};
     v("objective", objective, Doc{"What is minimised.", "method section 4"});
     v("inputs", inputs,
       Doc{"The block's inputs. compressed lets each block make up for the ones before it; the targets are "
-          "the original model's outputs either way."});
-    BlockLearningOptions::fields(v);
+          "the original model's outputs either way."},
+      with_activations);
+    BlockLearningOptions::fields(v, with_activations);
 }
 
 void DistillOptions::fields(Fields& v) {
@@ -219,7 +222,7 @@ void RunSpec::validate(Problems& problems) const {
         problems.field("compress",
                        "embedding.codebook_init wants calibration inputs, which the embedding does "
                        "not have; use {{type: kmeans, weights: none}}");
-    if (compress.learn && compress.learn->batch > calibration.sequences)
+    if (compress.learns_blocks() && compress.learn->batch > calibration.sequences)
         problems.field("compress", "learn.batch is {}, of {} calibration sequences", compress.learn->batch,
                        calibration.sequences);
 }

@@ -29,7 +29,7 @@ LoweredOnnx lower_at_any_batch(const OnnxModel& model) {
 Tensor output_of(const LoweredOnnx& lowered, const Weights& weights, const Tensor& input) {
     const Graph& graph = lowered.graph;
     return Executor(graph, cpu_backend(), DType::f32)
-        .forward({0, graph.node_count()}, weights, graph.input(), input, graph.features());
+        .forward(graph.body(), weights, input);
 }
 
 Weights bound(const LoweredOnnx& lowered) {

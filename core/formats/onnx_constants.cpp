@@ -16,7 +16,7 @@ OnnxTensor value_of(const LoweredOnnx& lowered, const Weights& weights, ValueId 
     const Graph& graph = lowered.graph;
     const Tensor result =
         Executor(graph, cpu_backend(), DType::f64)
-            .forward({0, graph.node_count()}, weights, graph.input(), Tensor::zeros({1}, DType::f64), id);
+            .forward(graph.whole(id), weights, Tensor::zeros({1}, DType::f64));
     const auto values = result.values<double>();
     std::vector<float> rounded(values.size());
     std::ranges::transform(values, rounded.begin(), [](double value) { return static_cast<float>(value); });

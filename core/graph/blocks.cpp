@@ -29,7 +29,7 @@ std::vector<bool> bottlenecks(const Graph& graph) {
 void cut_blocks(Graph& graph) {
     ensure(graph.blocks().empty() && graph.node_count() > 0, "a graph of {} nodes that is cut into blocks",
            graph.node_count());
-    const NodeId count = graph.body().end;
+    const NodeId count = graph.body().nodes.end;
     const std::vector<bool> alone = bottlenecks(graph);
     const auto weighs = [&](NodeId id) {
         return std::ranges::any_of(graph.node(id).parameters,

@@ -263,23 +263,22 @@ class Executor::Run {
     std::vector<Readers> readers_;
 };
 
-std::int64_t Executor::images_at_once(NodeRange range, ValueId input_value, const Shape& input,
-                                      ValueId output_value) const {
+std::int64_t Executor::images_at_once(const Block& block, const Shape& input) const {
     // Work that is worth a walk through the graph, in floating-point operations.
     constexpr double enough = 1e8;
     constexpr std::size_t image_dimensions = 4;
-    if (input.size() != image_dimensions || input[0] <= 1 || input_value == output_value) return input[0];
-    const auto shapes = shapes_in(*graph_, range, input_value, input);
+    if (input.size() != image_dimensions || input[0] <= 1 || block.input == block.output) return input[0];
+    const auto shapes = shapes_in(*graph_, block.nodes, block.input, input);
     Shape one = input;
     one[0] = 1;
     std::vector<Shape> alone;
     try {
-        alone = shapes_in(*graph_, range, input_value, one);
+        alone = shapes_in(*graph_, block.nodes, block.input, one);
     } catch (const Error&) {
         return input[0];  // a constant shape names the number of images
     }
     double work = 0;
-    for (NodeId id = range.first; id < range.end; ++id) {
+    for (NodeId id = block.nodes.first; id < block.nodes.end; ++id) {
         const Node& node = graph_->node(id);
         Shape of_one = shapes[index(node.output)];
         if (of_one.empty() || of_one[0] != input[0]) return input[0];
@@ -295,15 +294,14 @@ std::int64_t Executor::images_at_once(NodeRange range, ValueId input_value, cons
     return std::clamp(static_cast<std::int64_t>(enough / std::max(work, 1.0)), std::int64_t{1}, input[0]);
 }
 
-Tensor Executor::forward(NodeRange range, const Weights& weights, ValueId input_value, const Tensor& input,
-                         ValueId output_value, Recording* recording, const LinearObserver& observer) const {
+Tensor Executor::forward(const Block& block, const Weights& weights, const Tensor& input,
+                         Recording* recording, const LinearObserver& observer) const {
     const auto all = [&](const Tensor& some, Recording& values) {
-        return Run(*this, range, weights, output_value, values, recording != nullptr, observer)
-            .go(input_value, some);
+        return Run(*this, block.nodes, weights, block.output, values, recording != nullptr, observer)
+            .go(block.input, some);
     };
     if (recording != nullptr) return all(input, *recording);
-    const std::int64_t step =
-        observer ? input.rows() : images_at_once(range, input_value, input.shape(), output_value);
+    const std::int64_t step = observer ? input.rows() : images_at_once(block, input.shape());
     if (step >= input.rows()) {
         Recording values;
         return all(input, values);
@@ -316,15 +314,15 @@ Tensor Executor::forward(NodeRange range, const Weights& weights, ValueId input_
     return joined(parts);
 }
 
-void Executor::backward(const Recording& recording, const Weights& weights, ValueId input_value,
-                        ValueId output_value, const Tensor& output_gradient, Gradients& gradients,
+void Executor::backward(const Block& block, const Recording& recording, const Weights& weights,
+                        const Tensor& output_gradient, Gradients& gradients,
                         const GradientObserver& observer) const {
     // Contexts share one class with the forward, which writes converted copies; they are a cache of the
     // recording.
     Recording run = recording;
     // A value's gradient is wanted where it leads to a wanted parameter or to the wanted input.
     std::vector<bool> wanted(graph_->values().size(), false);
-    wanted[index(input_value)] = gradients.want_input;
+    wanted[index(block.input)] = gradients.want_input;
     for (NodeId id = run.range.first; id < run.range.end; ++id) {
         const Node& node = graph_->node(id);
         const bool needed =
@@ -335,7 +333,7 @@ void Executor::backward(const Recording& recording, const Weights& weights, Valu
         if (needed) wanted[index(node.output)] = true;
     }
     std::vector<Tensor> value_gradients(graph_->values().size());
-    value_gradients[index(output_value)] = output_gradient;
+    value_gradients[index(block.output)] = output_gradient;
     for (NodeId id = run.range.end - 1; id >= run.range.first; --id) {
         const Node& node = graph_->node(id);
         const Tensor gradient = std::exchange(value_gradients[index(node.output)], Tensor());
@@ -347,7 +345,7 @@ void Executor::backward(const Recording& recording, const Weights& weights, Valu
         context.set_backward(gradient, value_gradients, gradients, wanted);
         node.op->backward(context);
     }
-    if (gradients.want_input) gradients.input = value_gradients[index(input_value)];
+    if (gradients.want_input) gradients.input = value_gradients[index(block.input)];
 }
 
 }  // namespace jlcm

@@ -72,26 +72,17 @@ class Executor {
     Executor(const Graph& graph, Backend& backend, DType compute)
         : graph_(&graph), backend_(&backend), compute_(compute) {}
 
-    /// Runs the nodes of `range` from `input` (the tensor of value `input_value`) and returns value
-    /// `output_value`. Values are freed after their last use, or all kept in `recording` where one is given.
-    /// Without one, operators take along what follows on their output alone (Operator::join), and images go
-    /// through apart, several at once, where the range keeps them apart.
-    [[nodiscard]] Tensor forward(NodeRange range, const Weights& weights, ValueId input_value,
-                                 const Tensor& input, ValueId output_value, Recording* recording = nullptr,
-                                 const LinearObserver& observer = {}) const;
-    /// A block, from its input to its output.
+    /// Runs the nodes of `block` from `input`, the tensor of its input value, and returns its output value.
+    /// Values are freed after their last use, or all kept in `recording` where one is given. Without one,
+    /// operators take along what follows on their output alone (Operator::join), and images go through apart,
+    /// several at once, where the block keeps them apart.
     [[nodiscard]] Tensor forward(const Block& block, const Weights& weights, const Tensor& input,
-                                 Recording* recording = nullptr, const LinearObserver& observer = {}) const {
-        return forward(block.nodes, weights, block.input, input, block.output, recording, observer);
-    }
+                                 Recording* recording = nullptr, const LinearObserver& observer = {}) const;
 
-    void backward(const Recording& recording, const Weights& weights, ValueId input_value,
-                  ValueId output_value, const Tensor& output_gradient, Gradients& gradients,
-                  const GradientObserver& observer = {}) const;
+    /// From the gradient of the block's output value, over a recording of its forward.
     void backward(const Block& block, const Recording& recording, const Weights& weights,
-                  const Tensor& output_gradient, Gradients& gradients) const {
-        backward(recording, weights, block.input, block.output, output_gradient, gradients);
-    }
+                  const Tensor& output_gradient, Gradients& gradients,
+                  const GradientObserver& observer = {}) const;
 
     [[nodiscard]] const Graph& graph() const { return *graph_; }
     [[nodiscard]] Backend& backend() const { return *backend_; }
@@ -99,9 +90,8 @@ class Executor {
 
   private:
     class Run;
-    /// Images that go through the range at once, where it keeps them apart; else all.
-    [[nodiscard]] std::int64_t images_at_once(NodeRange range, ValueId input_value, const Shape& input,
-                                              ValueId output_value) const;
+    /// Images that go through the block at once, where it keeps them apart; else all.
+    [[nodiscard]] std::int64_t images_at_once(const Block& block, const Shape& input) const;
 
     const Graph* graph_;
     Backend* backend_;

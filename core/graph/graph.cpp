@@ -83,16 +83,20 @@ std::optional<ParameterId> Graph::find_parameter(const std::string& name) const 
     return static_cast<ParameterId>(found - parameters_.begin());
 }
 
-NodeRange Graph::body() const {
-    return {0, outputs_.empty() ? node_count() : static_cast<NodeId>(features_)};  // node i makes value i + 1
+Block Graph::body() const {
+    const NodeId end = outputs_.empty() ? node_count() : static_cast<NodeId>(features_);  // node i makes value i + 1
+    return {"model", {0, end}, input(), features_};
 }
 
-NodeRange Graph::prologue() const {
-    return {0, blocks_.empty() ? body().end : blocks_.front().nodes.first};
+Block Graph::prologue() const {
+    if (blocks_.empty()) return body();
+    return {"prologue", {0, blocks_.front().nodes.first}, input(), blocks_.front().input};
 }
 
-NodeRange Graph::epilogue() const {
-    return {blocks_.empty() ? body().end : blocks_.back().nodes.end, body().end};
+Block Graph::epilogue() const {
+    const NodeId end = body().nodes.end;
+    if (blocks_.empty()) return {"epilogue", {end, end}, features_, features_};
+    return {"epilogue", {blocks_.back().nodes.end, end}, blocks_.back().output, features_};
 }
 
 std::vector<Graph::LinearUse> Graph::linears(NodeRange range) const {

@@ -40,9 +40,10 @@ struct NodeRange {
     NodeId end = 0;
 };
 
-/// A unit of reconstruction (a transformer block, a residual block): one value in, one value out.
+/// Nodes with one value in and one value out: a unit of reconstruction (a transformer block, a residual
+/// block), or any other part of a graph that is run by itself.
 struct Block {
-    std::string name;
+    std::string name{};
     NodeRange nodes;
     ValueId input = -1;
     ValueId output = -1;
@@ -85,12 +86,14 @@ class Graph {
     [[nodiscard]] const std::vector<GraphOutput>& outputs() const { return outputs_; }
     [[nodiscard]] std::optional<ParameterId> find_parameter(const std::string& name) const;
 
-    /// Nodes up to what makes features(). Those behind it make outputs of that, and have no weights to
-    /// compress: a Softmax.
-    [[nodiscard]] NodeRange body() const;
-    /// Nodes of the body before the first block, and after the last one.
-    [[nodiscard]] NodeRange prologue() const;
-    [[nodiscard]] NodeRange epilogue() const;
+    /// From the input to the features. Nodes behind it make outputs of those, and have no weights to compress: a
+    /// Softmax.
+    [[nodiscard]] Block body() const;
+    /// The nodes of the body before the first block, and those after the last one.
+    [[nodiscard]] Block prologue() const;
+    [[nodiscard]] Block epilogue() const;
+    /// All nodes, from the input to a value.
+    [[nodiscard]] Block whole(ValueId output) const { return {"model", {0, node_count()}, input(), output}; }
 
     /// The linear weights of a block, in the order of the nodes, and the node each belongs to.
     struct LinearUse {

@@ -10,20 +10,20 @@
 
 namespace jlcm {
 
-void BlockLearningOptions::fields(Fields& v) {
+void BlockLearningOptions::fields(Fields& v, const When& with_activations) {
     v("steps", steps,
       Doc{"Steps of learning a block. With steps x batch up to the number of calibration samples each is "
           "seen once, "
           "which generalises better than several passes over fewer."},
       at_least(0));
-    v("batch", batch, Doc{"Calibration samples of a step."}, at_least(1));
+    v("batch", batch, Doc{"Calibration samples of a step."}, at_least(1), with_activations);
     v("estimator", estimator, Doc{"How gradients move the mapping."});
     v("codebook_rate", codebook_rate,
       Doc{"Adam step of the codewords, in units of their codebook's spacing."}, Range{0.0, 1.0});
     v("scale_rate", scale_rate, Doc{"Adam step of the scales, relative to each."}, Range{0.0, 1.0});
     v("norm_rate", norm_rate,
       Doc{"Adam step of the block's norms, relative to their root mean square; 0 leaves them."},
-      Range{0.0, 1.0});
+      Range{0.0, 1.0}, with_activations);
     v("schedule", schedule, Doc{"How all rates fall over the steps."});
     v("warmup", warmup, Doc{"Steps over which the rates rise first."}, at_least(0));
 }

@@ -22,7 +22,9 @@ struct BlockLearningOptions {
     Schedule schedule = Schedule::cosine;
     std::int64_t warmup = 0;
 
-    void fields(Fields& v);
+    /// `with_activations`: when there are samples to walk through the block, for the options that are about
+    /// them.
+    void fields(Fields& v, const When& with_activations);
     /// The rates of a step.
     [[nodiscard]] LearningRates rates(std::int64_t step) const;
 };

@@ -4,29 +4,19 @@ namespace jlcm {
 
 Tensor group_tables(const CompressedMatrix& matrix) {
     const std::int64_t groups = matrix.layout.groups();
-    const std::int64_t words = matrix.layout.codewords();
-    Tensor tables = Tensor::empty({groups, words});
-    for (std::int64_t g = 0; g < groups; ++g) {
-        const float* book = matrix.codebooks.data<float>() + (matrix.layout.shared_codebook ? 0 : g) * words;
-        const float scale = matrix.scales.defined() ? matrix.scales.data<float>()[g] : 1.0F;
-        const float offset = matrix.offsets.defined() ? matrix.offsets.data<float>()[g] : 0.0F;
-        for (std::int64_t k = 0; k < words; ++k)
-            tables.data<float>()[g * words + k] = scale * book[k] + offset;
-    }
+    const auto words = static_cast<std::size_t>(matrix.layout.codewords());
+    Tensor tables = Tensor::empty({groups, matrix.layout.codewords()});
+    for (std::int64_t g = 0; g < groups; ++g)
+        matrix.group_values(g, tables.values<float>().subspan(static_cast<std::size_t>(g) * words, words));
     return tables;
 }
 
-CodedMatrix coded_matrix(const CompressedMatrix& matrix, const Tensor& tables,
-                         const std::vector<std::int32_t>& row_groups) {
-    const Layout& layout = matrix.layout;
+CodedMatrix coded_matrix(const CompressedMatrix& matrix, const Tensor& tables, const GroupMap& groups) {
     Tensor codes = matrix.mapping;  // shares memory: kernels write codes through the view
-    return {.rows = layout.rows,
-            .cols = layout.cols,
-            .segment = layout.column_group == 0 ? layout.cols : layout.column_group,
-            .codewords = layout.codewords(),
+    return {.groups = &groups,
+            .codewords = matrix.layout.codewords(),
             .codes = codes.data<std::uint8_t>(),
-            .tables = tables.data<float>(),
-            .table_of_row = row_groups.data()};
+            .tables = tables.data<float>()};
 }
 
 }  // namespace jlcm

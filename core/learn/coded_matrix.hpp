@@ -9,8 +9,8 @@ namespace jlcm {
 /// float32 [groups, K]: scale * codeword + offset of every group.
 [[nodiscard]] Tensor group_tables(const CompressedMatrix& matrix);
 
-/// The view of `matrix`'s codes with these tables and row groups, which must outlive it.
+/// The view of `matrix`'s codes with these tables and groups, which must outlive it.
 [[nodiscard]] CodedMatrix coded_matrix(const CompressedMatrix& matrix, const Tensor& tables,
-                                       const std::vector<std::int32_t>& row_groups);
+                                       const GroupMap& groups);
 
 }  // namespace jlcm

@@ -1,6 +1,7 @@
 #include "core/learn/distiller.hpp"
 
 #include "core/graph/output_meaning.hpp"
+#include "core/graph/recomputation.hpp"
 #include "core/learn/diverged.hpp"
 #include "core/learn/learned_weights.hpp"
 #include "core/learn/learning_record.hpp"
@@ -58,15 +59,10 @@ class Distiller final : public WeightLearner {
         const Tensor original = teacher_.features(batch);
         predictions_ = original.rows();
 
-        // Forward, keeping each block's input only.
-        const auto& blocks = graph.blocks();
-        Tensor x = forward(graph.prologue(), graph.input(), batch, blocks.front().input);
-        std::vector<Tensor> inputs;
-        for (const Block& block : blocks) {
-            inputs.push_back(x);
-            x = forward(block.nodes, block.input, x, block.output);
-        }
-        const Tensor features = forward(graph.epilogue(), blocks.back().output, x, graph.features());
+        Recomputation pass(graph);
+        const Tensor x = pass.forward(
+            batch, [&](const Block& block, const Tensor& input) { return forward(block, input); });
+        const Tensor features = forward(graph.epilogue(), x);
         Tensor slope;
         const double loss = loss_of(features, original, slope);
         require_converging(loss, "the loss of distillation", done_);
@@ -74,20 +70,17 @@ class Distiller final : public WeightLearner {
         const LearningRates rates = scheduled_rates(options_.rate, options_.rate, options_.schedule, done_,
                                                     options_.steps, options_.warmup);
         JumpHistogram jumps;
-        slope = backward(graph.epilogue(), blocks.back().output, x, graph.features(),
-                         slope.reshape(features.shape()), rates, jumps);
-        for (std::size_t i = blocks.size(); i-- > 0;) {
-            slope =
-                backward(blocks[i].nodes, blocks[i].input, inputs[i], blocks[i].output, slope, rates, jumps);
-            inputs[i] = Tensor();
-        }
+        const auto back = [&](const Block& block, const Tensor& input, const Tensor& gradient) {
+            return backward(block, input, gradient, rates, jumps);
+        };
+        pass.backward(back(graph.epilogue(), x, slope.reshape(features.shape())), back);
         nlohmann::json record = learning_record(done_, loss, jumps);
         ++done_;
         return record;
     }
 
   private:
-    static NodeRange all_nodes(const CompressedModel& model) { return model.graph().body(); }
+    static NodeRange all_nodes(const CompressedModel& model) { return model.graph().body().nodes; }
 
     Tensor bound(ParameterId id) const {
         const Tensor value = model_->weight(id);
@@ -112,29 +105,29 @@ class Distiller final : public WeightLearner {
         return gather_rows(samples_, chosen);
     }
 
-    Tensor forward(NodeRange range, ValueId from, const Tensor& input, ValueId to) {
-        learned_.bind(range, compute_, weights_);
-        Tensor output = executor_.forward(range, weights_, from, input, to);
-        learned_.release(range, weights_);
+    Tensor forward(const Block& block, const Tensor& input) {
+        learned_.bind(block.nodes, compute_, weights_);
+        Tensor output = executor_.forward(block, weights_, input);
+        learned_.release(block.nodes, weights_);
         return output;
     }
 
-    /// Backward over a range from its recomputed forward, and a step of what it reads; returns the gradient
+    /// Backward over a block from its recomputed forward, and a step of what it reads; returns the gradient
     /// of its input.
-    Tensor backward(NodeRange range, ValueId from, const Tensor& input, ValueId to, const Tensor& slope,
-                    const LearningRates& rates, JumpHistogram& jumps) {
-        learned_.bind(range, compute_, weights_);
+    Tensor backward(const Block& block, const Tensor& input, const Tensor& slope, const LearningRates& rates,
+                    JumpHistogram& jumps) {
+        learned_.bind(block.nodes, compute_, weights_);
         Recording recording;
-        (void)executor_.forward(range, weights_, from, input, to, &recording);
-        Gradients gradients = learned_.wanted(range);
+        (void)executor_.forward(block, weights_, input, &recording);
+        Gradients gradients = learned_.wanted(block.nodes);
         gradients.want_input = true;
-        executor_.backward(recording, weights_, from, to, slope, gradients);
-        learned_.release(range, weights_);
+        executor_.backward(block, recording, weights_, slope, gradients);
+        learned_.release(block.nodes, weights_);
         // The Fisher diagonal's stand-in: a batch's gradient is the mean over its predictions', so its square
         // times their number is what the square of one prediction's would be. No further backward.
         if (learned_.needs_curvature())
-            learned_.observe_curvature(range, gradients, static_cast<double>(predictions_), done_);
-        jumps.add(learned_.step(range, gradients, done_, rates, options_.norm_rate * rates.factor));
+            learned_.observe_curvature(block.nodes, gradients, static_cast<double>(predictions_), done_);
+        jumps.add(learned_.step(block.nodes, gradients, done_, rates, options_.norm_rate * rates.factor));
         return gradients.input;
     }
 

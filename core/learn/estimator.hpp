@@ -42,10 +42,9 @@ class MappingLearner {
     /// One step: changes `matrix.codes`. The tables were already moved by the same step.
     virtual void step(const CodedMatrix& matrix, const MappingStep& step, JumpHistogram& jumps,
                       Backend& backend) = 0;
-    /// Codewords were sorted: `former` as sort_codewords returns it, `row_groups` the row group of each
-    /// stored row; the mapping is relabelled already. Whatever is kept by codeword follows.
-    virtual void relabel(const CompressedMatrix& matrix, const std::vector<std::int32_t>& row_groups,
-                         const Tensor& former) = 0;
+    /// Codewords were sorted: `former` as sort_codewords returns it; the mapping is relabelled already. What
+    /// is kept by codeword follows. `groups`: the matrix's.
+    virtual void relabel(const CompressedMatrix& matrix, const GroupMap& groups, const Tensor& former) = 0;
     [[nodiscard]] virtual std::vector<NamedTensor> state() = 0;
     /// What the forward takes in place of the codes' values, float32 [rows, cols], stored row order;
     /// undefined where it takes those. The codes are what is stored in the end.

@@ -10,20 +10,21 @@ namespace jlcm {
 void for_placed_weights(const CompressedMatrix& matrix, const Tensor& target,
                         const std::function<void(const PlacedWeight&)>& body) {
     const Tensor tables = group_tables(matrix);
-    const auto row_groups = matrix.layout.row_group_of_rows();
-    const CodedMatrix coded = coded_matrix(matrix, tables, row_groups);
+    const GroupMap groups = matrix.layout.group_map();
+    const CodedMatrix coded = coded_matrix(matrix, tables, groups);
     const auto words = static_cast<std::size_t>(coded.codewords);
-    parallel_for(coded.rows, 16, [&](std::int64_t begin, std::int64_t end) {
-        for (std::int64_t i = begin * coded.cols; i < end * coded.cols; ++i) {
-            const std::int64_t group =
-                row_groups[static_cast<std::size_t>(i / coded.cols)] * coded.segments() +
-                i % coded.cols / coded.segment;
-            const std::span<const float> values(coded.tables + group * coded.codewords, words);
-            body({.index = i,
-                  .target = target.data<float>()[i],
-                  .code = coded.codes[i],
-                  .values = values,
-                  .spacing = (values.back() - values.front()) / static_cast<float>(words - 1)});
+    parallel_for(coded.rows(), 16, [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t row = begin; row < end; ++row) {
+            groups.for_each_segment(row, [&](const Segment& segment) {
+                const std::span<const float> values(coded.table(segment.group), words);
+                const float spacing = coded.spacing(segment.group);
+                for (std::int64_t i = segment.first; i < segment.first + segment.size(); ++i)
+                    body({.index = i,
+                          .target = target.data<float>()[i],
+                          .code = coded.codes[i],
+                          .values = values,
+                          .spacing = spacing});
+            });
         }
     });
 }

@@ -8,9 +8,9 @@
 namespace jlcm {
 
 /// Learns the layers of `model`, which must hold a CompressedMatrix for each; one step is a step of every
-/// layer. Of the options, batch and norm_rate have no meaning here. Records of steps: {"step", "loss" (mean
-/// over layers of the squared output error over that of predicting zero), "moved" (share of weights), "jumps"
-/// (histogram)}.
+/// layer. It reads none of the options that are about samples (batch, norm_rate). Records of steps: {"step",
+/// "loss" (mean over layers of the squared output error over that of predicting zero), "moved" (share of
+/// weights), "jumps" (histogram)}.
 [[nodiscard]] std::unique_ptr<Trainable> make_layer_learner(const std::vector<LearnedLayer>& layers,
                                                             CompressedModel& model,
                                                             const BlockLearningOptions& options,

@@ -43,7 +43,7 @@ LearnedMatrix::LearnedMatrix(std::string name, const CompressedMatrix& matrix, c
     : name_(std::move(name)),
       matrix_(matrix.clone()),
       backend_(&backend),
-      table_of_row_(matrix.layout.row_group_of_rows()),
+      groups_(matrix.layout.group_map()),
       spacing_(spacing_of(matrix_.codebooks)),
       codebook_adam_(matrix_.codebooks.shape(), name_ + ".codebooks") {
     check(name_, matrix_);
@@ -55,7 +55,7 @@ LearnedMatrix::LearnedMatrix(std::string name, const CompressedMatrix& matrix, c
 }
 
 CodedMatrix LearnedMatrix::view() const {
-    return coded_matrix(matrix_, tables_, table_of_row_);
+    return coded_matrix(matrix_, tables_, groups_);
 }
 
 void LearnedMatrix::update_tables() {
@@ -84,13 +84,13 @@ void LearnedMatrix::step(const Tensor& gradient, const Tensor& curvature, std::i
     Tensor codebook_gradient = Tensor::zeros(matrix_.codebooks.shape());
     Tensor scale_gradient = matrix_.scales.defined() ? Tensor::zeros(matrix_.scales.shape()) : Tensor();
     for (std::int64_t g = 0; g < groups; ++g) {
-        const std::int64_t book = matrix_.layout.shared_codebook ? 0 : g;
-        const float scale = matrix_.scales.defined() ? matrix_.scales.data<float>()[g] : 1.0F;
+        float* book_gradient = codebook_gradient.data<float>() + matrix_.layout.codebook_of(g) * words;
+        const float* book = matrix_.codebook(g);
+        const float scale = matrix_.scale(g);
         for (std::int64_t k = 0; k < words; ++k) {
             const float slope = sums.data<float>()[g * words + k];
-            codebook_gradient.data<float>()[book * words + k] += scale * slope;
-            if (matrix_.scales.defined())
-                scale_gradient.data<float>()[g] += slope * matrix_.codebooks.data<float>()[book * words + k];
+            book_gradient[k] += scale * slope;
+            if (matrix_.scales.defined()) scale_gradient.data<float>()[g] += slope * book[k];
         }
     }
     if (rates.codebook > 0) {
@@ -121,7 +121,7 @@ void LearnedMatrix::step(const Tensor& gradient, const Tensor& curvature, std::i
 
 void LearnedMatrix::sort() {
     const Tensor former = sort_codewords(matrix_);
-    if (former.defined() && mapping_ != nullptr) mapping_->relabel(matrix_, table_of_row_, former);
+    if (former.defined() && mapping_ != nullptr) mapping_->relabel(matrix_, groups_, former);
 }
 
 void LearnedMatrix::append_state(std::vector<NamedTensor>& state) const {

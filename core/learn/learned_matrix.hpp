@@ -50,7 +50,7 @@ class LearnedMatrix {
     std::string name_;
     CompressedMatrix matrix_;
     Backend* backend_;
-    std::vector<std::int32_t> table_of_row_;
+    GroupMap groups_;
     Tensor tables_;   ///< [groups, K]: scale * codeword + offset
     Tensor spacing_;  ///< [codebooks]: mean distance of neighbours at the start; the unit of codebook rates
     Adam codebook_adam_;

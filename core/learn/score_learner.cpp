@@ -1,8 +1,10 @@
 #include "core/learn/score_learner.hpp"
 
 #include "core/learn/optimizer.hpp"
+#include "core/learn/segment_steps.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <utility>
 
@@ -45,9 +47,12 @@ constexpr float step_of_a_codeword = 0.5F;  ///< how far a neighbour is behind f
 
 class ScoreLearner final : public MappingLearner {
   public:
-    ScoreLearner(const CompressedMatrix& matrix, const Tensor& target, ScoreRule rule,
+    ScoreLearner(const CompressedMatrix& matrix, const Tensor& target, ScoreKernel kernel,
                  const ScoreOptions& options, Temperature temperature)
-        : rule_(rule), options_(options), temperature_(std::move(temperature)), unit_(Tensor::zeros({1})) {
+        : kernel_(kernel),
+          options_(options),
+          temperature_(std::move(temperature)),
+          unit_(Tensor::zeros({1})) {
         const Shape shape{matrix.layout.rows, matrix.layout.cols};
         const int window = options.window_of(matrix.layout.bits);
         scores_.value = Tensor::empty({shape[0], shape[1], window});
@@ -64,51 +69,32 @@ class ScoreLearner final : public MappingLearner {
         if (options_.second_moment == SecondMoment::none && unit == 0 && step.gradient.size() > 0)
             unit = static_cast<float>(
                 std::sqrt(backend.sum_of_squares(step.gradient) / static_cast<double>(step.gradient.size())));
-        backend.score_step(matrix, step.gradient,
-                           {.rule = rule_,
-                            .second_moment = options_.second_moment,
-                            .adam = adam_step(step.number, options_.rate * step.rate_factor),
-                            .temperature = static_cast<float>(temperature_(step.progress)),
-                            .unit = unit},
-                           scores_, jumps.jumps);
+        const ScoreStep scores{.second_moment = options_.second_moment,
+                               .adam = adam_step(step.number, options_.rate * step.rate_factor),
+                               .temperature = static_cast<float>(temperature_(step.progress)),
+                               .unit = unit};
+        const auto window = static_cast<int>(scores_.value.shape().back());
+        const std::int64_t seconds = options_.second_moment == SecondMoment::score ? window : 1;
+        step_segments(matrix, step.gradient, jumps.jumps, [&](const Segment& segment, std::int64_t* counts) {
+            const std::int64_t first = segment.first * window;
+            kernel_(segment.size(), matrix.codewords, window, matrix.table(segment.group), &scores,
+                    step.gradient.data<float>() + segment.first, scores_.value.data<float>() + first,
+                    scores_.first_moment.data<float>() + first,
+                    scores_.second_moment.defined()
+                        ? scores_.second_moment.data<float>() + segment.first * seconds
+                        : nullptr,
+                    matrix.codes + segment.first, counts);
+        });
     }
 
-    void relabel(const CompressedMatrix& matrix, const std::vector<std::int32_t>& row_groups,
-                 const Tensor& former) override {
-        const Layout& layout = matrix.layout;
-        const int words = layout.codewords();
-        const auto window = static_cast<int>(scores_.value.shape().back());
-        const std::int64_t segment = layout.column_group == 0 ? layout.cols : layout.column_group;
-        std::vector<float> old(static_cast<std::size_t>(window));
-        for (std::int64_t i = 0; i < matrix.mapping.size(); ++i) {
-            const std::int64_t group =
-                row_groups[static_cast<std::size_t>(i / layout.cols)] * layout.column_groups() +
-                i % layout.cols / segment;
+    void relabel(const CompressedMatrix& matrix, const GroupMap& groups, const Tensor& former) override {
+        const int words = matrix.layout.codewords();
+        groups.for_each_segment([&](const Segment& segment) {
             const std::uint8_t* label =
-                former.data<std::uint8_t>() + (layout.shared_codebook ? 0 : group) * words;
-            const int code = matrix.mapping.data<std::uint8_t>()[i];
-            const int begin = Scores::window_begin(code, words, window);
-            const int former_begin = Scores::window_begin(label[code], words, window);
-            const float top = scores_.value.data<float>()[i * window + label[code] - former_begin];
-            // What was outside of the window takes the value at its border.
-            const auto follow = [&](const Tensor& kept) {
-                Tensor shared = kept;
-                float* values = shared.data<float>() + i * window;
-                std::copy_n(values, window, old.begin());
-                for (int k = 0; k < window; ++k)
-                    values[k] = old[static_cast<std::size_t>(
-                        std::clamp(label[begin + k] - former_begin, 0, window - 1))];
-            };
-            follow(scores_.value);
-            follow(scores_.first_moment);
-            if (options_.second_moment == SecondMoment::score) follow(scores_.second_moment);
-            for (int k = 0; k < window; ++k) {
-                const int position = label[begin + k] - former_begin;
-                if (position < 0 || position >= window)
-                    scores_.value.data<float>()[i * window + k] =
-                        top - step_of_a_codeword * static_cast<float>(std::abs(begin + k - code));
-            }
-        }
+                former.data<std::uint8_t>() + matrix.layout.codebook_of(segment.group) * words;
+            for (std::int64_t i = segment.first; i < segment.first + segment.size(); ++i)
+                relabel_weight(i, matrix.mapping.data<std::uint8_t>()[i], words, label);
+        });
     }
 
     std::vector<NamedTensor> state() override {
@@ -122,11 +108,44 @@ class ScoreLearner final : public MappingLearner {
     }
 
   private:
+    /// Scores of the codewords around each weight's present one: a window of consecutive codewords.
+    struct Scores {
+        Tensor value;          ///< [rows, cols, window]
+        Tensor first_moment;   ///< [rows, cols, window]
+        Tensor second_moment;  ///< [rows, cols], [rows, cols, window] or undefined
+    };
+
+    /// label[k]: the former label of codeword k; `code`: the present one of weight i.
+    void relabel_weight(std::int64_t i, int code, int words, const std::uint8_t* label) {
+        const auto window = static_cast<int>(scores_.value.shape().back());
+        const int begin = score_window_begin(code, words, window);
+        const int former_begin = score_window_begin(label[code], words, window);
+        const float top = scores_.value.data<float>()[i * window + label[code] - former_begin];
+        // What was outside of the window takes the value at its border.
+        std::array<float, 256> old{};
+        const auto follow = [&](Tensor& kept) {
+            float* values = kept.data<float>() + i * window;
+            std::copy_n(values, window, old.begin());
+            for (int k = 0; k < window; ++k)
+                values[k] =
+                    old[static_cast<std::size_t>(std::clamp(label[begin + k] - former_begin, 0, window - 1))];
+        };
+        follow(scores_.value);
+        follow(scores_.first_moment);
+        if (options_.second_moment == SecondMoment::score) follow(scores_.second_moment);
+        for (int k = 0; k < window; ++k) {
+            const int position = label[begin + k] - former_begin;
+            if (position < 0 || position >= window)
+                scores_.value.data<float>()[i * window + k] =
+                    top - step_of_a_codeword * static_cast<float>(std::abs(begin + k - code));
+        }
+    }
+
     void start(const CompressedMatrix& matrix, const Tensor& target) {
         const auto window = static_cast<int>(scores_.value.shape().back());
         for_placed_weights(matrix, target, [&](const PlacedWeight& weight) {
             const auto words = static_cast<int>(weight.values.size());
-            const int begin = Scores::window_begin(weight.code, words, window);
+            const int begin = score_window_begin(weight.code, words, window);
             const auto distance = [&](int k) {
                 return weight.spacing > 0
                            ? std::abs(weight.target - weight.values[static_cast<std::size_t>(k)]) /
@@ -145,7 +164,7 @@ class ScoreLearner final : public MappingLearner {
         });
     }
 
-    ScoreRule rule_;
+    ScoreKernel kernel_;
     ScoreOptions options_;
     Temperature temperature_;
     Scores scores_;
@@ -155,9 +174,9 @@ class ScoreLearner final : public MappingLearner {
 }  // namespace
 
 std::unique_ptr<MappingLearner> make_score_learner(const CompressedMatrix& matrix, const Tensor& target,
-                                                   ScoreRule rule, const ScoreOptions& options,
+                                                   ScoreKernel kernel, const ScoreOptions& options,
                                                    Temperature temperature) {
-    return std::make_unique<ScoreLearner>(matrix, target, rule, options, std::move(temperature));
+    return std::make_unique<ScoreLearner>(matrix, target, kernel, options, std::move(temperature));
 }
 
 }  // namespace jlcm

@@ -1,6 +1,7 @@
 #pragma once
 // What the estimators with a score for each candidate share: a mapping is the argmax of scores over a window
-// of codewords, and only the gradient of a score (ScoreRule) differs.
+// of codewords, and only the gradient of a score differs: a rule, which a plugin brings as a kernel
+// (core/learn/score_kernel.hpp).
 //
 // Scores are measured in spacings of the codebook: a candidate starts half as far below the present codeword
 // as the weight is farther from it than from the present one, so that the score of the neighbour meets that
@@ -10,6 +11,7 @@
 
 #include "core/learn/estimator.hpp"
 #include "core/learn/latent.hpp"
+#include "core/learn/score_step.hpp"
 #include "core/spec/fields.hpp"
 
 #include <functional>
@@ -47,9 +49,10 @@ struct ScoreOptions {
 /// T of the rule at a share of all steps in [0, 1].
 using Temperature = std::function<double(double progress)>;
 
-/// `target`: the original weights, stored row order.
+/// `target`: the original weights, stored row order. `kernel`: the rule's, of this processor's instruction
+/// set.
 [[nodiscard]] std::unique_ptr<MappingLearner> make_score_learner(const CompressedMatrix& matrix,
-                                                                 const Tensor& target, ScoreRule rule,
+                                                                 const Tensor& target, ScoreKernel kernel,
                                                                  const ScoreOptions& options,
                                                                  Temperature temperature);
 

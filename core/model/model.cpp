@@ -40,11 +40,12 @@ Graph build_graph(const nlohmann::json& config) {
     return build_transformer(transformer_config(config));
 }
 
-Model::Model(Checkpoint checkpoint)
+Model::Model(Checkpoint checkpoint, const std::set<std::string>& elsewhere)
     : checkpoint_(std::move(checkpoint)),
       graph_(build_graph(checkpoint_.config)),
       input_(input_of(checkpoint_)) {
     for (const Parameter& parameter : graph_.parameters()) {
+        if (elsewhere.contains(parameter.name)) continue;
         const StoredTensor& stored = checkpoint_.tensor(parameter.name);
         require(stored.shape == parameter.shape, "{}: shape {}, expected {}", parameter.name,
                 to_string(stored.shape), to_string(parameter.shape));

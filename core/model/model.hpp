@@ -7,6 +7,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 
 namespace jlcm {
@@ -27,9 +28,10 @@ class WeightSource {
 /// The model of a checkpoint. "Full precision" is what its files decode to.
 class Model final : public WeightSource {
   public:
-    /// Lowers the checkpoint's architecture to a graph; an input error names what is not supported, or every
+    /// Lowers the checkpoint's architecture to a graph; an input error names what is not supported, tensors
+    /// that are missing, but for those of the names `elsewhere` (whoever has them serves them), or every
     /// parameter that is not finite.
-    explicit Model(Checkpoint checkpoint);
+    explicit Model(Checkpoint checkpoint, const std::set<std::string>& elsewhere = {});
 
     [[nodiscard]] const Graph& graph() const override { return graph_; }
     [[nodiscard]] Tensor weight(ParameterId id) const override { return decode(stored(id)); }

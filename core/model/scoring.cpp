@@ -66,7 +66,7 @@ BoundModel::BoundModel(const WeightSource& source, DType compute, Backend& backe
       weights_(source.graph()),
       head_(head_weight(source, compute, backend)),
       store_(store) {
-    bind_weights(weights_, source, source.graph().body(), compute, backend);
+    bind_weights(weights_, source, source.graph().body().nodes, compute, backend);
 }
 
 Tensor BoundModel::features(const Tensor& samples) const {
@@ -76,7 +76,7 @@ Tensor BoundModel::features(const Tensor& samples) const {
 
 Tensor BoundModel::computed_features(const Tensor& samples) const {
     const Graph& graph = executor_.graph();
-    const Tensor x = executor_.forward(graph.body(), weights_, graph.input(), samples, graph.features());
+    const Tensor x = executor_.forward(graph.body(), weights_, samples);
     return head_input(x, head_, executor_.backend());
 }
 

@@ -46,20 +46,17 @@ Side open_side(const fs::path& path) {
 }
 
 /// Every value of a spec by its path.
-void flatten(const Config& node, const std::string& path, std::map<std::string, std::string>& values) {
-    if (node.kind == Config::Kind::map) {
-        for (const auto& entry : node.entries)
-            flatten(entry.value, path.empty() ? entry.key : path + "." + entry.key, values);
-    } else {
-        values[path] = node.kind == Config::Kind::null ? "none" : to_flow_yaml(node);
-    }
+std::map<std::string, std::string> values_by_path(const Config& spec) {
+    std::map<std::string, std::string> values;
+    for_each_value(spec, Lists::whole, [&](const std::string& path, const Config& value) {
+        values[path] = value.kind == Config::Kind::null ? "none" : to_flow_yaml(value);
+    });
+    return values;
 }
 
 std::string settings(const RunRecord& first, const RunRecord& second) {
-    std::map<std::string, std::string> a;
-    std::map<std::string, std::string> b;
-    flatten(first.spec, "", a);
-    flatten(second.spec, "", b);
+    const std::map<std::string, std::string> a = values_by_path(first.spec);
+    const std::map<std::string, std::string> b = values_by_path(second.spec);
     std::set<std::string> paths;
     for (const auto* side : {&a, &b})
         for (const auto& [path, value] : *side) paths.insert(path);

@@ -7,7 +7,8 @@
 #include "core/report/run_table.hpp"
 
 #include <algorithm>
-#include <cmath>
+
+#include <boost/math/distributions/binomial.hpp>
 
 namespace jlcm {
 namespace {
@@ -56,14 +57,8 @@ double PairedCounts::p_value() const {
     const std::int64_t n = only_first + only_second;
     const std::int64_t fewer = std::min(only_first, only_second);
     if (2 * fewer == n) return 1.0;
-    double tail = 0;  // of the binomial distribution with p = 1/2
-    const auto of = static_cast<double>(n);
-    for (std::int64_t k = 0; k <= fewer; ++k) {
-        const auto at = static_cast<double>(k);
-        tail += std::exp(std::lgamma(of + 1) - std::lgamma(at + 1) - std::lgamma(of - at + 1) -
-                         of * std::log(2.0));
-    }
-    return std::min(1.0, 2 * tail);
+    const boost::math::binomial_distribution even(static_cast<double>(n), 0.5);
+    return std::min(1.0, 2 * boost::math::cdf(even, static_cast<double>(fewer)));
 }
 
 RunModel RunModel::parse(const std::string& text) {

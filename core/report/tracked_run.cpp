@@ -25,19 +25,6 @@ std::string name_part(std::string text) {
     return text;
 }
 
-void flatten(const Config& config, const std::string& path, TrackedRun& run) {
-    const auto below = [&](const std::string& key) { return path.empty() ? key : path + '.' + key; };
-    if (config.kind == Config::Kind::map && !config.entries.empty()) {
-        for (const auto& entry : config.entries) flatten(entry.value, below(entry.key), run);
-    } else if (config.kind == Config::Kind::list && !config.items.empty()) {
-        for (std::size_t i = 0; i < config.items.size(); ++i)
-            flatten(config.items[i], below(std::to_string(i)), run);
-    } else {
-        run.parameters.emplace_back(path,
-                                    config.kind == Config::Kind::scalar ? config.text : to_flow_yaml(config));
-    }
-}
-
 class MetricTable {
   public:
     explicit MetricTable(std::vector<TrackedMetric>& metrics) : metrics_(metrics) {}
@@ -115,7 +102,10 @@ TrackedRun tracked(const RunRecord& record) {
     run.title = title_of(record);
     run.directory = fs::absolute(record.directory).lexically_normal();
     run.spec = to_yaml(record.spec);
-    flatten(record.spec, {}, run);
+    for_each_value(record.spec, Lists::entered, [&](const std::string& path, const Config& value) {
+        run.parameters.emplace_back(path,
+                                    value.kind == Config::Kind::scalar ? value.text : to_flow_yaml(value));
+    });
 
     const json environment = result.value("environment", json::object());
     const json model = result.value("model", json::object());

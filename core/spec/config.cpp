@@ -253,4 +253,20 @@ Config read_config(const fs::path& file, const std::vector<std::string>& sets, P
     return root;
 }
 
+void for_each_value(const Config& root, Lists lists,
+                    const std::function<void(const std::string& path, const Config& value)>& visit) {
+    const std::function<void(const std::string&, const Config&)> walk = [&](const std::string& path,
+                                                                            const Config& node) {
+        const auto below = [&](const std::string& key) { return path.empty() ? key : path + '.' + key; };
+        if (node.kind == Config::Kind::map && !node.entries.empty()) {
+            for (const auto& entry : node.entries) walk(below(entry.key), entry.value);
+        } else if (lists == Lists::entered && node.kind == Config::Kind::list && !node.items.empty()) {
+            for (std::size_t i = 0; i < node.items.size(); ++i) walk(below(std::to_string(i)), node.items[i]);
+        } else {
+            visit(path, node);
+        }
+    };
+    walk({}, root);
+}
+
 }  // namespace jlcm

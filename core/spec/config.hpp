@@ -3,6 +3,7 @@
 // written.
 
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -81,6 +82,12 @@ void apply_set(Config& root, std::string_view assignment, Problems& problems);
 /// `over` put over `base`: maps key by key, everything else replaced. A bare plugin name counts as {type:
 /// name}; where the two maps name different plugins (`type`), nothing of `base` is left.
 [[nodiscard]] Config merged(Config base, const Config& over);
+
+enum class Lists { whole, entered };
+/// Calls visit(path, value) for what is below the maps of a tree, in order, the path as set_value takes it.
+/// Lists are values, or entered too; what is empty is a value.
+void for_each_value(const Config& root, Lists lists,
+                    const std::function<void(const std::string& path, const Config& value)>& visit);
 
 /// Block YAML in the order of the tree; parse_config gives the same tree back.
 [[nodiscard]] std::string to_yaml(const Config& config);

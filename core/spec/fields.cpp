@@ -113,6 +113,11 @@ std::string TypeDoc::str() const {
     return is_optional ? text + " or none" : text;
 }
 
+const When* Fields::Field::unmet() const {
+    const auto found = std::ranges::find_if(conditions, [](const When& when) { return !when.holds(); });
+    return found == conditions.end() ? nullptr : &*found;
+}
+
 void Fields::add(Field field) {
     ensure(field.name != "type" && field.name != "include",
            "an options struct declares the reserved field \"{}\"", field.name);
@@ -137,7 +142,12 @@ void Fields::decode(const Config& map, Problems& problems, std::string_view skip
     for (const Field& field : fields_) {
         const Config* given = map.find(field.name);
         const Problems::Scope scope(problems, given != nullptr ? *given : map, field.name);
-        if (given != nullptr) {
+        if (const When* unmet = field.unmet()) {
+            if (given != nullptr && given->kind != Config::Kind::null)
+                problems.here(*given,
+                              "has no meaning here, {}; leave it out (null, where an included file gives it)",
+                              unmet->otherwise);
+        } else if (given != nullptr) {
             field.slot->decode(*given, field.range, problems);
         } else if (field.is_required) {
             problems.here(map, "is missing, expected {}", with_range(field.slot->type().str(), field.range));
@@ -149,7 +159,8 @@ void Fields::decode(const Config& map, Problems& problems, std::string_view skip
 
 Config Fields::encode() const {
     Config map = Config::map();
-    for (const Field& field : fields_) map.entry(field.name).value = field.slot->encode();
+    for (const Field& field : fields_)
+        if (field.unmet() == nullptr) map.entry(field.name).value = field.slot->encode();
     return map;
 }
 

@@ -38,6 +38,7 @@
 
 #include <concepts>
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -74,6 +75,14 @@ struct Range {
 
 /// The field has no default.
 struct Required {};
+
+/// The field has a meaning under a condition only, which looks at fields that were declared before it. Where
+/// it does not hold, giving the field is a problem (null is as good as nothing), and it is left out of what
+/// is written. `otherwise` says why: "this objective has no batches".
+struct When {
+    std::function<bool()> holds;
+    std::string_view otherwise;
+};
 
 template <class E>
 struct EnumName {
@@ -149,7 +158,7 @@ class Fields {
   public:
     template <class T, class... Attributes>
     void operator()(std::string_view name, T& variable, const Doc& doc, const Attributes&... attributes) {
-        Field field{std::string(name), doc, {}, false, make_slot(variable)};
+        Field field{std::string(name), doc, {}, false, {}, make_slot(variable)};
         (apply(field, attributes), ...);
         add(std::move(field));
     }
@@ -167,10 +176,15 @@ class Fields {
         Doc doc;
         Range range;
         bool is_required;
+        std::vector<When> conditions;
         std::unique_ptr<Slot> slot;
+
+        /// The first condition that does not hold, or null.
+        [[nodiscard]] const When* unmet() const;
     };
     static void apply(Field& field, const Range& range) { field.range = range; }
     static void apply(Field& field, Required /*required*/) { field.is_required = true; }
+    static void apply(Field& field, const When& when) { field.conditions.push_back(when); }
     void add(Field field);
 
     std::vector<Field> fields_;

@@ -21,24 +21,21 @@ int main(int argc, char** argv) {
         // One row on the codewords 0, 1, 2, 3, everything on 1; one weight gains eight times what each other
         // one does.
         const std::array<float, 4> codewords = {0.0F, 1.0F, 2.0F, 3.0F};
-        const std::array<std::int32_t, 1> table_of_row = {0};
+        const GroupMap groups(4, 4, {0});
         const std::array<float, 4> slopes = {1.0F, -8.0F, 1.0F, -1.0F};
         std::array<std::uint8_t, 4> codes = {1, 1, 1, 1};
         CodedMatrix matrix;
-        matrix.rows = 1;
-        matrix.cols = 4;
-        matrix.segment = 4;
+        matrix.groups = &groups;
         matrix.codewords = 4;
         matrix.codes = codes.data();
         matrix.tables = codewords.data();
-        matrix.table_of_row = table_of_row.data();
 
         JumpHistogram jumps;
         const auto learner = estimator->start(CompressedMatrix::zeros(Layout::per_row(1, 4, 2)), Tensor());
         const MappingStep step{.gradient = Tensor::from<float>({1, 4}, slopes), .curvature = {}};
         learner->step(matrix, step, jumps, cpu_backend());
         require(codes == std::array<std::uint8_t, 4>{1, 2, 1, 1}, "the wrong weights moved");
-        require(jumps.jumps.at(0) == 1 && jumps.weights == 4, "the jumps are not counted");
+        require(jumps.moved() == 1, "the jumps are not counted");
         std::puts("neighbour.so moves what it should");
         return 0;
     } catch (const Error& error) {

@@ -1,4 +1,5 @@
-// An estimator outside of jlcm's tree: one file, like those in plugins/estimator/.
+// An estimator outside of jlcm's tree, with kernels of its own (isa_neighbour.cpp), like those in
+// plugins/estimator/.
 //
 // A weight on codeword c feels a gradient g = dL/dw^. Moving it to the neighbouring codeword against the
 // gradient changes the loss by about -|g| * gap, gap being the distance of the two codewords times the
@@ -8,11 +9,22 @@
 #include "core/base/error.hpp"
 #include "core/base/parallel.hpp"
 #include "core/learn/estimator.hpp"
+#include "core/learn/segment_steps.hpp"
+#include "neighbour_kernels.hpp"
 
-#include <cmath>
 #include <cstdint>
 #include <memory>
 #include <vector>
+
+namespace neighbour {
+
+JLCM_DECLARE_KERNELS(Kernels, table)
+
+const Kernels& kernels() {
+    return JLCM_SELECT_KERNELS(table);
+}
+
+}  // namespace neighbour
 
 namespace {
 
@@ -39,53 +51,30 @@ class NeighbourLearner : public MappingLearner {
 
     void step(const CodedMatrix& matrix, const MappingStep& step, JumpHistogram& jumps,
               Backend& /*backend*/) override {
-        if (jumps.jumps.empty()) jumps.jumps.resize(1);
-        jumps.weights += matrix.rows * matrix.cols;
         if (step.number % options_.period != 0) return;
-        const auto sum = [&](auto use) {
-            return parallel_sum(matrix.rows, row_grain, [&](std::int64_t begin, std::int64_t end) {
-                double total = 0.0;
-                for (std::int64_t row = begin; row < end; ++row)
-                    total += sum_of_row(matrix, step.gradient, row, use);
-                return total;
-            });
-        };
-        const auto gain_of = [](std::uint8_t& /*code*/, int /*direction*/, double gain) { return gain; };
-        const double mean = sum(gain_of) / static_cast<double>(matrix.rows * matrix.cols);
-        const auto move = [least = options_.threshold * mean](std::uint8_t& code, int direction,
-                                                              double gain) {
-            if (gain <= least) return 0.0;
-            code = static_cast<std::uint8_t>(code + direction);
-            return 1.0;
-        };
-        jumps.jumps[0] += static_cast<std::int64_t>(sum(move));
+        const neighbour::Kernels& kernels = neighbour::kernels();
+        const float* gradient = step.gradient.data<float>();
+        constexpr std::int64_t row_grain = 64;
+        const double gain = parallel_sum(matrix.rows(), row_grain, [&](std::int64_t begin, std::int64_t end) {
+            double total = 0.0;
+            for (std::int64_t row = begin; row < end; ++row)
+                matrix.groups->for_each_segment(row, [&](const Segment& segment) {
+                    total += kernels.gain(segment.size(), matrix.codewords, matrix.table(segment.group),
+                                          gradient + segment.first, matrix.codes + segment.first);
+                });
+            return total;
+        });
+        const auto least = static_cast<float>(options_.threshold * gain / static_cast<double>(matrix.size()));
+        step_segments(matrix, step.gradient, jumps.jumps, [&](const Segment& segment, std::int64_t* counts) {
+            counts[0] += kernels.move(segment.size(), matrix.codewords, matrix.table(segment.group),
+                                      gradient + segment.first, least, matrix.codes + segment.first);
+        });
     }
-    void relabel(const CompressedMatrix& /*matrix*/, const std::vector<std::int32_t>& /*row_groups*/,
+    void relabel(const CompressedMatrix& /*matrix*/, const GroupMap& /*groups*/,
                  const Tensor& /*former*/) override {}
     [[nodiscard]] std::vector<NamedTensor> state() override { return {}; }
 
   private:
-    static constexpr std::int64_t row_grain = 64;
-
-    /// Sums use(code, direction, gain) over the weights of a stored row that have a neighbour in that
-    /// direction.
-    template <class Use>
-    static double sum_of_row(const CodedMatrix& matrix, const Tensor& gradient, std::int64_t row, Use use) {
-        std::uint8_t* codes = matrix.codes + row * matrix.cols;
-        const float* slopes = gradient.data<float>() + row * matrix.cols;
-        double total = 0.0;
-        for (std::int64_t column = 0; column < matrix.cols; ++column) {
-            const std::int64_t table = matrix.table_of_row[row] * matrix.segments() + column / matrix.segment;
-            const float* codewords = matrix.tables + table * matrix.codewords;
-            const int direction = slopes[column] > 0.0F ? -1 : 1;
-            const int next = codes[column] + direction;
-            if (next < 0 || next >= matrix.codewords) continue;
-            const double gap = std::abs(codewords[next] - codewords[codes[column]]);
-            total += use(codes[column], direction, std::abs(slopes[column]) * gap);
-        }
-        return total;
-    }
-
     NeighbourOptions options_;
 };
 

@@ -16,7 +16,7 @@ SHORT = ["calibration.sequences=20", "calibration.solver_sequences=13", "evaluat
 SPECS = {
     "solver": ["compress.learn=null", "compress.distill=null"],
     "original inputs, distillation": ["compress.learn.inputs=original", "compress.learn.steps=5", "compress.distill.steps=3"],
-    "layers": ["compress.learn.objective=layer", "compress.learn.steps=5", "compress.distill=null"],
+    "layers": ["compress.learn.objective=layer", "compress.learn.batch=null", "compress.learn.steps=5", "compress.distill=null"],
     "weighted, re-ordered": [
         "compress.output_weighting={groups: 2}", "compress.learn=null", "compress.reorder={}",
         "compress.grouping={type: distribution, groups: 4, parts: scales}",

@@ -26,6 +26,7 @@ Path("many.yaml").write_text(
 refused("many.yaml", says=["many.yaml:1:10", "solver_sequences", "bits", 'did you mean "nearest"'])
 refused(STORIES, "--set", "compress.bits=0", says=["--set compress.bits=0", "1 to 8"])
 refused(STORIES, "--set", "compress.learn.batch=1000", says="learn.batch is 1000, of 128")
+refused(STORIES, "--set", "compress.learn.objective=layer", says="learn.batch: has no meaning here, this objective walks no samples")
 refused(STORIES, "--set", "calibration.shares=[1, 2]", says="2 shares for 1 datasets")
 refused(STORIES, "--set", "compress.overrides=[{match: {role: mlp.up}}]", says="the override changes nothing")
 refused("missing.yaml", says="missing.yaml")

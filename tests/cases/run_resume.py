@@ -33,7 +33,10 @@ check("interrupted", "Ctrl-C")
 # Other learners keep other states: the layer objective, scores with windows, curvature.
 for number, choice in enumerate(
     (
-        ["compress.learn.objective=layer", "compress.learn.estimator=curvature", "compress.distill.estimator=curvature"],
+        [
+            "compress.learn.objective=layer", "compress.learn.batch=null", "compress.learn.estimator=curvature",
+            "compress.distill.estimator=curvature",
+        ],  # fmt: skip
         ["compress.bits=4", "compress.learn.estimator=proximal", "compress.distill.estimator=softmax"],
     )
 ):

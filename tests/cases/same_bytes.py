@@ -40,7 +40,7 @@ runs = {f"solver {name}": [*SOLVED, *settings] for name, settings in SOLVERS.ite
 for name, estimator in ESTIMATORS.items():
     runs[f"block, {name}"] = [*LEARNED, f"compress.learn.estimator={estimator}", f"compress.distill.estimator={estimator}"]
     runs[f"layer, {name}"] = [
-        *SHORT, "compress.learn.steps=3", "compress.learn.objective=layer", "compress.distill=null",
+        *SHORT, "compress.learn.steps=3", "compress.learn.objective=layer", "compress.learn.batch=null", "compress.distill=null",
         f"compress.learn.estimator={estimator}",
     ]  # fmt: skip
 runs["blocks together"] = [*LEARNED, "compress.blocks_together=2"]

@@ -22,6 +22,17 @@ rm -rf plugin ./*.so
 cmake -S "$JLCM_SOURCE/examples/plugin" -B plugin -Djlcm_DIR="$build" >configure.log || fail "$(cat configure.log)"
 cmake --build plugin >build.log || fail "$(cat build.log)"
 ctest --test-dir plugin --output-on-failure >test.log || fail "$(cat test.log)"
+for level in v2 v3 v4; do  # its kernels are there for every instruction set, and each does the same
+    grep -q "neighbour_$level .* *Passed" test.log || fail "no kernels of $level: $(cat test.log)"
+    nm -C plugin/neighbour.so | grep -q "neighbour::isa_$level::table" || fail "neighbour.so lacks kernels of $level"
+done
+# The same from an installation.
+rm -rf installed plugin-of-installed
+cmake --install "$build" --prefix "$PWD/installed" >install.log || fail "$(cat install.log)"
+cmake -S "$JLCM_SOURCE/examples/plugin" -B plugin-of-installed -DCMAKE_PREFIX_PATH="$PWD/installed" >configure.log ||
+    fail "$(cat configure.log)"
+cmake --build plugin-of-installed --target neighbour >build.log || fail "$(cat build.log)"
+rm -rf installed
 plugin=plugin/neighbour.so
 
 "$reference" --plugin $plugin --list estimator | grep -q '^  neighbour  ' || fail "the plugin is not listed"

@@ -21,7 +21,7 @@ SPECS = {
     "original inputs": ["compress.learn.inputs=original"],
     "no learning": ["compress.learn=null"],
     "distillation that moves the mapping": ["compress.learn=null", "compress.distill.estimator=curvature"],
-    "layers": ["compress.learn.objective=layer", "compress.distill=null"],
+    "layers": ["compress.learn.objective=layer", "compress.learn.batch=null", "compress.distill=null"],
     "other bits": ["compress.bits=3", "compress.learn=null", "compress.distill=null"],
     "compressed inputs": ["compress.solver_inputs=compressed", "compress.learn=null", "compress.distill=null"],
     "compressed inputs, distillation": ["compress.solver_inputs=compressed", "compress.learn=null"],

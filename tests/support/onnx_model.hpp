@@ -13,8 +13,7 @@ inline Tensor run(const LoweredOnnx& model, const Tensor& input, DType type = DT
     Weights weights(graph);
     for (ParameterId id = 0; id < static_cast<ParameterId>(graph.parameters().size()); ++id)
         weights.bind(id, model.weights.at(graph.parameter(id).name).to(type));
-    return Executor(graph, cpu_backend(), type)
-        .forward({0, graph.node_count()}, weights, graph.input(), input.to(type), graph.features());
+    return Executor(graph, cpu_backend(), type).forward(graph.body(), weights, input.to(type));
 }
 
 inline OnnxTensor onnx_tensor(const std::filesystem::path& path) {

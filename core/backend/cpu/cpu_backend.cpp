@@ -6,7 +6,6 @@
 #include "core/backend/cpu/gemm.hpp"
 #include "core/backend/cpu/learning.hpp"
 #include "core/backend/cpu/pooling.hpp"
-#include "core/backend/cpu/rounding.hpp"
 #include "core/backend/cpu/vocabulary.hpp"
 #include "core/base/parallel.hpp"
 
@@ -545,29 +544,6 @@ class CpuBackend final : public Backend {
     void decode_codes(const CodedMatrix& matrix, Tensor& out) override { cpu::decode_codes(matrix, out); }
     Tensor table_gradient(const CodedMatrix& matrix, const Tensor& gradient, std::int64_t tables) override {
         return cpu::table_gradient(matrix, gradient, tables);
-    }
-    void nearest_step(const CodedMatrix& matrix, const Tensor& gradient, const AdamStep& adam, Tensor& latent,
-                      Tensor& first_moment, Tensor& second_moment,
-                      std::vector<std::int64_t>& jumps) override {
-        cpu::nearest_step(matrix, gradient, adam, latent, first_moment, second_moment, jumps);
-    }
-    void soft_rounding(const CodedMatrix& matrix, const Tensor& low_codes, const Tensor& v,
-                       Tensor& out) override {
-        cpu::soft_rounding(matrix, low_codes, v, out);
-    }
-    void rounding_step(const CodedMatrix& matrix, const Tensor& low_codes, const Tensor& gradient,
-                       const RoundingStep& step, Tensor& v, Tensor& first_moment, Tensor& second_moment,
-                       std::vector<std::int64_t>& jumps) override {
-        cpu::rounding_step(matrix, low_codes, gradient, step, v, first_moment, second_moment, jumps);
-    }
-    void curvature_step(const CodedMatrix& matrix, const Tensor& gradient, const CurvatureStep& step,
-                        const Tensor& curvature, Tensor& latent, Tensor& first_moment,
-                        std::vector<std::int64_t>& jumps) override {
-        cpu::curvature_step(matrix, gradient, step, curvature, latent, first_moment, jumps);
-    }
-    void score_step(const CodedMatrix& matrix, const Tensor& gradient, const ScoreStep& step, Scores& scores,
-                    std::vector<std::int64_t>& jumps) override {
-        cpu::score_step(matrix, gradient, step, scores, jumps);
     }
     void adam(Tensor& value, const Tensor& gradient, const AdamStep& adam, std::span<const double> rates,
               Tensor& first_moment, Tensor& second_moment) override {

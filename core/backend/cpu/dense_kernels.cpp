@@ -2,27 +2,20 @@
 
 namespace jlcm {
 
-#define JLCM_DECLARE(level)                         \
-    namespace level {                               \
-    extern const DenseKernels<float> dense_float;   \
-    extern const DenseKernels<double> dense_double; \
-    extern const VocabularyKernels vocabulary;      \
-    }
-JLCM_DECLARE(isa_v2)
-JLCM_DECLARE(isa_v3)
-JLCM_DECLARE(isa_v4)
-#undef JLCM_DECLARE
+JLCM_DECLARE_KERNELS(DenseKernels<float>, dense_float)
+JLCM_DECLARE_KERNELS(DenseKernels<double>, dense_double)
+JLCM_DECLARE_KERNELS(VocabularyKernels, vocabulary)
 
 template <>
 const DenseKernels<float>& dense_kernels<float>() {
-    return select_isa(isa_v2::dense_float, isa_v3::dense_float, isa_v4::dense_float);
+    return JLCM_SELECT_KERNELS(dense_float);
 }
 template <>
 const DenseKernels<double>& dense_kernels<double>() {
-    return select_isa(isa_v2::dense_double, isa_v3::dense_double, isa_v4::dense_double);
+    return JLCM_SELECT_KERNELS(dense_double);
 }
 const VocabularyKernels& vocabulary_kernels() {
-    return select_isa(isa_v2::vocabulary, isa_v3::vocabulary, isa_v4::vocabulary);
+    return JLCM_SELECT_KERNELS(vocabulary);
 }
 
 }  // namespace jlcm

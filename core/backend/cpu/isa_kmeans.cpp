@@ -173,9 +173,32 @@ void count_below(const float* values, std::int64_t n, const float* thresholds, i
     }
 }
 
+std::int32_t best_codeword(int k, std::int64_t dimension, const float* columns, const float* slope,
+                           const float* lengths) {
+    alignas(64) float score[256] = {};
+    for (int i = 0; i < k; ++i) score[i] = 0.5F * lengths[i];
+    for (std::int64_t e = 0; e < dimension; ++e) {
+        const float s = slope[e];
+        const float* column = columns + e * k;
+        for (int i = 0; i < k; ++i) score[i] += s * column[i];
+    }
+    // The least by lanes: one running minimum would be a chain of comparisons.
+    constexpr int parts = 16;
+    float least_of_lane[parts];
+    for (int p = 0; p < parts; ++p) least_of_lane[p] = score[p < k ? p : 0];
+    for (int i = parts; i + parts <= k; i += parts)
+        for (int p = 0; p < parts; ++p)
+            least_of_lane[p] = score[i + p] < least_of_lane[p] ? score[i + p] : least_of_lane[p];
+    float least = least_of_lane[0];
+    for (int p = 1; p < parts; ++p) least = least_of_lane[p] < least ? least_of_lane[p] : least;
+    std::int32_t best = 0;
+    while (best + 1 < k && !(score[best] <= least)) ++best;
+    return best;
+}
+
 }  // namespace
 
 extern const KMeansKernels kmeans;
-const KMeansKernels kmeans{layer, last_boundary, penalised, count_below};
+const KMeansKernels kmeans{layer, last_boundary, penalised, count_below, best_codeword};
 
 }  // namespace jlcm::JLCM_ISA

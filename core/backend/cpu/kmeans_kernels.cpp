@@ -2,17 +2,10 @@
 
 namespace jlcm {
 
-#define JLCM_DECLARE(level)            \
-    namespace level {                  \
-    extern const KMeansKernels kmeans; \
-    }
-JLCM_DECLARE(isa_v2)
-JLCM_DECLARE(isa_v3)
-JLCM_DECLARE(isa_v4)
-#undef JLCM_DECLARE
+JLCM_DECLARE_KERNELS(KMeansKernels, kmeans)
 
 const KMeansKernels& kmeans_kernels() {
-    return select_isa(isa_v2::kmeans, isa_v3::kmeans, isa_v4::kmeans);
+    return JLCM_SELECT_KERNELS(kmeans);
 }
 
 }  // namespace jlcm

@@ -1,5 +1,6 @@
 #pragma once
-// The inner loops of exact one-dimensional k-means and of the nearest codeword, vectorised.
+// The inner loops of exact one-dimensional k-means and of the nearest codeword (a number or a vector),
+// vectorised.
 
 #include "core/backend/cpu/isa.hpp"
 
@@ -35,6 +36,10 @@ struct KMeansKernels {
     /// codes[i] = number of thresholds (ascending) below values[i].
     void (*count_below)(const float* values, std::int64_t n, const float* thresholds, int count,
                         std::uint8_t* codes);
+    /// The k in [0, K) with the least lengths[k] + 2 sum over e of slope[e] columns[e, k] (the first one):
+    /// `columns` [dimension, K], K a power of two, at most 256.
+    std::int32_t (*best_codeword)(int k, std::int64_t dimension, const float* columns, const float* slope,
+                                  const float* lengths);
 };
 
 [[nodiscard]] const KMeansKernels& kmeans_kernels();

@@ -7,13 +7,6 @@ namespace jlcm::cpu {
 
 void decode_codes(const CodedMatrix& matrix, Tensor& out);
 [[nodiscard]] Tensor table_gradient(const CodedMatrix& matrix, const Tensor& gradient, std::int64_t tables);
-void nearest_step(const CodedMatrix& matrix, const Tensor& gradient, const AdamStep& adam, Tensor& latent,
-                  Tensor& first_moment, Tensor& second_moment, std::vector<std::int64_t>& jumps);
-void curvature_step(const CodedMatrix& matrix, const Tensor& gradient, const CurvatureStep& step,
-                    const Tensor& curvature, Tensor& latent, Tensor& first_moment,
-                    std::vector<std::int64_t>& jumps);
-void score_step(const CodedMatrix& matrix, const Tensor& gradient, const ScoreStep& step, Scores& scores,
-                std::vector<std::int64_t>& jumps);
 void adam(Tensor& value, const Tensor& gradient, const AdamStep& adam, std::span<const double> rates,
           Tensor& first_moment, Tensor& second_moment);
 

@@ -1,7 +1,7 @@
 #include "core/base/parallel.hpp"
-#include "core/codebook/adaround.hpp"
 #include "core/codebook/codebook_init.hpp"
 #include "core/plugin/choice.hpp"
+#include "plugins/solver/adaround/adaround.hpp"
 #include "tests/unit/codebook/layer_fixtures.hpp"
 
 #include <algorithm>

@@ -1,8 +1,8 @@
 #include "core/base/half.hpp"
 #include "core/base/parallel.hpp"
-#include "core/codebook/aqlm.hpp"
 #include "core/codebook/codebook_init.hpp"
 #include "core/plugin/choice.hpp"
+#include "plugins/solver/aqlm/aqlm.hpp"
 #include "tests/unit/codebook/layer_fixtures.hpp"
 
 #include <catch2/catch.hpp>

@@ -162,28 +162,34 @@ TEST_CASE("sorting codewords keeps the reconstruction and tells the former label
               old.codebooks.data<float>()[i / 4 * 4 + former.data<std::uint8_t>()[i]]);
 }
 
-TEST_CASE("unused codewords are refilled and the squared error falls") {
-    const Rng rng(5, "refill");
-    auto m = CompressedMatrix::zeros(Layout::per_row(4, 64, 2));
-    Tensor w = Tensor::empty({4, 64});
-    for (std::int64_t i = 0; i < w.size(); ++i)
-        w.data<float>()[i] = static_cast<float>(rng.normal(static_cast<std::uint64_t>(i)));
-    for (std::int64_t j = 0; j < 64; ++j) w.data<float>()[3 * 64 + j] = 7;  // a row of one value
-    const auto error = [&] {
-        const Tensor d = decode(m);
-        double e = 0;
-        for (std::int64_t i = 0; i < w.size(); ++i)
-            e += std::pow(static_cast<double>(w.data<float>()[i] - d.data<float>()[i]), 2);
-        return e;
-    };
-    const double before = error();
-    CHECK(refill_unused_codewords(m, w) == 9);
-    m.validate("m");
-    CHECK(error() < before / 3);
-    CHECK(decode(m).data<float>()[3 * 64] == 7);
-    const Tensor usage = codeword_usage(m);
-    for (int i = 0; i < 12; ++i) CHECK(usage.data<std::int32_t>()[i] > 0);
-    CHECK(refill_unused_codewords(m, w) == 0);
+TEST_CASE("segments visit every weight once, in its group") {
+    Layout runs = Layout::per_tensor(7, 10, 2);
+    runs.row_groups = 3;
+    runs.runs = {{0, 2}, {2, 0}, {3, 1}, {6, 2}};
+    std::vector<Layout> layouts{Layout::per_row(5, 9, 2), Layout::per_tensor(3, 1, 4), runs};
+    for (const std::int64_t width : {1, 3, 4, 9, 10}) {
+        runs.column_group = width;
+        layouts.push_back(runs);
+        runs.shared_codebook = !runs.shared_codebook;
+    }
+    for (const Layout& layout : layouts) {
+        layout.validate("m");
+        const auto row_groups = layout.row_group_of_rows();
+        const std::int64_t width = layout.column_group == 0 ? layout.cols : layout.column_group;
+        const GroupMap groups = layout.group_map();
+        CHECK(groups.groups() == layout.groups());
+        std::int64_t next = 0;  // every weight in turn
+        groups.for_each_segment([&](const Segment& segment) {
+            CHECK(segment.first == next);
+            for (std::int64_t j = segment.begin; j < segment.end; ++j, ++next) {
+                CHECK(segment.row * layout.cols + j == next);
+                CHECK(segment.group ==
+                      row_groups[static_cast<std::size_t>(segment.row)] * layout.column_groups() + j / width);
+                CHECK(groups.group(segment.row, groups.column_group(j)) == segment.group);
+            }
+        });
+        CHECK(next == layout.rows * layout.cols);
+    }
 }
 
 TEST_CASE("packing and unpacking are inverse for every width and length") {

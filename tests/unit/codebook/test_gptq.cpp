@@ -1,7 +1,7 @@
 #include "core/base/parallel.hpp"
-#include "core/codebook/feedback_factor.hpp"
-#include "core/codebook/gptq.hpp"
 #include "core/plugin/choice.hpp"
+#include "plugins/solver/gptq/feedback_factor.hpp"
+#include "plugins/solver/gptq/gptq.hpp"
 #include "tests/unit/codebook/layer_fixtures.hpp"
 
 #include <algorithm>

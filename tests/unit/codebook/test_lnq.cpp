@@ -1,7 +1,7 @@
 #include "core/base/half.hpp"
 #include "core/base/parallel.hpp"
 #include "core/codebook/kmeans.hpp"
-#include "core/codebook/lnq.hpp"
+#include "plugins/solver/lnq/lnq.hpp"
 #include "tests/unit/codebook/layer_fixtures.hpp"
 
 #include <algorithm>

@@ -2,8 +2,8 @@
 // equations.
 #include "core/base/half.hpp"
 #include "core/codebook/codebook_init.hpp"
-#include "core/codebook/lnq.hpp"
 #include "core/plugin/choice.hpp"
+#include "plugins/solver/lnq/lnq.hpp"
 #include "tests/support/random.hpp"
 #include "tests/support/squared_error.hpp"
 

@@ -1,5 +1,5 @@
 #include "core/base/half.hpp"
-#include "core/codebook/squeezellm.hpp"
+#include "plugins/solver/squeezellm/squeezellm.hpp"
 #include "tests/unit/codebook/layer_fixtures.hpp"
 
 #include <algorithm>

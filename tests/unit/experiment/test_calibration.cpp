@@ -35,8 +35,10 @@ TEST_CASE("activations that advance block by block, in steps, are those of one f
 
     Tensor activations = first_activations(executor, model, ids);
     for (const Block& block : graph.blocks()) activations = advance(executor, block, weights, activations);
-    const Tensor whole = executor.forward({0, graph.blocks().back().nodes.end}, weights, graph.input(), ids,
-                                          graph.blocks().back().output);
+    const Tensor whole = executor.forward({.nodes = {0, graph.blocks().back().nodes.end},
+                                           .input = graph.input(),
+                                           .output = graph.blocks().back().output},
+                                          weights, ids);
     REQUIRE(activations.shape() == whole.shape());
     for (std::int64_t i = 0; i < whole.size(); ++i)
         REQUIRE(activations.data<float>()[i] == Approx(whole.data<float>()[i]).margin(1e-5));

@@ -45,9 +45,7 @@ TEST_CASE("Fisher information is the mean square of each sequence's gradient") {
     bind_weights(weights, model, {0, graph.node_count()}, DType::f32, cpu_backend());
     const auto loss = [&](std::int64_t sequence) {
         const Tensor one = ids.slice(sequence, sequence + 1);
-        return loss_of(
-            model, one,
-            executor.forward({0, graph.node_count()}, weights, graph.input(), one, graph.features()));
+        return loss_of(model, one, executor.forward(graph.body(), weights, one));
     };
     double mean = 0;
     for (std::int64_t s = 0; s < 3; ++s) mean += loss(s) / (3 * 7);
@@ -94,15 +92,14 @@ TEST_CASE("token weights are squared gradients of outputs, and weigh second mome
     Weights weights(graph);
     bind_weights(weights, model, {0, graph.node_count()}, DType::f32, cpu_backend());
     const Tensor one = ids.slice(1, 2);
-    const Tensor stream = executor.forward({0, last.nodes.end}, weights, graph.input(), one, last.output);
+    const Tensor stream = executor.forward(
+        {.nodes = {0, last.nodes.end}, .input = graph.input(), .output = last.output}, weights, one);
     const auto squared_slope = [&](std::int64_t token, std::int64_t j) {
         double ends[2] = {};
         for (int side = 0; side < 2; ++side) {
             Tensor moved = stream.clone();
             moved.data<float>()[token * width + j] += side == 0 ? -4e-3F : 4e-3F;
-            ends[side] =
-                loss_of(model, one,
-                        executor.forward(graph.epilogue(), weights, last.output, moved, graph.features()));
+            ends[side] = loss_of(model, one, executor.forward(graph.epilogue(), weights, moved));
         }
         return std::pow((ends[1] - ends[0]) / 8e-3, 2);
     };

@@ -180,7 +180,7 @@ TEST_CASE("an artifact of a re-ordered model is complete, and holds no order") {
         model.matrices().erase(problem.id("mlp.down_proj"));  // stays as it is, in the new order
         write_artifact(path, make_artifact(model, problem.model.checkpoint(), problem.reordered.get(),
                                            nlohmann::json::object()));
-        const ArtifactModel read(read_artifact(path));
+        const CompressedModel read(read_artifact(path));
         for (ParameterId id = 0; id < static_cast<ParameterId>(model.graph().parameters().size()); ++id) {
             INFO(model.graph().parameter(id).name);
             CHECK(identical(read.weight(id), model.weight(id)));

@@ -117,6 +117,33 @@ TEST_CASE("impossible combinations are refused with their place") {
                       Catch::Contains("at least one dataset"));
 }
 
+TEST_CASE("an objective refuses the options that it does not read") {
+    const auto learn = [](const std::string& options) {
+        return decode(std::string(base) + "compress: {learn: {" + options + "}}\n");
+    };
+    for (const std::string option : {"batch: 8", "batch: 4", "inputs: original", "norm_rate: 0.1"})
+        CHECK_THROWS_WITH(learn("objective: layer, " + option),
+                          Catch::Contains("compress.learn." + option.substr(0, option.find(':'))) &&
+                              Catch::Contains("leave it out"));
+    CHECK_THROWS_WITH(learn("batch: 8, inputs: original, objective: {type: layer}"),
+                      Catch::Contains("learn.batch") && Catch::Contains("learn.inputs"));
+    // What a base gives, a spec that stands on it takes back with null.
+    const auto layer = learn("objective: layer, steps: 7, batch: null");
+    CHECK(layer.value.compress.learn->steps == 7);
+    const Config* written = layer.config.find("compress")->find("learn");
+    CHECK(written->find("batch") == nullptr);
+    CHECK(written->find("inputs") == nullptr);
+    CHECK(written->find("norm_rate") == nullptr);
+    CHECK(decode(to_yaml(layer.config)).value.compress.learn->objective.name() == "layer");
+    // Batches of four are no matter to an objective without samples.
+    CHECK_NOTHROW(
+        decode("model: {source: x}\ncalibration: {dataset: c4-sample, sequences: 2}\n"
+               "compress: {learn: {objective: layer}}\n"));
+    const auto block = learn("objective: block, batch: 8, inputs: original, norm_rate: 0.1");
+    CHECK(block.value.compress.learn->batch == 8);
+    CHECK(block.config.find("compress")->find("learn")->find("batch")->text == "8");
+}
+
 TEST_CASE("a run's identity is in what changes its results") {
     const auto identity = [](const std::string& more) {
         return to_yaml(identity_of(decode(base + more).config));

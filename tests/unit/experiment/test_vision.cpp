@@ -99,8 +99,7 @@ TEST_CASE("blocks of another shape are passed, and a grouped convolution has mom
     Tensor activations = first_activations(executor, model, samples);
     for (const Block& block : graph.blocks())
         activations = advance(executor, block, weights, activations, moments.observer(), 66);
-    const Tensor whole =
-        executor.forward({0, graph.node_count()}, weights, graph.input(), samples, graph.features());
+    const Tensor whole = executor.forward(graph.body(), weights, samples);
     REQUIRE(activations.shape() == Shape({70, 5}));
     for (std::int64_t i = 0; i < whole.size(); ++i)
         REQUIRE(activations.data<float>()[i] == Approx(whole.data<float>()[i]).margin(1e-5));
@@ -108,8 +107,9 @@ TEST_CASE("blocks of another shape are passed, and a grouped convolution has mom
     // The second convolution's moments, from its input by hand: group g reads channels 2 g and 2 g + 1.
     const auto uses = graph.linears({0, graph.node_count()});
     const auto& inner = use_of(uses, graph, "inner.weight");
-    const Tensor x = executor.forward({0, inner.node}, weights, graph.input(), samples.slice(0, 66),
-                                      graph.node(inner.node).inputs[0]);
+    const Tensor x = executor.forward(
+        {.nodes = {0, inner.node}, .input = graph.input(), .output = graph.node(inner.node).inputs[0]},
+        weights, samples.slice(0, 66));
     REQUIRE(x.shape() == Shape({66, 6, 6, 4}));
     const auto pixel = [&](std::int64_t n, std::int64_t h, std::int64_t w, std::int64_t c) {
         if (h < 0 || h >= 6 || w < 0 || w >= 6) return 0.0;
@@ -216,8 +216,9 @@ TEST_CASE("batch norms take on what compression changed in their inputs") {
             const Node& node = graph.node(id);
             if (node.op->kind() != "batch_norm") continue;
             const auto fed = [&](const Weights& weights, const Tensor& inputs) {
-                return channel_moments(
-                    executor.forward({block.nodes.first, id}, weights, block.input, inputs, node.inputs[0]));
+                const Block until{
+                    .nodes = {block.nodes.first, id}, .input = block.input, .output = node.inputs[0]};
+                return channel_moments(executor.forward(until, weights, inputs));
             };
             const Moments was = fed(before, original);
             const Moments is = fed(after, x);

@@ -76,12 +76,10 @@ double difference(const Tensor& a, const Tensor& b) {
 /// The plain walk, which keeps every value.
 Tensor plain(const Network& network, const Executor& executor, const Weights& weights, const Tensor& x) {
     Recording recording;
-    return executor.forward({0, network.graph.node_count()}, weights, network.graph.input(), x, network.value,
-                            &recording);
+    return executor.forward(network.graph.whole(network.value), weights, x, &recording);
 }
 Tensor fused(const Network& network, const Executor& executor, const Weights& weights, const Tensor& x) {
-    return executor.forward({0, network.graph.node_count()}, weights, network.graph.input(), x,
-                            network.value);
+    return executor.forward(network.graph.whole(network.value), weights, x);
 }
 
 void check(const Network& network, std::int64_t images) {

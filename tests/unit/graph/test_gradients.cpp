@@ -22,7 +22,7 @@ struct Problem {
 
     Tensor run(Recording* recording = nullptr) const {
         const Executor executor(graph, cpu_backend(), DType::f64);
-        return executor.forward({0, graph.node_count()}, weights, graph.input(), input, output, recording);
+        return executor.forward(graph.whole(output), weights, input, recording);
     }
     double loss(const Tensor& upstream) const {
         const Tensor y = run();
@@ -60,7 +60,7 @@ void check_all_gradients(const Problem& problem, bool check_input = true) {
     for (ParameterId id = 0; id < static_cast<ParameterId>(problem.graph.parameters().size()); ++id)
         gradients.parameters[id] = Tensor::zeros(problem.weights[id].shape(), DType::f64);
     const Executor executor(problem.graph, cpu_backend(), DType::f64);
-    executor.backward(recording, problem.weights, problem.graph.input(), problem.output, upstream, gradients);
+    executor.backward(problem.graph.whole(problem.output), recording, problem.weights, upstream, gradients);
     if (check_input) check_gradient(problem, problem.input, gradients.input, upstream);
     for (const auto& [id, gradient] : gradients.parameters) {
         INFO("parameter " << problem.graph.parameter(id).name);
@@ -268,7 +268,7 @@ TEST_CASE("a whole Llama backward matches finite differences") {
         for (const ParameterId id : node.parameters)
             gradients.parameters.insert({id, Tensor::zeros(problem.weights[id].shape(), DType::f64)});
     Executor(graph, cpu_backend(), DType::f64)
-        .backward(recording, problem.weights, 0, features, upstream, gradients);
+        .backward(graph.whole(features), recording, problem.weights, upstream, gradients);
     for (const auto& [id, gradient] : gradients.parameters) {
         INFO(graph.parameter(id).name);
         check_gradient(problem, problem.weights[id], gradient, upstream);

@@ -111,11 +111,11 @@ TEST_CASE("an output's meaning is found through whatever only moves elements") {
         CHECK(output.compared == each.compared);
         CHECK(output.value == last);
         CHECK(graph.features() == output.compared);
-        CHECK(graph.body().end == graph.features());
+        CHECK(graph.body().nodes.end == graph.features());
         const Graph again = graph_from_json(to_json(graph));
         CHECK(to_json(again) == to_json(graph));
         CHECK(again.blocks().back().output == graph.features());
-        CHECK(again.epilogue().first == again.epilogue().end);
+        CHECK(again.epilogue().nodes.first == again.epilogue().nodes.end);
     }
 }
 
@@ -201,7 +201,7 @@ TEST_CASE("log_softmax is finite, exact and as a softmax's logarithm") {
     const Tensor input = Tensor::from<float>({3, 4}, rows);
     const Executor executor(graph, cpu_backend(), DType::f32);
     Recording recording;
-    const Tensor output = executor.forward({0, 1}, weights, x, input, y, &recording);
+    const Tensor output = executor.forward(graph.whole(y), weights, input, &recording);
     const double shift = std::log1p(std::exp(-1.0));
     const std::vector<double> expected{-1000 - shift, -shift, -2000 - shift, -1 - shift};
     for (std::size_t i = 0; i < 4; ++i)
@@ -210,7 +210,7 @@ TEST_CASE("log_softmax is finite, exact and as a softmax's logarithm") {
     CHECK(static_cast<double>(output.data<float>()[8]) == Approx(-std::log(4.0)).epsilon(1e-7));
     Gradients gradients;
     gradients.want_input = true;
-    executor.backward(recording, weights, x, y, test::random_tensor({3, 4}, "upstream", DType::f32),
+    executor.backward(graph.whole(y), recording, weights, test::random_tensor({3, 4}, "upstream", DType::f32),
                       gradients);
     for (const float g : gradients.input.values<float>()) CHECK(std::isfinite(g));
 }

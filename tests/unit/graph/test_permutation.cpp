@@ -140,8 +140,7 @@ Tensor run(const RandomGraph& random, DType type, const PermutationAnalysis* ana
     }
     Backend& backend = cpu_backend();
     const Tensor input = random.input.dtype() == DType::i32 ? random.input : random.input.to(type);
-    const Tensor y = Executor(graph, backend, type)
-                         .forward({0, graph.node_count()}, weights, graph.input(), input, random.output);
+    const Tensor y = Executor(graph, backend, type).forward(graph.whole(random.output), weights, input);
     if (graph.head() < 0) return y;
     return backend.product(y, Transpose::no, weights[graph.head()], Transpose::yes);
 }
@@ -333,8 +332,8 @@ TEST_CASE("an order that the analysis does not allow changes the output") {
             }
             broken.bind(p, value);
         }
-        Tensor y = Executor(graph, backend, DType::f64)
-                       .forward({0, graph.node_count()}, broken, graph.input(), random.input, random.output);
+        Tensor y =
+            Executor(graph, backend, DType::f64).forward(graph.whole(random.output), broken, random.input);
         if (graph.head() >= 0) y = backend.product(y, Transpose::no, broken[graph.head()], Transpose::yes);
         worst = std::max(worst, largest_difference<double>(expected, y));
     }

@@ -132,8 +132,7 @@ Tensor run(const RandomNetwork& network, const PermutationAnalysis* analysis,
     Shape shape = graph.input_shape();
     shape[0] = 2;
     return Executor(graph, cpu_backend(), DType::f64)
-        .forward({0, graph.node_count()}, weights, graph.input(), random_tensor(shape, "images"),
-                 network.output);
+        .forward(graph.whole(network.output), weights, random_tensor(shape, "images"));
 }
 
 }  // namespace

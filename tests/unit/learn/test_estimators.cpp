@@ -5,6 +5,7 @@
 #include "core/learn/estimator.hpp"
 #include "core/learn/learned_matrix.hpp"
 #include "core/learn/optimizer.hpp"
+#include "core/learn/score_step.hpp"
 #include "core/plugin/choice.hpp"
 #include "tests/support/random.hpp"
 
@@ -52,7 +53,7 @@ struct Problem {
 struct Mapping {
     Problem& problem;
     Tensor tables = group_tables(problem.matrix);
-    std::vector<std::int32_t> groups = problem.matrix.layout.row_group_of_rows();
+    GroupMap groups = problem.matrix.layout.group_map();
     std::unique_ptr<MappingLearner> learner;
     JumpHistogram jumps{};
 
@@ -311,8 +312,8 @@ TEST_CASE("scores follow their codewords through a sort, in and out of windows")
         const std::uint8_t* label = former.data<std::uint8_t>() + i / 50 * 16;
         const int code = problem.codes()[i];
         REQUIRE(label[code] == codes[i]);
-        const int old_begin = Scores::window_begin(codes[i], 16, 5);
-        const int begin = Scores::window_begin(code, 16, 5);
+        const int old_begin = score_window_begin(codes[i], 16, 5);
+        const int begin = score_window_begin(code, 16, 5);
         const float top = before.data<float>()[i * 5 + static_cast<std::size_t>(codes[i] - old_begin)];
         for (int k = 0; k < 5; ++k) {
             const int position = label[begin + k] - old_begin;

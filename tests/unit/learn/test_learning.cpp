@@ -3,6 +3,8 @@
 #include "core/learn/block_learner.hpp"
 #include "core/learn/coded_matrix.hpp"
 #include "core/learn/distiller.hpp"
+#include "plugins/estimator/nearest/nearest_step.hpp"
+#include "plugins/solver/adaround/learned_rounding.hpp"
 #include "tests/support/tiny_llama.hpp"
 
 #include <algorithm>
@@ -79,9 +81,10 @@ TEST_CASE("the gradient of the tables is the sum over the weights that read them
         matrix.mapping.data<std::uint8_t>()[i] = static_cast<std::uint8_t>(i * 7 % 4);
     const Tensor gradient = random_tensor({6, 10}, "g", DType::f32);
     const Tensor tables = group_tables(matrix);
-    const auto groups = layout.row_group_of_rows();
+    const GroupMap map = layout.group_map();
     const Tensor sums =
-        cpu_backend().table_gradient(coded_matrix(matrix, tables, groups), gradient, layout.groups());
+        cpu_backend().table_gradient(coded_matrix(matrix, tables, map), gradient, layout.groups());
+    const auto groups = layout.row_group_of_rows();
     std::vector<double> expected(static_cast<std::size_t>(sums.size()));
     for (std::int64_t r = 0; r < 6; ++r)
         for (std::int64_t c = 0; c < 10; ++c)
@@ -98,7 +101,7 @@ TEST_CASE("the nearest step is Adam on the latent and the nearest codeword") {
         for (int k = 0; k < 4; ++k)
             matrix.codebooks.data<float>()[r * 4 + k] = static_cast<float>(r + 1) * static_cast<float>(k * k);
     const Tensor tables = group_tables(matrix);
-    const auto groups = matrix.layout.row_group_of_rows();
+    const GroupMap groups = matrix.layout.group_map();
     const CodedMatrix coded = coded_matrix(matrix, tables, groups);
     Tensor latent = random_tensor({3, 700}, "latent", DType::f32, 4.0);
     Tensor first = Tensor::zeros({3, 700});
@@ -110,7 +113,7 @@ TEST_CASE("the nearest step is Adam on the latent and the nearest codeword") {
         const Tensor m = first.clone();
         const Tensor v = second.clone();
         std::vector<std::int64_t> jumps;
-        cpu_backend().nearest_step(coded, gradient, adam_step(step, 0.3), latent, first, second, jumps);
+        nearest_step(coded, gradient, adam_step(step, 0.3), latent, first, second, jumps);
         std::vector<std::int64_t> expected_jumps(3);
         for (std::int64_t i = 0; i < 2100; ++i) {
             const float* book = tables.data<float>() + i / 700 * 4;
@@ -195,12 +198,11 @@ TEST_CASE("learned rounding of a block beats rounding to the nearest, codebooks 
 }
 
 TEST_CASE("the rounding step is Adam on the rounding variable, and its forward lies between neighbours") {
-    Backend& backend = cpu_backend();
     CompressedMatrix matrix = CompressedMatrix::zeros(Layout::per_row(3, 37, 2));
     for (std::int64_t i = 0; i < 12; ++i)
         matrix.codebooks.data<float>()[i] = static_cast<float>(i * i) * 0.1F;
     const Tensor tables = group_tables(matrix);
-    const auto groups = matrix.layout.row_group_of_rows();
+    const GroupMap groups = matrix.layout.group_map();
     const CodedMatrix coded = coded_matrix(matrix, tables, groups);
     Tensor low = Tensor::empty({3, 37}, DType::u8);
     for (std::int64_t i = 0; i < low.size(); ++i)
@@ -212,11 +214,11 @@ TEST_CASE("the rounding step is Adam on the rounding variable, and its forward l
     Tensor second = Tensor::zeros({3, 37});
     const Tensor first_before = first.clone();
     Tensor soft = Tensor::empty({3, 37});
-    backend.soft_rounding(coded, low, v, soft);
+    soft_rounding(coded, low, v, soft);
     const RoundingStep step{
         .slope = 0.5F, .regulariser = 0.3F, .beta = 4, .rate = 0.1F, .correction1 = 2, .correction2 = 3};
     std::vector<std::int64_t> jumps;
-    backend.rounding_step(coded, low, gradient, step, v, first, second, jumps);
+    rounding_step(coded, low, gradient, step, v, first, second, jumps);
     for (std::int64_t i = 0; i < v.size(); ++i) {
         const float* table = tables.data<float>() + i / 37 * 4 + low.data<std::uint8_t>()[i];
         const double gap = static_cast<double>(table[1]) - static_cast<double>(table[0]);

@@ -37,8 +37,7 @@ Tensor logits(const WeightSource& model, const Tensor& images, DType compute = D
     const Graph& graph = model.graph();
     Weights weights(graph);
     bind_weights(weights, model, {0, graph.node_count()}, compute, backend);
-    return Executor(graph, backend, compute)
-        .forward({0, graph.node_count()}, weights, graph.input(), images, graph.features());
+    return Executor(graph, backend, compute).forward(graph.body(), weights, images);
 }
 
 double largest_difference(std::span<const float> a, std::span<const float> b) {
@@ -88,7 +87,7 @@ void check(const Case& each) {
     const Graph& graph = model.graph();
     CHECK(graph.blocks().size() == each.blocks);
     for (const Parameter& parameter : graph.parameters()) CHECK(parameter.block >= 0);
-    CHECK(graph.epilogue().first == graph.epilogue().end);
+    CHECK(graph.epilogue().nodes.first == graph.epilogue().nodes.end);
     CHECK(to_json(graph_from_json(to_json(graph))) == to_json(graph));
 
     // Any order that the analysis allows leaves the logits as they are.

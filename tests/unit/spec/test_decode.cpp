@@ -63,6 +63,17 @@ struct Outer {
     }
 };
 
+/// Depth has a meaning for digging only.
+struct Tool {
+    std::string kind = "spade";
+    std::int64_t depth = 3;
+    void fields(Fields& v) {
+        v("kind", kind, Doc{"What it is."});
+        v("depth", depth, Doc{"How deep it digs."}, at_least(1),
+          When{[this] { return kind == "spade"; }, "only a spade digs"});
+    }
+};
+
 Resolved<Outer> resolved(const std::string& yaml) {
     Problems problems;
     const auto config = parse_config(yaml, {"t.yaml", 1, 1}, problems);
@@ -84,6 +95,27 @@ std::string complaint(const std::string& yaml) {
 }
 
 }  // namespace
+
+TEST_CASE("a field that has no meaning is refused where it is given, and not written") {
+    const auto tool = [](const std::string& yaml) {
+        Problems problems;
+        const auto config = parse_config(yaml, {"t.yaml", 1, 1}, problems);
+        auto result = resolve<Tool>(*config, problems);
+        problems.throw_if_any();
+        return result;
+    };
+    CHECK(tool("{depth: 5}").value.depth == 5);
+    CHECK(tool("{}").config.find("depth")->text == "3");
+    CHECK_THROWS_WITH(tool("{depth: 0}"), Catch::Contains("at least 1"));
+    // The order of keys is of no matter; null takes back what an included file gives.
+    for (const std::string yaml : {"{kind: axe, depth: 5}", "{depth: 0, kind: axe}"})
+        CHECK_THROWS_WITH(tool(yaml),
+                          Catch::Contains("depth: has no meaning here, only a spade digs; leave it out"));
+    const auto axe = tool("{kind: axe, depth: null}");
+    CHECK(axe.config.find("depth") == nullptr);
+    CHECK(axe.value.depth == 3);
+    CHECK(tool(to_yaml(axe.config)).value.kind == "axe");
+}
 
 TEST_CASE("every type is decoded, and defaults stay") {
     const auto spec = resolved(

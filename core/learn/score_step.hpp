@@ -1,0 +1,42 @@
+#pragma once
+// One step of the scores of a segment's weights; plain data, since kernels of every instruction set read it.
+
+#include "core/backend/backend.hpp"
+
+#include <cstdint>
+
+namespace jlcm {
+
+/// What a score's step is divided by.
+enum class SecondMoment : std::uint8_t {
+    weight,  ///< one running mean per weight, of the square of the largest change of a score against the
+             ///< present
+    score,   ///< one for each score: Adam element by element
+    none     ///< a constant: gradient descent with momentum
+};
+
+struct ScoreStep {
+    SecondMoment second_moment = SecondMoment::weight;
+    AdamStep adam;
+    float temperature = 1;  ///< T of the rule
+    float unit = 1;         ///< the constant of SecondMoment::none
+};
+
+/// First codeword of the window of a weight with this code: `window` (at most K) consecutive codewords, the
+/// present one in the middle where the codebook's ends allow. Inlined, since kernels of every instruction set
+/// use it.
+[[nodiscard, gnu::always_inline]] constexpr int score_window_begin(int code, int codewords, int window) {
+    const int begin = code - window / 2;
+    return begin < 0 ? 0 : (begin > codewords - window ? codewords - window : begin);
+}
+
+/// Moves the scores of each of n weights by the gradient that a rule gives them, then takes the code with the
+/// largest score (ties: the present one, then the nearest) and moves the window along. What comes into a
+/// window starts half a unit a codeword below the present one, with the moments of its border.
+/// scores, first_moment [n, window]; second_moment [n], [n, window] or null. jumps[j] += codes that moved by
+/// j + 1. core/learn/score_kernel.hpp makes one of a rule.
+using ScoreKernel = void (*)(std::int64_t n, int codewords, int window, const float* table,
+                             const ScoreStep* step, const float* gradient, float* scores, float* first_moment,
+                             float* second_moment, std::uint8_t* codes, std::int64_t* jumps);
+
+}  // namespace jlcm

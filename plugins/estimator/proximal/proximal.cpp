@@ -1,0 +1,67 @@
+#include "core/backend/cpu/isa.hpp"
+#include "core/learn/score_learner.hpp"
+#include "plugins/estimator/proximal/proximal_kernels.hpp"
+
+namespace jlcm {
+
+JLCM_DECLARE_KERNELS(ProximalKernels, proximal)
+
+namespace {
+
+enum class Form : std::uint8_t { inverse, exponential, adjacent };
+EnumNames<Form> enum_names(Form /*tag*/) {
+    return {{Form::inverse, "inverse", "1 / |d|"},
+            {Form::exponential, "exponential", "exp(-|d| / decay)"},
+            {Form::adjacent, "adjacent", "1 for the two neighbours, 0 for all others; jumps of one only"}};
+}
+
+ScoreKernel kernel_of(Form form) {
+    const ProximalKernels& kernels = JLCM_SELECT_KERNELS(proximal);
+    switch (form) {
+        case Form::inverse:
+            return kernels.inverse;
+        case Form::exponential:
+            return kernels.exponential;
+        case Form::adjacent:
+            break;
+    }
+    return kernels.adjacent;
+}
+
+struct ProximalOptions : ScoreOptions {
+    Form form = Form::inverse;
+    double decay = 1.0;
+    void fields(Fields& v) {
+        v("form", form,
+          Doc{"How a candidate's weight falls with its distance d from the present codeword, in spacings.",
+              "docs/method.md"});
+        v("decay", decay, Doc{"Distance over which exponential falls by e, in spacings."}, above(0.0));
+        ScoreOptions::fields(v);
+    }
+};
+
+class Proximal final : public Estimator {
+  public:
+    using Options = ProximalOptions;
+    explicit Proximal(const Options& options) : options_(options) {
+        // More than the neighbours have no use for a score.
+        if (options_.form == Form::adjacent) options_.window = 3;
+    }
+    std::unique_ptr<MappingLearner> start(const CompressedMatrix& matrix,
+                                          const Tensor& target) const override {
+        return make_score_learner(matrix, target, kernel_of(options_.form), options_,
+                                  [decay = options_.decay](double) { return decay; });
+    }
+    double bytes_per_weight(int bits) const override { return options_.bytes_per_weight(bits); }
+
+  private:
+    Options options_;
+};
+
+const Registrar<Estimator, Proximal> registrar{
+    "proximal",
+    "A candidate's gradient falls with its distance from the present codeword: the search stays near.",
+    "the paper's idea, the forms are ours; docs/method.md"};
+
+}  // namespace
+}  // namespace jlcm

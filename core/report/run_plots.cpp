@@ -1,7 +1,7 @@
 #include "core/report/run_plots.hpp"
 
 #include "core/base/error.hpp"
-#include "core/experiment/artifact_model.hpp"
+#include "core/codebook/artifact_model.hpp"
 #include "core/report/result_table.hpp"
 #include "core/report/run_figures.hpp"
 #include "core/report/statistics.hpp"

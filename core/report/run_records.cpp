@@ -2,8 +2,8 @@
 
 #include "core/base/error.hpp"
 #include "core/base/files.hpp"
-#include "core/experiment/run_directory.hpp"
 #include "core/spec/problems.hpp"
+#include "core/store/run_directory.hpp"
 
 #include <algorithm>
 #include <fstream>

@@ -3,11 +3,11 @@
 #include "core/base/files.hpp"
 #include "core/base/interrupt.hpp"
 #include "core/base/log.hpp"
-#include "core/experiment/block_pass.hpp"
-#include "core/experiment/dry_run.hpp"
-#include "core/experiment/run.hpp"
+#include "core/compress/block_pass.hpp"
 #include "core/plugin/load.hpp"
 #include "core/report/run_table.hpp"
+#include "core/run/dry_run.hpp"
+#include "core/run/run.hpp"
 
 #include <algorithm>
 #include <fstream>

@@ -1,6 +1,6 @@
 #include "core/base/interrupt.hpp"
 #include "core/base/log.hpp"
-#include "core/experiment/evaluation.hpp"
+#include "core/model/evaluation.hpp"
 
 #include <algorithm>
 #include <cmath>

@@ -1,5 +1,5 @@
 #include "core/base/log.hpp"
-#include "core/experiment/evaluation.hpp"
+#include "core/model/evaluation.hpp"
 #include "core/text/tokens.hpp"
 
 #include <cmath>

@@ -1,0 +1,26 @@
+#include "apps/program.hpp"
+
+#include "core/base/error.hpp"
+
+#include <cstdio>
+#include <new>
+
+namespace jlcm {
+
+int run_program(std::string_view program, const std::function<int()>& body) {
+    const auto report = [&](std::string_view message, ErrorKind kind) {
+        fmt::print(stderr, "{}: {}\n", program, message);
+        return static_cast<int>(kind);
+    };
+    try {
+        return body();
+    } catch (const Error& error) {
+        return report(error.what(), error.kind());
+    } catch (const std::bad_alloc&) {
+        return report("out of memory; fewer calibration sequences need less", ErrorKind::system);
+    } catch (const std::exception& error) {
+        return report(error.what(), ErrorKind::system);
+    }
+}
+
+}  // namespace jlcm

@@ -1,0 +1,112 @@
+#pragma once
+// What calibration and learning look at: samples of the data, and what blocks make of them.
+
+#include "core/compress/gradient_statistics.hpp"
+#include "core/compress/options.hpp"
+#include "core/graph/execution.hpp"
+#include "core/model/model.hpp"
+#include "core/store/saved_state.hpp"
+
+#include <map>
+
+namespace jlcm {
+
+/// How many samples of a tensor of that shape go through a block at a time: enough for products to be
+/// efficient, few enough for memory.
+[[nodiscard]] std::int64_t samples_per_step(const Shape& shape);
+/// Calls `body(first, end)` for as many samples at a time.
+void by_samples(const Shape& shape, const std::function<void(std::int64_t first, std::int64_t end)>& body);
+
+/// The datasets of the spec, read.
+struct CalibrationData {
+    std::vector<Data> data;
+    std::vector<double> shares;
+    /// [{"text", "text_sha256", "share"}], "images" in place of "text" where it is those
+    [[nodiscard]] nlohmann::json describe() const;
+};
+[[nodiscard]] CalibrationData load_calibration_data(const CalibrationOptions& options,
+                                                    const Directories& directories);
+
+/// An input error unless the model can read what the spec calibrates and learns on.
+void require_readable(const ModelInput& input, const CalibrationData& data, const RunSpec& spec);
+
+/// Samples as the model reads them: int32 [n, length] or float32 [n, channels, height, width].
+struct CalibrationSamples {
+    Tensor calibration;
+    Tensor distillation;   ///< undefined without distillation; none of calibration's samples, where data last
+    std::string distinct;  ///< of both: "51200 tokens"
+};
+[[nodiscard]] CalibrationSamples draw_samples(const RunSpec& spec, const CalibrationData& data,
+                                              const ModelInput& input);
+
+/// The inputs of the first block for `samples`: float32 [samples, ...].
+[[nodiscard]] Tensor first_activations(const Executor& executor, const WeightSource& model,
+                                       const Tensor& samples);
+
+/// What a block makes of `activations` [samples, ...], some samples at a time; in the memory of `activations`
+/// where the result has the same shape. `observer` sees the inputs of linear layers of the first `observed`
+/// samples, which go through in steps of their own.
+[[nodiscard]] Tensor advance(const Executor& executor, const Block& block, const Weights& weights,
+                             Tensor activations, const LinearObserver& observer = {},
+                             std::int64_t observed = 0);
+
+/// The second moments of what linear weights are multiplied with: sum of x x^T. Weights that read the same
+/// rows share one matrix; a grouped convolution has one for each group of its outputs. With token weights
+/// (GradientStatistics) there is also, for each set of a layer's outputs, the sum of x x^T weighted by them;
+/// samples must then come in order. Where the original model's inputs are observed too, by the other observer
+/// and before those of the same samples, there are also the moments sum of x_original x^T.
+class SecondMoments {
+  public:
+    /// `gradients` may be null.
+    explicit SecondMoments(const Executor& executor, const GradientStatistics* gradients = nullptr)
+        : executor_(&executor), gradients_(gradients) {}
+    [[nodiscard]] LinearObserver observer();
+    /// Of what the original model feeds the same layers for the same samples.
+    [[nodiscard]] LinearObserver original_observer();
+    /// Of a node's weight: [columns, columns] float32, one for each of its groups.
+    [[nodiscard]] const std::vector<Tensor>& matrices(NodeId node) const;
+    /// Their sum.
+    [[nodiscard]] Tensor matrix(NodeId node) const;
+    /// How many rows there were for each.
+    [[nodiscard]] std::int64_t samples(NodeId node) const;
+    /// Those of sets of the node's outputs (LayerProblem::weighted_hessians), where all outputs do not share
+    /// them: groups, else the weighted ones.
+    [[nodiscard]] std::vector<Tensor> weighted(NodeId node) const;
+    /// `weights` [rows, columns] of the node made to fit the original's outputs (fit_to_original_output), or
+    /// as they are where the original was not observed.
+    [[nodiscard]] Tensor fitted_to_original(NodeId node, const Tensor& weights) const;
+
+    /// All of it, and back, to the same bits. An input error where a state is not one of these.
+    [[nodiscard]] SavedState state() const;
+    void restore(const SavedState& state);
+
+  private:
+    void add_weighted(NodeId node, const Tensor& input);
+
+    struct WeightedSum {
+        std::vector<Tensor> matrices;
+        std::int64_t tokens = 0;  ///< seen so far
+    };
+    struct Sum {
+        NodeId first_reader = -1;
+        std::vector<Tensor> matrices;
+        std::vector<Tensor> with_original;  ///< sum of x_original x^T, as many as matrices; or none
+        std::int64_t samples = 0;
+    };
+    /// The value that is read, and how (Operator::weight_inputs_key).
+    using Key = std::pair<ValueId, std::string>;
+    [[nodiscard]] Key key_of(NodeId node) const;
+    [[nodiscard]] const Sum& sum(NodeId node) const;
+    void add_with_original(Sum& sum, const Tensor& original, const Tensor& input) const;
+    const Executor* executor_;
+    const GradientStatistics* gradients_;
+    std::map<Key, Sum> sums_;
+    std::map<NodeId, WeightedSum> weighted_;
+    std::map<Key, Tensor> original_inputs_;  ///< of the samples that the observer sees next
+};
+
+/// Bytes of the second moments of a block's layers, float32.
+[[nodiscard]] double second_moment_bytes(const Graph& graph, const Block& block,
+                                         const CompressOptions& compress);
+
+}  // namespace jlcm

@@ -1,0 +1,47 @@
+#pragma once
+// A run from its spec to its result: load, compress block by block, distill, pack, evaluate what was packed.
+
+#include "core/base/json.hpp"
+#include "core/compress/options.hpp"
+#include "core/spec/resolve.hpp"
+#include "core/store/run_directory.hpp"
+#include "core/store/stage_cache.hpp"
+
+#include <filesystem>
+#include <optional>
+
+namespace jlcm {
+
+struct RunOutcome {
+    std::filesystem::path directory;
+    nlohmann::json result;      ///< result.json (docs/result.md); null where only some blocks were asked for
+    bool was_finished = false;  ///< an earlier run had done it all
+};
+
+/// What a run may use.
+struct RunResources {
+    /// Bytes: a run whose memory plan is above it is refused, and one that takes more all the same is stopped
+    /// by the system.
+    std::optional<double> memory_limit;
+    StageCache* cache = nullptr;  ///< stages that other runs have in common with this one; null: none
+    /// Only these blocks are compressed, into the run's directory, where the whole run finds them:
+    /// parse_blocks. Empty: the whole run.
+    std::string blocks;
+};
+
+/// Runs the spec in the directory NAME-HASH of `out`, HASH being that of the resolved spec, the model's
+/// content and the texts'. A run that was stopped goes on where it was saved and ends in the same bytes; a
+/// finished one is recognised. Processes that compress different blocks of a run work side by side. Errors:
+/// everything that a user can get wrong, as input errors; `interrupted` with the state saved.
+[[nodiscard]] RunOutcome run_experiment(const Resolved<RunSpec>& spec, const std::filesystem::path& out,
+                                        const RunResources& resources = {});
+
+/// The result of a run that is finished, its artifact in place; nothing where it is not (with a warning where
+/// something is damaged).
+[[nodiscard]] std::optional<nlohmann::json> finished_result(const RunFiles& files);
+
+/// The type that `compute` means on this machine; an input error where it has no bfloat16 unit and that was
+/// asked for.
+[[nodiscard]] DType compute_type(Compute compute, const Backend& backend);
+
+}  // namespace jlcm

@@ -33,6 +33,12 @@ bool is_plain(Encoding encoding) {
     return encoding == Encoding::f32 || encoding == Encoding::f16 || encoding == Encoding::bf16;
 }
 
+/// Bytes that a tensor takes that is not compressed.
+std::int64_t stored_bytes(const StoredTensor& tensor) {
+    const auto bytes = static_cast<std::int64_t>(encoded_bytes(tensor.encoding, tensor.shape));
+    return is_plain(tensor.encoding) ? bytes : padded(bytes);
+}
+
 json to_json(const Layout& layout) {
     json j{{"rows", layout.rows},
            {"cols", layout.cols},
@@ -126,57 +132,60 @@ Part part(std::string name, Shape shape, Encoding encoding, int order,
 
 enum Order { mapping_order, padded_order, four_bytes_order, two_bytes_order, one_byte_order };
 
-void add_matrix(std::vector<Part>& parts, const std::string& name, const CompressedMatrix& matrix) {
-    const Layout& layout = matrix.layout;
+/// The tensors of a matrix. Their bytes are made of `matrix`, null where nothing is written.
+void add_matrix(std::vector<Part>& parts, const std::string& name, const MatrixForm& form,
+                const CompressedMatrix* matrix) {
+    const Layout& layout = form.layout;
     const auto lines = PackedLines::of(layout.rows, layout.codes_per_row(), layout.bits);
     parts.push_back(part(name + ".mapping", {padded(lines.bytes(layout.bits) * layout.residual)},
-                         Encoding::u8, mapping_order, [&matrix] { return packed_mapping(matrix); }));
-    const auto add_halves = [&](const char* what, Shape shape, std::span<const float> values) {
+                         Encoding::u8, mapping_order, [matrix] { return packed_mapping(*matrix); }));
+    const auto add_halves = [&](const char* what, Shape shape, auto values) {
         parts.push_back(part(name + what, std::move(shape), Encoding::f16, two_bytes_order,
-                             [values, full = name + what] { return halves(full, values); }));
+                             [matrix, values, full = name + what] { return halves(full, values(*matrix)); }));
     };
-    const auto add_integers = [&](const char* what, Shape shape, std::span<const std::int32_t> values) {
-        parts.push_back(part(name + what, std::move(shape), Encoding::i32, four_bytes_order,
-                             [values] { return raw(values); }));
+    const auto add_integers = [&](const char* what, Shape shape, auto values) {
+        parts.push_back(
+            part(name + what, std::move(shape), Encoding::i32, four_bytes_order,
+                 [matrix, values] { return raw(std::span<const std::int32_t>(values(*matrix))); }));
     };
-    add_halves(".codebooks", matrix.codebooks.shape(), matrix.codebooks.values<float>());
-    if (matrix.scales.defined()) add_halves(".scales", matrix.scales.shape(), matrix.scales.values<float>());
-    if (matrix.offsets.defined())
-        add_halves(".offsets", matrix.offsets.shape(), matrix.offsets.values<float>());
-    if (!layout.runs.empty()) {
-        const auto& runs = layout.runs;
-        parts.push_back(part(name + ".runs", {static_cast<std::int64_t>(runs.size()), 2}, Encoding::i32,
-                             four_bytes_order, [&runs] {
-                                 std::vector<std::int32_t> table;
-                                 for (const auto& run : runs) {
-                                     table.push_back(static_cast<std::int32_t>(run.start));
-                                     table.push_back(static_cast<std::int32_t>(run.group));
-                                 }
-                                 return raw<std::int32_t>(table);
-                             }));
-    }
-    if (!matrix.row_order.empty()) {
-        const auto& order = matrix.row_order;
-        if (layout.rows <= short_row_limit) {
-            parts.push_back(
-                part(name + ".row_order", {layout.rows, 2}, Encoding::u8, one_byte_order, [&order] {
-                    std::vector<std::uint8_t> table;
-                    for (const auto row : order) {
-                        table.push_back(static_cast<std::uint8_t>(row));
-                        table.push_back(static_cast<std::uint8_t>(row >> 8));
-                    }
-                    return bytes_of(table);
-                }));
-        } else {
-            add_integers(".row_order", {layout.rows}, order);
-        }
-    }
-    if (!matrix.outliers.empty()) {
-        const auto count = static_cast<std::int64_t>(matrix.outliers.column.size());
-        add_integers(".outlier_row_start", {layout.rows + 1}, matrix.outliers.row_start);
-        add_integers(".outlier_column", {count}, matrix.outliers.column);
-        add_halves(".outlier_value", {count}, matrix.outliers.value);
-    }
+    const auto floats = [](Tensor CompressedMatrix::*member) {
+        return [member](const CompressedMatrix& of) -> std::span<const float> {
+            return (of.*member).values<float>();
+        };
+    };
+    add_halves(".codebooks", {layout.codebooks(), layout.residual, layout.codewords(), layout.dimension},
+               floats(&CompressedMatrix::codebooks));
+    if (form.scales) add_halves(".scales", {layout.groups()}, floats(&CompressedMatrix::scales));
+    if (form.offsets) add_halves(".offsets", {layout.groups()}, floats(&CompressedMatrix::offsets));
+    if (!layout.runs.empty())
+        add_integers(".runs", {static_cast<std::int64_t>(layout.runs.size()), 2},
+                     [](const CompressedMatrix& of) {
+                         std::vector<std::int32_t> table;
+                         for (const auto& run : of.layout.runs) {
+                             table.push_back(static_cast<std::int32_t>(run.start));
+                             table.push_back(static_cast<std::int32_t>(run.group));
+                         }
+                         return table;
+                     });
+    if (form.row_order && layout.rows <= short_row_limit)
+        parts.push_back(part(name + ".row_order", {layout.rows, 2}, Encoding::u8, one_byte_order, [matrix] {
+            std::vector<std::uint8_t> table;
+            for (const auto row : matrix->row_order) {
+                table.push_back(static_cast<std::uint8_t>(row));
+                table.push_back(static_cast<std::uint8_t>(row >> 8));
+            }
+            return bytes_of(table);
+        }));
+    else if (form.row_order)
+        add_integers(".row_order", {layout.rows},
+                     [](const CompressedMatrix& of) -> const auto& { return of.row_order; });
+    if (form.outliers == 0) return;
+    add_integers(".outlier_row_start", {layout.rows + 1},
+                 [](const CompressedMatrix& of) -> const auto& { return of.outliers.row_start; });
+    add_integers(".outlier_column", {form.outliers},
+                 [](const CompressedMatrix& of) -> const auto& { return of.outliers.column; });
+    add_halves(".outlier_value", {form.outliers},
+               [](const CompressedMatrix& of) -> std::span<const float> { return of.outliers.value; });
 }
 
 void add_stored(std::vector<Part>& parts, const std::string& name, const StoredTensor& tensor) {
@@ -187,12 +196,56 @@ void add_stored(std::vector<Part>& parts, const std::string& name, const StoredT
                              [bytes] { return std::vector<std::byte>(bytes.begin(), bytes.end()); }));
         return;
     }
-    const std::int64_t size = padded(static_cast<std::int64_t>(bytes.size()));
+    const std::int64_t size = stored_bytes(tensor);
     parts.push_back(part(name, {size}, Encoding::u8, padded_order, [bytes, size] {
         std::vector<std::byte> copy(bytes.begin(), bytes.end());
         copy.resize(static_cast<std::size_t>(size));
         return copy;
     }));
+}
+
+/// What a file is made of, in its order.
+struct Contents {
+    std::vector<Part> parts;
+    std::map<std::string, std::string> metadata;
+
+    [[nodiscard]] std::vector<TensorInfo> tensors() const {
+        std::vector<TensorInfo> infos;
+        for (const Part& one : parts) infos.push_back(one.info);
+        return infos;
+    }
+};
+
+/// `artifact`: where the bytes come from; null where nothing is written.
+Contents contents_of(const ArtifactForm& form, const Artifact* artifact) {
+    Contents contents;
+    json layouts = json::object();
+    json encodings = json::object();
+    for (const auto& [name, matrix] : form.matrices) {
+        layouts[name] = to_json(matrix.layout);
+        add_matrix(contents.parts, name, matrix,
+                   artifact == nullptr ? nullptr : &artifact->matrices.at(name));
+    }
+    for (const auto& [name, tensor] : form.tensors) {
+        if (!is_plain(tensor.encoding))
+            encodings[name] = {{"encoding", name_of(tensor.encoding)}, {"shape", tensor.shape}};
+        add_stored(contents.parts, name, tensor);
+    }
+    if (!form.tokenizer_format.empty())
+        contents.parts.push_back(part(tokenizer_tensor, {static_cast<std::int64_t>(form.tokenizer_bytes)},
+                                      Encoding::u8, one_byte_order,
+                                      [artifact] { return raw<char>(artifact->tokenizer.data); }));
+    std::stable_sort(contents.parts.begin(), contents.parts.end(),
+                     [](const Part& a, const Part& b) { return a.order < b.order; });
+    contents.metadata = {{"format", std::string(format_name)},
+                         {"version", std::string(format_version)},
+                         {"layouts", layouts.dump()},
+                         {"encodings", encodings.dump()},
+                         {"config", form.config.dump()},
+                         {"extra", form.extra.dump()},
+                         {"provenance", form.provenance.dump()},
+                         {"tokenizer_format", form.tokenizer_format}};
+    return contents;
 }
 
 /// The parts of a file by name, each of which has to be taken once.
@@ -427,10 +480,10 @@ auto with_file(const std::filesystem::path& path, Body body) {
     }
 }
 
-TensorFootprint footprint_of(const std::string& name, const CompressedMatrix& matrix) {
-    const Layout& layout = matrix.layout;
+TensorFootprint footprint_of(const std::string& name, const MatrixForm& form) {
+    const Layout& layout = form.layout;
+    const auto unsigned_of = [](std::int64_t value) { return static_cast<std::uint64_t>(value); };
     const auto lines = PackedLines::of(layout.rows, layout.codes_per_row(), layout.bits);
-    const auto stored = static_cast<std::uint64_t>(padded(lines.bytes(layout.bits) * layout.residual));
     TensorFootprint result;
     result.name = name;
     result.compressed = true;
@@ -439,34 +492,68 @@ TensorFootprint footprint_of(const std::string& name, const CompressedMatrix& ma
     if (layout.dimension > 1) result.kind += fmt::format(" / {}", layout.dimension);
     if (layout.residual > 1) result.kind += fmt::format(" x {}", layout.residual);
     // Whole bytes that hold codes; unused bits beyond them are padding.
-    result.bytes.mapping = static_cast<std::uint64_t>(
-        (layout.rows * layout.codes_per_row() * layout.bits * layout.residual + 7) / 8);
-    result.bytes.padding = stored - result.bytes.mapping;
-    result.bytes.codebooks = static_cast<std::uint64_t>(matrix.codebooks.size()) * 2;
-    for (const Tensor* tensor : {&matrix.scales, &matrix.offsets}) {
-        if (tensor->defined()) result.bytes.scales += static_cast<std::uint64_t>(tensor->size()) * 2;
-    }
+    result.bytes.mapping =
+        unsigned_of((layout.rows * layout.codes_per_row() * layout.bits * layout.residual + 7) / 8);
+    result.bytes.padding =
+        unsigned_of(padded(lines.bytes(layout.bits) * layout.residual)) - result.bytes.mapping;
+    result.bytes.codebooks =
+        unsigned_of(2 * layout.codebooks() * layout.residual * layout.codewords() * layout.dimension);
+    result.bytes.scales = unsigned_of(2 * layout.groups() * ((form.scales ? 1 : 0) + (form.offsets ? 1 : 0)));
     result.bytes.runs = layout.runs.size() * 8;
-    result.bytes.permutation = matrix.row_order.size() * (layout.rows <= short_row_limit ? 2 : 4);
-    result.bytes.outliers = matrix.outliers.empty()
-                                ? 0
-                                : matrix.outliers.row_start.size() * 4 + matrix.outliers.column.size() * 6;
+    if (form.row_order)
+        result.bytes.permutation = unsigned_of(layout.rows * (layout.rows <= short_row_limit ? 2 : 4));
+    if (form.outliers > 0) result.bytes.outliers = unsigned_of((layout.rows + 1) * 4 + form.outliers * 6);
     return result;
 }
 
-TensorFootprint footprint_of(const StoredTensor& tensor) {
+TensorFootprint footprint_of(const std::string& name, const StoredTensor& tensor) {
     TensorFootprint result;
-    result.name = tensor.name;
+    result.name = name;
     result.kind = name_of(tensor.encoding);
     result.weights = element_count(tensor.shape);
-    result.bytes.uncompressed =
-        is_plain(tensor.encoding)
-            ? tensor.bytes.size()
-            : static_cast<std::uint64_t>(padded(static_cast<std::int64_t>(tensor.bytes.size())));
+    result.bytes.uncompressed = static_cast<std::uint64_t>(stored_bytes(tensor));
+    return result;
+}
+
+/// `metadata`: bytes of the file's header.
+ArtifactFootprint footprint_of(const ArtifactForm& form, std::uint64_t metadata) {
+    ArtifactFootprint result;
+    std::map<std::string, TensorFootprint> tensors;
+    for (const auto& [name, matrix] : form.matrices) tensors.emplace(name, footprint_of(name, matrix));
+    for (const auto& [name, tensor] : form.tensors) tensors.emplace(name, footprint_of(name, tensor));
+    for (auto& [name, tensor] : tensors) {
+        result.bytes += tensor.bytes;
+        result.weights += tensor.weights;
+        if (tensor.compressed) result.compressed_weights += tensor.weights;
+        result.tensors.push_back(std::move(tensor));
+    }
+    result.bytes.tokenizer = form.tokenizer_bytes;
+    result.bytes.metadata = metadata;
     return result;
 }
 
 }  // namespace
+
+MatrixForm form_of(const CompressedMatrix& matrix) {
+    return {.layout = matrix.layout,
+            .scales = matrix.scales.defined(),
+            .offsets = matrix.offsets.defined(),
+            .row_order = !matrix.row_order.empty(),
+            .outliers = std::ssize(matrix.outliers.column)};
+}
+
+ArtifactForm form_of(const Artifact& artifact) {
+    ArtifactForm form{.matrices = {},
+                      .tensors = artifact.tensors,
+                      .config = artifact.config,
+                      .extra = artifact.extra,
+                      .provenance = artifact.provenance,
+                      .tokenizer_format = artifact.tokenizer.format,
+                      .tokenizer_bytes = 0};
+    for (const auto& [name, matrix] : artifact.matrices) form.matrices.emplace(name, form_of(matrix));
+    if (!form.tokenizer_format.empty()) form.tokenizer_bytes = artifact.tokenizer.data.size();
+    return form;
+}
 
 Tensor Artifact::weights(const std::string& name) const {
     if (const auto matrix = matrices.find(name); matrix != matrices.end()) return decode(matrix->second);
@@ -476,39 +563,13 @@ Tensor Artifact::weights(const std::string& name) const {
 }
 
 void write_artifact(const std::filesystem::path& path, const Artifact& artifact) {
-    std::vector<Part> parts;
-    json layouts = json::object();
-    json encodings = json::object();
     for (const auto& [name, matrix] : artifact.matrices) {
         matrix.validate(name);
         release_mapped_pages();  // it may be a view of a checkpoint
-        layouts[name] = to_json(matrix.layout);
-        add_matrix(parts, name, matrix);
     }
-    for (const auto& [name, tensor] : artifact.tensors) {
-        if (!is_plain(tensor.encoding))
-            encodings[name] = {{"encoding", name_of(tensor.encoding)}, {"shape", tensor.shape}};
-        add_stored(parts, name, tensor);
-    }
-    if (!artifact.tokenizer.format.empty()) {
-        const auto& data = artifact.tokenizer.data;
-        parts.push_back(part(tokenizer_tensor, {static_cast<std::int64_t>(data.size())}, Encoding::u8,
-                             one_byte_order, [&data] { return raw<char>(data); }));
-    }
-    std::stable_sort(parts.begin(), parts.end(),
-                     [](const Part& a, const Part& b) { return a.order < b.order; });
-    std::vector<TensorInfo> infos;
-    for (const auto& one : parts) infos.push_back(one.info);
-    const std::map<std::string, std::string> metadata{{"format", std::string(format_name)},
-                                                      {"version", std::string(format_version)},
-                                                      {"layouts", layouts.dump()},
-                                                      {"encodings", encodings.dump()},
-                                                      {"config", artifact.config.dump()},
-                                                      {"extra", artifact.extra.dump()},
-                                                      {"provenance", artifact.provenance.dump()},
-                                                      {"tokenizer_format", artifact.tokenizer.format}};
-    auto writer = begin_safetensors(path, metadata, std::move(infos));
-    for (const auto& one : parts) {
+    const Contents contents = contents_of(form_of(artifact), &artifact);
+    auto writer = begin_safetensors(path, contents.metadata, contents.tensors());
+    for (const auto& one : contents.parts) {
         writer.write(one.bytes());
         release_mapped_pages();
     }
@@ -523,24 +584,17 @@ Artifact read_artifact(const std::filesystem::path& path) {
     });
 }
 
+ArtifactFootprint artifact_footprint(const ArtifactForm& form) {
+    const Contents contents = contents_of(form, nullptr);
+    return footprint_of(form, safetensors_header(contents.metadata, contents.tensors()).size());
+}
+
 ArtifactFootprint artifact_footprint(const std::filesystem::path& path) {
     return with_file(path, [](const Safetensors& file, const std::shared_ptr<MappedFile>& mapped) {
-        const Artifact artifact = parse_artifact(file, Codes::dropped);
-        ArtifactFootprint result;
-        std::map<std::string, TensorFootprint> tensors;
-        for (const auto& [name, matrix] : artifact.matrices)
-            tensors.emplace(name, footprint_of(name, matrix));
-        for (const auto& [name, tensor] : artifact.tensors) tensors.emplace(name, footprint_of(tensor));
-        for (auto& [name, tensor] : tensors) {
-            result.bytes += tensor.bytes;
-            result.weights += tensor.weights;
-            if (tensor.compressed) result.compressed_weights += tensor.weights;
-            result.tensors.push_back(std::move(tensor));
-        }
+        const ArtifactForm form = form_of(parse_artifact(file, Codes::dropped));
         std::uint64_t data = 0;
         for (const auto& tensor : file.tensors) data += tensor.bytes.size();
-        result.bytes.tokenizer = artifact.tokenizer.data.size();
-        result.bytes.metadata = mapped->bytes().size() - data;
+        ArtifactFootprint result = footprint_of(form, mapped->bytes().size() - data);
         ensure(result.bytes.total() == mapped->bytes().size(), "{} of {} bytes accounted for",
                result.bytes.total(), mapped->bytes().size());
         return result;

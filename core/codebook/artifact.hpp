@@ -46,6 +46,30 @@ struct Artifact {
     [[nodiscard]] Tensor weights(const std::string& name) const;
 };
 
+/// All of a compressed matrix that decides how many bytes it takes.
+struct MatrixForm {
+    Layout layout;
+    bool scales = false;
+    bool offsets = false;
+    bool row_order = false;
+    std::int64_t outliers = 0;
+};
+[[nodiscard]] MatrixForm form_of(const CompressedMatrix& matrix);
+
+/// All of an artifact that decides how long its file is.
+struct ArtifactForm {
+    std::map<std::string, MatrixForm> matrices;
+    std::map<std::string, StoredTensor> tensors;  ///< encoding and shape; bytes are not looked at
+    nlohmann::json config;
+    nlohmann::json extra = nlohmann::json::object();
+    nlohmann::json provenance = nlohmann::json::object();
+    std::string tokenizer_format;
+    std::uint64_t tokenizer_bytes = 0;
+};
+[[nodiscard]] ArtifactForm form_of(const Artifact& artifact);
+/// Where every byte of the file goes that write_artifact makes of such an artifact.
+[[nodiscard]] ArtifactFootprint artifact_footprint(const ArtifactForm& form);
+
 /// Writes atomically; the same artifact gives the same bytes. Matrices must be valid and rounded to storage.
 void write_artifact(const std::filesystem::path& path, const Artifact& artifact);
 

@@ -7,8 +7,26 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 
 namespace jlcm {
+
+/// How many samples of a tensor of that shape go through a block at a time: enough for products to be
+/// efficient, few enough for memory.
+[[nodiscard]] std::int64_t samples_per_step(const Shape& shape);
+/// Calls `body(first, end)` for as many samples at a time.
+void by_samples(const Shape& shape, const std::function<void(std::int64_t first, std::int64_t end)>& body);
+
+/// The inputs of the first block for `samples`: float32 [samples, ...].
+[[nodiscard]] Tensor first_activations(const Executor& executor, const WeightSource& model,
+                                       const Tensor& samples);
+
+/// What a block makes of `activations` [samples, ...], some samples at a time; in the memory of `activations`
+/// where the result has the same shape. `observer` sees the inputs of linear layers of the first `observed`
+/// samples, which go through in steps of their own.
+[[nodiscard]] Tensor advance(const Executor& executor, const Block& block, const Weights& weights,
+                             Tensor activations, const LinearObserver& observer = {},
+                             std::int64_t observed = 0);
 
 /// Activations [samples, ...] in float32. They go through a block when those behind it are asked for, with
 /// the weights that the model has then. Nothing is computed that nobody asks for.

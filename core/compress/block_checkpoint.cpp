@@ -10,14 +10,14 @@ constexpr const char* dense_suffix = ".dense";
 constexpr const char* solver_prefix = "solver/";
 
 /// Nothing after the blocks but the distillation changes a mapping.
-StateResidence residence(const RunSpec& spec) {
-    return spec.compress.distill ? StateResidence::memory : StateResidence::file;
+StateResidence residence(const CompressOptions& options) {
+    return options.distill ? StateResidence::memory : StateResidence::file;
 }
 
-void restore(const SavedState& state, std::size_t index, const std::vector<ParameterId>& compressed,
-             CompressedModel& model, CompressedModel* solver_only) {
+void restore(const Compression& run, const SavedState& state, std::size_t index, CompressedModel& model,
+             CompressedModel* solver_only) {
     const Graph& graph = model.graph();
-    for (const ParameterId id : compressed) {
+    for (const ParameterId id : run.compressed_parameters(graph.blocks()[index])) {
         const std::string& name = graph.parameter(id).name;
         model.matrices()[id] = restore_matrix(state, name);
         if (solver_only != nullptr) solver_only->matrices()[id] = restore_matrix(state, solver_prefix + name);
@@ -29,10 +29,10 @@ void restore(const SavedState& state, std::size_t index, const std::vector<Param
 
 }  // namespace
 
-void save_block(const RunContext& run, std::size_t index, const CompressedModel& model,
+void save_block(const Compression& run, std::size_t index, const CompressedModel& model,
                 const CompressedModel* solver_only, std::size_t metrics_begin, const Stages& stages_before) {
-    SavedState state{.words = {{"metrics", run.metrics.since(metrics_begin)},
-                               {"stages", run.stages.since(stages_before).to_json().dump()}},
+    SavedState state{.words = {{"metrics", run.store.metrics.since(metrics_begin)},
+                               {"stages", run.store.stages.since(stages_before).to_json().dump()}},
                      .tensors = {}};
     const Graph& graph = model.graph();
     for (const ParameterId id : graph.parameters_of(graph.blocks()[index].nodes)) {
@@ -45,25 +45,25 @@ void save_block(const RunContext& run, std::size_t index, const CompressedModel&
         if (const auto found = solver_only->matrices().find(id); found != solver_only->matrices().end())
             append_matrix(state, solver_prefix + name, found->second);
     }
-    save_state(run.files.block(index), state);
+    save_state(run.store.files.block(index), state);
 }
 
-bool load_block(const RunContext& run, std::size_t index, const std::vector<ParameterId>& compressed,
-                CompressedModel& model, CompressedModel* solver_only) {
-    const auto state = load_state(run.files.block(index), residence(run.spec));
+bool load_block(const Compression& run, std::size_t index, CompressedModel& model,
+                CompressedModel* solver_only) {
+    const auto state = load_state(run.store.files.block(index), residence(run.options));
     if (!state) return false;
-    restore(*state, index, compressed, model, solver_only);
-    run.metrics.append(state->words.at("metrics"));
-    run.stages.add(nlohmann::json::parse(state->words.at("stages")));
+    restore(run, *state, index, model, solver_only);
+    run.store.metrics.append(state->words.at("metrics"));
+    run.store.stages.add(nlohmann::json::parse(state->words.at("stages")));
     return true;
 }
 
-void leave_block_on_disk(const RunContext& run, std::size_t index, const std::vector<ParameterId>& compressed,
-                         CompressedModel& model, CompressedModel* solver_only) {
-    if (residence(run.spec) == StateResidence::file) {
-        const auto state = load_state(run.files.block(index), StateResidence::file);
-        if (!state) fail("{} was written and cannot be read back", run.files.block(index).string());
-        restore(*state, index, compressed, model, solver_only);
+void leave_block_on_disk(const Compression& run, std::size_t index, CompressedModel& model,
+                         CompressedModel* solver_only) {
+    if (residence(run.options) == StateResidence::file) {
+        const auto state = load_state(run.store.files.block(index), StateResidence::file);
+        if (!state) fail("{} was written and cannot be read back", run.store.files.block(index).string());
+        restore(run, *state, index, model, solver_only);
     }
     release_mapped_pages();
 }

@@ -2,8 +2,8 @@
 // The pass over the blocks: calibrate, group, initialise, solve, learn, one block after another.
 
 #include "core/codebook/compressed_model.hpp"
-#include "core/compress/compression_plan.hpp"
-#include "core/compress/run_context.hpp"
+#include "core/compress/compression.hpp"
+#include "core/compress/samples.hpp"
 
 namespace jlcm {
 
@@ -21,11 +21,9 @@ struct BlockRange {
 /// looks at the original model alone.
 [[nodiscard]] std::string needs_former_blocks(const CompressOptions& compress);
 
-/// Compresses `blocks` of the context's model into `model`. `samples`: as the model reads them. A block that
-/// was finished before is taken from its checkpoint. `solver_only` (may be null) receives each matrix as the
-/// solver left it.
-void compress_blocks(const RunContext& run, const std::map<ParameterId, MatrixPlan>& plan,
-                     const Tensor& samples, CompressedModel& model, CompressedModel* solver_only,
-                     BlockRange blocks);
+/// Compresses `blocks` of the run's model into `model`. A block that was finished before is taken from its
+/// checkpoint. `solver_only` (may be null) receives each matrix as the solver left it.
+void compress_blocks(const Compression& run, const CalibrationSamples& samples, CompressedModel& model,
+                     CompressedModel* solver_only, BlockRange blocks);
 
 }  // namespace jlcm

@@ -23,7 +23,7 @@ constexpr std::string_view tokens_prefix = "tokens.";
 class GradientPass {
   public:
     GradientPass(const Executor& executor, const WeightSource& model, const Tensor& samples,
-                 const GradientNeeds& needs, const std::set<ParameterId>& wanted)
+                 const DataNeeds& needs, const std::set<ParameterId>& wanted)
         : executor_(executor),
           graph_(executor.graph()),
           samples_(samples),
@@ -181,7 +181,7 @@ class GradientPass {
     const Executor& executor_;
     const Graph& graph_;
     const Tensor& samples_;
-    const GradientNeeds& needs_;
+    const DataNeeds& needs_;
     const std::set<ParameterId>& wanted_;
     Tensor head_;
     Weights weights_;
@@ -192,7 +192,7 @@ class GradientPass {
 }  // namespace
 
 GradientStatistics gradient_statistics(const Executor& executor, const WeightSource& model,
-                                       const Tensor& samples, const GradientNeeds& needs,
+                                       const Tensor& samples, const DataNeeds& needs,
                                        const std::set<ParameterId>& wanted) {
     require(samples.dtype() != DType::i32 || samples.cols() >= 2,
             "gradients of the next token's loss need windows of two tokens or more");

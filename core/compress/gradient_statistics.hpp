@@ -3,6 +3,7 @@
 // (diagonal Fisher information: SqueezeLLM, arXiv 2306.07629, section 4.1), and how much each token matters
 // to a set of outputs (GuidedQuant, arXiv 2505.07004, section 3).
 
+#include "core/codebook/data_needs.hpp"
 #include "core/model/model.hpp"
 #include "core/store/saved_state.hpp"
 
@@ -10,14 +11,6 @@
 #include <set>
 
 namespace jlcm {
-
-/// What is to be found.
-struct GradientNeeds {
-    bool fisher = false;  ///< of each weight: 4 bytes a weight
-    std::int64_t row_sets =
-        0;  ///< sets of outputs a layer; 0: no token weights. 4 bytes a token, layer and set
-    [[nodiscard]] bool any() const { return fisher || row_sets > 0; }
-};
 
 struct GradientStatistics {
     /// By weight, float32 [out, in]: mean over samples of the squared gradient of a sample's summed loss.
@@ -29,13 +22,13 @@ struct GradientStatistics {
     double loss = 0;  ///< mean negative log-likelihood of a prediction, nats
 };
 
-/// A forward and a backward of each of `samples` through `model`, for the weights in `wanted`. Tokens (int32
-/// [n, length]) predict the next one. Of other samples no label is known: it is drawn from what the model
-/// predicts, which makes the mean of squares the Fisher information itself. Memory: the model in the type
-/// `compute`, one sample's block inputs, one block's activations, and the statistics. Same bytes at any
-/// number of threads.
+/// What `needs` has of Fisher information and row sets: a forward and a backward of each of `samples` through
+/// `model`, for the weights in `wanted`. Tokens (int32 [n, length]) predict the next one. Of other samples no
+/// label is known: it is drawn from what the model predicts, which makes the mean of squares the Fisher
+/// information itself. Memory: the model in the type `compute`, one sample's block inputs, one block's
+/// activations, and the statistics. Same bytes at any number of threads.
 [[nodiscard]] GradientStatistics gradient_statistics(const Executor& executor, const WeightSource& model,
-                                                     const Tensor& samples, const GradientNeeds& needs,
+                                                     const Tensor& samples, const DataNeeds& needs,
                                                      const std::set<ParameterId>& wanted);
 
 /// All of it as a state, and back, to the same bits.

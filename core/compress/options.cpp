@@ -1,16 +1,11 @@
 #include "core/compress/options.hpp"
 
+#include "core/base/error.hpp"
+
 #include <algorithm>
+#include <utility>
 
 namespace jlcm {
-
-void ModelOptions::fields(Fields& v) {
-    v("loader", loader, Doc{"How its files are read."});
-    v("source", source,
-      Doc{"A path, or the name of a model in the cache's models/ (smollm2-135m-instruct; "
-          "scripts/fetch_model.sh), in JLCM_ASSETS/lm or beside a directory of JLCM_DATA."},
-      Required{});
-}
 
 void CalibrationOptions::fields(Fields& v) {
     v("dataset", dataset,
@@ -167,52 +162,46 @@ void CompressOptions::validate(Problems& problems) const {
         problems.field("solver_target",
                        "original_output has a meaning only where inputs differ from the original's: set "
                        "solver_inputs: compressed");
+    if (output_weighting && !method_needs().second_moments)
+        problems.field("output_weighting",
+                       "nothing reads the weighted second moments: codebook_init is {} and solver is {}",
+                       codebook_init.name(), solver.name());
 }
 
-void RunSpec::fields(Fields& v) {
-    v("version", version, Doc{"Version of this format: 1."}, Range{1, 1});
-    v("name", name, Doc{"Begins the run directory's name; letters, digits, '_', '-', '.'."});
-    v("seed", seed, Doc{"Of everything that is drawn. Figures of several seeds say how much is luck."});
-    v("compute", compute,
-      Doc{"Type that products are made of; sums and everything learned stay float32. bfloat16 is about twice "
-          "as fast where the CPU has it."});
-    v("checkpoint_minutes", checkpoint_minutes,
-      Doc{"How often learning saves its state, so that a run that was killed goes on from there."},
-      Range{0.0, 1e6});
-    v("data_path", data_path, Doc{"Directories with data, before those of JLCM_DATA and the cache."});
-    v("plugins", plugins,
-      Doc{"Shared objects (or directories of them) with more plugins. Loading one runs its code."});
-    v("model", model, Doc{"The model that is compressed."});
-    v("calibration", calibration, Doc{"What calibration and learning look at."});
-    v("compress", compress, Doc{"How weights become codebooks and mappings."});
-    v("evaluate", evaluate, Doc{"What is measured in the end."});
+DataNeeds CompressOptions::method_needs() const {
+    const auto method = solver.make();
+    return method->starts_from_layout() ? method->needs() : codebook_init.make()->needs() | method->needs();
 }
 
-void RunSpec::validate(Problems& problems) const {
-    const bool fits = std::ranges::all_of(name, [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-               c == '-' || c == '.';
-    });
-    if (name.empty() || name.size() > 100 || !fits || name.front() == '.')
-        problems.field("name", "\"{}\" cannot begin a directory's name; use letters, digits, '_', '-', '.'",
-                       name);
-    if (compress.embedding && (compress.embedding->codebook_init.make()->needs_hessian() ||
-                               compress.embedding->codebook_init.make()->needs_fisher()))
-        problems.field("compress",
-                       "embedding.codebook_init wants calibration inputs, which the embedding does "
-                       "not have; use {{type: kmeans, weights: none}}");
-    if (compress.learn && compress.learn->batch > calibration.sequences)
-        problems.field("compress", "learn.batch is {}, of {} calibration sequences", compress.learn->batch,
-                       calibration.sequences);
+DataNeeds CompressOptions::solving_needs() const {
+    DataNeeds needs = method_needs();
+    if (output_weighting) needs.row_sets = output_weighting->groups;
+    needs.original_moments = solver_target == SolverTarget::original_output;
+    return needs;
 }
 
-Config identity_of(Config resolved) {
-    for (const char* key : {"name", "checkpoint_minutes", "data_path", "plugins"}) resolved.erase(key);
-    return resolved;
+DataNeeds CompressOptions::learning_needs() const {
+    return learn ? learn->objective.make()->needs() : DataNeeds{};
 }
 
-namespace {
-const SectionRegistrar<RunSpec> section{"run", "What jlcm-run takes."};
+bool CompressOptions::needs_calibration() const {
+    return (solving_needs() | learning_needs()).any() || recalibrate_norms;
+}
+
+std::vector<std::string> CompressOptions::why_samples() const {
+    std::vector<std::string> reasons;
+    const auto add = [&](bool needed, std::string reason) {
+        if (needed) reasons.push_back(std::move(reason));
+    };
+    const auto method = solver.make();
+    add(!method->starts_from_layout() && codebook_init.make()->needs().any(),
+        fmt::format("compress.codebook_init ({})", codebook_init.name()));
+    add(method->needs().any(), fmt::format("compress.solver ({})", solver.name()));
+    add(solver_target == SolverTarget::original_output, "compress.solver_target (original_output)");
+    add(recalibrate_norms, "compress.recalibrate_norms");
+    add(learning_needs().any(), "compress.learn");
+    add(distill.has_value(), "compress.distill");
+    return reasons;
 }
 
 }  // namespace jlcm

@@ -1,5 +1,6 @@
 #pragma once
-// What jlcm-run takes. Every key is documented where it is declared (run_spec.cpp).
+// The options of the pipeline: what it calibrates on and how it compresses. Every key is documented where it
+// is declared (options.cpp).
 
 #include "core/codebook/codebook_init.hpp"
 #include "core/codebook/grouping.hpp"
@@ -8,8 +9,6 @@
 #include "core/learn/block_learner.hpp"
 #include "core/learn/distiller.hpp"
 #include "core/learn/objective.hpp"
-#include "core/model/evaluation.hpp"
-#include "core/model/model_loader.hpp"
 #include "core/plugin/choice.hpp"
 
 #include <cstdint>
@@ -19,25 +18,12 @@
 
 namespace jlcm {
 
-enum class Compute : std::uint8_t { automatic, float32, bfloat16 };
-inline EnumNames<Compute> enum_names(Compute /*tag*/) {
-    return {{Compute::automatic, "auto", "bfloat16 where the CPU multiplies it in hardware, else float32"},
-            {Compute::float32, "float32"},
-            {Compute::bfloat16, "bfloat16", "products of bfloat16 inputs, summed in float32"}};
-}
-
 /// Whose activations a stage looks at.
 enum class Inputs : std::uint8_t { original, compressed };
 inline EnumNames<Inputs> enum_names(Inputs /*tag*/) {
     return {{Inputs::original, "original", "what the original model feeds the block"},
             {Inputs::compressed, "compressed", "what the blocks compressed so far feed it"}};
 }
-
-struct ModelOptions {
-    Choice<ModelLoader> loader{"auto"};
-    std::string source;
-    void fields(Fields& v);
-};
 
 struct CalibrationOptions {
     std::vector<DatasetChoice> dataset;
@@ -47,6 +33,8 @@ struct CalibrationOptions {
     std::optional<std::int64_t> solver_sequences;
     void fields(Fields& v);
     void validate(Problems& problems) const;
+    /// Of the samples, those that the layer-wise stages see.
+    [[nodiscard]] std::int64_t observed() const { return solver_sequences.value_or(sequences); }
 };
 
 /// Which weights an override is for: those that fit every condition given.
@@ -137,8 +125,24 @@ struct CompressOptions {
     std::vector<Override> overrides;
     void fields(Fields& v);
     void validate(Problems& problems) const;
+    /// What the initialiser and the solver read by themselves.
+    [[nodiscard]] DataNeeds method_needs() const;
+    /// What the initialiser and the solver read of each block's data, as weighting and target have it.
+    [[nodiscard]] DataNeeds solving_needs() const;
+    /// What the learning of a block reads.
+    [[nodiscard]] DataNeeds learning_needs() const;
+    /// Whether calibration samples go through the blocks at all.
+    [[nodiscard]] bool needs_calibration() const;
+    /// Whether any samples are drawn.
+    [[nodiscard]] bool needs_samples() const { return needs_calibration() || distill.has_value(); }
+    /// The options that want samples, as a message lists them: "compress.solver (lnq)".
+    [[nodiscard]] std::vector<std::string> why_samples() const;
+    /// Whether second moments are made of these inputs, for the solver or for learning.
+    [[nodiscard]] bool observes(Inputs inputs) const {
+        return solver_inputs == inputs && (solving_needs() | learning_needs()).moments();
+    }
     /// Whether whole blocks are learned, which takes activations and backwards.
-    [[nodiscard]] bool learns_blocks() const { return learn && learn->objective.make()->needs_activations(); }
+    [[nodiscard]] bool learns_blocks() const { return learning_needs().activations; }
     /// Whether they learn from these inputs.
     [[nodiscard]] bool learns_from(Inputs inputs) const {
         return learn.has_value() && learn->inputs == inputs && learns_blocks();
@@ -149,24 +153,5 @@ struct CompressOptions {
                (compare_with_learned && learn && distill ? 1 : 0);
     }
 };
-
-struct RunSpec {
-    std::int64_t version = 1;
-    std::string name = "run";
-    std::uint64_t seed = 0;
-    Compute compute = Compute::automatic;
-    double checkpoint_minutes = 2;
-    std::vector<std::string> data_path;
-    std::vector<std::string> plugins;
-    ModelOptions model;
-    CalibrationOptions calibration;
-    CompressOptions compress;
-    std::vector<Choice<Evaluation>> evaluate;
-    void fields(Fields& v);
-    void validate(Problems& problems) const;
-};
-
-/// The resolved spec without what does not change a result (name, places, how often state is saved).
-[[nodiscard]] Config identity_of(Config resolved);
 
 }  // namespace jlcm

@@ -1,6 +1,6 @@
 #include "core/compress/recalibration.hpp"
 
-#include "core/compress/calibration.hpp"
+#include "core/compress/activations.hpp"
 
 namespace jlcm {
 namespace {

@@ -3,6 +3,7 @@
 
 #include "core/base/json.hpp"
 #include "core/data/samples.hpp"
+#include "core/graph/cost.hpp"
 #include "core/model/scoring.hpp"
 #include "core/plugin/registry.hpp"
 
@@ -60,9 +61,19 @@ class Evaluation {
     /// For an estimate of the time. Input errors as of evaluate().
     [[nodiscard]] virtual Workload workload(const ModelInput& input,
                                             const Directories& directories) const = 0;
+    /// Tokens of the longest sample that goes through a model, as far as that is known without the data.
+    [[nodiscard]] virtual std::int64_t longest_sample() const { return 1; }
     [[nodiscard]] virtual EvaluationResult evaluate(const EvaluatedModels& models,
                                                     const Directories& directories) const = 0;
 };
+
+/// What evaluating `models` models of the graph takes in memory, their mappings apart: the stage "evaluate".
+/// `longest`: Evaluation::longest_sample of them all.
+[[nodiscard]] StageCost evaluation_cost(const Graph& graph, const ModelInput& input, DType compute,
+                                        int models, std::int64_t longest);
+/// The work of an evaluation of one model, without its memory.
+[[nodiscard]] StageCost evaluation_work(const Graph& graph, const ModelInput& input,
+                                        const Workload& workload);
 
 template <>
 struct KindOf<Evaluation> {

@@ -1,7 +1,7 @@
 #include "core/run/identity.hpp"
 
 #include "core/base/hash.hpp"
-#include "core/compress/calibration.hpp"
+#include "core/compress/samples.hpp"
 #include "core/plugin/library.hpp"
 #include "core/run/result.hpp"
 #include "core/run/run.hpp"
@@ -41,12 +41,15 @@ RunIdentity RunIdentifier::identify(const Resolved<RunSpec>& spec) {
     const auto& model = known(models_, to_yaml(*spec.config.find("model")), [&] {
         return options.model.loader.make()->load(find_model(options.model.source)).sha256;
     });
-    CalibrationOptions datasets;
-    datasets.dataset = options.calibration.dataset;
-    datasets.shares = options.calibration.shares;
-    const auto& calibration = known(calibrations_, places + to_yaml(encode_options(datasets)), [&] {
-        return load_calibration_data(options.calibration, directories).describe();
-    });
+    auto calibration = nlohmann::json::array();
+    if (options.compress.needs_samples()) {
+        CalibrationOptions datasets;
+        datasets.dataset = options.calibration->dataset;
+        datasets.shares = options.calibration->shares;
+        calibration = known(calibrations_, places + to_yaml(encode_options(datasets)), [&] {
+            return load_calibration_data(*options.calibration, directories).describe();
+        });
+    }
     auto evaluation = nlohmann::json::array();
     for (const auto& choice : options.evaluate)
         evaluation.push_back(known(evaluations_, places + to_yaml(choice.encode()),

@@ -2,7 +2,7 @@
 // Who a run is: everything that its results depend on.
 
 #include "core/base/json.hpp"
-#include "core/compress/options.hpp"
+#include "core/run/spec.hpp"
 #include "core/spec/resolve.hpp"
 
 #include <map>
@@ -14,6 +14,8 @@ struct RunIdentity {
     nlohmann::json content;  ///< `identity` of result.json
     std::string hash;        ///< SHA-256 of that
 
+    /// What an artifact says of where it comes from.
+    [[nodiscard]] nlohmann::json provenance() const { return {{"identity", content}, {"sha256", hash}}; }
     /// Of the run's directory: the spec's name and the first 12 digits of the hash.
     [[nodiscard]] std::string directory_name(const RunSpec& spec) const;
 };

@@ -2,7 +2,6 @@
 // Pieces of result.json (docs/result.md).
 
 #include "core/base/json.hpp"
-#include "core/compress/run_context.hpp"
 #include "core/model/evaluation.hpp"
 
 #include <filesystem>

@@ -5,9 +5,10 @@
 #include "core/base/log.hpp"
 #include "core/codebook/artifact_model.hpp"
 #include "core/compress/block_pass.hpp"
-#include "core/compress/calibration.hpp"
 #include "core/compress/embedding.hpp"
 #include "core/compress/reordering.hpp"
+#include "core/compress/samples.hpp"
+#include "core/compress/stage_keys.hpp"
 #include "core/compress/training.hpp"
 #include "core/estimate/memory_plan.hpp"
 #include "core/run/environment.hpp"
@@ -29,7 +30,7 @@ using nlohmann::json;
 struct Sources {
     std::filesystem::path model_path;
     std::unique_ptr<Model> model;
-    CalibrationData data;
+    CalibrationData data;  ///< empty if nothing reads samples
     Directories directories;
     std::map<ParameterId, MatrixPlan> plan;
     std::unique_ptr<ReorderedModel> reordered;  ///< the model in the order that is compressed, or null
@@ -49,15 +50,29 @@ struct Sources {
     }
 };
 
+/// What the parts of a run below share.
+struct RunContext {
+    const RunSpec& spec;
+    const Compression& pipeline;
+    const RunStore& store;
+};
+
+/// The loader as it goes into keys of the stage cache.
+std::string loader_of(const RunSpec& spec) {
+    return to_yaml(spec.model.loader.encode());
+}
+
 Sources read_sources(const Resolved<RunSpec>& spec, DType compute) {
     const RunSpec& options = spec.value;
     const Directories directories = data_directories(options.data_path);
-    CalibrationData data = load_calibration_data(options.calibration, directories);
+    CalibrationData data;
+    if (options.compress.needs_samples()) data = load_calibration_data(*options.calibration, directories);
     auto evaluated = json::array();
     for (const auto& choice : options.evaluate) evaluated.push_back(choice.make()->data(directories));
     const auto path = find_model(options.model.source);
     auto model = std::make_unique<Model>(options.model.loader.make()->load(path));
-    require_readable(model->input(), data, options);
+    if (options.compress.needs_samples())
+        require_readable(model->input(), data, *options.calibration, options.compress.distill);
     require(!options.compress.distill || !is_encoder(model->graph(), model->input()),
             "compress.distill: the model is an encoder, it predicts nothing to learn from: leave it out");
     model->join_blocks(options.compress.blocks_together);
@@ -68,16 +83,17 @@ Sources read_sources(const Resolved<RunSpec>& spec, DType compute) {
 }
 
 /// Learns the whole model on the original's predictions.
-void distill(const RunContext& run, const DistillationOptions& options, const Tensor& samples,
+void distill(const Compression& run, const DistillationOptions& options, const Tensor& samples,
              CompressedModel& model) {
-    CachedFeatures features(run.cache, run.stages, run.source);
+    CachedFeatures features(run.store.cache, run.store.stages, run.source);
+    release_kept_memory();
     const auto distiller = make_distiller(model, samples, options, run.compute, run.backend, &features);
-    train(*distiller, run.metrics, run.stages,
+    train(*distiller, run.store.metrics, run.store.stages,
           {.title = "distilling",
            .stage = "distill",
            .labels = nlohmann::json::object(),
-           .state_file = run.files.distillation(),
-           .checkpoint_minutes = run.spec.checkpoint_minutes});
+           .state_file = run.store.files.distillation(),
+           .checkpoint_minutes = run.store.checkpoint_minutes});
 }
 
 std::string file_hash(const std::filesystem::path& path) {
@@ -85,7 +101,7 @@ std::string file_hash(const std::filesystem::path& path) {
 }
 
 /// Whether an earlier process packed the artifact; its metrics and stages are taken up then.
-bool was_packed(const RunContext& run) {
+bool was_packed(const RunStore& run) {
     const auto state = load_state(run.files.packed());
     if (!state || !std::filesystem::exists(run.files.artifact()) ||
         file_hash(run.files.artifact()) != state->words.at("artifact_sha256"))
@@ -95,14 +111,13 @@ bool was_packed(const RunContext& run) {
     return true;
 }
 
-void pack(const RunContext& run, const Sources& sources, const CompressedModel& model,
+void pack(const RunStore& run, const Sources& sources, const CompressedModel& model,
           std::size_t metrics_begin, const Stages& stages_before) {
     {
         const Stages::Timer timer(run.stages, "pack");
-        write_artifact(
-            run.files.artifact(),
-            make_artifact(model, sources.model->checkpoint(), sources.reordered.get(),
-                          {{"identity", sources.identity.content}, {"sha256", sources.identity.hash}}));
+        write_artifact(run.files.artifact(),
+                       make_artifact(model, sources.model->checkpoint(), sources.reordered.get(),
+                                     sources.identity.provenance()));
     }
     save_state(run.files.packed(), {.words = {{"artifact_sha256", file_hash(run.files.artifact())},
                                               {"metrics", run.metrics.since(metrics_begin)},
@@ -123,10 +138,18 @@ struct EarlierStages {
     }
 };
 
+/// Nothing is drawn that no stage reads.
 CalibrationSamples read_samples(const RunContext& run, const Sources& sources) {
-    const Stages::Timer timer(run.stages, "load");
-    auto samples = draw_samples(run.spec, sources.data, sources.model->input());
-    log_info("samples {}, {} in all", to_string(samples.calibration.shape()), samples.distinct);
+    if (!run.spec.compress.needs_samples()) {
+        log_info("no samples: nothing reads them");
+        return {};
+    }
+    const Stages::Timer timer(run.store.stages, "load");
+    auto samples = draw_samples(*run.spec.calibration, run.spec.compress, run.spec.seed, sources.data,
+                                sources.model->input());
+    log_info("samples {}, {} in all",
+             to_string((samples.calibration.defined() ? samples.calibration : samples.distillation).shape()),
+             samples.distinct);
     return samples;
 }
 
@@ -134,8 +157,7 @@ CalibrationSamples read_samples(const RunContext& run, const Sources& sources) {
 void compress_some(const RunContext& run, const Sources& sources, BlockRange blocks) {
     CompressedModel model(sources.base());
     const EarlierStages earlier(sources.base(), run.spec.compress);
-    compress_blocks(run, sources.plan, read_samples(run, sources).calibration, model,
-                    earlier.solver_only.get(), blocks);
+    compress_blocks(run.pipeline, read_samples(run, sources), model, earlier.solver_only.get(), blocks);
     log_info("blocks {} to {} of {} are done", blocks.first, blocks.end - 1,
              sources.model->graph().blocks().size());
 }
@@ -144,34 +166,37 @@ void compress_some(const RunContext& run, const Sources& sources, BlockRange blo
 void compress(const RunContext& run, const Sources& sources, const EarlierStages& earlier) {
     CompressedModel model(sources.base());
     const CalibrationSamples samples = read_samples(run, sources);
-    compress_blocks(run, sources.plan, samples.calibration, model, earlier.solver_only.get(),
+    compress_blocks(run.pipeline, samples, model, earlier.solver_only.get(),
                     {0, model.graph().blocks().size()});
     if (earlier.learned_only) model.copy_to(*earlier.learned_only);
     for (CompressedModel* each : {earlier.solver_only.get(), earlier.learned_only.get()})
         if (each != nullptr && run.spec.compress.embedding)
             compress_embedding(*run.spec.compress.embedding, *each);
-    if (was_packed(run)) return;
-    const std::size_t metrics_begin = run.metrics.position();
-    const Stages stages_before = run.stages;
-    if (const auto& options = run.spec.compress.distill) distill(run, *options, samples.distillation, model);
+    if (was_packed(run.store)) return;
+    const std::size_t metrics_begin = run.store.metrics.position();
+    const Stages stages_before = run.store.stages;
+    if (const auto& options = run.spec.compress.distill)
+        distill(run.pipeline, *options, samples.distillation, model);
     if (run.spec.compress.embedding) compress_embedding(*run.spec.compress.embedding, model);
-    pack(run, sources, model, metrics_begin, stages_before);
+    pack(run.store, sources, model, metrics_begin, stages_before);
 }
 
 /// Evaluates the packed model as it is read back.
 json evaluate(const RunContext& run, const Sources& sources, const EarlierStages& earlier) {
-    const Stages::Timer timer(run.stages, "evaluate");
+    const Stages::Timer timer(run.store.stages, "evaluate");
     if (run.spec.evaluate.empty()) return json::array();
-    const ArtifactModel packed(read_artifact(run.files.artifact()));
+    release_kept_memory();
+    const ArtifactModel packed(read_artifact(run.store.files.artifact()));
     std::vector<std::string> names{"original"};
     std::vector<BoundModel> bound;
     bound.reserve(4);
-    CachedFeatures features(run.cache, run.stages,
-                            source_key(run.spec, *sources.model, run.compute, nullptr));
-    bound.emplace_back(*sources.model, run.compute, run.backend, &features);
+    const Compression& pipeline = run.pipeline;
+    CachedFeatures features(run.store.cache, run.store.stages,
+                            source_key(loader_of(run.spec), *sources.model, pipeline.compute, nullptr));
+    bound.emplace_back(*sources.model, pipeline.compute, pipeline.backend, &features);
     const auto add = [&](const char* name, const WeightSource& source) {
         names.emplace_back(name);
-        bound.emplace_back(source, run.compute, run.backend);
+        bound.emplace_back(source, pipeline.compute, pipeline.backend);
     };
     if (earlier.solver_only) add("solver_only", *earlier.solver_only);
     if (earlier.learned_only) add("learned_only", *earlier.learned_only);
@@ -186,7 +211,7 @@ json evaluate(const RunContext& run, const Sources& sources, const EarlierStages
         if (auto items = predictions_record(result, names); !items.is_null())
             predictions.push_back(std::move(items));
     }
-    if (!predictions.empty()) write_file(run.files.predictions(), predictions.dump() + '\n');
+    if (!predictions.empty()) write_file(run.store.files.predictions(), predictions.dump() + '\n');
     return records;
 }
 
@@ -197,7 +222,7 @@ json make_result(const RunContext& run, const Sources& sources, const json& eval
             {"hash", sources.identity.hash},
             {"identity", sources.identity.content},
             {"seed", run.spec.seed},
-            {"compute", name_of(run.compute)},
+            {"compute", name_of(run.pipeline.compute)},
             {"model", model_record(*sources.model, run.spec.model.source)},
             {"method",
              {{"solver", compress.solver.name()},
@@ -205,12 +230,12 @@ json make_result(const RunContext& run, const Sources& sources, const json& eval
               {"reordered", compress.reorder.has_value()},
               {"learned", compress.learn.has_value()},
               {"distilled", compress.distill.has_value()}}},
-            {"footprint", footprint_record(run.files.artifact(), *sources.model, sources.model_path,
+            {"footprint", footprint_record(run.store.files.artifact(), *sources.model, sources.model_path,
                                            sources.compressed(compress))},
-            {"artifact_sha256", file_hash(run.files.artifact())},
+            {"artifact_sha256", file_hash(run.store.files.artifact())},
             {"evaluations", evaluations},
-            {"stages", run.stages.to_json()},
-            {"environment", environment_record(run.backend)}};
+            {"stages", run.store.stages.to_json()},
+            {"environment", environment_record(run.pipeline.backend)}};
 }
 
 }  // namespace
@@ -221,6 +246,13 @@ DType compute_type(Compute compute, const Backend& backend) {
             "compute: bfloat16, but this machine ({}) has no unit for it; use auto or float32",
             backend.describe());
     return compute == Compute::float32 ? DType::f32 : DType::bf16;
+}
+
+RunSizes sizes_of(const RunSpec& spec, const Model& model, const std::map<ParameterId, MatrixPlan>& plan,
+                  DType compute) {
+    std::int64_t longest = 0;
+    for (const auto& choice : spec.evaluate) longest = std::max(longest, choice.make()->longest_sample());
+    return {spec.compress, spec.calibration, model, plan, compute, longest};
 }
 
 std::optional<json> finished_result(const RunFiles& files) {
@@ -264,7 +296,7 @@ RunOutcome run_experiment(const Resolved<RunSpec>& spec, const std::filesystem::
         require(reason.empty(), "--blocks: blocks cannot be compressed apart, because of {}", reason);
     }
     release_mapped_pages();  // hashing has read the whole model
-    const MemoryPlan memory = plan_memory(spec.value, *sources->model, sources->plan, compute,
+    const MemoryPlan memory = plan_memory(sizes_of(spec.value, *sources->model, sources->plan, compute),
                                           static_cast<double>(resident_memory_bytes()));
     if (resources.memory_limit) {
         memory.require_within(*resources.memory_limit);
@@ -286,15 +318,17 @@ RunOutcome run_experiment(const Resolved<RunSpec>& spec, const std::filesystem::
     }
     StageCache none;
     StageCache& cache = resources.cache != nullptr ? *resources.cache : none;
-    const RunContext run{spec.value,
-                         sources->base(),
-                         backend,
-                         compute,
-                         files,
-                         metrics,
-                         stages,
-                         cache,
-                         source_key(spec.value, *sources->model, compute, sources->reordered.get())};
+    const RunStore store{files, metrics, stages, cache, spec.value.checkpoint_minutes};
+    const Compression pipeline{
+        spec.value.compress,
+        sources->base(),
+        sources->plan,
+        backend,
+        compute,
+        spec.value.seed,
+        source_key(loader_of(spec.value), *sources->model, compute, sources->reordered.get()),
+        store};
+    const RunContext run{spec.value, pipeline, store};
     log_info("{}: {} ({})", files.directory.string(), spec.value.model.source,
              sources->model->checkpoint().description);
     log_info("memory planned\n{}", memory.describe());

@@ -2,7 +2,8 @@
 // A run from its spec to its result: load, compress block by block, distill, pack, evaluate what was packed.
 
 #include "core/base/json.hpp"
-#include "core/compress/options.hpp"
+#include "core/estimate/memory_plan.hpp"
+#include "core/run/spec.hpp"
 #include "core/spec/resolve.hpp"
 #include "core/store/run_directory.hpp"
 #include "core/store/stage_cache.hpp"
@@ -39,6 +40,10 @@ struct RunResources {
 /// The result of a run that is finished, its artifact in place; nothing where it is not (with a warning where
 /// something is damaged).
 [[nodiscard]] std::optional<nlohmann::json> finished_result(const RunFiles& files);
+
+/// What decides what the run takes. Views of the arguments.
+[[nodiscard]] RunSizes sizes_of(const RunSpec& spec, const Model& model,
+                                const std::map<ParameterId, MatrixPlan>& plan, DType compute);
 
 /// The type that `compute` means on this machine; an input error where it has no bfloat16 unit and that was
 /// asked for.

@@ -100,6 +100,8 @@ class Embedding final : public Evaluation {
         return {.samples = windows_of(tokens.ids, tokenizer).rows(), .length = options_.length};
     }
 
+    [[nodiscard]] std::int64_t longest_sample() const override { return options_.length; }
+
     [[nodiscard]] EvaluationResult evaluate(const EvaluatedModels& models,
                                             const Directories& directories) const override {
         const Tokenizer& tokenizer = models.input.need_tokenizer("embedding");

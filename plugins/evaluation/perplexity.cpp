@@ -80,6 +80,8 @@ class Perplexity final : public Evaluation {
                 .length = options_.context};
     }
 
+    [[nodiscard]] std::int64_t longest_sample() const override { return options_.context; }
+
     [[nodiscard]] EvaluationResult evaluate(const EvaluatedModels& models,
                                             const Directories& directories) const override {
         const Tokenizer& tokenizer = models.input.need_tokenizer("perplexity");

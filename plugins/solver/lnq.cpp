@@ -25,7 +25,7 @@ class LnqSolver : public Solver {
   public:
     using Options = LnqOptions;
     explicit LnqSolver(const Options& options) : options_(options) {}
-    [[nodiscard]] bool needs_hessian() const override { return true; }
+    [[nodiscard]] DataNeeds needs() const override { return {.second_moments = true}; }
     /// A cycle is one; normal equations of the codebooks half of one.
     [[nodiscard]] double products() const override {
         return 1.0 + options_.parameters.rounds * (options_.parameters.cycles + 0.5);

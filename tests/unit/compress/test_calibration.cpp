@@ -1,6 +1,8 @@
 // Calibration: activations block by block, and second moments of what linear layers read.
 
-#include "core/compress/calibration.hpp"
+#include "core/compress/activations.hpp"
+#include "core/compress/samples.hpp"
+#include "core/compress/second_moments.hpp"
 #include "tests/support/tiny_llama.hpp"
 
 #include <set>
@@ -10,13 +12,6 @@
 namespace {
 
 using namespace jlcm;
-
-RunSpec spec_of(std::int64_t sequences, std::int64_t length) {
-    RunSpec spec;
-    spec.calibration.sequences = sequences;
-    spec.calibration.length = length;
-    return spec;
-}
 
 CalibrationData text_of(const std::string& text) {
     return {.data = {TextData{.name = "text", .documents = {text}, .sha256 = "", .source = ""}},
@@ -133,18 +128,23 @@ TEST_CASE("windows of distillation are fresh ones, and the seed decides which ar
     std::string text;
     for (int i = 0; i < 2000; ++i) text += static_cast<char>('A' + (i * i + i / 7) % 26);
     const Model model = test::tiny_llama();
-    RunSpec spec = spec_of(20, 16);
-    spec.compress.distill.emplace();
-    spec.compress.distill->steps = 5;
-    spec.compress.distill->batch = 4;
-    const auto windows = draw_samples(spec, text_of(text), model.input());
+    CalibrationOptions calibration;
+    calibration.sequences = 20;
+    calibration.length = 16;
+    CompressOptions compress;
+    compress.distill.emplace();
+    compress.distill->steps = 5;
+    compress.distill->batch = 4;
+    const auto drawn = [&](std::uint64_t seed) {
+        return draw_samples(calibration, compress, seed, text_of(text), model.input());
+    };
+    const auto windows = drawn(0);
     CHECK(windows.calibration.shape() == Shape({20, 16}));
     CHECK(windows.distillation.shape() == Shape({20, 16}));
     CHECK(windows.distinct == "640 tokens");
 
-    const auto again = draw_samples(spec, text_of(text), model.input());
+    const auto again = drawn(0);
     CHECK(std::ranges::equal(again.calibration.bytes(), windows.calibration.bytes()));
-    spec.seed = 1;
-    const auto other = draw_samples(spec, text_of(text), model.input());
+    const auto other = drawn(1);
     CHECK_FALSE(std::ranges::equal(other.calibration.bytes(), windows.calibration.bytes()));
 }

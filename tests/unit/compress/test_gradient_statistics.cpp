@@ -1,8 +1,8 @@
 // Statistics of gradients against finite differences of the loss.
 
 #include "core/base/parallel.hpp"
-#include "core/compress/calibration.hpp"
 #include "core/compress/gradient_statistics.hpp"
+#include "core/compress/second_moments.hpp"
 #include "tests/support/tiny_llama.hpp"
 
 #include <cmath>
@@ -152,7 +152,7 @@ TEST_CASE("gradient statistics are the same bytes at any number of threads") {
     for (const int count : {1, 3}) {
         set_thread_count(count);
         found.push_back(
-            gradient_statistics(executor, model, ids, {.fisher = true, .row_sets = 3}, all_linears(graph)));
+            gradient_statistics(executor, model, ids, {.row_sets = 3, .fisher = true}, all_linears(graph)));
     }
     set_thread_count(threads);
     for (const auto& [id, fisher] : found[0].fisher)

@@ -2,6 +2,7 @@
 
 #include "core/compress/compression_plan.hpp"
 #include "core/graph/transformer.hpp"
+#include "core/run/spec.hpp"
 #include "core/spec/resolve.hpp"
 
 #include <catch2/catch.hpp>
@@ -125,4 +126,33 @@ TEST_CASE("a run's identity is in what changes its results") {
     CHECK(identity("") == identity("seed: 0\ncompress: {bits: 2}\n"));
     CHECK(identity("") != identity("seed: 1\n"));
     CHECK(identity("") != identity("compress: {bits: 3}\n"));
+}
+
+TEST_CASE("calibration may be left out if nothing reads samples") {
+    const auto without = decode("model: {source: x}\ncompress: {solver: rtn}\n");
+    CHECK_FALSE(without.value.calibration.has_value());
+    CHECK_FALSE(decode("model: {source: x}\ncalibration: null\ncompress: {solver: rtn}\n")
+                    .value.calibration.has_value());
+    CHECK_THROWS_WITH(decode("model: {source: x}\n"),
+                      Catch::Contains("calibration: is missing") &&
+                          Catch::Contains("compress.codebook_init (kmeans), compress.solver (lnq)"));
+    CHECK_THROWS_WITH(decode("model: {source: x}\ncompress: {solver: rtn, distill: {}}\n"),
+                      Catch::Contains("need samples: compress.distill"));
+    CHECK_THROWS_WITH(decode("model: {source: x}\ncalibration: {sequences: 3}\ncompress: {solver: rtn}\n"),
+                      Catch::Contains("dataset"));
+}
+
+TEST_CASE("a weighting that nothing reads is refused") {
+    CHECK_THROWS_WITH(decode(std::string(base) + "compress: {solver: rtn, output_weighting: {groups: 2}}\n"),
+                      Catch::Contains("nothing reads the weighted second moments"));
+    CHECK_NOTHROW(decode(std::string(base) + "compress: {output_weighting: {groups: 2}}\n"));
+}
+
+TEST_CASE("the embedding's initialiser must do without calibration inputs") {
+    const auto embedding = [](const std::string& init) {
+        return decode(base + fmt::format("compress: {{embedding: {{codebook_init: {}}}}}\n", init));
+    };
+    CHECK_NOTHROW(embedding("{type: kmeans, weights: none}"));
+    CHECK_NOTHROW(embedding("{type: uniform, fit: least_squares}"));
+    CHECK_THROWS_WITH(embedding("kmeans"), Catch::Contains("wants calibration inputs"));
 }

@@ -4,8 +4,9 @@
 #include "core/codebook/artifact_model.hpp"
 #include "core/codebook/codebook_init.hpp"
 #include "core/codebook/grouping.hpp"
-#include "core/compress/calibration.hpp"
+#include "core/compress/activations.hpp"
 #include "core/compress/recalibration.hpp"
+#include "core/compress/second_moments.hpp"
 #include "core/learn/distiller.hpp"
 #include "core/learn/layer_learner.hpp"
 #include "core/model/evaluation.hpp"
@@ -261,7 +262,7 @@ TEST_CASE("gradients on images are those of the model's own predictions") {
     std::set<ParameterId> wanted;
     for (const auto& use : graph.linears({0, graph.node_count()})) wanted.insert(use.parameter);
     const auto statistics =
-        gradient_statistics(executor, model, images(12), {.fisher = true, .row_sets = 2}, wanted);
+        gradient_statistics(executor, model, images(12), {.row_sets = 2, .fisher = true}, wanted);
     CHECK(statistics.loss > 0);
     CHECK(statistics.fisher.size() == 3);
     for (const auto& [id, fisher] : statistics.fisher)

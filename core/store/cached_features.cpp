@@ -1,30 +1,8 @@
-#include "core/compress/shared_stages.hpp"
+#include "core/store/cached_features.hpp"
 
 #include "core/base/hash.hpp"
-#include "core/spec/resolve.hpp"
 
 namespace jlcm {
-
-namespace {
-
-std::string order_hash(const ReorderedModel& model) {
-    Sha256 hash;
-    for (ParameterId id = 0; id < std::ssize(model.graph().parameters()); ++id)
-        for (const auto* order : {&model.rows(id), &model.columns(id)})
-            hash.update(fmt::format("{}\n", order->size())).update(std::as_bytes(std::span(*order)));
-    return hash.hex();
-}
-
-}  // namespace
-
-nlohmann::json source_key(const RunSpec& spec, const Model& model, DType compute,
-                          const ReorderedModel* reordered) {
-    nlohmann::json key{{"model_sha256", model.checkpoint().sha256},
-                       {"loader", to_yaml(spec.model.loader.encode())},
-                       {"compute", name_of(compute)}};
-    if (reordered != nullptr) key["order_sha256"] = order_hash(*reordered);
-    return key;
-}
 
 std::string content_hash(const Tensor& tensor) {
     return Sha256()

@@ -1,54 +1,17 @@
 #pragma once
-// What calibration and learning look at: samples of the data, and what blocks make of them.
+// Second moments of what linear layers read.
 
+#include "core/codebook/data_needs.hpp"
 #include "core/compress/gradient_statistics.hpp"
-#include "core/compress/options.hpp"
 #include "core/graph/execution.hpp"
-#include "core/model/model.hpp"
 #include "core/store/saved_state.hpp"
 
 #include <map>
+#include <string>
+#include <utility>
+#include <vector>
 
 namespace jlcm {
-
-/// How many samples of a tensor of that shape go through a block at a time: enough for products to be
-/// efficient, few enough for memory.
-[[nodiscard]] std::int64_t samples_per_step(const Shape& shape);
-/// Calls `body(first, end)` for as many samples at a time.
-void by_samples(const Shape& shape, const std::function<void(std::int64_t first, std::int64_t end)>& body);
-
-/// The datasets of the spec, read.
-struct CalibrationData {
-    std::vector<Data> data;
-    std::vector<double> shares;
-    /// [{"text", "text_sha256", "share"}], "images" in place of "text" where it is those
-    [[nodiscard]] nlohmann::json describe() const;
-};
-[[nodiscard]] CalibrationData load_calibration_data(const CalibrationOptions& options,
-                                                    const Directories& directories);
-
-/// An input error unless the model can read what the spec calibrates and learns on.
-void require_readable(const ModelInput& input, const CalibrationData& data, const RunSpec& spec);
-
-/// Samples as the model reads them: int32 [n, length] or float32 [n, channels, height, width].
-struct CalibrationSamples {
-    Tensor calibration;
-    Tensor distillation;   ///< undefined without distillation; none of calibration's samples, where data last
-    std::string distinct;  ///< of both: "51200 tokens"
-};
-[[nodiscard]] CalibrationSamples draw_samples(const RunSpec& spec, const CalibrationData& data,
-                                              const ModelInput& input);
-
-/// The inputs of the first block for `samples`: float32 [samples, ...].
-[[nodiscard]] Tensor first_activations(const Executor& executor, const WeightSource& model,
-                                       const Tensor& samples);
-
-/// What a block makes of `activations` [samples, ...], some samples at a time; in the memory of `activations`
-/// where the result has the same shape. `observer` sees the inputs of linear layers of the first `observed`
-/// samples, which go through in steps of their own.
-[[nodiscard]] Tensor advance(const Executor& executor, const Block& block, const Weights& weights,
-                             Tensor activations, const LinearObserver& observer = {},
-                             std::int64_t observed = 0);
 
 /// The second moments of what linear weights are multiplied with: sum of x x^T. Weights that read the same
 /// rows share one matrix; a grouped convolution has one for each group of its outputs. With token weights
@@ -105,8 +68,7 @@ class SecondMoments {
     std::map<Key, Tensor> original_inputs_;  ///< of the samples that the observer sees next
 };
 
-/// Bytes of the second moments of a block's layers, float32.
-[[nodiscard]] double second_moment_bytes(const Graph& graph, const Block& block,
-                                         const CompressOptions& compress);
+/// Bytes of the second moments of a block's layers as `needs` has them, float32.
+[[nodiscard]] double second_moment_bytes(const Graph& graph, const Block& block, const DataNeeds& needs);
 
 }  // namespace jlcm

@@ -1,31 +1,12 @@
-#include "core/compress/calibration.hpp"
+#include "core/compress/second_moments.hpp"
 
-#include "core/base/interrupt.hpp"
 #include "core/codebook/original_output.hpp"
 
-#include <algorithm>
 #include <cmath>
 #include <set>
 
 namespace jlcm {
 namespace {
-
-/// Rows of a tensor that is as long as `rows` and made when the first part is known.
-class Parts {
-  public:
-    explicit Parts(std::int64_t rows, Tensor whole = {}) : rows_(rows), whole_(std::move(whole)) {}
-    void put(std::int64_t first, const Tensor& part) {
-        Shape shape = part.shape();
-        shape.front() = rows_;
-        if (!whole_.defined() || whole_.shape() != shape) whole_ = Tensor::empty(shape, part.dtype());
-        std::ranges::copy(part.bytes(), whole_.slice(first, first + part.rows()).bytes().begin());
-    }
-    [[nodiscard]] Tensor take() { return std::move(whole_); }
-
-  private:
-    std::int64_t rows_;
-    Tensor whole_;
-};
 
 /// Inputs of one of the groups of a convolution.
 Tensor group_of(const Tensor& input, std::int64_t group, std::int64_t groups) {
@@ -47,93 +28,6 @@ std::vector<Tensor> find(const SavedState& state, const std::string& name, std::
 }
 
 }  // namespace
-
-std::int64_t samples_per_step(const Shape& shape) {
-    constexpr std::int64_t tokens = 2048;
-    constexpr std::int64_t values = 1 << 18;  // of images, whose convolutions read each of them many times
-    if (shape.size() < 4) return std::max<std::int64_t>(1, tokens / shape[1]);
-    return std::clamp<std::int64_t>(values / (element_count(shape) / shape[0]), 4, 64);
-}
-
-void by_samples(const Shape& shape, const std::function<void(std::int64_t, std::int64_t)>& body) {
-    const std::int64_t step = samples_per_step(shape);
-    for (std::int64_t first = 0; first < shape[0]; first += step) {
-        throw_if_interrupted();
-        body(first, std::min(shape[0], first + step));
-    }
-}
-
-nlohmann::json CalibrationData::describe() const {
-    auto json = nlohmann::json::array();
-    for (std::size_t i = 0; i < data.size(); ++i) {
-        json.push_back(identity_of(data[i]));
-        json.back()["share"] = shares[i];
-    }
-    return json;
-}
-
-CalibrationData load_calibration_data(const CalibrationOptions& options, const Directories& directories) {
-    CalibrationData result;
-    for (const DatasetChoice& choice : options.dataset)
-        result.data.push_back(choice.make()->load(directories));
-    result.shares = options.shares;
-    result.shares.resize(result.data.size(), 1.0);
-    return result;
-}
-
-void require_readable(const ModelInput& input, const CalibrationData& data, const RunSpec& spec) {
-    const auto& distill = spec.compress.distill;
-    const std::int64_t length = distill ? distill->length.value_or(0) : 0;
-    require_readable(input, data.data, std::max(spec.calibration.length, length));
-}
-
-CalibrationSamples draw_samples(const RunSpec& spec, const CalibrationData& data, const ModelInput& input) {
-    const CalibrationOptions& options = spec.calibration;
-    const auto source = make_sample_source(input, data.data, data.shares, options.length, spec.seed);
-    CalibrationSamples samples;
-    samples.calibration = source->samples(0, options.sequences);
-    samples.distinct = source->distinct(options.sequences);
-    if (const auto& distill = spec.compress.distill) {
-        const std::int64_t count = distill->steps * distill->batch;
-        const std::int64_t length = distill->length.value_or(options.length);
-        if (length == options.length) {
-            samples.distillation = source->samples(options.sequences, count);
-            samples.distinct = source->distinct(options.sequences + count);
-        } else {
-            const auto other = make_sample_source(input, data.data, data.shares, length, spec.seed + 1);
-            samples.distillation = other->samples(0, count);
-            samples.distinct += " and " + other->distinct(count);
-        }
-    }
-    return samples;
-}
-
-Tensor first_activations(const Executor& executor, const WeightSource& model, const Tensor& samples) {
-    const Graph& graph = executor.graph();
-    Weights weights(graph);
-    bind_weights(weights, model, graph.prologue(), executor.compute(), executor.backend());
-    Parts activations(samples.rows());
-    by_samples(samples.shape(), [&](std::int64_t first, std::int64_t end) {
-        activations.put(first, executor.forward(graph.prologue(), weights, graph.input(),
-                                                samples.slice(first, end), graph.blocks().front().input));
-    });
-    return activations.take();
-}
-
-Tensor advance(const Executor& executor, const Block& block, const Weights& weights, Tensor activations,
-               const LinearObserver& observer, std::int64_t observed) {
-    Parts outputs(activations.rows(), activations);
-    by_samples(activations.shape(), [&](std::int64_t first, std::int64_t end) {
-        // A step that holds the last observed sample is cut there.
-        const std::int64_t middle = std::clamp(observed, first, end);
-        for (const auto& [from, to] : {std::pair(first, middle), std::pair(middle, end)}) {
-            if (from == to) continue;
-            outputs.put(from, executor.forward(block, weights, activations.slice(from, to), nullptr,
-                                               to <= middle ? observer : LinearObserver()));
-        }
-    });
-    return outputs.take();
-}
 
 LinearObserver SecondMoments::observer() {
     return [this](NodeId node, const Tensor& input) {
@@ -285,8 +179,9 @@ void SecondMoments::restore(const SavedState& state) {
             .tokens = weighted[i].at("tokens")};
 }
 
-double second_moment_bytes(const Graph& graph, const Block& block, const CompressOptions& compress) {
-    const double matrices = compress.solver_target == SolverTarget::original_output ? 2 : 1;
+double second_moment_bytes(const Graph& graph, const Block& block, const DataNeeds& needs) {
+    if (!needs.moments()) return 0;
+    const double matrices = needs.original_moments ? 2 : 1;
     std::set<std::pair<ValueId, std::string>> inputs;
     double total = 0;
     for (const auto& use : graph.linears(block.nodes)) {
@@ -295,8 +190,7 @@ double second_moment_bytes(const Graph& graph, const Block& block, const Compres
         const double square = columns * columns * 4;
         if (inputs.insert({node.inputs[0], node.op->weight_inputs_key()}).second)
             total += matrices * static_cast<double>(node.op->weight_groups()) * square;
-        if (const auto& weighting = compress.output_weighting)
-            total += static_cast<double>(weighting->groups) * square;
+        total += static_cast<double>(needs.row_sets) * square;
     }
     return total;
 }

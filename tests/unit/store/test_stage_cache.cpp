@@ -2,7 +2,7 @@
 
 #include "core/base/error.hpp"
 #include "core/base/files.hpp"
-#include "core/compress/shared_stages.hpp"
+#include "core/store/cached_features.hpp"
 #include "core/store/stage_cache.hpp"
 #include "tests/support/temporary.hpp"
 

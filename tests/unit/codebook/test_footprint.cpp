@@ -35,7 +35,8 @@ Layout random_layout(Draws& draw) {
     layout.residual = draw.below(3) == 0 ? 1 + static_cast<int>(draw.below(3)) : 1;
     layout.rows = 1 + draw.below(40);
     layout.cols = layout.dimension * (1 + draw.below(30));
-    if (draw.coin()) layout.column_group = layout.dimension * (1 + draw.below(layout.cols / layout.dimension));
+    if (draw.coin())
+        layout.column_group = layout.dimension * (1 + draw.below(layout.cols / layout.dimension));
     layout.row_groups = draw.coin() ? layout.rows : 1;
     if (layout.rows > 2 && draw.coin()) {
         layout.row_groups = 1 + draw.below(layout.rows - 1);
@@ -103,7 +104,8 @@ TEST_CASE("the footprint of an artifact's form is that of its file, to the byte,
             artifact.tensors.emplace(name, random_tensor(draw, name, owner));
         }
         artifact.config = {{"model_type", "llama"}};
-        artifact.provenance = {{"seed", seed}, {"name", std::string(static_cast<std::size_t>(seed % 9), 'x')}};
+        artifact.provenance = {{"seed", seed},
+                               {"name", std::string(static_cast<std::size_t>(seed % 9), 'x')}};
         if (draw.coin()) artifact.tokenizer = {"gguf", std::string(static_cast<std::size_t>(seed), 't')};
 
         const ArtifactFootprint before = artifact_footprint(form_of(artifact));

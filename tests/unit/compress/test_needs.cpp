@@ -35,7 +35,8 @@ std::vector<std::string> stages_of(const CompressOptions& options) {
 TEST_CASE("methods on weights alone need no data, and their plans have no calibration") {
     for (const char* solver : {"rtn", "{type: rtn, fit: range}"}) {
         const CompressOptions options = with_solver(solver);
-        CHECK_FALSE(options.solving_needs().any());  // whatever the initialiser reads: rtn starts from the layout
+        CHECK_FALSE(
+            options.solving_needs().any());  // whatever the initialiser reads: rtn starts from the layout
         CHECK_FALSE(options.needs_samples());
         CHECK(stages_of(options) == std::vector<std::string>{"solve"});
     }
@@ -48,11 +49,14 @@ TEST_CASE("methods say what they read") {
     CHECK(with_solver("lnq", "uniform").solving_needs().second_moments);
     CHECK(with_solver("nearest_codeword").solving_needs().second_moments);
     CHECK(with_solver("{type: rtn, fit: least_squares}").solving_needs().second_moments);
-    CHECK(with_solver("nearest_codeword", "{type: uniform, fit: least_squares}").solving_needs().second_moments);
+    CHECK(with_solver("nearest_codeword", "{type: uniform, fit: least_squares}")
+              .solving_needs()
+              .second_moments);
     const DataNeeds squeezellm = with_solver("squeezellm").solving_needs();
     CHECK(squeezellm.fisher);
     CHECK_FALSE(squeezellm.moments());
-    CHECK(stages_of(with_solver("squeezellm")) == std::vector<std::string>{"gradients", "calibrate", "solve"});
+    CHECK(stages_of(with_solver("squeezellm")) ==
+          std::vector<std::string>{"gradients", "calibrate", "solve"});
     CHECK(with_solver("nearest_codeword", "{type: kmeans, weights: fisher}").solving_needs().fisher);
 }
 

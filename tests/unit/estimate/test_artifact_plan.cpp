@@ -45,11 +45,11 @@ TEST_CASE("a planned artifact is as long as the one that is written, to the byte
         return options;
     };
     for (const char* grouping :
-         {"per_row", "per_tensor", "{type: consecutive, groups: 3}", "{type: consecutive, groups: 3, parts: scales}",
-          "{type: distribution, groups: 3}", "{type: distribution, groups: 2, parts: scales}",
-          "{type: column_groups, size: 3}", "{type: column_groups, size: 4, parts: scales}",
-          "{type: column_groups, size: 4, parts: codebooks}", "{type: vectors, dimension: 2, stages: 2}",
-          "{type: vectors, dimension: 4, row_scales: false}"})
+         {"per_row", "per_tensor", "{type: consecutive, groups: 3}",
+          "{type: consecutive, groups: 3, parts: scales}", "{type: distribution, groups: 3}",
+          "{type: distribution, groups: 2, parts: scales}", "{type: column_groups, size: 3}",
+          "{type: column_groups, size: 4, parts: scales}", "{type: column_groups, size: 4, parts: codebooks}",
+          "{type: vectors, dimension: 2, stages: 2}", "{type: vectors, dimension: 4, row_scales: false}"})
         for (const int bits : {1, 2, 3, 5, 8})
             for (const int variant : {0, 1, 2, 3}) {
                 INFO(grouping << ", " << bits << " bits, variant " << variant);

@@ -53,7 +53,8 @@ TEST_CASE("a plan above the limit is refused with its largest stage") {
         Catch::Contains("3.00 GB (learn)") && Catch::Contains("calibrate      2.10 GB   activations"));
 }
 
-TEST_CASE("a copy of the original's inputs takes as much as the compressed model's, which nothing reads then") {
+TEST_CASE(
+    "a copy of the original's inputs takes as much as the compressed model's, which nothing reads then") {
     const Model model = test::tiny_llama();
     Options spec;
     spec.compress.learn.emplace();

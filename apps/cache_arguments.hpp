@@ -1,8 +1,8 @@
 #pragma once
 // The options about the stage cache that several programs take.
 
-#include "core/experiment/memory_plan.hpp"
-#include "core/experiment/stage_cache.hpp"
+#include "core/estimate/memory_plan.hpp"
+#include "core/store/stage_cache.hpp"
 
 #include <string>
 #include <vector>

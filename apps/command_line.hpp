@@ -1,9 +1,10 @@
 #pragma once
 // What all programs do with their arguments.
 
+#include "apps/program.hpp"
 #include "core/base/error.hpp"
 #include "core/base/log.hpp"
-#include "core/experiment/program.hpp"
+#include "core/run/run.hpp"
 
 #include <optional>
 #include <string>

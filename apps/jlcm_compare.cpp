@@ -1,7 +1,7 @@
 // jlcm-compare: two runs or artifacts side by side.
 
 #include "apps/command_line.hpp"
-#include "core/experiment/program.hpp"
+#include "apps/program.hpp"
 #include "core/report/comparison.hpp"
 
 #include <string>

@@ -1,17 +1,17 @@
 // jlcm-eval: figures of any model or artifact, with their protocol.
 
 #include "apps/command_line.hpp"
+#include "apps/program.hpp"
 #include "core/base/error.hpp"
 #include "core/base/files.hpp"
 #include "core/base/interrupt.hpp"
 #include "core/base/log.hpp"
 #include "core/base/parallel.hpp"
-#include "core/experiment/artifact_model.hpp"
-#include "core/experiment/program.hpp"
-#include "core/experiment/result.hpp"
-#include "core/experiment/run.hpp"
+#include "core/codebook/artifact_model.hpp"
 #include "core/plugin/library.hpp"
 #include "core/report/run_table.hpp"
+#include "core/run/result.hpp"
+#include "core/run/run.hpp"
 
 #include <optional>
 #include <string>

@@ -1,10 +1,10 @@
 // jlcm-export: a compressed model decoded to formats that any other program reads.
 
 #include "apps/command_line.hpp"
+#include "apps/program.hpp"
 #include "core/base/error.hpp"
 #include "core/base/log.hpp"
 #include "core/codebook/artifact.hpp"
-#include "core/experiment/program.hpp"
 #include "core/formats/checkpoint_export.hpp"
 
 #include <string>

@@ -3,7 +3,7 @@
 #include "apps/command_line.hpp"
 #include "core/base/error.hpp"
 #include "core/codebook/artifact.hpp"
-#include "core/experiment/artifact_model.hpp"
+#include "core/codebook/artifact_model.hpp"
 #include "core/graph/permutation_report.hpp"
 
 #include <iostream>

@@ -1,8 +1,8 @@
 // jlcm-plot: plots of finished runs.
 
 #include "apps/command_line.hpp"
+#include "apps/program.hpp"
 #include "core/base/error.hpp"
-#include "core/experiment/program.hpp"
 #include "core/report/run_figures.hpp"
 #include "core/report/run_plots.hpp"
 

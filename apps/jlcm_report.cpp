@@ -1,8 +1,8 @@
 // jlcm-report: finished runs as one HTML page, or as other experiment trackers read them.
 
 #include "apps/command_line.hpp"
+#include "apps/program.hpp"
 #include "core/base/files.hpp"
-#include "core/experiment/program.hpp"
 #include "core/report/mlflow_export.hpp"
 #include "core/report/report_page.hpp"
 #include "core/report/run_figures.hpp"

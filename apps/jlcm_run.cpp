@@ -2,17 +2,17 @@
 
 #include "apps/cache_arguments.hpp"
 #include "apps/command_line.hpp"
+#include "apps/program.hpp"
 #include "core/base/error.hpp"
 #include "core/base/interrupt.hpp"
 #include "core/base/log.hpp"
 #include "core/base/parallel.hpp"
-#include "core/experiment/dry_run.hpp"
-#include "core/experiment/memory_plan.hpp"
-#include "core/experiment/program.hpp"
-#include "core/experiment/run.hpp"
+#include "core/estimate/memory_plan.hpp"
 #include "core/plugin/catalog.hpp"
 #include "core/plugin/load.hpp"
 #include "core/report/run_table.hpp"
+#include "core/run/dry_run.hpp"
+#include "core/run/run.hpp"
 
 #include <string>
 #include <vector>

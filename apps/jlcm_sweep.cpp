@@ -2,10 +2,10 @@
 
 #include "apps/cache_arguments.hpp"
 #include "apps/command_line.hpp"
+#include "apps/program.hpp"
 #include "core/base/error.hpp"
 #include "core/base/interrupt.hpp"
 #include "core/base/parallel.hpp"
-#include "core/experiment/program.hpp"
 #include "core/plugin/load.hpp"
 #include "core/sweep/sweep.hpp"
 

@@ -1,9 +1,9 @@
 // jlcm-table: tables of finished runs.
 
 #include "apps/command_line.hpp"
+#include "apps/program.hpp"
 #include "core/base/error.hpp"
 #include "core/base/files.hpp"
-#include "core/experiment/program.hpp"
 #include "core/report/result_table.hpp"
 #include "core/report/run_table.hpp"
 #include "core/report/table_formats.hpp"

@@ -35,6 +35,12 @@ bool is_plain(Encoding encoding) {
     return encoding == Encoding::f32 || encoding == Encoding::f16 || encoding == Encoding::bf16;
 }
 
+/// Bytes that a tensor takes that is not compressed.
+std::int64_t stored_bytes(const StoredTensor& tensor) {
+    const auto bytes = static_cast<std::int64_t>(encoded_bytes(tensor.encoding, tensor.shape));
+    return is_plain(tensor.encoding) ? bytes : padded(bytes);
+}
+
 std::vector<std::byte> bytes_of(const std::vector<std::uint8_t>& values) {
     const auto bytes = std::as_bytes(std::span(values));
     return {bytes.begin(), bytes.end()};
@@ -94,26 +100,32 @@ std::vector<std::byte> two_byte_row_order(const Tensor& order) {
     return bytes_of(table);
 }
 
-/// Codes packed, values in float16, row orders of two bytes where that is enough.
-void add_matrix(std::vector<Part>& parts, const std::string& name, const CompressedMatrix& matrix) {
-    const Layout& layout = matrix.layout;
-    for (const auto& [suffix, tensor] : parts_of(matrix)) {
+/// Codes packed, values in float16, row orders of two bytes where that is enough. The bytes are made of
+/// `matrix`, null where nothing is written.
+void add_matrix(std::vector<Part>& parts, const std::string& name, const MatrixForm& form,
+                const CompressedMatrix* matrix) {
+    const Layout& layout = form.layout;
+    for (const auto& [suffix, shape, type] : parts_of(form)) {
         const std::string full = name + std::string(suffix);
+        const auto tensor = [matrix, what = suffix] { return part_of(*matrix, what); };
         if (suffix == part::mapping) {
             const auto lines = PackedLines::of(layout.rows, layout.codes_per_row(), layout.bits);
             parts.push_back(make_part(full, {padded(lines.bytes(layout.bits) * layout.residual)},
                                       Encoding::u8, mapping_order,
-                                      [&matrix] { return packed_mapping(matrix); }));
+                                      [matrix] { return packed_mapping(*matrix); }));
         } else if (suffix == part::row_order && layout.rows <= short_row_limit) {
             parts.push_back(make_part(full, {layout.rows, 2}, Encoding::u8, one_byte_order,
-                                      [order = tensor] { return two_byte_row_order(order); }));
-        } else if (tensor.dtype() == DType::f32) {
-            parts.push_back(
-                make_part(full, tensor.shape(), Encoding::f16, two_bytes_order,
-                          [values = tensor, full] { return halves(full, values.values<float>()); }));
+                                      [tensor] { return two_byte_row_order(tensor()); }));
+        } else if (type == DType::f32) {
+            parts.push_back(make_part(full, shape, Encoding::f16, two_bytes_order, [tensor, full] {
+                const Tensor values = tensor();
+                return halves(full, values.values<float>());
+            }));
         } else {
-            parts.push_back(make_part(full, tensor.shape(), Encoding::i32, four_bytes_order,
-                                      [table = tensor] { return raw(table.values<std::int32_t>()); }));
+            parts.push_back(make_part(full, shape, Encoding::i32, four_bytes_order, [tensor] {
+                const Tensor table = tensor();
+                return raw(table.values<std::int32_t>());
+            }));
         }
     }
 }
@@ -126,12 +138,63 @@ void add_stored(std::vector<Part>& parts, const std::string& name, const StoredT
                                   [bytes] { return std::vector<std::byte>(bytes.begin(), bytes.end()); }));
         return;
     }
-    const std::int64_t size = padded(static_cast<std::int64_t>(bytes.size()));
+    const std::int64_t size = stored_bytes(tensor);
     parts.push_back(make_part(name, {size}, Encoding::u8, padded_order, [bytes, size] {
         std::vector<std::byte> copy(bytes.begin(), bytes.end());
         copy.resize(static_cast<std::size_t>(size));
         return copy;
     }));
+}
+
+/// What a file is made of, in its order.
+struct Contents {
+    std::vector<Part> parts;
+    std::map<std::string, std::string> metadata;
+
+    [[nodiscard]] std::vector<TensorInfo> tensors() const {
+        std::vector<TensorInfo> infos;
+        for (const Part& one : parts) infos.push_back(one.info);
+        return infos;
+    }
+};
+
+/// `artifact`: where the bytes come from; null where nothing is written.
+Contents contents_of(const ArtifactForm& form, const Artifact* artifact) {
+    Contents contents;
+    json layouts = json::object();
+    json encodings = json::object();
+    for (const auto& [name, matrix] : form.matrices) {
+        layouts[name] = to_json(matrix.layout);
+        add_matrix(contents.parts, name, matrix,
+                   artifact == nullptr ? nullptr : &artifact->matrices.at(name));
+    }
+    for (const auto& [name, tensor] : form.tensors) {
+        if (!is_plain(tensor.encoding))
+            encodings[name] = {{"encoding", name_of(tensor.encoding)}, {"shape", tensor.shape}};
+        add_stored(contents.parts, name, tensor);
+    }
+    const auto add_bytes = [&](std::string name, std::uint64_t size, auto content) {
+        contents.parts.push_back(make_part(std::move(name), {static_cast<std::int64_t>(size)}, Encoding::u8,
+                                           one_byte_order, [content] { return raw<char>(content()); }));
+    };
+    if (!form.tokenizer_format.empty())
+        add_bytes(tokenizer_tensor, form.tokenizer_bytes,
+                  [artifact]() -> const auto& { return artifact->tokenizer.data; });
+    for (const auto& [name, size] : form.files)
+        add_bytes(std::string(file_prefix) + name, size,
+                  [artifact, name = name]() -> const auto& { return artifact->files.at(name); });
+    std::stable_sort(contents.parts.begin(), contents.parts.end(),
+                     [](const Part& a, const Part& b) { return a.order < b.order; });
+    contents.metadata = {{"format", std::string(format_name)},
+                         {"version", std::string(format_version)},
+                         {"layouts", layouts.dump()},
+                         {"encodings", encodings.dump()},
+                         {"config", form.config.dump()},
+                         {"extra", form.extra.dump()},
+                         {"provenance", form.provenance.dump()},
+                         {"tokenizer_format", form.tokenizer_format}};
+    if (!form.tokenizer_file.empty()) contents.metadata[tokenizer_file_key] = form.tokenizer_file;
+    return contents;
 }
 
 /// The parts of a file by name, each of which has to be taken once.
@@ -387,10 +450,10 @@ auto with_file(const std::filesystem::path& path, Body body) {
     }
 }
 
-TensorFootprint footprint_of(const std::string& name, const CompressedMatrix& matrix) {
-    const Layout& layout = matrix.layout;
+TensorFootprint footprint_of(const std::string& name, const MatrixForm& form) {
+    const Layout& layout = form.layout;
+    const auto unsigned_of = [](std::int64_t value) { return static_cast<std::uint64_t>(value); };
     const auto lines = PackedLines::of(layout.rows, layout.codes_per_row(), layout.bits);
-    const auto stored = static_cast<std::uint64_t>(padded(lines.bytes(layout.bits) * layout.residual));
     TensorFootprint result;
     result.name = name;
     result.compressed = true;
@@ -399,34 +462,72 @@ TensorFootprint footprint_of(const std::string& name, const CompressedMatrix& ma
     if (layout.dimension > 1) result.kind += fmt::format(" / {}", layout.dimension);
     if (layout.residual > 1) result.kind += fmt::format(" x {}", layout.residual);
     // Whole bytes that hold codes; unused bits beyond them are padding.
-    result.bytes.mapping = static_cast<std::uint64_t>(
-        (layout.rows * layout.codes_per_row() * layout.bits * layout.residual + 7) / 8);
-    result.bytes.padding = stored - result.bytes.mapping;
-    result.bytes.codebooks = static_cast<std::uint64_t>(matrix.codebooks.size()) * 2;
-    for (const Tensor* tensor : {&matrix.scales, &matrix.offsets}) {
-        if (tensor->defined()) result.bytes.scales += static_cast<std::uint64_t>(tensor->size()) * 2;
-    }
+    result.bytes.mapping =
+        unsigned_of((layout.rows * layout.codes_per_row() * layout.bits * layout.residual + 7) / 8);
+    result.bytes.padding =
+        unsigned_of(padded(lines.bytes(layout.bits) * layout.residual)) - result.bytes.mapping;
+    result.bytes.codebooks =
+        unsigned_of(2 * layout.codebooks() * layout.residual * layout.codewords() * layout.dimension);
+    result.bytes.scales = unsigned_of(2 * layout.groups() * ((form.scales ? 1 : 0) + (form.offsets ? 1 : 0)));
     result.bytes.runs = layout.runs.size() * 8;
-    result.bytes.permutation = matrix.row_order.size() * (layout.rows <= short_row_limit ? 2 : 4);
-    result.bytes.outliers = matrix.outliers.empty()
-                                ? 0
-                                : matrix.outliers.row_start.size() * 4 + matrix.outliers.column.size() * 6;
+    if (form.row_order)
+        result.bytes.permutation = unsigned_of(layout.rows * (layout.rows <= short_row_limit ? 2 : 4));
+    if (form.outliers > 0) result.bytes.outliers = unsigned_of((layout.rows + 1) * 4 + form.outliers * 6);
     return result;
 }
 
-TensorFootprint footprint_of(const StoredTensor& tensor) {
+TensorFootprint footprint_of(const std::string& name, const StoredTensor& tensor) {
     TensorFootprint result;
-    result.name = tensor.name;
+    result.name = name;
     result.kind = name_of(tensor.encoding);
     result.weights = element_count(tensor.shape);
-    result.bytes.uncompressed =
-        is_plain(tensor.encoding)
-            ? tensor.bytes.size()
-            : static_cast<std::uint64_t>(padded(static_cast<std::int64_t>(tensor.bytes.size())));
+    result.bytes.uncompressed = static_cast<std::uint64_t>(stored_bytes(tensor));
+    return result;
+}
+
+/// `metadata`: bytes of the file's header.
+ArtifactFootprint footprint_of(const ArtifactForm& form, std::uint64_t metadata) {
+    ArtifactFootprint result;
+    std::map<std::string, TensorFootprint> tensors;
+    for (const auto& [name, matrix] : form.matrices) tensors.emplace(name, footprint_of(name, matrix));
+    for (const auto& [name, tensor] : form.tensors) tensors.emplace(name, footprint_of(name, tensor));
+    for (auto& [name, tensor] : tensors) {
+        result.bytes += tensor.bytes;
+        result.weights += tensor.weights;
+        if (tensor.compressed) result.compressed_weights += tensor.weights;
+        result.tensors.push_back(std::move(tensor));
+    }
+    result.bytes.tokenizer = form.tokenizer_bytes;
+    for (const auto& [name, size] : form.files) result.bytes.tokenizer += size;
+    result.bytes.metadata = metadata;
     return result;
 }
 
 }  // namespace
+
+ArtifactForm form_of(const Checkpoint& checkpoint) {
+    const TokenizerSource& tokenizer = checkpoint.tokenizer;
+    ArtifactForm form;
+    form.tensors = checkpoint.tensors;
+    form.config = checkpoint.config;
+    form.extra = checkpoint.extra;
+    form.tokenizer_format = tokenizer.format;
+    if (!tokenizer.format.empty()) form.tokenizer_bytes = tokenizer.data.size();
+    for (const auto& [name, content] : checkpoint.files) {
+        if (form.tokenizer_file.empty() && !content.empty() && content == tokenizer.data)
+            form.tokenizer_file = name;
+        else
+            form.files.emplace(name, content.size());
+    }
+    return form;
+}
+
+ArtifactForm form_of(const Artifact& artifact) {
+    ArtifactForm form = form_of(static_cast<const Checkpoint&>(artifact));
+    form.provenance = artifact.provenance;
+    for (const auto& [name, matrix] : artifact.matrices) form.matrices.emplace(name, form_of(matrix));
+    return form;
+}
 
 Tensor Artifact::weights(const std::string& name) const {
     if (const auto matrix = matrices.find(name); matrix != matrices.end()) return decode(matrix->second);
@@ -436,49 +537,13 @@ Tensor Artifact::weights(const std::string& name) const {
 }
 
 void write_artifact(const std::filesystem::path& path, const Artifact& artifact) {
-    std::vector<Part> parts;
-    json layouts = json::object();
-    json encodings = json::object();
     for (const auto& [name, matrix] : artifact.matrices) {
         matrix.validate(name);
         release_mapped_pages();  // it may be a view of a checkpoint
-        layouts[name] = to_json(matrix.layout);
-        add_matrix(parts, name, matrix);
     }
-    for (const auto& [name, tensor] : artifact.tensors) {
-        if (!is_plain(tensor.encoding))
-            encodings[name] = {{"encoding", name_of(tensor.encoding)}, {"shape", tensor.shape}};
-        add_stored(parts, name, tensor);
-    }
-    if (!artifact.tokenizer.format.empty()) {
-        const auto& data = artifact.tokenizer.data;
-        parts.push_back(make_part(tokenizer_tensor, {static_cast<std::int64_t>(data.size())}, Encoding::u8,
-                                  one_byte_order, [&data] { return raw<char>(data); }));
-    }
-    std::string tokenizer_file;
-    for (const auto& [name, content] : artifact.files) {
-        if (tokenizer_file.empty() && !content.empty() && content == artifact.tokenizer.data) {
-            tokenizer_file = name;
-            continue;
-        }
-        parts.push_back(make_part(std::string(file_prefix) + name, {static_cast<std::int64_t>(content.size())},
-                             Encoding::u8, one_byte_order, [&data = content] { return raw<char>(data); }));
-    }
-    std::stable_sort(parts.begin(), parts.end(),
-                     [](const Part& a, const Part& b) { return a.order < b.order; });
-    std::vector<TensorInfo> infos;
-    for (const auto& one : parts) infos.push_back(one.info);
-    std::map<std::string, std::string> metadata{{"format", std::string(format_name)},
-                                                {"version", std::string(format_version)},
-                                                {"layouts", layouts.dump()},
-                                                {"encodings", encodings.dump()},
-                                                {"config", artifact.config.dump()},
-                                                {"extra", artifact.extra.dump()},
-                                                {"provenance", artifact.provenance.dump()},
-                                                {"tokenizer_format", artifact.tokenizer.format}};
-    if (!tokenizer_file.empty()) metadata[tokenizer_file_key] = tokenizer_file;
-    auto writer = begin_safetensors(path, metadata, std::move(infos));
-    for (const auto& one : parts) {
+    const Contents contents = contents_of(form_of(artifact), &artifact);
+    auto writer = begin_safetensors(path, contents.metadata, contents.tensors());
+    for (const auto& one : contents.parts) {
         writer.write(one.bytes());
         release_mapped_pages();
     }
@@ -493,26 +558,17 @@ Artifact read_artifact(const std::filesystem::path& path) {
     });
 }
 
+ArtifactFootprint artifact_footprint(const ArtifactForm& form) {
+    const Contents contents = contents_of(form, nullptr);
+    return footprint_of(form, safetensors_header(contents.metadata, contents.tensors()).size());
+}
+
 ArtifactFootprint artifact_footprint(const std::filesystem::path& path) {
     return with_file(path, [](const Safetensors& file, const std::shared_ptr<MappedFile>& mapped) {
-        const Artifact artifact = parse_artifact(file, Codes::dropped);
-        ArtifactFootprint result;
-        std::map<std::string, TensorFootprint> tensors;
-        for (const auto& [name, matrix] : artifact.matrices)
-            tensors.emplace(name, footprint_of(name, matrix));
-        for (const auto& [name, tensor] : artifact.tensors) tensors.emplace(name, footprint_of(tensor));
-        for (auto& [name, tensor] : tensors) {
-            result.bytes += tensor.bytes;
-            result.weights += tensor.weights;
-            if (tensor.compressed) result.compressed_weights += tensor.weights;
-            result.tensors.push_back(std::move(tensor));
-        }
+        const ArtifactForm form = form_of(parse_artifact(file, Codes::dropped));
         std::uint64_t data = 0;
         for (const auto& tensor : file.tensors) data += tensor.bytes.size();
-        result.bytes.tokenizer = artifact.tokenizer.data.size();
-        for (const auto& tensor : file.tensors)
-            if (tensor.name.starts_with(file_prefix)) result.bytes.tokenizer += tensor.bytes.size();
-        result.bytes.metadata = mapped->bytes().size() - data;
+        ArtifactFootprint result = footprint_of(form, mapped->bytes().size() - data);
         ensure(result.bytes.total() == mapped->bytes().size(), "{} of {} bytes accounted for",
                result.bytes.total(), mapped->bytes().size());
         return result;

@@ -22,6 +22,7 @@
 #include "core/base/json.hpp"
 #include "core/codebook/compressed_matrix.hpp"
 #include "core/codebook/footprint.hpp"
+#include "core/codebook/matrix_parts.hpp"
 #include "core/formats/checkpoint.hpp"
 #include "core/tensor/encoding.hpp"
 
@@ -41,6 +42,24 @@ struct Artifact : Checkpoint {
     /// The decoded matrix or tensor of that name, float32; an input error where there is none.
     [[nodiscard]] Tensor weights(const std::string& name) const;
 };
+
+/// All of an artifact that decides how long its file is.
+struct ArtifactForm {
+    std::map<std::string, MatrixForm> matrices;
+    std::map<std::string, StoredTensor> tensors;  ///< encoding and shape; bytes are not looked at
+    nlohmann::json config;
+    nlohmann::json extra = nlohmann::json::object();
+    nlohmann::json provenance = nlohmann::json::object();
+    std::string tokenizer_format;
+    std::uint64_t tokenizer_bytes = 0;
+    std::string tokenizer_file;                  ///< the one of the files that is the tokenizer's source
+    std::map<std::string, std::uint64_t> files;  ///< bytes of the others
+};
+[[nodiscard]] ArtifactForm form_of(const Artifact& artifact);
+/// Of an artifact none of whose tensors is compressed.
+[[nodiscard]] ArtifactForm form_of(const Checkpoint& checkpoint);
+/// Where every byte of the file goes that write_artifact makes of such an artifact.
+[[nodiscard]] ArtifactFootprint artifact_footprint(const ArtifactForm& form);
 
 /// Writes atomically; the same artifact gives the same bytes. Matrices must be valid and rounded to storage.
 void write_artifact(const std::filesystem::path& path, const Artifact& artifact);

@@ -46,6 +46,15 @@ ScaleFinder standard_scale(bool with_offset) {
     };
 }
 
+CompressedMatrix blank_matrix(const GroupedRows& grouped) {
+    CompressedMatrix matrix = CompressedMatrix::zeros(grouped.layout);
+    matrix.row_order = grouped.row_order;
+    if (!grouped.layout.shared_codebook) return matrix;
+    matrix.scales = Tensor::zeros({grouped.layout.groups()});
+    if (grouped.offsets) matrix.offsets = Tensor::zeros({grouped.layout.groups()});
+    return matrix;
+}
+
 CompressedMatrix fill_codebooks(const LayerProblem& problem, const GroupedRows& grouped,
                                 const ImportanceOfRow& importance, const CodewordFinder& find,
                                 const ScaleFinder& find_scale) {

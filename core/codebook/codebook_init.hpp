@@ -15,10 +15,8 @@ class CodebookInit {
     CodebookInit& operator=(const CodebookInit&) = delete;
     virtual ~CodebookInit() = default;
 
-    /// Whether initialise() reads problem.hessian.
-    [[nodiscard]] virtual bool needs_hessian() const = 0;
-    /// Whether initialise() reads problem.fisher.
-    [[nodiscard]] virtual bool needs_fisher() const { return false; }
+    /// What initialise() reads of the problem besides the weights: nothing else is made for it.
+    [[nodiscard]] virtual DataNeeds needs() const = 0;
     /// A valid matrix in `grouped`'s layout and row order, close to problem.weights. Input errors name layer
     /// and row.
     [[nodiscard]] virtual CompressedMatrix initialise(const LayerProblem& problem,
@@ -30,6 +28,10 @@ struct KindOf<CodebookInit> {
     static constexpr std::string_view name = "codebook_init";
     static constexpr std::string_view doc = "Makes the first codebooks and mapping of a layer.";
 };
+
+/// What a solver gets that starts from the layout: zeros in `grouped`'s layout and row order, with scales and
+/// offsets where there will be any.
+[[nodiscard]] CompressedMatrix blank_matrix(const GroupedRows& grouped);
 
 /// Finds the codewords (ascending) of one codebook for the values it has to represent; `weights` is empty or
 /// holds the importance of each value.

@@ -17,6 +17,11 @@ inline EnumNames<GridFit> enum_names(GridFit /*tag*/) {
              "known: values beyond the grid are clipped where that helps"}};
 }
 
+/// What the fit reads: least squares weighs errors by second moments.
+[[nodiscard]] inline DataNeeds needs_of(GridFit fit) {
+    return {.second_moments = fit == GridFit::least_squares, .can_do_without = true};
+}
+
 /// Lays `codewords` (ascending, at least two values) over `values`: by range, the first and the last codeword
 /// reach the least and the largest value; without an offset codewords times scale reach the largest
 /// magnitude. By least squares, several such ranges, shrunk about their middle, are each improved by mapping

@@ -71,23 +71,44 @@ nlohmann::json to_json(const Layout& layout) {
     return j;
 }
 
-std::vector<MatrixPart> parts_of(const CompressedMatrix& matrix) {
-    std::vector<MatrixPart> parts;
-    const auto add = [&](std::string_view suffix, const Tensor& tensor) {
-        if (tensor.defined()) parts.push_back({suffix, tensor});
-    };
-    add(part::mapping, matrix.mapping);
-    add(part::codebooks, matrix.codebooks);
-    add(part::scales, matrix.scales);
-    add(part::offsets, matrix.offsets);
-    if (!matrix.layout.runs.empty()) add(part::runs, table_of(matrix.layout.runs));
-    if (!matrix.row_order.empty()) add(part::row_order, integers(matrix.row_order));
-    if (matrix.outliers.empty()) return parts;
-    add(part::outlier_row_start, integers(matrix.outliers.row_start));
-    add(part::outlier_column, integers(matrix.outliers.column));
-    const auto count = static_cast<std::int64_t>(matrix.outliers.value.size());
-    add(part::outlier_value, Tensor::from<float>({count}, matrix.outliers.value));
+MatrixForm form_of(const CompressedMatrix& matrix) {
+    return {.layout = matrix.layout,
+            .scales = matrix.scales.defined(),
+            .offsets = matrix.offsets.defined(),
+            .row_order = !matrix.row_order.empty(),
+            .outliers = std::ssize(matrix.outliers.column)};
+}
+
+std::vector<PartForm> parts_of(const MatrixForm& form) {
+    const Layout& layout = form.layout;
+    std::vector<PartForm> parts{
+        {part::mapping, {layout.residual, layout.rows, layout.codes_per_row()}, DType::u8},
+        {part::codebooks,
+         {layout.codebooks(), layout.residual, layout.codewords(), layout.dimension},
+         DType::f32}};
+    if (form.scales) parts.push_back({part::scales, {layout.groups()}, DType::f32});
+    if (form.offsets) parts.push_back({part::offsets, {layout.groups()}, DType::f32});
+    if (!layout.runs.empty()) parts.push_back({part::runs, {std::ssize(layout.runs), 2}, DType::i32});
+    if (form.row_order) parts.push_back({part::row_order, {layout.rows}, DType::i32});
+    if (form.outliers == 0) return parts;
+    parts.push_back({part::outlier_row_start, {layout.rows + 1}, DType::i32});
+    parts.push_back({part::outlier_column, {form.outliers}, DType::i32});
+    parts.push_back({part::outlier_value, {form.outliers}, DType::f32});
     return parts;
+}
+
+Tensor part_of(const CompressedMatrix& matrix, std::string_view suffix) {
+    if (suffix == part::mapping) return matrix.mapping;
+    if (suffix == part::codebooks) return matrix.codebooks;
+    if (suffix == part::scales) return matrix.scales;
+    if (suffix == part::offsets) return matrix.offsets;
+    if (suffix == part::runs) return table_of(matrix.layout.runs);
+    if (suffix == part::row_order) return integers(matrix.row_order);
+    const Outliers& outliers = matrix.outliers;
+    if (suffix == part::outlier_row_start) return integers(outliers.row_start);
+    if (suffix == part::outlier_column) return integers(outliers.column);
+    ensure(suffix == part::outlier_value, "a matrix has no part '{}'", suffix);
+    return Tensor::from<float>({std::ssize(outliers.value)}, outliers.value);
 }
 
 CompressedMatrix matrix_from_parts(const std::string& name, const nlohmann::json& layout,

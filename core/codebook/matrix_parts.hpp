@@ -26,13 +26,26 @@ inline constexpr std::string_view outlier_column = ".outlier_column";        ///
 inline constexpr std::string_view outlier_value = ".outlier_value";          ///< float32 [n]
 }  // namespace part
 
-struct MatrixPart {
-    std::string_view suffix;
-    Tensor tensor;
+/// All of a compressed matrix that decides which parts there are, and how many bytes they take.
+struct MatrixForm {
+    Layout layout;
+    bool scales = false;
+    bool offsets = false;
+    bool row_order = false;
+    std::int64_t outliers = 0;
 };
+[[nodiscard]] MatrixForm form_of(const CompressedMatrix& matrix);
 
-/// The parts that there are. Tensors of the matrix are shared, not copied.
-[[nodiscard]] std::vector<MatrixPart> parts_of(const CompressedMatrix& matrix);
+struct PartForm {
+    std::string_view suffix;
+    Shape shape;
+    DType type = DType::f32;
+};
+/// The parts that there are.
+[[nodiscard]] std::vector<PartForm> parts_of(const MatrixForm& form);
+
+/// A part that there is. Tensors of the matrix are shared, not copied.
+[[nodiscard]] Tensor part_of(const CompressedMatrix& matrix, std::string_view suffix);
 
 /// A layout's fields but for its runs, which are a part.
 [[nodiscard]] nlohmann::json to_json(const Layout& layout);

@@ -2,6 +2,7 @@
 // Layer-wise solvers: codebooks and mapping of one weight matrix from its second moments.
 
 #include "core/codebook/compressed_matrix.hpp"
+#include "core/codebook/data_needs.hpp"
 #include "core/plugin/registry.hpp"
 #include "core/tensor/tensor.hpp"
 
@@ -84,10 +85,13 @@ class Solver {
     Solver& operator=(const Solver&) = delete;
     virtual ~Solver() = default;
 
-    /// Whether solve() reads problem.hessian.
-    [[nodiscard]] virtual bool needs_hessian() const = 0;
-    /// Whether solve() reads problem.fisher.
-    [[nodiscard]] virtual bool needs_fisher() const { return false; }
+    /// What solve() reads of the problem besides the weights: nothing else is made for it.
+    [[nodiscard]] virtual DataNeeds needs() const = 0;
+    /// Whether solve() reads the layout of `matrix` alone (and whether it has offsets): no initialiser is run
+    /// for it then.
+    [[nodiscard]] virtual bool starts_from_layout() const { return false; }
+    /// How many of `weights` weights solve() keeps aside at most (CompressedMatrix::outliers).
+    [[nodiscard]] virtual std::int64_t outliers(std::int64_t /*weights*/) const { return 0; }
     /// How many products of the weights and their second moments solve() costs, about, for an estimate of the
     /// time; 0: little more than reading the weights.
     [[nodiscard]] virtual double products() const { return 0; }

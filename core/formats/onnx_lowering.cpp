@@ -120,7 +120,7 @@ class Lowering {
 };
 
 /// What is wrong with nodes, alike ones together.
-class Refusals {
+class RefusedNodes {
   public:
     void add(const OnnxNode& node, const std::string& reason) {
         for (Refusal& each : refusals_) {
@@ -185,7 +185,7 @@ LoweredOnnx lower_onnx(const OnnxModel& model, std::int64_t batch) {
     Needed needed = needed_for_output(model);
     const std::vector<const OnnxNode*> nodes = std::move(needed.nodes);
     Lowering lowering(model, batch, std::move(needed));
-    Refusals refusals;
+    RefusedNodes refusals;
     for (const OnnxNode* node : nodes) {
         try {
             lowering.lower(*node);

@@ -131,9 +131,8 @@ Safetensors parse_safetensors(std::span<const std::byte> bytes,
     return file;
 }
 
-TensorFileWriter begin_safetensors(const std::filesystem::path& path,
-                                   const std::map<std::string, std::string>& metadata,
-                                   std::vector<TensorInfo> tensors) {
+std::string safetensors_header(const std::map<std::string, std::string>& metadata,
+                               const std::vector<TensorInfo>& tensors) {
     auto header = nlohmann::ordered_json::object();
     if (!metadata.empty()) header[std::string(metadata_key)] = metadata;
     std::set<std::string> names{std::string(metadata_key)};
@@ -153,7 +152,14 @@ TensorFileWriter begin_safetensors(const std::filesystem::path& path,
     const std::uint64_t header_size = text.size();
     std::array<char, length_bytes> prefix{};
     std::memcpy(prefix.data(), &header_size, length_bytes);
-    return {path, std::string(prefix.data(), prefix.size()) + text, std::move(tensors), 1};
+    return std::string(prefix.data(), prefix.size()) + text;
+}
+
+TensorFileWriter begin_safetensors(const std::filesystem::path& path,
+                                   const std::map<std::string, std::string>& metadata,
+                                   std::vector<TensorInfo> tensors) {
+    std::string header = safetensors_header(metadata, tensors);
+    return {path, std::move(header), std::move(tensors), 1};
 }
 
 }  // namespace jlcm

@@ -28,6 +28,10 @@ struct Safetensors {
 [[nodiscard]] Safetensors parse_safetensors(std::span<const std::byte> bytes,
                                             const std::function<bool(const std::string&)>& is_left_out = {});
 
+/// The bytes in front of the tensors of a file that begin_safetensors starts.
+[[nodiscard]] std::string safetensors_header(const std::map<std::string, std::string>& metadata,
+                                             const std::vector<TensorInfo>& tensors);
+
 /// Starts a file whose tensors follow each other without gaps, as the format wants: put wide types first and
 /// they stay aligned. The same arguments give the same bytes.
 [[nodiscard]] TensorFileWriter begin_safetensors(const std::filesystem::path& path,

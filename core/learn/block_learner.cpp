@@ -123,4 +123,43 @@ std::unique_ptr<Trainable> make_block_learner(const Executor& executor, const Bl
                                           options, seed);
 }
 
+double estimator_bytes(const GraphSizes& sizes, NodeRange range, const Estimator& estimator,
+                       const BitsOfWeight& bits) {
+    double bytes = 0;
+    for (const auto& use : sizes.graph().linears(range))
+        if (const int width = bits(use.parameter); width > 0)
+            bytes += sizes.elements(use.parameter) * estimator.bytes_per_weight(width);
+    return bytes;
+}
+
+StageCost block_learner_cost(const GraphSizes& sizes, const BlockLearningOptions& options,
+                             const BitsOfWeight& bits) {
+    const auto estimator = options.estimator.make();
+    const auto batch = static_cast<double>(options.batch);
+    StageCost stage{"learn", {}};
+    stage.add("estimator", sizes.largest_block([&](const Block& block) {
+        return estimator_bytes(sizes, block.nodes, *estimator, bits);
+    }));
+    // Bound, codes, reconstructions and gradients of a few matrices at a time.
+    stage.add("weights of a block", sizes.largest_block([&](const Block& block) {
+        double codes = 0;
+        for (const auto& use : sizes.graph().linears(block.nodes))
+            if (bits(use.parameter) > 0) codes += sizes.elements(use.parameter);
+        return sizes.bound(block.nodes) + codes + 2 * sizes.decoded(block.nodes);
+    }));
+    stage.add("values and their gradients", sizes.largest_block([&](const Block& block) {
+        return 2 * sizes.values(block.nodes, batch) + sizes.patches(block.nodes, batch);
+    }));
+    const double backwards = estimator->needs_curvature() ? 2 : 1;
+    stage.products =
+        static_cast<double>(options.steps) * batch * (1 + 2 * backwards) * sizes.forward_operations();
+    stage.loops = static_cast<double>(options.steps) * batch * (1 + 2 * backwards) * sizes.forward_elements();
+    // A step moves every weight.
+    for (const auto& block : sizes.graph().blocks())
+        for (const auto& use : sizes.graph().linears(block.nodes))
+            if (bits(use.parameter) > 0)
+                stage.loops += static_cast<double>(options.steps) * sizes.elements(use.parameter);
+    return stage;
+}
+
 }  // namespace jlcm

@@ -2,6 +2,7 @@
 // Joint learning of codebooks, scales, norms and mappings of one block: || f(X~; W^) - f(X; W) ||^2.
 
 #include "core/codebook/compressed_model.hpp"
+#include "core/graph/cost.hpp"
 #include "core/learn/learned_matrix.hpp"
 #include "core/learn/optimizer.hpp"
 #include "core/learn/trainable.hpp"
@@ -39,5 +40,14 @@ struct BlockLearningOptions {
                                                             Tensor targets,
                                                             const BlockLearningOptions& options,
                                                             std::uint64_t seed);
+
+/// Bits of a weight's codes, 0 for one that is not compressed.
+using BitsOfWeight = std::function<int(ParameterId)>;
+/// Bytes that an estimator keeps for the compressed weights of a range, beyond their codes.
+[[nodiscard]] double estimator_bytes(const GraphSizes& sizes, NodeRange range, const Estimator& estimator,
+                                     const BitsOfWeight& bits);
+/// What learning every block takes: the stage "learn".
+[[nodiscard]] StageCost block_learner_cost(const GraphSizes& sizes, const BlockLearningOptions& options,
+                                           const BitsOfWeight& bits);
 
 }  // namespace jlcm

@@ -151,4 +151,33 @@ std::unique_ptr<Trainable> make_distiller(CompressedModel& model, Tensor samples
                                        original_features);
 }
 
+StageCost distiller_cost(const GraphSizes& sizes, const DistillationOptions& options,
+                         const BitsOfWeight& bits) {
+    const auto estimator = options.estimator ? options.estimator->make() : nullptr;
+    const NodeRange all = sizes.all_nodes();
+    const auto batch = static_cast<double>(options.batch);
+    StageCost stage{"distill", {}};
+    double codes = 0;
+    for (const auto& use : sizes.graph().linears(all))
+        if (bits(use.parameter) > 0) codes += sizes.elements(use.parameter);
+    stage.add("codes that are learned", codes);
+    stage.add("weights of the original", sizes.bound(all) + sizes.decoded(all) + sizes.head());
+    if (estimator) stage.add("estimator", estimator_bytes(sizes, all, *estimator, bits));
+    // Reconstructions and gradients of a block; what is not learned of the model stays bound.
+    stage.add("weights of a block", sizes.largest_block([&](const Block& block) {
+        return sizes.bound(block.nodes) + 2 * sizes.decoded(block.nodes);
+    }) + sizes.bound(sizes.graph().prologue().nodes) +
+                                        sizes.bound(sizes.graph().epilogue().nodes));
+    stage.add("values and their gradients", sizes.largest_block([&](const Block& block) {
+        return 2 * sizes.values(block.nodes, batch) + sizes.patches(block.nodes, batch);
+    }) + sizes.all_blocks([&](const Block& block) {
+        return sizes.elements_of_value(block.input) * batch * 4;
+    }));
+    // The original's forward, the compressed model's, each block's again, and a backward of two.
+    const auto steps = static_cast<double>(options.steps);
+    stage.products = steps * batch * (5 * sizes.forward_operations() + 4 * sizes.head_operations());
+    stage.loops = steps * (codes + 5 * batch * sizes.forward_elements());
+    return stage;
+}
+
 }  // namespace jlcm

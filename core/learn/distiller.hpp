@@ -32,4 +32,9 @@ struct DistillationOptions {
                                                         Backend& backend,
                                                         FeatureStore* original_features = nullptr);
 
+/// What the distillation takes: the stage "distill". `sizes`: for a sample of distillation. Mappings of the
+/// models that are in memory are the caller's.
+[[nodiscard]] StageCost distiller_cost(const GraphSizes& sizes, const DistillationOptions& options,
+                                       const BitsOfWeight& bits);
+
 }  // namespace jlcm

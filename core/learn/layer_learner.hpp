@@ -16,4 +16,8 @@ namespace jlcm {
                                                             const BlockLearningOptions& options,
                                                             Backend& backend);
 
+/// What learning the layers of every block takes: the stage "learn".
+[[nodiscard]] StageCost layer_learner_cost(const GraphSizes& sizes, const BlockLearningOptions& options,
+                                           const BitsOfWeight& bits);
+
 }  // namespace jlcm

@@ -1,6 +1,7 @@
 #pragma once
 // Plugin kind "objective": what joint learning of a block's codebooks and mappings minimises.
 
+#include "core/codebook/data_needs.hpp"
 #include "core/learn/block_learner.hpp"
 #include "core/plugin/registry.hpp"
 
@@ -37,10 +38,9 @@ class Objective {
     Objective& operator=(const Objective&) = delete;
     virtual ~Objective() = default;
 
-    /// Whether the learner walks activations through the block: `inputs` and `targets` are there then.
-    [[nodiscard]] virtual bool needs_activations() const = 0;
-    /// Whether the learner reads second moments of the layers' inputs.
-    [[nodiscard]] virtual bool needs_hessians() const { return !needs_activations(); }
+    /// What the learner reads: `activations` for `inputs` and `targets` of the problem, `second_moments` for
+    /// the `hessians` of its layers.
+    [[nodiscard]] virtual DataNeeds needs() const = 0;
     [[nodiscard]] virtual std::unique_ptr<Trainable> learner(const LearningProblem& problem) const = 0;
 };
 

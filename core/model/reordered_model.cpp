@@ -43,17 +43,33 @@ Tensor ReorderedModel::weight(ParameterId id) const {
     return jlcm::reorder(base_->weight(id), rows(id), columns(id));
 }
 
+namespace {
+
+/// Whether rows move as they are encoded.
+bool moves_whole_rows(const StoredTensor& stored, bool columns_move) {
+    return !columns_move && stored.cols() % block_values(stored.encoding) == 0;
+}
+
+bool is_plain(Encoding encoding) {
+    return encoding == Encoding::f32 || encoding == Encoding::f16 || encoding == Encoding::bf16;
+}
+
+}  // namespace
+
+Encoding reordered_encoding(const StoredTensor& stored, bool columns_move) {
+    const bool keeps = moves_whole_rows(stored, columns_move) || is_plain(stored.encoding);
+    return keeps ? stored.encoding : Encoding::f16;
+}
+
 ReorderedTensor reorder(const StoredTensor& stored, const std::vector<std::int32_t>& rows,
                         const std::vector<std::int32_t>& columns) {
     ensure(!rows.empty() || !columns.empty(), "{} is not re-ordered", stored.name);
-    const bool whole_rows = columns.empty() && stored.cols() % block_values(stored.encoding) == 0;
-    if (whole_rows)
+    if (moves_whole_rows(stored, !columns.empty()))
         return owning(stored, stored.encoding,
                       permute_rows(stored, std::vector<std::int64_t>(rows.begin(), rows.end())));
     const Tensor values = reorder(decode(stored), rows, columns);
-    const bool plain = stored.encoding == Encoding::f32 || stored.encoding == Encoding::f16 ||
-                       stored.encoding == Encoding::bf16;
-    if (plain) return owning(stored, stored.encoding, encode(values.values<float>(), stored.encoding));
+    if (is_plain(stored.encoding))
+        return owning(stored, stored.encoding, encode(values.values<float>(), stored.encoding));
     return owning(stored, Encoding::f16, to_float16(stored.name, values));
 }
 

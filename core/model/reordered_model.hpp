@@ -41,6 +41,9 @@ struct ReorderedTensor {
     std::shared_ptr<const void> owner;
 };
 
+/// The encoding of a tensor whose rows or columns move: its own, or float16 if values change their block.
+[[nodiscard]] Encoding reordered_encoding(const StoredTensor& stored, bool columns_move);
+
 /// An encoded tensor in another order of rows and columns (empty: in place). It keeps its encoding, to the
 /// bit, unless columns move that are encoded in blocks: then it becomes float16. An input error where a value
 /// is beyond float16's range.

@@ -2,7 +2,7 @@
 
 #include "core/base/error.hpp"
 #include "core/codebook/artifact.hpp"
-#include "core/experiment/artifact_model.hpp"
+#include "core/codebook/artifact_model.hpp"
 #include "core/report/printable.hpp"
 #include "core/report/run_figures.hpp"
 #include "core/report/run_table.hpp"

@@ -2,12 +2,12 @@
 
 #include "core/base/error.hpp"
 #include "core/base/log.hpp"
-#include "core/experiment/result.hpp"
-#include "core/experiment/run.hpp"
 #include "core/report/result_table.hpp"
 #include "core/report/run_figures.hpp"
 #include "core/report/run_plots.hpp"
 #include "core/report/table_formats.hpp"
+#include "core/run/result.hpp"
+#include "core/run/run.hpp"
 
 #include <algorithm>
 

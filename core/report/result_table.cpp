@@ -1,9 +1,9 @@
 #include "core/report/result_table.hpp"
 
 #include "core/base/error.hpp"
-#include "core/experiment/result.hpp"
 #include "core/report/run_figures.hpp"
 #include "core/report/statistics.hpp"
+#include "core/run/result.hpp"
 #include "core/spec/problems.hpp"
 
 #include <algorithm>

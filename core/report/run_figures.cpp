@@ -1,7 +1,7 @@
 #include "core/report/run_figures.hpp"
 
 #include "core/base/error.hpp"
-#include "core/experiment/result.hpp"
+#include "core/run/result.hpp"
 
 #include <algorithm>
 #include <cmath>

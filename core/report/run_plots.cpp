@@ -2,12 +2,12 @@
 
 #include "core/base/error.hpp"
 #include "core/base/log.hpp"
-#include "core/experiment/artifact_model.hpp"
-#include "core/experiment/result.hpp"
+#include "core/codebook/artifact_model.hpp"
 #include "core/report/printable.hpp"
 #include "core/report/result_table.hpp"
 #include "core/report/run_figures.hpp"
 #include "core/report/statistics.hpp"
+#include "core/run/result.hpp"
 
 #include <algorithm>
 #include <array>

@@ -3,9 +3,9 @@
 #include "core/base/error.hpp"
 #include "core/base/files.hpp"
 #include "core/base/json_error.hpp"
-#include "core/experiment/evaluation.hpp"
-#include "core/experiment/run_directory.hpp"
+#include "core/model/evaluation.hpp"
 #include "core/spec/problems.hpp"
+#include "core/store/run_directory.hpp"
 
 #include <algorithm>
 #include <fstream>

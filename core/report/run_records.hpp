@@ -2,7 +2,7 @@
 // Finished runs as tables and plots read them.
 
 #include "core/base/json.hpp"
-#include "core/experiment/labels.hpp"
+#include "core/report/labels.hpp"
 #include "core/spec/config.hpp"
 
 #include <filesystem>

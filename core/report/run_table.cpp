@@ -1,9 +1,9 @@
 #include "core/report/run_table.hpp"
 
 #include "core/base/files.hpp"
-#include "core/experiment/result.hpp"
 #include "core/report/printable.hpp"
 #include "core/report/run_records.hpp"
+#include "core/run/result.hpp"
 
 #include <algorithm>
 #include <array>

@@ -2,8 +2,8 @@
 
 #include "core/base/error.hpp"
 #include "core/base/json_error.hpp"
-#include "core/experiment/result.hpp"
-#include "core/experiment/run.hpp"
+#include "core/run/result.hpp"
+#include "core/run/run.hpp"
 
 #include <algorithm>
 #include <chrono>

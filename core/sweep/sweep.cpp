@@ -3,14 +3,13 @@
 #include "core/base/files.hpp"
 #include "core/base/interrupt.hpp"
 #include "core/base/log.hpp"
-#include "core/experiment/block_pass.hpp"
-#include "core/experiment/dry_run.hpp"
-#include "core/experiment/program.hpp"
-#include "core/experiment/result.hpp"
-#include "core/experiment/run.hpp"
+#include "core/compress/block_pass.hpp"
 #include "core/plugin/load.hpp"
 #include "core/report/printable.hpp"
 #include "core/report/run_table.hpp"
+#include "core/run/dry_run.hpp"
+#include "core/run/result.hpp"
+#include "core/run/run.hpp"
 
 #include <algorithm>
 #include <fstream>
@@ -286,24 +285,24 @@ std::string sweep_dry_run(const SweepSpec& sweep, const std::vector<PlannedRun>&
     double estimated = 0;
     for (const PlannedRun& run : runs) {
         if (!run.is_selected) continue;
-        const RunEstimate estimate = estimator.estimate(run.spec);
+        const RunEstimate estimate = estimator.estimate(run.spec, run.identity);
         const auto result = finished_result({run.directory});
         if (result) {
             measured += seconds_of(*result);
-            estimated += estimate.seconds();
+            estimated += estimate.total_seconds();
         } else {
-            left += estimate.seconds();
-            bytes += static_cast<double>(estimate.file_bytes);
+            left += estimate.total_seconds();
+            bytes += static_cast<double>(estimate.file_bytes());
         }
         std::vector<std::string> row{run.directory.filename().string()};
         for (const std::string& axis : axes) {
             const std::string* label = find(run.labels, axis);
             row.push_back(label == nullptr ? "-" : *label);
         }
-        row.push_back(fmt::format("{:.4f}", estimate.linear_bits_per_weight));
-        row.push_back(std::to_string(estimate.file_bytes));
+        row.push_back(fmt::format("{:.4f}", estimate.linear_bits_per_weight()));
+        row.push_back(std::to_string(estimate.file_bytes()));
         row.push_back(fmt::format("{:.0f}", estimate.memory_bytes() / 1e6));
-        row.push_back(format_duration(result ? seconds_of(*result) : estimate.seconds()));
+        row.push_back(format_duration(result ? seconds_of(*result) : estimate.total_seconds()));
         row.emplace_back(result ? "finished" : "-");
         rows.push_back(std::move(row));
     }

@@ -2,7 +2,7 @@
 // A sweep: many runs that differ in a few settings, each a process of its own.
 
 #include "core/base/json.hpp"
-#include "core/experiment/run_identity.hpp"
+#include "core/run/identity.hpp"
 #include "core/sweep/sweep_spec.hpp"
 
 #include <filesystem>

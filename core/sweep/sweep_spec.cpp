@@ -1,6 +1,6 @@
 #include "core/sweep/sweep_spec.hpp"
 
-#include "core/experiment/run_spec.hpp"
+#include "core/run/spec.hpp"
 #include "core/spec/resolve.hpp"
 
 #include <algorithm>

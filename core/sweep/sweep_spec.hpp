@@ -2,8 +2,8 @@
 // What jlcm-sweep takes: a spec, and what changes from run to run. Every key is documented where it is
 // declared (sweep_spec.cpp).
 
-#include "core/experiment/labels.hpp"
 #include "core/plugin/choice.hpp"
+#include "core/report/labels.hpp"
 #include "core/sweep/launcher.hpp"
 
 #include <cstdint>

@@ -48,11 +48,10 @@ class KMeans : public CodebookInit {
     using Options = KMeansOptions;
     explicit KMeans(const Options& options) : options_(options) {}
 
-    [[nodiscard]] bool needs_hessian() const override {
-        return options_.weights == Weighting::input_second_moment;
+    [[nodiscard]] DataNeeds needs() const override {
+        return {.second_moments = options_.weights == Weighting::input_second_moment,
+                .fisher = options_.weights == Weighting::fisher};
     }
-
-    [[nodiscard]] bool needs_fisher() const override { return options_.weights == Weighting::fisher; }
 
     [[nodiscard]] CompressedMatrix initialise(const LayerProblem& problem,
                                               const GroupedRows& grouped) const override {

@@ -13,7 +13,7 @@ class Uniform : public CodebookInit {
   public:
     using Options = UniformOptions;
     explicit Uniform(const Options& options) : options_(options) {}
-    [[nodiscard]] bool needs_hessian() const override { return false; }
+    [[nodiscard]] DataNeeds needs() const override { return needs_of(options_.fit); }
 
     [[nodiscard]] CompressedMatrix initialise(const LayerProblem& problem,
                                               const GroupedRows& grouped) const override {

@@ -1,8 +1,8 @@
 #include "core/base/interrupt.hpp"
 #include "core/base/log.hpp"
-#include "core/experiment/evaluation.hpp"
 #include "core/graph/output_meaning.hpp"
 #include "core/model/divergence.hpp"
+#include "core/model/evaluation.hpp"
 
 #include <algorithm>
 #include <cmath>

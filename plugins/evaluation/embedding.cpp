@@ -1,6 +1,6 @@
 #include "core/base/interrupt.hpp"
 #include "core/base/log.hpp"
-#include "core/experiment/evaluation.hpp"
+#include "core/model/evaluation.hpp"
 #include "core/text/tokens.hpp"
 
 #include <algorithm>
@@ -105,6 +105,8 @@ class Embedding final : public Evaluation {
         const TokenizedText tokens = tokenize(load_text(*dataset_, directories), tokenizer);
         return {.samples = windows_of(tokens.ids, tokenizer).rows(), .length = options_.length};
     }
+
+    [[nodiscard]] std::int64_t longest_sample() const override { return options_.length; }
 
     [[nodiscard]] EvaluationResult evaluate(const EvaluatedModels& models,
                                             const Directories& directories) const override {

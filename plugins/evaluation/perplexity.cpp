@@ -1,5 +1,5 @@
 #include "core/base/log.hpp"
-#include "core/experiment/evaluation.hpp"
+#include "core/model/evaluation.hpp"
 #include "core/text/tokens.hpp"
 
 #include <cmath>
@@ -81,6 +81,8 @@ class Perplexity final : public Evaluation {
         return {.samples = options_.windows > 0 ? std::min(windows, options_.windows) : windows,
                 .length = options_.context};
     }
+
+    [[nodiscard]] std::int64_t longest_sample() const override { return options_.context; }
 
     [[nodiscard]] EvaluationResult evaluate(const EvaluatedModels& models,
                                             const Directories& directories) const override {

@@ -1,7 +1,7 @@
 #include "core/base/log.hpp"
 #include "core/data/choice_task.hpp"
-#include "core/experiment/evaluation.hpp"
 #include "core/model/continuations.hpp"
+#include "core/model/evaluation.hpp"
 #include "core/text/tokens.hpp"
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-#include "core/experiment/model_loader.hpp"
+#include "core/model/model_loader.hpp"
 
 namespace jlcm {
 namespace {

@@ -1,6 +1,6 @@
 #include "core/formats/onnx.hpp"
 
-#include "core/experiment/model_loader.hpp"
+#include "core/model/model_loader.hpp"
 
 namespace jlcm {
 namespace {

@@ -6,7 +6,7 @@ namespace {
 class BlockObjective final : public Objective {
   public:
     using Options = NoOptions;
-    bool needs_activations() const override { return true; }
+    [[nodiscard]] DataNeeds needs() const override { return {.activations = true}; }
     std::unique_ptr<Trainable> learner(const LearningProblem& problem) const override {
         return make_block_learner(problem.executor, problem.block, problem.model, problem.inputs,
                                   problem.targets, problem.options, problem.seed);

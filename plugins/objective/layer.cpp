@@ -6,7 +6,7 @@ namespace {
 class LayerObjective final : public Objective {
   public:
     using Options = NoOptions;
-    bool needs_activations() const override { return false; }
+    [[nodiscard]] DataNeeds needs() const override { return {.second_moments = true}; }
     std::unique_ptr<Trainable> learner(const LearningProblem& problem) const override {
         return make_layer_learner(problem.layers, problem.model, problem.options, problem.executor.backend());
     }

@@ -7,7 +7,7 @@ namespace {
 class NearestCodeword : public Solver {
   public:
     using Options = NoOptions;
-    [[nodiscard]] bool needs_hessian() const override { return false; }
+    [[nodiscard]] DataNeeds needs() const override { return {}; }
     SolverLog solve(const LayerProblem& problem, CompressedMatrix& matrix) const override {
         problem.validate();
         map_to_nearest(matrix, problem.weights);

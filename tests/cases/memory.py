@@ -1,4 +1,5 @@
-"""What a run keeps in memory: the plan holds, limits are kept, and blocks that rest on disk give the same bytes."""
+"""What a run keeps in memory: the plan holds and is no more than it must be, limits are kept, and blocks that rest on disk
+give the same bytes."""
 
 import os
 import re
@@ -39,7 +40,7 @@ for out in ("whole", "killed", "refused"):
     shutil.rmtree(out, ignore_errors=True)
 _, log = call("jlcm-run", *ARGUMENTS, "whole", "--memory-limit", "1G")
 peak, plan = peak_and_plan(log)
-assert peak <= plan, log
+assert peak <= plan <= 1.3 * peak, log
 
 _, said = call("jlcm-run", *ARGUMENTS, "refused", "--memory-limit", "100M", code=2)
 assert "the memory limit is 100 MB" in said and not Path("refused").exists(), said

@@ -25,7 +25,7 @@ class AdaRound : public Solver {
   public:
     using Options = AdaRoundParameters;
     explicit AdaRound(const Options& options) : options_(options) {}
-    [[nodiscard]] bool needs_hessian() const override { return true; }
+    [[nodiscard]] DataNeeds needs() const override { return {.second_moments = true}; }
     [[nodiscard]] double products() const override { return static_cast<double>(options_.steps); }
     SolverLog solve(const LayerProblem& problem, CompressedMatrix& matrix) const override {
         return solve_adaround(problem, matrix, options_);

@@ -18,7 +18,7 @@ class AqlmSolver : public Solver {
   public:
     using Options = AqlmParameters;
     explicit AqlmSolver(const Options& options) : options_(options) {}
-    [[nodiscard]] bool needs_hessian() const override { return true; }
+    [[nodiscard]] DataNeeds needs() const override { return {.second_moments = true}; }
     /// A step of the codebooks is one; a pass over the codes keeps the gradient up to date and tries
     /// codewords.
     [[nodiscard]] double products() const override {

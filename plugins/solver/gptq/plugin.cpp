@@ -19,7 +19,7 @@ class GptqSolver : public Solver {
   public:
     using Options = GptqParameters;
     explicit GptqSolver(const Options& options) : options_(options) {}
-    [[nodiscard]] bool needs_hessian() const override { return true; }
+    [[nodiscard]] DataNeeds needs() const override { return {.second_moments = true}; }
     /// Feedback, and the factor of the inverse.
     [[nodiscard]] double products() const override { return 2; }
     SolverLog solve(const LayerProblem& problem, CompressedMatrix& matrix) const override {

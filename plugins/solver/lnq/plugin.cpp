@@ -21,7 +21,7 @@ class LnqSolver : public Solver {
   public:
     using Options = LnqParameters;
     explicit LnqSolver(const Options& options) : options_(options) {}
-    [[nodiscard]] bool needs_hessian() const override { return true; }
+    [[nodiscard]] DataNeeds needs() const override { return {.second_moments = true}; }
     /// A cycle is one; normal equations of the codebooks half of one.
     [[nodiscard]] double products() const override { return 1.0 + options_.rounds * (options_.cycles + 0.5); }
     SolverLog solve(const LayerProblem& problem, CompressedMatrix& matrix) const override {

@@ -21,8 +21,11 @@ class SqueezeLlm : public Solver {
   public:
     using Options = SqueezeLlmParameters;
     explicit SqueezeLlm(const Options& options) : options_(options) {}
-    [[nodiscard]] bool needs_hessian() const override { return false; }
-    [[nodiscard]] bool needs_fisher() const override { return true; }
+    [[nodiscard]] DataNeeds needs() const override { return {.fisher = true}; }
+    [[nodiscard]] bool starts_from_layout() const override { return true; }
+    [[nodiscard]] std::int64_t outliers(std::int64_t weights) const override {
+        return squeezellm_outliers(weights, options_);
+    }
     SolverLog solve(const LayerProblem& problem, CompressedMatrix& matrix) const override {
         solve_squeezellm(problem, matrix, options_);
         return {};

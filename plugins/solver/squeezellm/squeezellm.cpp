@@ -9,9 +9,13 @@
 namespace jlcm {
 namespace {
 
+std::int64_t count_of(double share, std::int64_t weights) {
+    return std::llround(share * static_cast<double>(weights));
+}
+
 /// Marks the `share` of weights with the largest scores; ties go to the earlier weight.
 void mark_largest(std::vector<bool>& marked, const std::vector<float>& scores, double share) {
-    const auto count = static_cast<std::size_t>(std::llround(share * static_cast<double>(scores.size())));
+    const auto count = static_cast<std::size_t>(count_of(share, std::ssize(scores)));
     if (count == 0) return;
     std::vector<std::size_t> order(scores.size());
     std::iota(order.begin(), order.end(), std::size_t{0});
@@ -42,6 +46,11 @@ Outliers corrections(const CompressedMatrix& matrix, const Tensor& weights, cons
 }
 
 }  // namespace
+
+std::int64_t squeezellm_outliers(std::int64_t weights, const SqueezeLlmParameters& parameters) {
+    return std::min(weights,
+                    count_of(parameters.sensitive, weights) + count_of(parameters.outliers, weights));
+}
 
 void solve_squeezellm(const LayerProblem& problem, CompressedMatrix& matrix,
                       const SqueezeLlmParameters& parameters) {

@@ -23,4 +23,7 @@ struct SqueezeLlmParameters {
 void solve_squeezellm(const LayerProblem& problem, CompressedMatrix& matrix,
                       const SqueezeLlmParameters& parameters);
 
+/// How many weights it keeps aside at most: both shares, if no weight is in both.
+[[nodiscard]] std::int64_t squeezellm_outliers(std::int64_t weights, const SqueezeLlmParameters& parameters);
+
 }  // namespace jlcm

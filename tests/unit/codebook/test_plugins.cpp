@@ -194,5 +194,5 @@ TEST_CASE("solvers keep layouts and names, and lnq is the best of them") {
     const double nearest = error("nearest_codeword");
     CHECK(error("lnq") < 0.8 * nearest);
     CHECK(error("rtn") > nearest);
-    CHECK(Choice<Solver>("lnq").make()->needs_hessian());
+    CHECK(Choice<Solver>("lnq").make()->needs().second_moments);
 }

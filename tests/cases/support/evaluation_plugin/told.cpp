@@ -1,7 +1,7 @@
 // An evaluation that reports what it is told to: the records of a plugin that nobody here has seen.
 
 #include "core/base/error.hpp"
-#include "core/experiment/evaluation.hpp"
+#include "core/model/evaluation.hpp"
 
 #include <string>
 

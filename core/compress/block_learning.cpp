@@ -1,0 +1,65 @@
+#include "core/compress/block_learning.hpp"
+
+#include "core/base/rng.hpp"
+#include "core/compress/training.hpp"
+#include "core/learn/layer_learner.hpp"
+#include "core/tensor/memory.hpp"
+
+namespace jlcm {
+
+BlockLearning::BlockLearning(const Compression& run, BlockData& data)
+    : run_(run),
+      data_(data),
+      options_(run.options.learn.value()),
+      objective_(options_.objective.make()),
+      needs_(objective_->needs()) {}
+
+void BlockLearning::learn(std::size_t index, CompressedModel& model, Tensor original_inputs) {
+    const Block& block = model.graph().blocks()[index];
+    LearningProblem problem{.executor = data_.executor(),
+                            .block = block,
+                            .model = model,
+                            .layers = {},
+                            .inputs = {},
+                            .targets = {},
+                            .options = options_,
+                            .seed = Rng(run_.seed, "block learning").bits(index)};
+    for (const ParameterId id : run_.compressed_parameters(block))
+        problem.layers.push_back({.parameter = id, .hessians = {}});
+    if (needs_.second_moments) add_moments(block, problem.layers);
+    if (needs_.activations) {
+        problem.inputs =
+            original_inputs.defined() ? std::move(original_inputs) : data_.compressed_inputs(index);
+        problem.targets = data_.original_inputs(index + 1);
+    }
+    const auto learner = objective_->learner(problem);
+    train(*learner, run_.store.metrics, run_.store.stages,
+          {.title = fmt::format("block {} of {}", index + 1, model.graph().blocks().size()),
+           .stage = "learn",
+           .labels = {{"block", index}},
+           .state_file = run_.store.files.learning(index),
+           .checkpoint_minutes = run_.store.checkpoint_minutes});
+}
+
+void BlockLearning::add_moments(const Block& block, std::vector<LearnedLayer>& layers) {
+    for (const auto& use : run_.model.graph().linears(block.nodes))
+        for (LearnedLayer& layer : layers)
+            if (layer.parameter == use.parameter) layer.hessians = data_.moments().matrices(use.node);
+}
+
+StageCost block_learning_cost(const PipelineSizes& sizes) {
+    const DataNeeds needs = sizes.options.learning_needs();
+    const LearnOptions& options = sizes.options.learn.value();
+    const auto bits = [&](ParameterId id) {
+        const auto found = sizes.plan.find(id);
+        return found == sizes.plan.end() ? 0 : found->second.bits;
+    };
+    StageCost stage = needs.activations ? block_learner_cost(sizes.graph, options, bits)
+                                        : layer_learner_cost(sizes.graph, options, bits);
+    stage.add("second moments", sizes.graph.largest_block([&](const Block& block) {
+        return second_moment_bytes(sizes.graph.graph(), block, sizes.options.solving_needs() | needs);
+    }));
+    return stage;
+}
+
+}  // namespace jlcm

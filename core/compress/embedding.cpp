@@ -1,0 +1,28 @@
+#include "core/compress/embedding.hpp"
+
+namespace jlcm {
+
+std::vector<ParameterId> embedding_parameters(const Graph& graph) {
+    std::vector<ParameterId> ids;
+    for (const ParameterId id : graph.parameters_of(graph.prologue().nodes))
+        if (graph.parameter(id).role == "embedding") ids.push_back(id);
+    if (graph.head() >= 0 && graph.parameter(graph.head()).tied_to < 0) ids.push_back(graph.head());
+    return ids;
+}
+
+void compress_embedding(const EmbeddingOptions& options, CompressedModel& model) {
+    const Graph& graph = model.graph();
+    const auto grouping = options.grouping.make();
+    const auto codebook_init = options.codebook_init.make();
+    for (const ParameterId id : embedding_parameters(graph)) {
+        const std::string& name = graph.parameter(id).name;
+        const LayerProblem problem{.name = name, .weights = model.base().weight(id), .hessian = {}};
+        CompressedMatrix matrix = codebook_init->initialise(problem, grouping->group(problem, options.bits));
+        matrix.round_to_storage(name);
+        model.matrices()[id] = matrix;
+        if (graph.head() >= 0 && graph.parameter(graph.head()).tied_to == id)
+            model.matrices()[graph.head()] = std::move(matrix);
+    }
+}
+
+}  // namespace jlcm

@@ -1,0 +1,18 @@
+#pragma once
+// The tables outside the blocks: embedding and head. They have no calibration inputs and are not learned.
+
+#include "core/codebook/compressed_model.hpp"
+#include "core/compress/options.hpp"
+
+#include <vector>
+
+namespace jlcm {
+
+/// The embedding, and the head where it has weights of its own.
+[[nodiscard]] std::vector<ParameterId> embedding_parameters(const Graph& graph);
+
+/// Replaces them in `model` (a head tied to the embedding follows it). An input error where the initialiser
+/// wants calibration inputs.
+void compress_embedding(const EmbeddingOptions& options, CompressedModel& model);
+
+}  // namespace jlcm

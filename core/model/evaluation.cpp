@@ -1,0 +1,45 @@
+#include "core/model/evaluation.hpp"
+
+#include "core/base/parallel.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace jlcm {
+namespace {
+
+/// Evaluations put this many tokens through a model at a time, or one sample.
+constexpr std::int64_t tokens_per_step = 2048;
+/// And images one by one on each thread, or as many as are worth it (Executor::forward).
+constexpr double operations_per_step = 1e8;
+
+}  // namespace
+
+StageCost evaluation_cost(const Graph& graph, const ModelInput& input, DType compute, int models,
+                          std::int64_t longest) {
+    const bool images = input.preprocess != nullptr;
+    const GraphSizes sizes(graph, input.sample_shape(images ? 1 : std::max(longest, tokens_per_step)),
+                           compute);
+    const NodeRange all = sizes.all_nodes();
+    const double samples =
+        images ? thread_count() * std::ceil(operations_per_step / sizes.forward_operations()) : 1;
+    StageCost stage{"evaluate", {}};
+    stage.add("weights of the models",
+              static_cast<double>(models) * (sizes.bound(all) + sizes.head()) + sizes.decoded(all));
+    // Blocks whose values have other sizes do not share memory, which is what images are for.
+    stage.add("values", images ? sizes.values(all, samples) + sizes.patches(all, samples)
+                               : sizes.largest_block(
+                                     [&](const Block& block) { return sizes.values(block.nodes, samples); }));
+    return stage;
+}
+
+StageCost evaluation_work(const Graph& graph, const ModelInput& input, const Workload& workload) {
+    const GraphSizes sizes(graph, input.sample_shape(workload.length), DType::f32);
+    const auto samples = static_cast<double>(workload.samples);
+    StageCost work{"evaluate", {}};
+    work.products = samples * (sizes.forward_operations() + sizes.head_operations());
+    work.loops = samples * sizes.forward_elements();
+    return work;
+}
+
+}  // namespace jlcm

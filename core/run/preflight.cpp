@@ -1,0 +1,130 @@
+#include "core/run/preflight.hpp"
+
+#include "core/base/refusals.hpp"
+#include "core/graph/output_meaning.hpp"
+
+#include <optional>
+#include <set>
+
+namespace jlcm {
+namespace {
+
+/// Windows of a short text may be longer than the text; images show with the first.
+void require_samples(const RunSpec& spec, const Model& model, const CalibrationData& data) {
+    require_readable(model.input(), data, *spec.calibration, spec.compress.distill);
+    std::set<std::int64_t> lengths;
+    if (spec.compress.needs_calibration()) lengths.insert(spec.calibration->length);
+    if (const auto& distill = spec.compress.distill)
+        lengths.insert(distill->length.value_or(spec.calibration->length));
+    for (const std::int64_t length : lengths)
+        (void)make_sample_source(model.input(), data.data, data.shares, length, spec.seed)->samples(0, 1);
+}
+
+/// Grouping one matrix of each kind and shape tells whether all can be grouped, and learned.
+void require_groups(const RunSpec& spec, const Model& model, const std::map<ParameterId, MatrixPlan>& plan,
+                    Refusals& refusals) {
+    const bool learns = spec.compress.learn || spec.compress.distill;
+    std::set<std::string> tried;
+    for (const auto& [id, matrix] : plan) {
+        const Parameter& parameter = model.graph().parameter(id);
+        const std::string kind = fmt::format("{} {} {}", to_string(parameter.shape), matrix.bits,
+                                             to_yaml(matrix.grouping.encode()));
+        if (!tried.insert(kind).second) continue;
+        refusals.check([&, id = id, &matrix = matrix] {
+            const Layout layout =
+                matrix.group({.name = parameter.name, .weights = model.weight(id), .hessian = {}}).layout;
+            layout.validate(parameter.name);
+            require(
+                !learns || (layout.dimension == 1 && layout.residual == 1),
+                "{}: compress.learn and distill take codewords of dimension 1 and one codebook per group, and "
+                "the grouping {} makes them of dimension {}, in {} stages; leave learn and distill out",
+                parameter.name, matrix.grouping.name(), layout.dimension, layout.residual);
+        });
+    }
+}
+
+void require_predictions(const RunSpec& spec, const Model& model, Refusals& refusals) {
+    const CompressOptions& compress = spec.compress;
+    const bool is_no_prediction = model.graph().outputs().empty() && is_encoder(model.graph(), model.input());
+    refusals.check([&] {
+        require(!compress.distill || !is_no_prediction,
+                "compress.distill: the model is an encoder, it predicts nothing to learn from: leave it out");
+    });
+    if (!compress.solving_needs().gradients()) return;
+    const char* who = compress.output_weighting ? "compress.output_weighting" : "compress.solver";
+    refusals.check([&] {
+        require(!is_no_prediction,
+                "{}: the model is an encoder, it has no predictions that could be wrong, whose gradients are "
+                "wanted",
+                who);
+        require(
+            compared_as(model.graph()) == OutputMeaning::logits,
+            "{} wants the gradients of a loss over classes, and {}; if these are scores of classes, say so: "
+            "model.outputs: [{{name: {}, meaning: logits}}]",
+            who, describe(model.graph(), model.graph().outputs().front()),
+            model.graph().outputs().front().name);
+    });
+}
+
+/// Of what is there; `evaluations[i]`: whether that one's data are.
+std::vector<Workload> check(const RunSpec& spec, const Model& model, const CalibrationData* data,
+                            const std::map<ParameterId, MatrixPlan>* plan,
+                            const std::vector<bool>& evaluations, const Directories& directories,
+                            Refusals& refusals) {
+    if (data != nullptr && spec.compress.needs_samples())
+        refusals.check([&] { require_samples(spec, model, *data); });
+    require_predictions(spec, model, refusals);
+    if (plan != nullptr) require_groups(spec, model, *plan, refusals);
+    std::vector<Workload> workloads;
+    for (std::size_t i = 0; i < spec.evaluate.size(); ++i) {
+        if (!evaluations[i]) continue;
+        const auto workload = refusals.get([&] {
+            return spec.evaluate[i].make()->workload({model.graph(), model.input()}, directories);
+        });
+        if (workload) workloads.push_back(*workload);
+    }
+    return workloads;
+}
+
+}  // namespace
+
+RunInputs read_inputs(const RunSpec& spec) {
+    Refusals refusals;
+    RunInputs inputs;
+    inputs.directories = data_directories(spec.data_path);
+    auto data = refusals.get([&] {
+        return spec.compress.needs_samples() ? load_calibration_data(*spec.calibration, inputs.directories)
+                                             : CalibrationData();
+    });
+    std::vector<bool> evaluations;
+    for (const auto& choice : spec.evaluate) {
+        auto identity = refusals.get([&] { return choice.make()->data(inputs.directories); });
+        evaluations.push_back(identity.has_value());
+        if (identity) inputs.evaluated.push_back(std::move(*identity));
+    }
+    refusals.check([&] {
+        inputs.model_path = find_model(spec.model.source);
+        inputs.model = std::make_unique<Model>(spec.model.load());
+        inputs.model->join_blocks(spec.compress.blocks_together);
+    });
+    std::optional<std::map<ParameterId, MatrixPlan>> plan;
+    if (inputs.model)
+        plan = refusals.get([&] { return plan_compression(inputs.model->graph(), spec.compress); });
+    if (!refusals.empty() && inputs.model)
+        (void)check(spec, *inputs.model, data ? &*data : nullptr, plan ? &*plan : nullptr, evaluations,
+                    inputs.directories, refusals);
+    refusals.throw_if_any();
+    inputs.data = std::move(*data);
+    inputs.plan = std::move(*plan);
+    return inputs;
+}
+
+std::vector<Workload> check_inputs(const RunSpec& spec, const RunInputs& inputs) {
+    Refusals refusals;
+    auto workloads = check(spec, *inputs.model, &inputs.data, &inputs.plan,
+                           std::vector<bool>(spec.evaluate.size(), true), inputs.directories, refusals);
+    refusals.throw_if_any();
+    return workloads;
+}
+
+}  // namespace jlcm

@@ -1,0 +1,92 @@
+#include "core/run/spec.hpp"
+
+#include <algorithm>
+
+#include <fmt/ranges.h>
+
+namespace jlcm {
+namespace {
+
+bool can_do_without_data(const EmbeddingOptions& embedding) {
+    const DataNeeds needs = embedding.codebook_init.make()->needs();
+    return !needs.any() || needs.can_do_without;
+}
+
+}  // namespace
+
+void ModelOptions::fields(Fields& v) {
+    v("loader", loader, Doc{"How its files are read."});
+    v("source", source,
+      Doc{"A path, or the name of a model in the cache's models/ (smollm2-135m-instruct; "
+          "scripts/fetch_model.sh), in JLCM_ASSETS/lm or beside a directory of JLCM_DATA."},
+      Required{});
+    v("outputs", outputs,
+      Doc{"Which of an ONNX file's outputs is compressed and compared, where it has several, and what it "
+          "means, where its graph does not say. What only other outputs need is left out, and the record "
+          "says "
+          "so."});
+}
+
+void ModelOptions::validate(Problems& problems) const {
+    if (outputs.size() > 1)
+        problems.field("outputs", "{} outputs; one of a file's is supported today", outputs.size());
+    for (const OutputChoice& each : outputs)
+        if (each.axis && !each.meaning)
+            problems.field("outputs", "the axis of output '{}' goes with a meaning", each.name);
+}
+
+Checkpoint ModelOptions::load() const {
+    return loader.make()->load(find_model(source), {.outputs = outputs});
+}
+
+void RunSpec::fields(Fields& v) {
+    v("version", version, Doc{"Version of this format: 1."}, Range{1, 1});
+    v("name", name, Doc{"Begins the run directory's name; letters, digits, '_', '-', '.'."});
+    v("seed", seed, Doc{"Of everything that is drawn. Figures of several seeds say how much is luck."});
+    v("compute", compute,
+      Doc{"Type that products are made of; sums and everything learned stay float32. bfloat16 is about twice "
+          "as fast where the CPU has it."});
+    v("checkpoint_minutes", checkpoint_minutes,
+      Doc{"How often learning saves its state, so that a run that was killed goes on from there."},
+      Range{0.0, 1e6});
+    v("data_path", data_path, Doc{"Directories with data, before those of JLCM_DATA and the cache."});
+    v("plugins", plugins,
+      Doc{"Shared objects (or directories of them) with more plugins. Loading one runs its code."});
+    v("model", model, Doc{"The model that is compressed."});
+    v("calibration", calibration,
+      Doc{"What calibration and learning look at. None: nothing, if no option of `compress` reads samples "
+          "(e.g. `solver: rtn`)."});
+    v("compress", compress, Doc{"How weights become codebooks and mappings."});
+    v("evaluate", evaluate, Doc{"What is measured in the end."});
+}
+
+void RunSpec::validate(Problems& problems) const {
+    const bool fits = std::ranges::all_of(name, [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+               c == '-' || c == '.';
+    });
+    if (name.empty() || name.size() > 100 || !fits || name.front() == '.')
+        problems.field("name", "\"{}\" cannot begin a directory's name; use letters, digits, '_', '-', '.'",
+                       name);
+    if (compress.embedding && !can_do_without_data(*compress.embedding))
+        problems.field("compress",
+                       "embedding.codebook_init wants calibration inputs, which the embedding does "
+                       "not have; use {{type: kmeans, weights: none}}");
+    if (!calibration && compress.needs_samples())
+        problems.field("calibration", "is missing, and these options need samples: {}",
+                       fmt::join(compress.why_samples(), ", "));
+    if (calibration && compress.learns_blocks() && compress.learn->batch > calibration->sequences)
+        problems.field("compress", "learn.batch is {}, of {} calibration sequences", compress.learn->batch,
+                       calibration->sequences);
+}
+
+Config identity_of(Config resolved) {
+    for (const char* key : {"name", "checkpoint_minutes", "data_path", "plugins"}) resolved.erase(key);
+    return resolved;
+}
+
+namespace {
+const SectionRegistrar<RunSpec> section{"run", "What jlcm-run takes."};
+}
+
+}  // namespace jlcm

@@ -28,8 +28,7 @@ LoweredOnnx lower_at_any_batch(const OnnxModel& model) {
 /// What `lowered` makes of `input`, sample by sample.
 Tensor output_of(const LoweredOnnx& lowered, const Weights& weights, const Tensor& input) {
     const Graph& graph = lowered.graph;
-    return Executor(graph, cpu_backend(), DType::f32)
-        .forward(graph.body(), weights, input);
+    return Executor(graph, cpu_backend(), DType::f32).forward(graph.body(), weights, input);
 }
 
 Weights bound(const LoweredOnnx& lowered) {

@@ -14,9 +14,8 @@ constexpr double most_operations = 4e10;
 /// In float64, so that what comes out is right to the last bit of float32, or nearly.
 OnnxTensor value_of(const LoweredOnnx& lowered, const Weights& weights, ValueId id) {
     const Graph& graph = lowered.graph;
-    const Tensor result =
-        Executor(graph, cpu_backend(), DType::f64)
-            .forward(graph.whole(id), weights, Tensor::zeros({1}, DType::f64));
+    const Tensor result = Executor(graph, cpu_backend(), DType::f64)
+                              .forward(graph.whole(id), weights, Tensor::zeros({1}, DType::f64));
     const auto values = result.values<double>();
     std::vector<float> rounded(values.size());
     std::ranges::transform(values, rounded.begin(), [](double value) { return static_cast<float>(value); });

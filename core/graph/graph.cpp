@@ -84,7 +84,8 @@ std::optional<ParameterId> Graph::find_parameter(const std::string& name) const 
 }
 
 Block Graph::body() const {
-    const NodeId end = outputs_.empty() ? node_count() : static_cast<NodeId>(features_);  // node i makes value i + 1
+    const NodeId end =
+        outputs_.empty() ? node_count() : static_cast<NodeId>(features_);  // node i makes value i + 1
     return {"model", {0, end}, input(), features_};
 }
 

@@ -17,7 +17,9 @@ class Diverged : public std::runtime_error {
         : std::runtime_error(
               fmt::format("learning diverged: {} is {} in step {}; lower the rates or lengthen the warmup",
                           what, value, step)),
-          record_{{"what", what}, {"step", step}, {"value", std::isnan(value) ? "nan" : fmt::format("{}", value)}} {}
+          record_{{"what", what},
+                  {"step", step},
+                  {"value", std::isnan(value) ? "nan" : fmt::format("{}", value)}} {}
 
     /// `diverged` of result.json: what, step, value ("nan", "inf"), and what callers add: stage, block.
     [[nodiscard]] const nlohmann::json& record() const { return record_; }

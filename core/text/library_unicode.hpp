@@ -10,9 +10,13 @@ namespace jlcm {
 /// A non-spacing mark (Mn) that is none in Unicode 8.
 [[nodiscard]] bool is_later_nonspacing_mark(char32_t point);
 /// No mark any more, but one (M*) in Unicode 9.
-[[nodiscard]] constexpr bool is_former_mark(char32_t point) { return point == 0x1CF2 || point == 0x1CF3; }
+[[nodiscard]] constexpr bool is_former_mark(char32_t point) {
+    return point == 0x1CF2 || point == 0x1CF3;
+}
 /// No non-spacing mark any more, but one in Unicode 8.
-[[nodiscard]] constexpr bool is_former_nonspacing_mark(char32_t point) { return point == 0x1734; }
+[[nodiscard]] constexpr bool is_former_nonspacing_mark(char32_t point) {
+    return point == 0x1734;
+}
 /// A format character (Cf) that is none in Unicode 8.
 [[nodiscard]] bool is_later_format(char32_t point);
 /// A character without a decomposition in Unicode 12.

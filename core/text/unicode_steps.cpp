@@ -147,9 +147,9 @@ NormalizeStep strip_accents_step(Marks marks) {
         const bool is_nonspacing = kind == UTF8PROC_CATEGORY_MN;
         const bool is_mark = is_nonspacing || kind == UTF8PROC_CATEGORY_MC || kind == UTF8PROC_CATEGORY_ME;
         const bool is_dropped =
-            marks == Marks::all ? (is_mark && !is_later_mark(point)) || is_former_mark(point)
-                                : (is_nonspacing && !is_later_nonspacing_mark(point)) ||
-                                      is_former_nonspacing_mark(point);
+            marks == Marks::all
+                ? (is_mark && !is_later_mark(point)) || is_former_mark(point)
+                : (is_nonspacing && !is_later_nonspacing_mark(point)) || is_former_nonspacing_mark(point);
         if (!is_dropped) append(result, point);
     });
 }

@@ -131,8 +131,9 @@ TEST_CASE(
     };
     CHECK(ids(Json::array({listed(5, "")}), "ab") == Ids{4});
     CHECK(ids(Json::array({listed(5, "ca"), listed(6, "cab")}), "cabca") == Ids{6, 5});
-    CHECK(ids(Json::array({listed(5, "ca"), listed(6, "abb")}), "cabb") == Ids{5, 1, 1});  // the leftmost, not the longest
-    CHECK(ids(Json::array({listed(900, "ca")}), "ca") == Ids{5});                          // ids follow the vocabulary
+    CHECK(ids(Json::array({listed(5, "ca"), listed(6, "abb")}), "cabb") ==
+          Ids{5, 1, 1});                                           // the leftmost, not the longest
+    CHECK(ids(Json::array({listed(900, "ca")}), "ca") == Ids{5});  // ids follow the vocabulary
     CHECK(ids(Json::array({listed(900, "c"), listed(2, "x")}), "cx") == Ids{2, 5});
     CHECK(ids(Json::array({listed(5, "x"), listed(6, "x")}), "x") == Ids{5});
     Json word = listed(5, "ab");
@@ -140,7 +141,8 @@ TEST_CASE(
     CHECK(ids(Json::array({word}), "ab cab abc ab_ \u00E9ab ab") == Ids{4, 2, 4, 4, 2, 4, 4, 4});
     Json strips = listed(5, "<x>");
     strips["lstrip"] = strips["rstrip"] = true;
-    CHECK(ids(Json::array({strips, listed(6, " ")}), "a \u3000<x> \n b  a") == Ids{0, 6, 5, 6, 6, 1, 6, 6, 0});
+    CHECK(ids(Json::array({strips, listed(6, " ")}), "a \u3000<x> \n b  a") ==
+          Ids{0, 6, 5, 6, 6, 1, 6, 6, 0});
 
     // An id of the vocabulary beyond its size makes a gap, which new tokens fill.
     definition["model"]["vocab"]["z"] = 9;

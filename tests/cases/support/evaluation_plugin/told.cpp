@@ -34,7 +34,7 @@ class Told final : public Evaluation {
     explicit Told(Options options) : options_(std::move(options)) {}
 
     [[nodiscard]] json data(const Directories& /*directories*/) const override { return "nothing"; }
-    [[nodiscard]] Workload workload(const ModelInput& /*input*/,
+    [[nodiscard]] Workload workload(const ModelFacts& /*model*/,
                                     const Directories& /*directories*/) const override {
         return {};
     }

@@ -37,6 +37,11 @@ bool predicts_all(const std::vector<Outcome>& outcomes) {
     return std::ranges::find(outcomes, none, &Outcome::predicted) == outcomes.end();
 }
 
+/// The record's item: null if there is no prediction.
+nlohmann::json item_of(const Outcome& outcome) {
+    return outcome.predicted == none ? nlohmann::json() : nlohmann::json(outcome.predicted);
+}
+
 /// Whether fewer than 5 classes score higher. Of equal scores the class with the lower number counts as the
 /// higher.
 bool is_in_first_five(std::span<const float> scores, std::int32_t label) {
@@ -101,7 +106,7 @@ Figures unlabelled_figures(const std::vector<Outcome>& outcomes, const std::vect
     for (std::size_t i = 0; i < outcomes.size(); ++i) {
         kl += outcomes[i].kl;
         agree += original == nullptr || outcomes[i].predicted == (*original)[i].predicted ? 1 : 0;
-        predicted.push_back(outcomes[i].predicted == none ? nlohmann::json() : outcomes[i].predicted);
+        predicted.push_back(item_of(outcomes[i]));
     }
     const Share same(agree, count);
     Figures result{.value = same.value,
@@ -135,7 +140,7 @@ Figures figures(const ImageData& data, const std::vector<Outcome>& outcomes,
         first_five += outcomes[i].in_first_five ? 1 : 0;
         kl += outcomes[i].kl;
         if (original != nullptr) agree += outcomes[i].predicted == (*original)[i].predicted ? 1 : 0;
-        predicted.push_back(outcomes[i].predicted == none ? nlohmann::json() : outcomes[i].predicted);
+        predicted.push_back(item_of(outcomes[i]));
     }
     const Share top1(first, count);
     const Share top5(first_five, count);

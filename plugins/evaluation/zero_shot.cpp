@@ -78,7 +78,6 @@ std::filesystem::path find_task(const std::string& name, const Directories& dire
 /// The largest log-likelihood by the length that `length` gives each choice; the first of equals.
 template <class Length>
 std::int64_t choose(const ChoiceItem& item, std::span<const double> scores, Length length) {
-    if (!std::ranges::all_of(scores, [](double score) { return std::isfinite(score); })) return no_choice;
     std::int64_t best = 0;
     const auto normalised = [&](std::int64_t i) {
         const auto at = static_cast<std::size_t>(i);

@@ -50,6 +50,7 @@ const GradientStatistics& BlockData::gradients() {
     gradients_ = gradients_from(run_.store.shared(keys_.gradients(), [&] {
         return state_of(gradient_statistics(executor_, run_.model, observed_, solving_, wanted));
     }));
+    release_kept_memory();
     log_info("gradients of the original model: loss {:.4f} nats a prediction", gradients_->loss);
     return *gradients_;
 }
@@ -65,6 +66,7 @@ const SecondMoments& BlockData::moments() {
     const auto observed = [&]() -> SecondMoments& {
         SecondMoments& made = moments_.emplace(executor_, &gradients());
         observe(made);
+        release_kept_memory();  // the solver's tensors are of other sizes
         return made;
     };
     if (!shares_moments_) return observed();

@@ -32,6 +32,7 @@ void BlockLearning::learn(std::size_t index, CompressedModel& model, Tensor orig
             original_inputs.defined() ? std::move(original_inputs) : data_.compressed_inputs(index);
         problem.targets = data_.original_inputs(index + 1);
     }
+    release_kept_memory();  // what is learned is of other sizes
     const auto learner = objective_->learner(problem);
     train(*learner, run_.store.metrics, run_.store.stages,
           {.title = fmt::format("block {} of {}", index + 1, model.graph().blocks().size()),

@@ -59,6 +59,7 @@ class BlockPass {
         if (!learns_from_original) kept = {};
         if (learning_) learning_->learn(index, model_, std::move(kept));
         save_block(run_, index, model_, solver_only_, metrics_begin, stages_before);
+        release_kept_memory();
         leave_block_on_disk(run_, index, model_, solver_only_);
         std::filesystem::remove(run_.store.files.learning(index));
     }

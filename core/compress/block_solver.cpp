@@ -49,6 +49,7 @@ SavedState BlockSolver::solved(std::size_t index) {
             {"stage", "solve"}, {"block", index}, {"weight", problem.name}, {"objective", log.objective}};
         metrics += record.dump() + '\n';
         append_matrix(state, problem.name, matrix);
+        release_kept_memory();  // the next matrix has other sizes
     }
     state.words["notes"] = notes.dump();
     return state;

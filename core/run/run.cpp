@@ -72,6 +72,7 @@ Sources read_sources(const Resolved<RunSpec>& spec, DType compute) {
 void distill(const Compression& run, const DistillationOptions& options, const Tensor& samples,
              CompressedModel& model) {
     CachedFeatures features(run.store.cache, run.store.stages, run.source);
+    release_kept_memory();
     const auto distiller = make_distiller(model, samples, options, run.compute, run.backend, &features);
     train(*distiller, run.store.metrics, run.store.stages,
           {.title = "distilling",
@@ -170,6 +171,7 @@ void compress(const RunContext& run, const Sources& sources, const EarlierStages
 json evaluate(const RunContext& run, const Sources& sources, const EarlierStages& earlier) {
     const Stages::Timer timer(run.store.stages, "evaluate");
     if (run.spec.evaluate.empty()) return json::array();
+    release_kept_memory();
     const CompressedModel packed(read_artifact(run.store.files.artifact()));
     std::vector<std::string> names{"original"};
     std::vector<BoundModel> bound;

@@ -124,4 +124,8 @@ std::size_t kept_memory_limit() {
     return kept_at_most;
 }
 
+void release_kept_memory() {
+    pool().release();
+}
+
 }  // namespace jlcm

@@ -19,4 +19,7 @@ void limit_memory(double bytes);
 /// Bytes that are kept at most.
 [[nodiscard]] std::size_t kept_memory_limit();
 
+/// Gives all kept blocks back to the system.
+void release_kept_memory();
+
 }  // namespace jlcm

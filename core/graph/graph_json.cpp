@@ -135,7 +135,7 @@ Graph read_graph(const json& description) {
         check_arity(name, *op, inputs.size(), parameters.size());
         last = graph.add(name, op, inputs, parameters);
     }
-    require(graph.node_count() > 0, "there is no node");
+    require(graph.node_count() > 0, "there is no node that makes an output");
     (void)graph.infer(graph.input_shape());
     read_outputs(description, last, graph);
     cut_blocks(graph);

@@ -499,7 +499,6 @@ TEST_CASE("a SentencePiece model goes to GGUF and back with the same pieces and 
     const auto first = jlcm::read_checkpoint(gguf);
     jlcm::write_huggingface_checkpoint(folder, first, jlcm::stored_values(first), Encoding::f32);
     const auto second = jlcm::read_checkpoint(folder);
-    REQUIRE(second.tokenizer.format == "sentencepiece");
     jlcm::write_gguf_checkpoint(directory.path() / "again.gguf", second, jlcm::stored_values(second),
                                 Encoding::f32);
     const auto again = jlcm::read_checkpoint(directory.path() / "again.gguf");

@@ -29,7 +29,7 @@ endif()
 function(jlcm_precompile_headers target)
   if(JLCM_PCH AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     # g++ 12 takes precompiled headers for ours, and reports std::string in them falsely (GCC bug 105329 again).
-    target_compile_options(${target} PRIVATE -fpch-preprocess -Wno-stringop-overflow -Wno-array-bounds)
+    target_compile_options(${target} PRIVATE -fpch-preprocess -Wno-stringop-overflow -Wno-stringop-overread -Wno-array-bounds)
     target_precompile_headers(${target} PRIVATE <algorithm> <cmath> <cstdint> <filesystem> <functional> <map> <memory>
       <optional> <span> <string> <string_view> <vector> <fmt/format.h> <nlohmann/json.hpp> ${ARGN})
   endif()

@@ -57,6 +57,7 @@ void require_predictions(const RunSpec& spec, const Model& model, Refusals& refu
                 "{}: the model is an encoder, it has no predictions that could be wrong, whose gradients are "
                 "wanted",
                 who);
+        if (model.graph().outputs().empty()) return;  // a language model predicts the tokens of a vocabulary
         require(
             compared_as(model.graph()) == OutputMeaning::logits,
             "{} wants the gradients of a loss over classes, and {}; if these are scores of classes, say so: "

@@ -1,6 +1,7 @@
 // Statistics of gradients against finite differences of the loss.
 
 #include "core/base/parallel.hpp"
+#include "core/compress/activations.hpp"
 #include "core/compress/gradient_statistics.hpp"
 #include "core/compress/second_moments.hpp"
 #include "tests/support/tiny_llama.hpp"

@@ -18,11 +18,13 @@ constexpr double operations_per_step = 1e8;
 StageCost evaluation_cost(const Graph& graph, const ModelInput& input, DType compute, int models,
                           std::int64_t longest) {
     const bool images = input.preprocess != nullptr;
-    const GraphSizes sizes(graph, input.sample_shape(images ? 1 : std::max(longest, tokens_per_step)),
-                           compute);
+    const std::int64_t length =
+        std::clamp<std::int64_t>(longest, 1, std::max<std::int64_t>(1, input.max_positions));
+    const GraphSizes sizes(graph, input.sample_shape(images ? 1 : length), compute);
     const NodeRange all = sizes.all_nodes();
     const double samples =
-        images ? thread_count() * std::ceil(operations_per_step / sizes.forward_operations()) : 1;
+        images ? thread_count() * std::ceil(operations_per_step / sizes.forward_operations())
+               : std::ceil(static_cast<double>(tokens_per_step) / static_cast<double>(length));
     StageCost stage{"evaluate", {}};
     stage.add("weights of the models",
               static_cast<double>(models) * (sizes.bound(all) + sizes.head()) + sizes.decoded(all));

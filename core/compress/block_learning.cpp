@@ -48,9 +48,8 @@ void BlockLearning::add_moments(const Block& block, std::vector<LearnedLayer>& l
             if (layer.parameter == use.parameter) layer.hessians = data_.moments().matrices(use.node);
 }
 
-StageCost block_learning_cost(const PipelineSizes& sizes) {
+StageCost block_learning_cost(const PipelineSizes& sizes, const LearnOptions& options) {
     const DataNeeds needs = sizes.options.learning_needs();
-    const LearnOptions& options = sizes.options.learn.value();
     const auto bits = [&](ParameterId id) {
         const auto found = sizes.plan.find(id);
         return found == sizes.plan.end() ? 0 : found->second.bits;

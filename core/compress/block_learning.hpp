@@ -28,6 +28,6 @@ class BlockLearning {
 };
 
 /// The stage "learn", without what stands.
-[[nodiscard]] StageCost block_learning_cost(const PipelineSizes& sizes);
+[[nodiscard]] StageCost block_learning_cost(const PipelineSizes& sizes, const LearnOptions& options);
 
 }  // namespace jlcm

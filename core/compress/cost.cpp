@@ -59,7 +59,7 @@ std::vector<StageCost> pipeline_costs(const PipelineSizes& sizes) {
     if (sizes.options.solving_needs().gradients()) stages.push_back(gradients_cost(sizes));
     if (sizes.options.needs_calibration()) add(calibration_cost(sizes));
     add(solving_cost(sizes));
-    if (sizes.options.learn) add(block_learning_cost(sizes));
+    if (const auto& learn = sizes.options.learn) add(block_learning_cost(sizes, *learn));
     return stages;
 }
 

@@ -126,12 +126,13 @@ struct EarlierStages {
 
 /// Nothing is drawn that no stage reads.
 CalibrationSamples read_samples(const RunContext& run, const Sources& sources) {
-    if (!run.spec.compress.needs_samples()) {
+    const auto& calibration = run.spec.calibration;
+    if (!calibration || !run.spec.compress.needs_samples()) {
         log_info("no samples: nothing reads them");
         return {};
     }
     const Stages::Timer timer(run.store.stages, "load");
-    auto samples = draw_samples(*run.spec.calibration, run.spec.compress, run.spec.seed, sources.data,
+    auto samples = draw_samples(*calibration, run.spec.compress, run.spec.seed, sources.data,
                                 sources.model->input());
     log_info("samples {}, {} in all",
              to_string((samples.calibration.defined() ? samples.calibration : samples.distillation).shape()),

@@ -29,7 +29,7 @@ def spec(name, calibration, evaluation):
     Path(name).write_text(f"""version: 1
 model: {{source: model}}
 calibration: {{dataset: {calibration}, sequences: 2, length: 8}}
-compress: {{bits: 4, solver: nearest_codeword, codebook_init: {{type: kmeans, weights: none}}}}
+compress: {{bits: 4, solver: nearest_codeword, codebook_init: {{type: kmeans, weights: input_second_moment}}}}
 evaluate: [{{type: perplexity, dataset: {evaluation}, context: 8}}]
 """)
     return name

@@ -22,9 +22,10 @@ double PipelineSizes::largest_matrix() const {
 }
 
 double PipelineSizes::distillation_batch() const {
-    const DistillOptions& distill = options.distill.value();
-    const std::int64_t length = distill.length.value_or(calibration.length);
-    return static_cast<double>(distill.batch * length) / static_cast<double>(calibration.length);
+    const auto& distill = options.distill;
+    if (!distill) return 0;
+    const std::int64_t length = distill->length.value_or(calibration.length);
+    return static_cast<double>(distill->batch * length) / static_cast<double>(calibration.length);
 }
 
 double PipelineSizes::mappings() const {

@@ -243,8 +243,15 @@ void place_added_tokens(Conversion& out, const json& tokenizer, bool normalizes)
     for (const json& added : tokenizer.at("added_tokens")) {
         const auto content = part(added, "content", json::value_t::string).get<std::string>();
         const bool special = flag(added, "special", false);
-        out.list.place(part(added, "id", json::value_t::number_unsigned), content,
-                       special ? TokenType::control : TokenType::user_defined);
+        const json& id = part(added, "id", json::value_t::number_unsigned);
+        if (id >= out.list.size()) {  // the defaults of a tokenizer's class may name such tokens
+            log_warning(
+                "the token '{}' is left out: its id {} is beyond the {} rows of the embedding, so the model cannot "
+                "read it",
+                content, id.dump(), out.list.size());
+            continue;
+        }
+        out.list.place(id, content, special ? TokenType::control : TokenType::user_defined);
         constexpr std::array<std::pair<const char*, const char*>, 3> flags{{
             {"lstrip", "takes the white space before it along"},
             {"rstrip", "takes the white space behind it along"},

@@ -43,7 +43,8 @@ CalibrationSamples draw_samples(const CalibrationOptions& options, const Compres
         samples.observed = options.observed();
     }
     const auto& distill = compress.distill;
-    if (!distill || distill->length.value_or(options.length) == options.length) {
+    const std::int64_t length = distill ? distill->length.value_or(options.length) : options.length;
+    if (!distill || length == options.length) {
         if (distill) {
             const std::int64_t count = distill->steps * distill->batch;
             samples.distillation = source->samples(options.sequences, count);
@@ -53,7 +54,7 @@ CalibrationSamples draw_samples(const CalibrationOptions& options, const Compres
         return samples;
     }
     const std::int64_t count = distill->steps * distill->batch;
-    const auto other = make_sample_source(input, data.data, data.shares, *distill->length, seed + 1);
+    const auto other = make_sample_source(input, data.data, data.shares, length, seed + 1);
     samples.distillation = other->samples(0, count);
     if (drawn > 0) samples.distinct = source->distinct(drawn) + " and ";
     samples.distinct += other->distinct(count);

@@ -212,8 +212,8 @@ class Assembly {
             std::ranges::sort(by_id);
             for (std::size_t i = 0; i < by_id.size(); ++i) {
                 const auto& [id, content] = by_id[i];
-                require(i == 0 || by_id[i - 1].first != id, "\"{}\" and \"{}\" have the same id {}",
-                        by_id[i - 1].second, content, id);
+                if (i > 0 && by_id[i - 1].first == id)
+                    fail("\"{}\" and \"{}\" have the same id {}", by_id[i - 1].second, content, id);
                 const bool is_special = special.contains(content);
                 listed_[id] = {.content = content, .normalized = !is_special, .special = is_special};
                 declared_.push_back({"added_tokens.json", content, id});

@@ -41,13 +41,12 @@ RunIdentity RunIdentifier::identify(const Resolved<RunSpec>& spec) {
     const auto& model =
         known(models_, to_yaml(*spec.config.find("model")), [&] { return options.model.load().sha256; });
     auto calibration = nlohmann::json::array();
-    if (options.compress.needs_samples()) {
+    if (const auto& given = options.calibration; given && options.compress.needs_samples()) {
         CalibrationOptions datasets;
-        datasets.dataset = options.calibration->dataset;
-        datasets.shares = options.calibration->shares;
-        calibration = known(calibrations_, places + to_yaml(encode_options(datasets)), [&] {
-            return load_calibration_data(*options.calibration, directories).describe();
-        });
+        datasets.dataset = given->dataset;
+        datasets.shares = given->shares;
+        calibration = known(calibrations_, places + to_yaml(encode_options(datasets)),
+                            [&] { return load_calibration_data(*given, directories).describe(); });
     }
     auto evaluation = nlohmann::json::array();
     for (const auto& choice : options.evaluate)

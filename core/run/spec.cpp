@@ -75,8 +75,9 @@ void RunSpec::validate(Problems& problems) const {
     if (!calibration && compress.needs_samples())
         problems.field("calibration", "is missing, and these options need samples: {}",
                        fmt::join(compress.why_samples(), ", "));
-    if (calibration && compress.learns_blocks() && compress.learn->batch > calibration->sequences)
-        problems.field("compress", "learn.batch is {}, of {} calibration sequences", compress.learn->batch,
+    const auto& learn = compress.learn;
+    if (calibration && learn && compress.learns_blocks() && learn->batch > calibration->sequences)
+        problems.field("compress", "learn.batch is {}, of {} calibration sequences", learn->batch,
                        calibration->sequences);
 }
 

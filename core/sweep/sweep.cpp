@@ -196,8 +196,9 @@ class Conductor final : public LaunchObserver {
                 outcome.summary +=
                     fmt::format("failed: {}: {}\n  {}\n", title_of(i), states_[i].error, log_of(i).string());
         for (std::size_t i = 0; i < runs_.size(); ++i) {
-            if (!states_[i].result || !runs_[i].is_selected) continue;
-            const auto lines = not_finite(*states_[i].result);
+            const auto& result = states_[i].result;
+            if (!result || !runs_[i].is_selected) continue;
+            const auto lines = not_finite(*result);
             if (!lines.empty()) ++outcome.not_finite;
             for (const std::string& line : lines)
                 outcome.summary += fmt::format("not finite: {}: {}\n  {}\n", title_of(i), printable(line),

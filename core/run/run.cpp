@@ -132,8 +132,8 @@ CalibrationSamples read_samples(const RunContext& run, const Sources& sources) {
         return {};
     }
     const Stages::Timer timer(run.store.stages, "load");
-    auto samples = draw_samples(*calibration, run.spec.compress, run.spec.seed, sources.data,
-                                sources.model->input());
+    auto samples =
+        draw_samples(*calibration, run.spec.compress, run.spec.seed, sources.data, sources.model->input());
     log_info("samples {}, {} in all",
              to_string((samples.calibration.defined() ? samples.calibration : samples.distillation).shape()),
              samples.distinct);

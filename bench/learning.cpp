@@ -56,7 +56,8 @@ void compress(std::size_t count, CompressedModel& compressed) {
     for (std::size_t b = 0; b < count; ++b)
         for (const auto& use : model.graph().linears(model.graph().blocks()[b].nodes)) {
             const Tensor weight = model.weight(use.parameter);
-            const LayerProblem problem{.name = "bench", .weights = weight, .hessian = {}, .samples = 0};
+            const LayerProblem problem{
+                .name = "bench", .weights = weight, .second_moments = {}, .samples = 0};
             compressed.matrices()[use.parameter] =
                 init->initialise(problem, {Layout::per_row(weight.rows(), weight.cols(), 2), {}});
         }

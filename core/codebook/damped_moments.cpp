@@ -10,10 +10,10 @@
 
 namespace jlcm {
 
-DampedMoments damp(const Tensor& hessian, std::int64_t samples, double damping,
+DampedMoments damp(const Tensor& second_moments, std::int64_t samples, double damping,
                    std::vector<std::string>& notes) {
-    const std::int64_t n = hessian.cols();
-    const auto moments = diagonal_of(hessian);
+    const std::int64_t n = second_moments.cols();
+    const auto moments = diagonal_of(second_moments);
     const double total = std::accumulate(moments.begin(), moments.end(), 0.0);
     const auto silent = std::count(moments.begin(), moments.end(), 0.0F);
     if (silent > 0) notes.push_back(fmt::format("{} of {} inputs are always zero", silent, n));
@@ -41,10 +41,10 @@ DampedMoments damp(const Tensor& hessian, std::int64_t samples, double damping,
             }
         });
     };
-    if (hessian.dtype() == DType::f32) {
-        symmetrise(hessian.data<float>());
+    if (second_moments.dtype() == DType::f32) {
+        symmetrise(second_moments.data<float>());
     } else {
-        symmetrise(hessian.data<double>());
+        symmetrise(second_moments.data<double>());
     }
     // Values that vanish beside the diagonal would be denormal in products, which is slow.
     const auto vanishing = static_cast<float>(mean * 1e-15);

@@ -17,10 +17,10 @@ struct DampedMoments {
     Tensor inverse_diagonal;  ///< [cols]; 0 where the diagonal is 0
 };
 
-/// `hessian`: float32 or float64 [n, n], valid. The ridge is `damping` times the mean of the diagonal, or 1
+/// `second_moments`: float32 or float64 [n, n], valid. The ridge is `damping` times the mean of the diagonal, or 1
 /// where all of it is zero. `samples`: inputs in the sum, 0: not known. `notes` receives what a user should
 /// know.
-[[nodiscard]] DampedMoments damp(const Tensor& hessian, std::int64_t samples, double damping,
+[[nodiscard]] DampedMoments damp(const Tensor& second_moments, std::int64_t samples, double damping,
                                  std::vector<std::string>& notes);
 
 }  // namespace jlcm

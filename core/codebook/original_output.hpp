@@ -12,9 +12,9 @@ namespace jlcm {
 ///     argmin over W* of  sum |W* x~ - W x|^2 + r |W* - W|^2  =  W + W (sum x x~^T - H) (H + r I)^-1,   H =
 ///     sum x~ x~^T
 ///
-/// with r 1 % of H's mean diagonal. `hessian` and `with_original` (sum x x~^T): float32 [cols, cols]. W stays
+/// with r 1 % of H's mean diagonal. `second_moments` and `with_original` (sum x x~^T): float32 [cols, cols]. W stays
 /// where the inputs are all zero, or H is not positive definite within rounding.
-void fit_to_original_output(Tensor& weights, const Tensor& hessian, const Tensor& with_original,
+void fit_to_original_output(Tensor& weights, const Tensor& second_moments, const Tensor& with_original,
                             Backend& backend);
 
 }  // namespace jlcm

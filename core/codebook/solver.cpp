@@ -23,17 +23,17 @@ void require_finite(const std::string& name, const char* what, const Tensor& mat
     });
 }
 
-void require_moments(const std::string& name, const Tensor& hessian, std::int64_t cols) {
-    require(hessian.shape() == Shape({cols, cols}), "{}: second moments {} for {} inputs", name,
-            to_string(hessian.shape()), cols);
-    require(hessian.dtype() == DType::f32 || hessian.dtype() == DType::f64, "{}: second moments in {}", name,
-            name_of(hessian.dtype()));
-    if (hessian.dtype() == DType::f32) {
-        require_finite<float>(name, "second moments", hessian);
+void require_moments(const std::string& name, const Tensor& second_moments, std::int64_t cols) {
+    require(second_moments.shape() == Shape({cols, cols}), "{}: second moments {} for {} inputs", name,
+            to_string(second_moments.shape()), cols);
+    require(second_moments.dtype() == DType::f32 || second_moments.dtype() == DType::f64,
+            "{}: second moments in {}", name, name_of(second_moments.dtype()));
+    if (second_moments.dtype() == DType::f32) {
+        require_finite<float>(name, "second moments", second_moments);
     } else {
-        require_finite<double>(name, "second moments", hessian);
+        require_finite<double>(name, "second moments", second_moments);
     }
-    const auto moments = diagonal_of(hessian);
+    const auto moments = diagonal_of(second_moments);
     const auto negative = std::find_if(moments.begin(), moments.end(), [](float m) { return m < 0; });
     require(negative == moments.end(), "{}: the second moment of input {} is negative", name,
             negative - moments.begin());
@@ -45,8 +45,8 @@ void LayerProblem::validate() const {
     require(weights.defined() && weights.dtype() == DType::f32 && weights.size() > 0,
             "{}: no float32 weights", name);
     require_finite<float>(name, "weights", weights);
-    if (hessian.defined()) require_moments(name, hessian, weights.cols());
-    for (const Tensor& weighted : weighted_hessians) require_moments(name, weighted, weights.cols());
+    if (second_moments.defined()) require_moments(name, second_moments, weights.cols());
+    for (const Tensor& weighted : weighted_moments) require_moments(name, weighted, weights.cols());
     if (!fisher.defined()) return;
     require(fisher.dtype() == DType::f32 && fisher.shape() == weights.shape(),
             "{}: Fisher information {} {} for weights {}", name, name_of(fisher.dtype()),
@@ -56,12 +56,12 @@ void LayerProblem::validate() const {
 
 std::vector<RowSet> LayerProblem::row_sets() const {
     const std::int64_t rows = weights.rows();
-    if (weighted_hessians.empty()) return {{0, rows, hessian}};
-    const auto count = static_cast<std::int64_t>(weighted_hessians.size());
+    if (weighted_moments.empty()) return {{0, rows, second_moments}};
+    const auto count = static_cast<std::int64_t>(weighted_moments.size());
     std::vector<RowSet> sets;
     for (std::int64_t q = 0; q < count; ++q)
         sets.push_back({row_set_begin(rows, count, q), row_set_begin(rows, count, q + 1),
-                        weighted_hessians[static_cast<std::size_t>(q)]});
+                        weighted_moments[static_cast<std::size_t>(q)]});
     return sets;
 }
 
@@ -72,7 +72,8 @@ ImportanceOfRow LayerProblem::second_moment_importance() const {
     };
     std::vector<Set> sets;
     for (const RowSet& set : row_sets())
-        sets.push_back({set.end, set.hessian.defined() ? diagonal_of(set.hessian) : std::vector<float>()});
+        sets.push_back(
+            {set.end, set.second_moments.defined() ? diagonal_of(set.second_moments) : std::vector<float>()});
     return [sets = std::move(sets)](std::int64_t row) -> std::span<const float> {
         std::size_t i = 0;
         while (row >= sets[i].end) ++i;
@@ -96,7 +97,7 @@ void begin_solving(std::string_view solver, const LayerProblem& problem, Compres
                    bool handled, std::string_view handles) {
     const Layout& layout = matrix.layout;
     problem.validate();
-    require(problem.row_sets().front().hessian.defined(),
+    require(problem.row_sets().front().second_moments.defined(),
             "{}: {} needs the second moments of the layer's inputs", problem.name, solver);
     require(problem.weights.rows() == layout.rows && problem.weights.cols() == layout.cols,
             "{}: weights {} for a layout of {} x {}", problem.name, to_string(problem.weights.shape()),

@@ -26,7 +26,7 @@ using ImportanceOfRow = std::function<std::span<const float>(std::int64_t row)>;
 struct RowSet {
     std::int64_t begin = 0;
     std::int64_t end = 0;
-    Tensor hessian;  ///< as LayerProblem::hessian
+    Tensor second_moments;  ///< as LayerProblem::second_moments
 };
 
 /// Where set number `set` of `count` begins among `rows` rows: row r is in set floor(r count / rows).
@@ -38,11 +38,12 @@ struct RowSet {
 struct LayerProblem {
     std::string name;  ///< for messages
     Tensor weights;    ///< float32 [rows, cols], model row order: the target
-    Tensor hessian;  ///< float32 or float64 [cols, cols]: sum of x x^T over calibration inputs; or undefined
+    Tensor
+        second_moments;  ///< float32 or float64 [cols, cols]: sum of x x^T over calibration inputs; or undefined
     std::int64_t samples = 0;  ///< inputs in the sum; 0: not known
     /// Second moments weighted by output gradients (GuidedQuant, arXiv 2505.07004, section 3): float32 or
-    /// float64 [cols, cols] for each of Q sets of rows (row_set_begin); empty: `hessian` is for all rows.
-    std::vector<Tensor> weighted_hessians{};
+    /// float64 [cols, cols] for each of Q sets of rows (row_set_begin); empty: `second_moments` is for all rows.
+    std::vector<Tensor> weighted_moments{};
     /// Diagonal Fisher information: float32 [rows, cols], mean over sequences of the squared gradient of the
     /// language-model loss with respect to each weight; or undefined.
     Tensor fisher{};
@@ -50,7 +51,7 @@ struct LayerProblem {
     /// Throws an input error that names the layer, and the row, where weights or second moments are not
     /// finite or do not fit together.
     void validate() const;
-    /// The rows by the second moments that are theirs: all rows, or the sets of `weighted_hessians`.
+    /// The rows by the second moments that are theirs: all rows, or the sets of `weighted_moments`.
     [[nodiscard]] std::vector<RowSet> row_sets() const;
     /// The diagonal of each row's second moments; equal importance where there are none.
     [[nodiscard]] ImportanceOfRow second_moment_importance() const;

@@ -32,8 +32,9 @@ static_assert(lanes % (lane_vectors * width) == 0);
 
 /// out[c][l] = (add: +=) sum over j of rows c of H times tile[j][l], for tile_columns rows of H and
 /// lane_vectors vectors.
-[[gnu::always_inline]] inline void product_tile(std::int64_t cols, const float* hessian, std::int64_t stride,
-                                                const float* tile, float* out, bool add) {
+[[gnu::always_inline]] inline void product_tile(std::int64_t cols, const float* second_moments,
+                                                std::int64_t stride, const float* tile, float* out,
+                                                bool add) {
     Register sum[tile_columns][lane_vectors];
     for (int c = 0; c < tile_columns; ++c)
         for (int v = 0; v < lane_vectors; ++v)
@@ -43,7 +44,7 @@ static_assert(lanes % (lane_vectors * width) == 0);
         for (int v = 0; v < lane_vectors; ++v)
             x[v] = *reinterpret_cast<const Vector*>(tile + j * lanes + v * width);
         for (int c = 0; c < tile_columns; ++c) {
-            const float h = hessian[c * stride + j];
+            const float h = second_moments[c * stride + j];
             for (int v = 0; v < lane_vectors; ++v) sum[c][v] += h * x[v];
         }
     }

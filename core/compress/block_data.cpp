@@ -28,14 +28,14 @@ void BlockData::begin(std::size_t index) {
 LayerProblem BlockData::problem(const Graph::LinearUse& use, const DataNeeds& needs) {
     LayerProblem problem{.name = run_.model.graph().parameter(use.parameter).name,
                          .weights = run_.model.weight(use.parameter),
-                         .hessian = {}};
+                         .second_moments = {}};
     if (needs.moments()) {
         const SecondMoments& second_moments = moments();
         if (needs.original_moments)
             problem.weights = second_moments.fitted_to_original(use.node, problem.weights);
-        problem.hessian = second_moments.matrix(use.node);
+        problem.second_moments = second_moments.matrix(use.node);
         problem.samples = second_moments.samples(use.node);
-        problem.weighted_hessians = second_moments.weighted(use.node);
+        problem.weighted_moments = second_moments.weighted(use.node);
     }
     if (needs.fisher) problem.fisher = fisher(use.parameter);
     return problem;
@@ -146,7 +146,7 @@ double forward_bytes(const PipelineSizes& sizes, const Block& block) {
     const std::int64_t rest = sizes.calibration.sequences % step;
     const auto samples = static_cast<double>(std::min(step, sizes.calibration.sequences) +
                                              (sizes.calibration.sequences > step ? rest : 0));
-    return sizes.graph.values(block.nodes, samples) + sizes.graph.patches(block.nodes, samples);
+    return sizes.graph.passing_values(block.nodes, samples) + sizes.graph.patches(block.nodes, samples);
 }
 
 }  // namespace

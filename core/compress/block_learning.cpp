@@ -25,7 +25,7 @@ void BlockLearning::learn(std::size_t index, CompressedModel& model, Tensor orig
                             .options = options_,
                             .seed = Rng(run_.seed, "block learning").bits(index)};
     for (const ParameterId id : run_.compressed_parameters(block))
-        problem.layers.push_back({.parameter = id, .hessians = {}});
+        problem.layers.push_back({.parameter = id, .second_moments = {}});
     if (needs_.second_moments) add_moments(block, problem.layers);
     if (needs_.activations) {
         problem.inputs =
@@ -45,7 +45,7 @@ void BlockLearning::learn(std::size_t index, CompressedModel& model, Tensor orig
 void BlockLearning::add_moments(const Block& block, std::vector<LearnedLayer>& layers) {
     for (const auto& use : run_.model.graph().linears(block.nodes))
         for (LearnedLayer& layer : layers)
-            if (layer.parameter == use.parameter) layer.hessians = data_.moments().matrices(use.node);
+            if (layer.parameter == use.parameter) layer.second_moments = data_.moments().matrices(use.node);
 }
 
 StageCost block_learning_cost(const PipelineSizes& sizes, const LearnOptions& options) {

@@ -16,7 +16,7 @@ void compress_embedding(const EmbeddingOptions& options, CompressedModel& model)
     const auto codebook_init = options.codebook_init.make();
     for (const ParameterId id : embedding_parameters(graph)) {
         const std::string& name = graph.parameter(id).name;
-        const LayerProblem problem{.name = name, .weights = model.base().weight(id), .hessian = {}};
+        const LayerProblem problem{.name = name, .weights = model.base().weight(id), .second_moments = {}};
         CompressedMatrix matrix = codebook_init->initialise(problem, grouping->group(problem, options.bits));
         matrix.round_to_storage(name);
         model.matrices()[id] = matrix;

@@ -80,7 +80,7 @@ class Reordering {
                     return LayerProblem{
                         .name = model_.graph().parameter(parameter).name,
                         .weights = rows_of_elements(weight(parameter), element_of_row, elements, which),
-                        .hessian = {}};
+                        .second_moments = {}};
                 });
         }
         const auto cluster = plan_.at(set.front()).grouping.make()->cluster(elements, tied);

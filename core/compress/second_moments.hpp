@@ -32,7 +32,7 @@ class SecondMoments {
     [[nodiscard]] Tensor matrix(NodeId node) const;
     /// How many rows there were for each.
     [[nodiscard]] std::int64_t samples(NodeId node) const;
-    /// Those of sets of the node's outputs (LayerProblem::weighted_hessians), where all outputs do not share
+    /// Those of sets of the node's outputs (LayerProblem::weighted_moments), where all outputs do not share
     /// them: groups, else the weighted ones.
     [[nodiscard]] std::vector<Tensor> weighted(NodeId node) const;
     /// `weights` [rows, columns] of the node made to fit the original's outputs (fit_to_original_output), or

@@ -47,7 +47,8 @@ ArtifactPlan plan_artifact(const Model& model, const CompressOptions& options) {
     for (ParameterId id = 0; id < static_cast<ParameterId>(graph.parameters().size()); ++id) {
         const Parameter& parameter = graph.parameter(id);
         if (const auto found = all.find(id); found != all.end()) {
-            const LayerProblem problem{.name = parameter.name, .weights = weights.weight(id), .hessian = {}};
+            const LayerProblem problem{
+                .name = parameter.name, .weights = weights.weight(id), .second_moments = {}};
             const GroupedRows grouped = found->second.group(problem);
             const std::int64_t outliers =
                 plan.matrices.contains(id) ? solver->outliers(problem.weights.size()) : 0;

@@ -78,7 +78,8 @@ json AddedVocabulary::to_json() const {
         if (forms.plain_normalized) each.emplace_back(false, true);
         if (forms.special_normalized) each.emplace_back(true, *forms.special_normalized);
         // What it is now stands last, and a form that is looked for as another one is left out.
-        std::ranges::stable_partition(each, [&](const auto& form) { return form.first != token.special; });
+        const bool is_special = token.special;
+        std::ranges::stable_partition(each, [&](const auto& form) { return form.first != is_special; });
         for (std::size_t i = 0; i < each.size(); ++i) {
             const bool again = std::any_of(each.begin() + static_cast<std::ptrdiff_t>(i) + 1, each.end(),
                                            [&](const auto& form) { return form.second == each[i].second; });

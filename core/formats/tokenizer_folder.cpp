@@ -481,7 +481,7 @@ class Assembly {
             const auto actual = added.id_of(content);
             if (content.empty()) {
                 log_warning("{}: a token without content, of id {}, is left out", file, id);
-            } else if (actual != id && told.insert(content).second) {
+            } else if (actual && *actual != id && told.insert(content).second) {
                 log_warning(
                     "{}: \"{}\" is said to have the id {}, but it has {}, as Hugging Face's tokenizers "
                     "count",

@@ -1,6 +1,7 @@
 #include "core/graph/cost.hpp"
 
 #include <algorithm>
+#include <map>
 #include <numeric>
 #include <set>
 
@@ -42,6 +43,37 @@ double GraphSizes::values(NodeRange range, double samples) const {
     double total = 0;
     for (NodeId id = range.first; id < range.end; ++id) total += elements_of_value(graph_->node(id).output);
     return total * samples * (compute_bytes_ < 4 ? 4 + compute_bytes_ : 4);
+}
+
+double GraphSizes::passing_values(NodeRange range, double samples) const {
+    struct Count {
+        std::int64_t now = 0;
+        std::int64_t most = 0;
+        void add() { most = std::max(most, ++now); }
+    };
+    std::map<double, Count> tensors;  // by bytes
+    std::map<ValueId, NodeId> last_reader;
+    for (NodeId id = range.first; id < range.end; ++id)
+        for (const ValueId value : graph_->node(id).inputs) last_reader[value] = id;
+    std::set<ValueId> made;
+    std::set<ValueId> converted;
+    const auto bytes = [&](ValueId value, double size) { return elements_of_value(value) * samples * size; };
+    for (NodeId id = range.first; id < range.end; ++id) {
+        const Node& node = graph_->node(id);
+        if (compute_bytes_ < 4)
+            for (const ValueId value : node.inputs)
+                if (converted.insert(value).second) tensors[bytes(value, compute_bytes_)].add();
+        tensors[bytes(node.output, 4)].add();
+        made.insert(node.output);
+        for (const ValueId value : node.inputs) {
+            if (last_reader.at(value) != id) continue;
+            if (converted.erase(value) > 0) --tensors[bytes(value, compute_bytes_)].now;
+            if (made.erase(value) > 0) --tensors[bytes(value, 4)].now;
+        }
+    }
+    double total = 0;
+    for (const auto& [size, count] : tensors) total += size * static_cast<double>(count.most);
+    return total;
 }
 
 double GraphSizes::patches(NodeRange range, double samples) const {

@@ -60,6 +60,9 @@ class GraphSizes {
     [[nodiscard]] double head() const;
     /// Bytes of all values of a range for `samples`, in float32 and in the compute type if that is another.
     [[nodiscard]] double values(NodeRange range, double samples) const;
+    /// Bytes of what a forward through a range takes that keeps no value longer than it is read: as many
+    /// tensors of each size as are there at the same time, since freed memory serves tensors of its size only.
+    [[nodiscard]] double passing_values(NodeRange range, double samples) const;
     /// Bytes of what the range's largest convolution is multiplied with, each pixel as often as it is read.
     [[nodiscard]] double patches(NodeRange range, double samples) const;
 

@@ -209,7 +209,7 @@ class Executor::Run {
         const Shape shape = output_shape(id);
         Epilogue epilogue;
         NodeId last = id;
-        for (NodeId next = follower(last); next >= 0 && join(epilogue, next, last, shape);
+        for (NodeId next = follower(last); next >= 0 && fuse(epilogue, next, last, shape);
              next = follower(last)) {
             taken_along[index(next - range_.first)] = true;
             last = next;
@@ -235,12 +235,12 @@ class Executor::Run {
         return value != output_value_ && readers_[index(value)].count == 1 ? readers_[index(value)].last : -1;
     }
 
-    bool join(Epilogue& epilogue, NodeId next, NodeId last, const Shape& shape) const {
+    bool fuse(Epilogue& epilogue, NodeId next, NodeId last, const Shape& shape) const {
         const std::vector<ValueId>& inputs = graph_->node(next).inputs;
         const auto from = std::ranges::find(inputs, graph_->node(last).output);
         const auto missing = std::ranges::count_if(inputs, [&](ValueId value) { return !is_there(value); });
         return missing == 1 &&
-               graph_->node(next).op->join(epilogue, context_of(next),
+               graph_->node(next).op->fuse(epilogue, context_of(next),
                                            index(static_cast<int>(from - inputs.begin())), shape);
     }
 

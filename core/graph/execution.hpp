@@ -74,7 +74,7 @@ class Executor {
 
     /// Runs the nodes of `block` from `input`, the tensor of its input value, and returns its output value.
     /// Values are freed after their last use, or all kept in `recording` where one is given. Without one,
-    /// operators take along what follows on their output alone (Operator::join), and images go through apart,
+    /// operators take along what follows on their output alone (Operator::fuse), and images go through apart,
     /// several at once, where the block keeps them apart.
     [[nodiscard]] Tensor forward(const Block& block, const Weights& weights, const Tensor& input,
                                  Recording* recording = nullptr, const LinearObserver& observer = {}) const;

@@ -76,12 +76,12 @@ class Operator {
 
     /// Whether forward_through() is there.
     [[nodiscard]] virtual bool takes_epilogue() const { return false; }
-    /// The forward and what follows on its output (join), in one pass.
+    /// The forward and what follows on its output (fuse), in one pass.
     [[nodiscard]] virtual Tensor forward_through(const ForwardContext& context,
                                                  const Epilogue& epilogue) const;
     /// Adds itself to the epilogue of what makes its input i, a value of shape `value` that is not there yet
     /// (all its other inputs are); false: it cannot.
-    [[nodiscard]] virtual bool join(Epilogue& epilogue, const ForwardContext& context, std::size_t i,
+    [[nodiscard]] virtual bool fuse(Epilogue& epilogue, const ForwardContext& context, std::size_t i,
                                     const Shape& value) const {
         (void)epilogue;
         (void)context;

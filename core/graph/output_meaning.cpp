@@ -77,8 +77,8 @@ std::optional<double> mass(const Graph& graph, ValueId value) {
     }
     if (is(node, "add")) {
         const auto first = mass(graph, node->inputs[0]);
-        const auto second = first ? mass(graph, node->inputs[1]) : std::nullopt;
-        if (second) return *first + *second;
+        const auto second = mass(graph, node->inputs[1]);
+        if (first && second) return *first + *second;
     }
     return std::nullopt;
 }
@@ -138,7 +138,7 @@ ValueId classes_last(Graph& graph, ValueId value, const Shape& shape, std::size_
 
 Ending stated(Graph& graph, const std::string& name, const Shapes& shapes, const OutputChoice& choice) {
     const ValueId output = graph.features();
-    const OutputMeaning meaning = *choice.meaning;
+    const OutputMeaning meaning = choice.meaning.value();
     Ending ending{meaning, output, meaning, "set in the spec"};
     if (meaning == OutputMeaning::values) return ending;
     const Shape& shape = shapes.once[index(output)];

@@ -14,36 +14,36 @@ struct Layer {
     Layer(const LearnedLayer& layer, const CompressedModel& model, const Estimator& estimator,
           Backend& backend)
         : parameter(layer.parameter),
-          hessians(layer.hessians),
+          second_moments(layer.second_moments),
           target(model.base().weight(layer.parameter)),
           matrix(model.graph().parameter(layer.parameter).name, model.matrices().at(layer.parameter), target,
                  &estimator, backend),
-          curvature(Tensor::empty({hessians.size() == 1 ? 1 : target.rows(), target.cols()})) {
+          curvature(Tensor::empty({second_moments.size() == 1 ? 1 : target.rows(), target.cols()})) {
         const std::int64_t cols = target.cols();
-        for (const Tensor& hessian : hessians)
-            ensure(hessian.shape() == Shape({cols, cols}), "H {} for a layer {}", to_string(hessian.shape()),
-                   to_string(target.shape()));
-        energy = std::max(backend.dot(target, times_hessian(target, backend)), 1e-30);
+        for (const Tensor& of_rows : second_moments)
+            ensure(of_rows.shape() == Shape({cols, cols}), "second moments {} for a layer {}",
+                   to_string(of_rows.shape()), to_string(target.shape()));
+        energy = std::max(backend.dot(target, times_moments(target, backend)), 1e-30);
         for (std::int64_t i = 0; i < curvature.rows(); ++i) {
-            const Tensor& hessian = hessians[static_cast<std::size_t>(i / group_rows())];
+            const Tensor& of_row = second_moments[static_cast<std::size_t>(i / group_rows())];
             for (std::int64_t j = 0; j < cols; ++j)
                 curvature.data<float>()[i * cols + j] = static_cast<float>(
-                    2.0 * static_cast<double>(hessian.data<float>()[j * cols + j]) / energy);
+                    2.0 * static_cast<double>(of_row.data<float>()[j * cols + j]) / energy);
         }
     }
 
-    [[nodiscard]] std::int64_t group_rows() const { return target.rows() / std::ssize(hessians); }
+    [[nodiscard]] std::int64_t group_rows() const { return target.rows() / std::ssize(second_moments); }
 
     /// Rows [rows, cols] times the H of their group.
-    [[nodiscard]] Tensor times_hessian(const Tensor& rows, Backend& backend) const {
-        if (hessians.size() == 1)
-            return backend.product(rows, Transpose::no, hessians.front(), Transpose::no);
+    [[nodiscard]] Tensor times_moments(const Tensor& rows, Backend& backend) const {
+        if (second_moments.size() == 1)
+            return backend.product(rows, Transpose::no, second_moments.front(), Transpose::no);
         Tensor product = Tensor::empty(rows.shape());
-        for (std::size_t g = 0; g < hessians.size(); ++g) {
+        for (std::size_t g = 0; g < second_moments.size(); ++g) {
             const std::int64_t begin = static_cast<std::int64_t>(g) * group_rows();
             Tensor part = product.slice(begin, begin + group_rows());
             backend.gemm(jlcm::matrix(rows.slice(begin, begin + group_rows())), Transpose::no,
-                         jlcm::matrix(hessians[g]), Transpose::no, part, false);
+                         jlcm::matrix(second_moments[g]), Transpose::no, part, false);
         }
         return product;
     }
@@ -52,7 +52,7 @@ struct Layer {
     double step(std::int64_t number, const LearningRates& rates, JumpHistogram& jumps, Backend& backend) {
         Tensor error = matrix.weight(DType::f32);
         backend.add_scaled(error, target, -1.0);
-        const Tensor product = times_hessian(error, backend);
+        const Tensor product = times_moments(error, backend);
         const double loss = backend.dot(error, product) / energy;
         require_converging(loss, fmt::format("the loss of {}", matrix.name()), number);
         Tensor gradient = Tensor::zeros(target.shape());
@@ -62,7 +62,7 @@ struct Layer {
     }
 
     ParameterId parameter;
-    std::vector<Tensor> hessians;  ///< of each group of rows
+    std::vector<Tensor> second_moments;  ///< of each group of rows
     Tensor target;
     LearnedMatrix matrix;
     Tensor curvature;   ///< 2 H_jj / energy: [1, cols], or by row where there are several groups

@@ -15,7 +15,7 @@ struct LearnedLayer {
     ParameterId parameter = -1;
     /// float32 [cols, cols]: sum of x x^T over the layer's inputs, one for each of its groups of consecutive
     /// rows (a linear layer has one group). Empty unless the objective wants them.
-    std::vector<Tensor> hessians;
+    std::vector<Tensor> second_moments;
 };
 
 /// A block whose learning begins. The model holds a CompressedMatrix for each of `layers`, and takes the
@@ -39,7 +39,7 @@ class Objective {
     virtual ~Objective() = default;
 
     /// What the learner reads: `activations` for `inputs` and `targets` of the problem, `second_moments` for
-    /// the `hessians` of its layers.
+    /// the `second_moments` of its layers.
     [[nodiscard]] virtual DataNeeds needs() const = 0;
     [[nodiscard]] virtual std::unique_ptr<Trainable> learner(const LearningProblem& problem) const = 0;
 };

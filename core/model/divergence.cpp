@@ -65,7 +65,7 @@ void log_softmax(std::vector<double>& logits) {
 void require_probabilities(OutputMeaning meaning, std::span<const float> scores) {
     constexpr double rounding = 1e-3;
     const auto outside = std::ranges::find_if(scores, [](float p) {
-        return !(static_cast<double>(p) >= -rounding && static_cast<double>(p) <= 1 + rounding);
+        return std::isnan(p) || static_cast<double>(p) < -rounding || static_cast<double>(p) > 1 + rounding;
     });
     require(outside == scores.end(),
             "the output is said to hold {}, and the original's value {} is none: set model.outputs' meaning",

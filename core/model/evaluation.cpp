@@ -30,8 +30,9 @@ StageCost evaluation_cost(const Graph& graph, const ModelInput& input, DType com
               static_cast<double>(models) * (sizes.bound(all) + sizes.head()) + sizes.decoded(all));
     // Blocks whose values have other sizes do not share memory, which is what images are for.
     stage.add("values", images ? sizes.values(all, samples) + sizes.patches(all, samples)
-                               : sizes.largest_block(
-                                     [&](const Block& block) { return sizes.values(block.nodes, samples); }));
+                               : sizes.largest_block([&](const Block& block) {
+                                     return sizes.passing_values(block.nodes, samples);
+                                 }));
     return stage;
 }
 

@@ -32,7 +32,8 @@ void require_groups(const RunSpec& spec, const Model& model, const std::map<Para
         if (!tried.insert(kind).second) continue;
         refusals.check([&, id = id, &matrix = matrix] {
             const Layout layout =
-                matrix.group({.name = parameter.name, .weights = model.weight(id), .hessian = {}}).layout;
+                matrix.group({.name = parameter.name, .weights = model.weight(id), .second_moments = {}})
+                    .layout;
             layout.validate(parameter.name);
             require(
                 !learns || (layout.dimension == 1 && layout.residual == 1),

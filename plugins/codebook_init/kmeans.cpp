@@ -73,7 +73,7 @@ class KMeans : public CodebookInit {
     [[nodiscard]] ImportanceOfRow importance(const LayerProblem& problem) const {
         if (options_.weights == Weighting::none) return equal_importance();
         if (options_.weights == Weighting::fisher) return problem.fisher_importance();
-        require(problem.hessian.defined(),
+        require(problem.second_moments.defined(),
                 "{}: k-means weighted by input second moments needs calibration inputs", problem.name);
         return problem.second_moment_importance();
     }

@@ -18,13 +18,26 @@ expect_error() {
     [[ $output == *"$text"* ]] || fail "$* says \"$output\" without \"$text\""
 }
 
+# says TEXT COMMAND...: the command prints TEXT. It is read to the end: grep alone would close the pipe on it.
+says() {
+    local text=$1 output
+    shift
+    output=$("$@") && [[ $output == *"$text"* ]]
+}
+# says_line TEXT COMMAND...: the same, for a whole line.
+says_line() {
+    local text=$1 output
+    shift
+    output=$("$@") && [[ $'\n'$output$'\n' == *$'\n'"$text"$'\n'* ]]
+}
+
 rm -rf plugin ./*.so
 cmake -S "$JLCM_SOURCE/examples/plugin" -B plugin -Djlcm_DIR="$build" >configure.log || fail "$(cat configure.log)"
 cmake --build plugin >build.log || fail "$(cat build.log)"
 ctest --test-dir plugin --output-on-failure >test.log || fail "$(cat test.log)"
 for level in v2 v3 v4; do  # its kernels are there for every instruction set, and each does the same
     grep -q "neighbour_$level .* *Passed" test.log || fail "no kernels of $level: $(cat test.log)"
-    nm -C plugin/neighbour.so | grep -q "neighbour::isa_$level::table" || fail "neighbour.so lacks kernels of $level"
+    says "neighbour::isa_$level::table" nm -C plugin/neighbour.so || fail "neighbour.so lacks kernels of $level"
 done
 # The same from an installation.
 rm -rf installed plugin-of-installed
@@ -35,10 +48,10 @@ cmake --build plugin-of-installed --target neighbour >build.log || fail "$(cat b
 rm -rf installed
 plugin=plugin/neighbour.so
 
-"$reference" --plugin $plugin --list estimator | grep -q '^  neighbour  ' || fail "the plugin is not listed"
+says $'\n  neighbour  ' "$reference" --plugin $plugin --list estimator || fail "the plugin is not listed"
 "$reference" --plugin $plugin --plugin $plugin --describe estimator.neighbour >description.txt
 grep -q 'threshold  (number above 0, default 50)' description.txt || fail "its options are not described"
-! "$reference" --list | grep -q '^  neighbour  ' || fail "the plugin is there without being loaded"
+! says $'\n  neighbour  ' "$reference" --list || fail "the plugin is there without being loaded"
 
 # Another build id: as many bytes, so that the library stays whole.
 id=$("$reference" --version)
@@ -66,7 +79,7 @@ compress: {bits: 2, learn: {estimator: neighbour}}
 SPEC
 sed /plugins/d specs/named.yaml >specs/libraries/silent.yaml
 run=$JLCM_BIN/jlcm-run
-"$run" specs/named.yaml --print-config | grep -qF "$PWD/specs/libraries" || fail "the plugin's path is not absolute"
+says "$PWD/specs/libraries" "$run" specs/named.yaml --print-config || fail "the plugin's path is not absolute"
 "$run" specs/named.yaml --print-config | sed 's/  *#.*//' >elsewhere.yaml
 (cd / && "$run" "$OLDPWD/elsewhere.yaml" --print-config >/dev/null) || fail "a written spec does not find its plugins"
 (cd specs/libraries && LD_LIBRARY_PATH=$PWD expect_error 'unknown estimator "neighbour"' "$run" silent.yaml --print-config)
@@ -77,13 +90,13 @@ cmake -S "$JLCM_SOURCE/tests/cases/support/evaluation_plugin" -B told -Djlcm_DIR
 cmake --build told >build.log || fail "$(cat build.log)"
 model=$JLCM_SOURCE/tests/golden/transformers/llama_biased
 eval_told() { "$JLCM_BIN/jlcm-eval" "$model" --original "$model" --plugin told/told.so --task told "$@"; }
-eval_told | grep -q '^told$' || fail "an evaluation without a protocol has no table"
-eval_told --set "protocol='{\"unit\": \"bytes\", \"depth\": 3}'" | grep -q '^told: depth 3, unit bytes$' || fail "its protocol"
-eval_told --set "protocol='[1, 2]'" | grep -q '^told$' || fail "a protocol that is a list"
+says_line told eval_told || fail "an evaluation without a protocol has no table"
+says_line 'told: depth 3, unit bytes' eval_told --set "protocol='{\"unit\": \"bytes\", \"depth\": 3}'" || fail "its protocol"
+says_line told eval_told --set "protocol='[1, 2]'" || fail "a protocol that is a list"
 eval_told --set "protocol='{\"windows\": \"many\", \"text_sha256\": 5, \"items\": 1.5, \"bos\": null}'" >/dev/null || fail "odd types"
-eval_told --set "more='{\"acc\": \"high\", \"minimum\": null, \"kl\": [1]}'" | grep -q '| *1.00 |' || fail "odd figures"
-eval_told --set "title='two
-lines'" --set 'metric="a|b"' | grep -qF '| a\|b |' || fail "a line break in a title"
+says ' 1.00 |' eval_told --set "more='{\"acc\": \"high\", \"minimum\": null, \"kl\": [1]}'" || fail "odd figures"
+says '| a\|b |' eval_told --set "title='two
+lines'" --set 'metric="a|b"' || fail "a line break in a title"
 for value in nan inf -inf; do
     status=0
     eval_told --set "value=\"$value\"" --json told.json >told.txt 2>said.txt || status=$?
@@ -112,6 +125,6 @@ grep -q 'told, unit bytes' table.txt && grep -q 'told, unit words' table.txt || 
 "$JLCM_BIN/jlcm-table" out --format run >/dev/null || fail "a run's own table"
 "$JLCM_BIN/jlcm-report" out -o page.html || fail "a page"
 directory=$(echo out/*)
-"$JLCM_BIN/jlcm-compare" "$directory" "$directory:original" | grep -q 'without a protocol' || fail "a comparison"
+says 'without a protocol' "$JLCM_BIN/jlcm-compare" "$directory" "$directory:original" || fail "a comparison"
 "$JLCM_BIN/jlcm-compare" "$directory" "$directory" >/dev/null || fail "a comparison with itself"
 echo "the example plugin is loaded, libraries that do not fit are refused, records from outside are shown"

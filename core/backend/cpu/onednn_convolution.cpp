@@ -88,30 +88,11 @@ std::vector<Task> cut(const Convolution& shape) {
     return tasks;
 }
 
-/// A function that primitives do on their results; `undef`: none.
-struct PostOperation {
-    dnnl::algorithm algorithm = dnnl::algorithm::undef;
-    float a = 0;
-    float b = 0;
-    auto operator<=>(const PostOperation&) const = default;
-};
-
-PostOperation post_operation(const Epilogue& epilogue) {
-    if (!epilogue.function || epilogue.scale.defined() || epilogue.residual.defined()) return {};
-    const UnaryFunction& function = *epilogue.function;
-    if (function.kind == Unary::relu) return {dnnl::algorithm::eltwise_relu, 0, 0};
-    if (function.kind == Unary::clip)
-        return {dnnl::algorithm::eltwise_clip, static_cast<float>(function.a),
-                static_cast<float>(function.b)};
-    return {};
-}
-
 struct Key {
     Tile tile;
     std::array<std::int64_t, 11> numbers{};
     bool has_bias = false;
     bool is_bfloat16 = false;
-    PostOperation post;
     auto operator<=>(const Key&) const = default;
 };
 
@@ -130,8 +111,7 @@ memory::desc weight_layout(const Convolution& shape, std::int64_t outputs, memor
     return {sizes, type, tag};
 }
 
-Primitive make_primitive(const Convolution& shape, const Tile& tile, bool has_bias, memory::data_type type,
-                         const PostOperation& post) {
+Primitive make_primitive(const Convolution& shape, const Tile& tile, bool has_bias, memory::data_type type) {
     const Windows& w = shape.windows;
     const memory::desc x({tile.images, w.channels, tile.in_lines, w.size[1]}, type, memory::format_tag::nhwc);
     const memory::desc y({tile.images, tile.outputs, tile.out_lines, w.out_size[1]}, memory::data_type::f32,
@@ -142,11 +122,6 @@ Primitive make_primitive(const Convolution& shape, const Tile& tile, bool has_bi
         std::max<std::int64_t>((w.out_size[1] - 1) * w.stride[1] + extent - w.size[1] - w.pad[1], 0);
     dnnl::primitive_attr attributes;
     attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
-    if (post.algorithm != dnnl::algorithm::undef) {
-        dnnl::post_ops operations;
-        operations.append_eltwise(1.0F, post.algorithm, post.a, post.b);
-        attributes.set_post_ops(operations);
-    }
     const dnnl::convolution_forward::desc operation(
         dnnl::prop_kind::forward_inference, dnnl::algorithm::convolution_direct, x,
         weight_layout(shape, tile.outputs, type, memory::format_tag::any), has_bias ? bias : memory::desc(),
@@ -167,7 +142,7 @@ Primitive make_primitive(const Convolution& shape, const Tile& tile, bool has_bi
 
 /// Compiled once for each shape; the map only grows, and its nodes stay where they are.
 const Primitive& primitive_of(const Convolution& shape, const Tile& tile, bool has_bias,
-                              memory::data_type type, const PostOperation& post) {
+                              memory::data_type type) {
     static std::shared_mutex mutex;
     static std::map<Key, Primitive> made;
     const Windows& w = shape.windows;
@@ -175,14 +150,13 @@ const Primitive& primitive_of(const Convolution& shape, const Tile& tile, bool h
                   {w.channels, w.size[1], w.out_size[1], w.kernel[0], w.kernel[1], w.stride[0], w.stride[1],
                    w.dilation[0], w.dilation[1], w.pad[1], shape.groups},
                   has_bias,
-                  type == memory::data_type::bf16,
-                  post};
+                  type == memory::data_type::bf16};
     {
         const std::shared_lock lock(mutex);
         const auto found = made.find(key);
         if (found != made.end()) return found->second;
     }
-    Primitive primitive = make_primitive(shape, tile, has_bias, type, post);
+    Primitive primitive = make_primitive(shape, tile, has_bias, type);
     const std::unique_lock lock(mutex);
     return made.try_emplace(key, std::move(primitive)).first->second;
 }
@@ -227,7 +201,8 @@ struct Rows {
     std::int64_t first_output = 0;
 };
 
-void follow(const Epilogue& epilogue, const Rows& rows, const UnaryFunction* function) {
+/// By our own kernels, since oneDNN's ReLU and clip make 0 of NaN.
+void follow(const Epilogue& epilogue, const Rows& rows) {
     const auto& kernels = dense_kernels<float>();
     // Rows without a gap are one; some at a time, so that they are still in cache for the next function.
     constexpr std::int64_t at_once = 4096;
@@ -243,7 +218,7 @@ void follow(const Epilogue& epilogue, const Rows& rows, const UnaryFunction* fun
                     epilogue.shift.data<float>() + rows.first_output, y + i * rows.stride);
         if (rows.residual != nullptr)
             kernels.add_scaled(some * rows.outputs, rows.residual + r * rows.stride, 1.0F, y);
-        if (function != nullptr)
+        if (const auto& function = epilogue.function)
             kernels.unary(static_cast<int>(function->kind), static_cast<float>(function->a),
                           static_cast<float>(function->b), some * rows.outputs, y, y);
     }
@@ -306,7 +281,6 @@ std::optional<Tensor> onednn_convolution(const Convolution& shape, const Tensor&
     if (y.size() == 0 || weight.size() == 0) return std::nullopt;
     use_one_openmp_thread();
     const auto type = x.dtype() == DType::bf16 ? memory::data_type::bf16 : memory::data_type::f32;
-    const PostOperation post = post_operation(epilogue);
     const std::vector<Task> tasks = cut(shape);
     PackedWeights for_this_call;
     PackedWeights& packed = prepared != nullptr ? prepared->get<PackedWeights>() : for_this_call;
@@ -317,7 +291,7 @@ std::optional<Tensor> onednn_convolution(const Convolution& shape, const Tensor&
     };
     std::vector<Ready> ready;
     for (const Task& task : tasks) {
-        const Primitive& primitive = primitive_of(shape, task.tile, bias != nullptr, type, post);
+        const Primitive& primitive = primitive_of(shape, task.tile, bias != nullptr, type);
         if (!primitive.is_fast) return std::nullopt;
         const auto plain =
             weight_layout(shape, task.tile.outputs, type,
@@ -326,8 +300,6 @@ std::optional<Tensor> onednn_convolution(const Convolution& shape, const Tensor&
         ready.push_back({&primitive, packed.in(task.first_output, plain, weight.bytes().data() + before,
                                                primitive.description.weights_desc())});
     }
-    const UnaryFunction* function =
-        epilogue.function && post.algorithm == dnnl::algorithm::undef ? &*epilogue.function : nullptr;
     parallel_for(std::ssize(tasks), 1, [&](std::int64_t i, std::int64_t) {
         use_one_openmp_thread();
         thread_local dnnl::stream stream(onednn_engine());
@@ -350,8 +322,7 @@ std::optional<Tensor> onednn_convolution(const Convolution& shape, const Tensor&
                 .count = pixels,
                 .outputs = task.tile.outputs,
                 .stride = shape.outputs,
-                .first_output = task.first_output},
-               function);
+                .first_output = task.first_output});
     });
     return y;
 }

@@ -23,7 +23,7 @@ class BatchNorm final : public Operator {
         const Affine map = affine(context);
         return context.backend().scale_and_shift(context.input(0), map.factor, map.offset);
     }
-    bool join(Epilogue& epilogue, const ForwardContext& context, std::size_t /*i*/,
+    bool fuse(Epilogue& epilogue, const ForwardContext& context, std::size_t /*i*/,
               const Shape& /*value*/) const override {
         if (epilogue.scale.defined() || epilogue.residual.defined() || epilogue.function) return false;
         Affine map = affine(context);

@@ -57,7 +57,7 @@ class UnaryOperator final : public Operator {
     Tensor forward(const ForwardContext& context) const override {
         return context.backend().unary(function_, context.input(0));
     }
-    bool join(Epilogue& epilogue, const ForwardContext& /*context*/, std::size_t /*i*/,
+    bool fuse(Epilogue& epilogue, const ForwardContext& /*context*/, std::size_t /*i*/,
               const Shape& /*value*/) const override {
         if (epilogue.function) return false;
         epilogue.function = function_;
@@ -97,7 +97,7 @@ class BinaryOperator final : public Operator {
         return context.backend().binary(function_, stretched(context, 0, shape),
                                         stretched(context, 1, shape));
     }
-    bool join(Epilogue& epilogue, const ForwardContext& context, std::size_t i,
+    bool fuse(Epilogue& epilogue, const ForwardContext& context, std::size_t i,
               const Shape& value) const override {
         if (function_ != Binary::add || epilogue.residual.defined() || epilogue.function) return false;
         const Tensor& other = context.input(1 - i);

@@ -188,7 +188,8 @@ SolverLog solve_adaround(const LayerProblem& problem, CompressedMatrix& matrix,
     for (std::size_t set = 0; set < sets.size(); ++set) {
         const auto& rows = rows_of_sets[set];
         if (rows.empty()) continue;
-        const DampedMoments moments = damp(sets[set].hessian, problem.samples, parameters.damping, log.notes);
+        const DampedMoments moments =
+            damp(sets[set].second_moments, problem.samples, parameters.damping, log.notes);
         for (std::size_t first = 0; first < rows.size(); first += chunk_rows) {
             const auto from = rows.begin() + static_cast<std::ptrdiff_t>(first);
             const auto to = rows.begin() + static_cast<std::ptrdiff_t>(

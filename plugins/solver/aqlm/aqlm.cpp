@@ -31,7 +31,7 @@ class Aqlm {
           groups_(matrix.layout.group_map()) {
         const auto sets = problem.row_sets();
         for (const RowSet& set : sets)
-            moments_.push_back(damp(set.hessian, problem.samples, parameters.damping, log_.notes));
+            moments_.push_back(damp(set.second_moments, problem.samples, parameters.damping, log_.notes));
         const auto rows_of_sets = stored_rows(sets, matrix);
         set_of_row_.resize(static_cast<std::size_t>(rows_));
         for (std::size_t set = 0; set < sets.size(); ++set)
@@ -59,7 +59,7 @@ class Aqlm {
     [[nodiscard]] const std::uint8_t* codes(int stage, std::int64_t row) const {
         return matrix_.mapping.data<std::uint8_t>() + (stage * rows_ + row) * (cols_ / d_);
     }
-    [[nodiscard]] const Tensor& hessian(std::int64_t row) const {
+    [[nodiscard]] const Tensor& second_moments(std::int64_t row) const {
         return moments_[set_of_row_[static_cast<std::size_t>(row)]].matrix;
     }
 
@@ -88,7 +88,7 @@ class Aqlm {
     }
 
     /// x H, each row with its own second moments.
-    [[nodiscard]] Tensor times_hessian(const Tensor& x) const {
+    [[nodiscard]] Tensor times_moments(const Tensor& x) const {
         if (moments_.size() == 1)
             return cpu_backend().product(x, Transpose::no, moments_[0].matrix, Transpose::no);
         Tensor result = Tensor::empty(x.shape());
@@ -103,7 +103,7 @@ class Aqlm {
     }
 
     [[nodiscard]] double objective(const Tensor& errors) const {
-        return cpu_backend().dot(errors, times_hessian(errors));
+        return cpu_backend().dot(errors, times_moments(errors));
     }
 
     /// One pass of coordinate descent over all codes.
@@ -115,7 +115,7 @@ class Aqlm {
             columns.push_back(codebook_columns(matrix_.codebooks.data<float>() + stage * k_ * d_, k_, d_));
             for (const auto& moments : moments_) lengths.push_back(quadratic_lengths(stage, moments.matrix));
         }
-        Tensor gradient = times_hessian(errors());
+        Tensor gradient = times_moments(errors());
         parallel_for(rows_, row_grain, [&](std::int64_t begin, std::int64_t end) {
             for (std::int64_t row = begin; row < end; ++row) {
                 const float s = scale(row);
@@ -129,7 +129,7 @@ class Aqlm {
                     const std::vector<std::vector<float>>& columns) {
         const auto& kernels = kmeans_kernels();
         const auto& dense = dense_kernels<float>();
-        const float* h = hessian(row).data<float>();
+        const float* h = second_moments(row).data<float>();
         const std::size_t set = set_of_row_[static_cast<std::size_t>(row)];
         std::array<float, 64> slope{};
         for (std::int64_t p = 0; p < cols_ / d_; ++p) {
@@ -205,7 +205,7 @@ class Aqlm {
         for (std::int64_t row = 0; row < rows_; ++row)
             for (std::int64_t j = 0; j < cols_; ++j)
                 squares.data<float>()[row * padded_ + j] =
-                    scale(row) * hessian(row).data<float>()[j * padded_ + j];
+                    scale(row) * second_moments(row).data<float>()[j * padded_ + j];
         Tensor result = gather(squares);
         for (float& v : result.values<float>()) v = v > 0 ? v : 1.0F;
         return result;
@@ -216,7 +216,7 @@ class Aqlm {
         const Shape shape{stages_, k_, d_};
         Tensor books = matrix_.codebooks.reshape(shape).clone();
         const Tensor present = errors();
-        const Tensor present_slopes = times_hessian(present);
+        const Tensor present_slopes = times_moments(present);
         const double before = cpu_backend().dot(present, present_slopes);
         const Tensor diagonal = normal_diagonal();
         const auto preconditioned = [&](const Tensor& x) {
@@ -232,7 +232,7 @@ class Aqlm {
         double product = cpu_backend().dot(rest, step);
         for (int i = 0; i < parameters_.codebook_steps && product > 0; ++i) {
             const Tensor moved = reconstruct(direction);
-            const Tensor slopes = times_hessian(moved);
+            const Tensor slopes = times_moments(moved);
             const double curvature = cpu_backend().dot(moved, slopes);
             if (!(curvature > 0)) break;
             backend.add_scaled(books, direction, product / curvature);
@@ -253,7 +253,7 @@ class Aqlm {
     void fit_scales() {
         if (!matrix_.scales.defined()) return;
         const Tensor present = reconstruct(matrix_.codebooks);
-        const Tensor slopes = times_hessian(present);
+        const Tensor slopes = times_moments(present);
         std::vector<double> curvature(static_cast<std::size_t>(matrix_.scales.size()), 0.0);
         std::vector<double> overlap(curvature.size(), 0.0);
         for (std::int64_t row = 0; row < rows_; ++row) {

@@ -22,8 +22,8 @@ constexpr std::int64_t transposed_columns = 16;  // a square of a tile that is t
 /// The rows of one set of second moments, column by column in their order.
 class Feedback {
   public:
-    /// `rows`: the stored rows whose second moments are `hessian`.
-    Feedback(const LayerProblem& problem, const Tensor& hessian, std::vector<std::int64_t> rows,
+    /// `rows`: the stored rows whose second moments are `second_moments`.
+    Feedback(const LayerProblem& problem, const Tensor& second_moments, std::vector<std::int64_t> rows,
              CompressedMatrix& matrix, const GptqParameters& parameters, std::vector<std::string>& notes)
         : matrix_(matrix),
           parameters_(parameters),
@@ -32,9 +32,9 @@ class Feedback {
           k_(matrix.layout.codewords()),
           groups_(matrix.layout.group_map()),
           rows_(std::move(rows)) {
-        const DampedMoments moments = damp(hessian, problem.samples, parameters.damping, notes);
+        const DampedMoments moments = damp(second_moments, problem.samples, parameters.damping, notes);
         order_columns(moments);
-        importance_ = diagonal_of(hessian);
+        importance_ = diagonal_of(second_moments);
         load(problem);
         factor_ = factor_feedback(problem.name, in_order(moments));
     }
@@ -286,7 +286,8 @@ SolverLog solve_gptq(const LayerProblem& problem, CompressedMatrix& matrix,
     for (std::size_t set = 0; set < sets.size(); ++set) {
         if (rows[set].empty()) continue;
         objective +=
-            Feedback(problem, sets[set].hessian, std::move(rows[set]), matrix, parameters, log.notes).run();
+            Feedback(problem, sets[set].second_moments, std::move(rows[set]), matrix, parameters, log.notes)
+                .run();
     }
     log.objective.push_back(objective);
     return log;

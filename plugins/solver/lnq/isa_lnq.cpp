@@ -9,23 +9,23 @@ constexpr std::int64_t panel =
 
 /// out = a panel of rows of H times the tile, all lanes. A stretch of the tile stays in cache for the whole
 /// panel.
-void product_panel(std::int64_t cols, const float* hessian, const float* tile, float* out) {
+void product_panel(std::int64_t cols, const float* second_moments, const float* tile, float* out) {
     constexpr std::int64_t stretch = 4096;
     for (std::int64_t from = 0; from < cols; from += stretch) {
         const std::int64_t count = cols - from < stretch ? cols - from : stretch;
         for (std::int64_t c = 0; c < panel; c += tile_columns)
             for (std::int64_t l = 0; l < lanes; l += lane_vectors * width)
-                product_tile(count, hessian + c * cols + from, cols, tile + from * lanes + l,
+                product_tile(count, second_moments + c * cols + from, cols, tile + from * lanes + l,
                              out + c * lanes + l, from > 0);
     }
 }
 
-void multiply(std::int64_t cols, const float* hessian, const float* tile, float* product) {
+void multiply(std::int64_t cols, const float* second_moments, const float* tile, float* product) {
     for (std::int64_t j = 0; j < cols; j += panel)
-        product_panel(cols, hessian + j * cols, tile, product + j * lanes);
+        product_panel(cols, second_moments + j * cols, tile, product + j * lanes);
 }
 
-void descend(std::int64_t cols, const float* hessian, const float* inverse_diagonal, int k,
+void descend(std::int64_t cols, const float* second_moments, const float* inverse_diagonal, int k,
              const float* codewords, const float* thresholds, float* value, float* residual,
              std::uint8_t* codes) {
     alignas(64) float gradient[panel * lanes];
@@ -34,11 +34,11 @@ void descend(std::int64_t cols, const float* hessian, const float* inverse_diago
     alignas(64) float change[lanes];
     alignas(64) std::int32_t code[lanes];
     for (std::int64_t begin = 0; begin < cols; begin += panel) {
-        product_panel(cols, hessian + begin * cols, residual, gradient);
+        product_panel(cols, second_moments + begin * cols, residual, gradient);
         for (std::int64_t c = 0; c < panel; ++c) {
             const std::int64_t j = begin + c;
             const float inverse = inverse_diagonal[j];
-            const float* row = hessian + j * cols + begin;
+            const float* row = second_moments + j * cols + begin;
             float* present = value + j * lanes;
             float* rest = residual + j * lanes;
             const float* slope = gradient + c * lanes;
@@ -145,7 +145,7 @@ GramScratch carve(void* memory, std::int64_t cols, std::int64_t rows, int k) {
     }
 }
 
-void list_columns(std::int64_t cols, std::int64_t rows, int k, const float* hessian,
+void list_columns(std::int64_t cols, std::int64_t rows, int k, const float* second_moments,
                   const std::uint8_t* codes, const GramScratch& scratch) {
     const std::int64_t blocks = (cols + block - 1) / block;
     for (std::int64_t row = 0; row < rows; ++row) {
@@ -162,7 +162,7 @@ void list_columns(std::int64_t cols, std::int64_t rows, int k, const float* hess
             for (std::int64_t i = 0; i < size; ++i)
                 list[next[2 * code[i * lanes] + i / chunk]++] = static_cast<std::uint16_t>(i);
             for (std::int64_t i = 0; i < size; ++i)
-                counts[code[i * lanes]] += hessian[(b * block + i) * (cols + 1)] != 0.0F;
+                counts[code[i * lanes]] += second_moments[(b * block + i) * (cols + 1)] != 0.0F;
         }
         int frequent = 0;
         for (int q = 1; q < k; ++q)
@@ -198,11 +198,11 @@ void add_all_rows(const float* packed, std::int64_t first, std::int64_t end, flo
 
 /// A list by code would hold a column or two: a row of H is spread over K sums instead, which stay in the
 /// first cache.
-void add_pairs_by_code(std::int64_t cols, int k, const float* hessian, const std::uint16_t* codes,
+void add_pairs_by_code(std::int64_t cols, int k, const float* second_moments, const std::uint16_t* codes,
                        double* a) {
     constexpr int spreads = 4;  // sums that take turns, so that equal codes of neighbours need not wait
     for (std::int64_t i = 0; i < cols; ++i) {
-        const float* h = hessian + i * cols;
+        const float* h = second_moments + i * cols;
         float sums[spreads][256];
         for (int s = 0; s < spreads; ++s)
             for (int q = 0; q < k; ++q) sums[s][q] = 0;
@@ -217,12 +217,12 @@ void add_pairs_by_code(std::int64_t cols, int k, const float* hessian, const std
     }
 }
 
-void code_gram(std::int64_t cols, std::int64_t tiles, int k, const float* hessian, const std::uint8_t* codes,
-               double* a, void* memory) {
+void code_gram(std::int64_t cols, std::int64_t tiles, int k, const float* second_moments,
+               const std::uint8_t* codes, double* a, void* memory) {
     const std::int64_t rows = tiles * lanes;
     const GramScratch scratch = carve(memory, cols, rows, k);
     const std::int64_t blocks = (cols + block - 1) / block;
-    list_columns(cols, rows, k, hessian, codes, scratch);
+    list_columns(cols, rows, k, second_moments, codes, scratch);
     for (std::int64_t i = 0; i < rows * k * k; ++i) a[i] = 0;
     for (std::int64_t ic = 0; ic < cols / chunk; ++ic) {
         const std::int64_t own = ic * chunk / block;       // the block that holds this chunk
@@ -233,7 +233,7 @@ void code_gram(std::int64_t cols, std::int64_t tiles, int k, const float* hessia
             const std::int64_t height = cols - b * block < block ? cols - b * block : block;
             for (std::int64_t j = 0; j < height; ++j)
                 for (std::int64_t i = 0; i < chunk; ++i)
-                    scratch.packed[j * chunk + i] = hessian[(b * block + j) * cols + ic * chunk + i];
+                    scratch.packed[j * chunk + i] = second_moments[(b * block + j) * cols + ic * chunk + i];
             const std::int64_t counted =
                 b == own ? (second + 1) * chunk : 0;  // pairs below it count half, or not
             if (b == own) add_all_rows(scratch.packed, second * chunk, counted, 0.5F, scratch.total);

@@ -235,7 +235,8 @@ class Lnq {
         const auto sets = problem.row_sets();
         const auto rows_of_sets = stored_rows(sets, matrix_);
         for (std::size_t set = 0; set < sets.size(); ++set) {
-            moments_.push_back(damp(sets[set].hessian, problem.samples, parameters_.damping, log_.notes));
+            moments_.push_back(
+                damp(sets[set].second_moments, problem.samples, parameters_.damping, log_.notes));
             const auto& rows = rows_of_sets[set];
             for (std::size_t first = 0; first < rows.size(); first += static_cast<std::size_t>(lanes))
                 tile_list_.push_back({rows_of_tiles_.size() + first,
@@ -304,14 +305,14 @@ class Lnq {
         constexpr int many_codewords = 128;
         const bool in_place = k_ >= many_codewords;
         const auto k = static_cast<std::size_t>(k_);
-        const float* hessian = moments(first_tile).matrix.data<float>();
+        const float* second_moments = moments(first_tile).matrix.data<float>();
         // The padding's codes take part, but H is zero there.
         std::vector<double> grams;
         if (!in_place) {
             const std::int64_t tiles = last_tile - first_tile;
             grams.resize(static_cast<std::size_t>(tiles * lanes) * k * k);
             Tensor scratch = Tensor::empty({gram_scratch_bytes(padded_, tiles, k_)}, DType::u8);
-            kernels_.code_gram(padded_, tiles, k_, hessian, tile_codes(first_tile), grams.data(),
+            kernels_.code_gram(padded_, tiles, k_, second_moments, tile_codes(first_tile), grams.data(),
                                scratch.data<std::uint8_t>());
         }
         std::vector<std::uint16_t> row_codes(static_cast<std::size_t>(padded_));
@@ -327,7 +328,7 @@ class Lnq {
                 if (in_place) {
                     for (std::size_t j = 0; j < row_codes.size(); ++j)
                         row_codes[j] = tile_codes(t)[static_cast<std::int64_t>(j) * lanes + l];
-                    kernels_.add_pairs_by_code(padded_, k_, hessian, row_codes.data(), sums.a.data());
+                    kernels_.add_pairs_by_code(padded_, k_, second_moments, row_codes.data(), sums.a.data());
                 } else {
                     sums.add_gram(grams.data() +
                                   static_cast<std::size_t>((t - first_tile) * lanes + l) * k * k);

@@ -29,7 +29,7 @@ TEST_CASE("adaround comes close to the best of all roundings up or down") {
         const Tensor w = normal({1, cols}, 100 + trial);
         const LayerProblem problem{"w", w, correlated_moments(cols, 30, 200 + trial), 0};
         auto m = start(problem, "per_row", 3);
-        const auto hd = damped(problem.hessian, 1e-3);
+        const auto hd = damped(problem.second_moments, 1e-3);
         nearest += objective(w, m, hd);
         double best = std::numeric_limits<double>::infinity();
         const float* book = m.codebooks.data<float>();
@@ -67,13 +67,13 @@ TEST_CASE("adaround improves layers, and gives the same bytes at any number of t
         set_thread_count(threads);
         one.validate("w");
         CHECK(one.identical(two));
-        const auto hd = damped(problem.hessian, 1e-3);
+        const auto hd = damped(problem.second_moments, 1e-3);
         CHECK(log.objective.front() == Approx(objective(w, begin, hd)).epsilon(1e-3));
         CHECK(log.objective.back() == Approx(objective(w, one, hd)).epsilon(1e-3));
         CHECK(log.objective.back() < 0.7 * log.objective.front());
     }
     // Rows of sets with moments of their own are learned with those.
-    problem.weighted_hessians = {problem.hessian, correlated_moments(90, 200, 3)};
+    problem.weighted_moments = {problem.second_moments, correlated_moments(90, 200, 3)};
     auto sets = start(problem, "per_row", 2);
     CHECK(solve_adaround(problem, sets, {.steps = 50}).objective.back() > 0);
     const LayerProblem constant{"w", Tensor::zeros({3, 8}), correlated_moments(8, 20, 4), 0};

@@ -42,7 +42,7 @@ TEST_CASE(
     "aqlm's objective falls, its codes are best one by one, and its codebooks least-squares solutions") {
     const Tensor w = normal({48, 40}, 1);
     const LayerProblem problem{"w", w, correlated_moments(40, 120, 2), 0};
-    const auto hd = damped(problem.hessian, 1e-3);
+    const auto hd = damped(problem.second_moments, 1e-3);
     for (const char* grouping :
          {"{type: vectors, dimension: 4}", "{type: vectors, dimension: 2, stages: 2}",
           "{type: vectors, dimension: 4, stages: 2, row_scales: false}", "{type: vectors, dimension: 1}"}) {
@@ -88,7 +88,7 @@ TEST_CASE("aqlm gives the same bytes at any number of threads, and solves sets o
     LayerProblem problem{"w", w, correlated_moments(64, 150, 4), 0};
     const int threads = thread_count();
     for (const bool weighted : {false, true}) {
-        if (weighted) problem.weighted_hessians = {problem.hessian, correlated_moments(64, 150, 5)};
+        if (weighted) problem.weighted_moments = {problem.second_moments, correlated_moments(64, 150, 5)};
         std::vector<CompressedMatrix> found;
         for (const int count : {1, 3}) {
             set_thread_count(count);

@@ -219,10 +219,10 @@ TEST_CASE("gptq beats rounding, and gives the same bytes at any number of thread
         CHECK(objective(w, one, hd) < 0.6 * objective(w, start, hd));
     }
     // Sets of rows with moments of their own are as many problems.
-    problem.weighted_hessians = {h, correlated_moments(300, 700, 8), h};
+    problem.weighted_moments = {h, correlated_moments(300, 700, 8), h};
     auto sets = start.clone();
     solve_gptq(problem, sets, {});
-    LayerProblem whole{"w", w, problem.weighted_hessians[1], 0};
+    LayerProblem whole{"w", w, problem.weighted_moments[1], 0};
     auto second = start.clone();
     solve_gptq(whole, second, {});
     for (std::int64_t row = 44; row < 87;

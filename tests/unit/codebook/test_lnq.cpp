@@ -215,8 +215,8 @@ TEST_CASE("lnq with weighted second moments solves each set of rows on its own")
     const std::int64_t cols = 64;
     const Tensor w = normal({rows, cols}, 21);
     LayerProblem weighted{"w", w, correlated_moments(cols, 200, 22), 0};
-    weighted.weighted_hessians = {correlated_moments(cols, 200, 23), correlated_moments(cols, 200, 24),
-                                  correlated_moments(cols, 200, 25)};
+    weighted.weighted_moments = {correlated_moments(cols, 200, 23), correlated_moments(cols, 200, 24),
+                                 correlated_moments(cols, 200, 25)};
     auto together = start(w, Layout::per_row(rows, cols, 2));
     const auto begin = together.clone();
     solve_lnq(weighted, together, {});
@@ -226,7 +226,7 @@ TEST_CASE("lnq with weighted second moments solves each set of rows on its own")
     CHECK(sets.back().end == rows);
     for (const RowSet& set : sets) {
         auto alone = begin.clone();
-        solve_lnq({"w", w, set.hessian, 0}, alone, {});
+        solve_lnq({"w", w, set.second_moments, 0}, alone, {});
         const Tensor expected = decode(alone).slice(set.begin, set.end);
         const Tensor found = decode(together).slice(set.begin, set.end);
         CHECK(std::ranges::equal(expected.values<float>(), found.values<float>()));
@@ -244,7 +244,7 @@ TEST_CASE("lnq with weighted second moments solves each set of rows on its own")
         double sum = 0;
         for (const RowSet& set : sets)
             for (std::int64_t row = set.begin; row < set.end; ++row)
-                sum += row_objective(w, decoded, damped(set.hessian, 1e-3), row);
+                sum += row_objective(w, decoded, damped(set.second_moments, 1e-3), row);
         return sum;
     };
     const double before = total(grouped);

@@ -26,13 +26,14 @@ TEST_CASE("weights that fit the original's outputs are where the gradient of tha
     const Tensor x = normal({samples, cols}, 2);
     Tensor compressed = x.clone();
     cpu_backend().add_scaled(compressed, normal({samples, cols}, 3), 0.3);
-    const Tensor hessian = moments_of(compressed, compressed);
+    const Tensor second_moments = moments_of(compressed, compressed);
 
     Tensor fitted = w.clone();
-    fit_to_original_output(fitted, hessian, moments_of(x, compressed), cpu_backend());
+    fit_to_original_output(fitted, second_moments, moments_of(x, compressed), cpu_backend());
 
     double ridge = 0;
-    for (std::int64_t j = 0; j < cols; ++j) ridge += 0.01 * at(hessian, j, j) / static_cast<double>(cols);
+    for (std::int64_t j = 0; j < cols; ++j)
+        ridge += 0.01 * at(second_moments, j, j) / static_cast<double>(cols);
     for (std::int64_t i = 0; i < rows; ++i) {
         std::vector<double> gradient(cols);
         double scale = 0;

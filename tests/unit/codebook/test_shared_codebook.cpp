@@ -77,7 +77,7 @@ TEST_CASE("lnq's step for a shared codebook solves the normal equations over all
         const Tensor h = moments();
         Layout layout = groups_in_place(Layout::per_tensor(rows, cols, 2), group_of_row, groups);
         layout.shared_codebook = true;
-        const LayerProblem problem{.name = "w", .weights = w, .hessian = h};
+        const LayerProblem problem{.name = "w", .weights = w, .second_moments = h};
         auto matrix = Choice<CodebookInit>::parse("{type: kmeans, weights: none}")
                           .make()
                           ->initialise(problem, {layout, {}});
@@ -135,7 +135,8 @@ TEST_CASE("lnq's step for a shared codebook solves the normal equations over all
 
 TEST_CASE("scales and codebooks of groups, from one group to one a row: more groups fit better") {
     const auto group_of_row = consecutive_groups(rows, 6);
-    const LayerProblem problem{.name = "w", .weights = scaled_rows(group_of_row), .hessian = moments()};
+    const LayerProblem problem{
+        .name = "w", .weights = scaled_rows(group_of_row), .second_moments = moments()};
     for (const char* parts : {"codebooks", "scales"}) {
         for (const char* weights : {"none", "input_second_moment"}) {
             double former = std::numeric_limits<double>::infinity();
@@ -162,7 +163,7 @@ TEST_CASE("k-means with scales weights each group's values by its squared scale"
     // One group a thousand times the other: the codebook of normalised values serves both alike.
     Tensor w = random_tensor({2, 400}, "two", DType::f32);
     for (std::int64_t j = 0; j < 400; ++j) w.data<float>()[400 + j] *= 1000;
-    const LayerProblem problem{.name = "w", .weights = w, .hessian = {}};
+    const LayerProblem problem{.name = "w", .weights = w, .second_moments = {}};
     const auto matrix =
         Choice<CodebookInit>::parse("{type: kmeans, weights: none}")
             .make()

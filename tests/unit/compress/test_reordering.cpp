@@ -52,7 +52,7 @@ struct Problem {
     GroupedRows group(ParameterId parameter) const {
         return plan.at(parameter).group({.name = model.graph().parameter(parameter).name,
                                          .weights = reordered->weight(parameter),
-                                         .hessian = {}});
+                                         .second_moments = {}});
     }
     GroupedRows group(const std::string& name) const { return group(id(name)); }
     /// Everything compressed by k-means.
@@ -62,7 +62,7 @@ struct Problem {
         for (const auto& [parameter, matrix] : plan) {
             const LayerProblem problem{.name = model.graph().parameter(parameter).name,
                                        .weights = reordered->weight(parameter),
-                                       .hessian = {}};
+                                       .second_moments = {}};
             result->matrices()[parameter] = init->initialise(problem, matrix.group(problem));
         }
         return result;
@@ -109,7 +109,7 @@ TEST_CASE("groups after re-ordering hold the rows that clustering put together")
     for (const char* name : {"mlp.gate_proj", "mlp.up_proj"})
         tied.emplace_back([&problem, name] {
             return LayerProblem{
-                .name = name, .weights = problem.model.weight(problem.id(name)), .hessian = {}};
+                .name = name, .weights = problem.model.weight(problem.id(name)), .second_moments = {}};
         });
     const auto cluster = grouping->cluster(24, tied);
     const auto& order = problem.reordered->rows(problem.id("mlp.gate_proj"));

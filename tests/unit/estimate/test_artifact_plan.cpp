@@ -23,7 +23,7 @@ std::uintmax_t written(const Model& model, const CompressOptions& options, const
     const auto init = options.codebook_init.make();
     for (const auto& [id, matrix] : plan) {
         const std::string& name = model.graph().parameter(id).name;
-        const LayerProblem problem{.name = name, .weights = source.weight(id), .hessian = {}};
+        const LayerProblem problem{.name = name, .weights = source.weight(id), .second_moments = {}};
         CompressedMatrix made = init->initialise(problem, matrix.group(problem));
         made.round_to_storage(name);
         compressed.matrices()[id] = std::move(made);

@@ -96,7 +96,7 @@ TEST_CASE(
     const Model model = test::tiny_llama();
     CompressedModel compressed(model);
     const auto id = *model.graph().find_parameter("model.layers.0.mlp.up_proj.weight");
-    const LayerProblem problem{.name = "up", .weights = model.weight(id), .hessian = {}};
+    const LayerProblem problem{.name = "up", .weights = model.weight(id), .second_moments = {}};
     compressed.matrices()[id] = Choice<CodebookInit>("uniform").make()->initialise(
         problem, Choice<Grouping>("per_row").make()->group(problem, 2));
     const BoundModel original(model, DType::f32, cpu_backend());

@@ -44,7 +44,7 @@ void compress(CompressedModel& model) {
     for (const auto& use : graph.linears({0, graph.node_count()})) {
         const LayerProblem problem{.name = graph.parameter(use.parameter).name,
                                    .weights = model.base().weight(use.parameter),
-                                   .hessian = {}};
+                                   .second_moments = {}};
         CompressedMatrix matrix = init->initialise(problem, grouping->group(problem, 2));
         matrix.round_to_storage(problem.name);
         model.matrices()[use.parameter] = std::move(matrix);
@@ -144,10 +144,10 @@ TEST_CASE("the layer objective of a grouped convolution is the sum over its grou
     compress(compressed);
     const auto uses = graph.linears({0, graph.node_count()});
     const ParameterId id = use_of(uses, graph, "inner.weight").parameter;
-    std::vector<Tensor> hessians;
+    std::vector<Tensor> second_moments;
     for (const char* name : {"first", "second"}) {
         const Tensor x = test::random_tensor({40, 18}, name, DType::f32);
-        hessians.push_back(cpu_backend().product(x, Transpose::yes, x, Transpose::no));
+        second_moments.push_back(cpu_backend().product(x, Transpose::yes, x, Transpose::no));
     }
     const Tensor target = model.weight(id);
     const Tensor start = compressed.weight(id);
@@ -157,7 +157,7 @@ TEST_CASE("the layer objective of a grouped convolution is the sum over its grou
         for (std::int64_t i = 0; i < 18; ++i)
             for (std::int64_t j = 0; j < 18; ++j) {
                 const double h = static_cast<double>(
-                    hessians[static_cast<std::size_t>(row / 2)].data<float>()[i * 18 + j]);
+                    second_moments[static_cast<std::size_t>(row / 2)].data<float>()[i * 18 + j]);
                 const auto of = [&](std::int64_t k) {
                     return static_cast<double>(target.data<float>()[row * 18 + k]);
                 };
@@ -170,7 +170,7 @@ TEST_CASE("the layer objective of a grouped convolution is the sum over its grou
     BlockLearningOptions options;
     options.steps = 30;
     options.estimator = Choice<Estimator>::parse("curvature");
-    const auto learner = make_layer_learner({{id, hessians}}, compressed, options, cpu_backend());
+    const auto learner = make_layer_learner({{id, second_moments}}, compressed, options, cpu_backend());
     const double first = learner->step().at("loss");
     CHECK(first == Approx(error / energy).epsilon(1e-4));
     double last = first;

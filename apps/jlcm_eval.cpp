@@ -120,12 +120,14 @@ nlohmann::json evaluate(const Arguments& given) {
 
     auto record = evaluation_record(choice.name(), result, names);
     record["compute"] = name_of(compute);
-    record["model"] = {{"source", given.model}, {"description", model.description}, {"sha256", model.sha256}};
+    record["model"] = {
+        {"source", given.model}, {"description", model.description}, {"sha256", model.sha256()}};
     for (const GraphOutput& output : model.weights->graph().outputs())
         record["model"]["outputs"].push_back(output_record(model.weights->graph(), output));
     if (original)
-        record["original_model"] = {
-            {"source", given.original}, {"description", original->description}, {"sha256", original->sha256}};
+        record["original_model"] = {{"source", given.original},
+                                    {"description", original->description},
+                                    {"sha256", original->sha256()}};
     return record;
 }
 

@@ -9,6 +9,8 @@
 
 #include "core/backend/coded_matrix.hpp"
 #include "core/backend/functions.hpp"
+#include "core/backend/key_value_cache.hpp"
+#include "core/backend/weight.hpp"
 #include "core/backend/windows.hpp"
 #include "core/tensor/tensor.hpp"
 
@@ -123,6 +125,11 @@ class Backend {
     virtual void gemm(MatrixView a, Transpose ta, MatrixView b, Transpose tb, Tensor& c, bool accumulate) = 0;
     /// The same with a new result of `rows(op(a)) x cols(op(b))`.
     [[nodiscard]] Tensor product(const Tensor& a, Transpose ta, const Tensor& b, Transpose tb);
+    /// c = a W^T for rows a [m, columns of W] of the weight's type; float32 c [m, rows of W]. A packed weight
+    /// gives the same bits as the dense one that it decodes to.
+    virtual void multiply(MatrixView a, const BoundWeight& weight, Tensor& c) = 0;
+    /// The same with a new result.
+    [[nodiscard]] Tensor product(const Tensor& a, const BoundWeight& weight);
     /// gram += x^T x over the rows of x (float32 or bfloat16 x, float32 gram [cols, cols]; both triangles are
     /// kept).
     virtual void accumulate_gram(const Tensor& x, Tensor& gram) = 0;
@@ -166,7 +173,7 @@ class Backend {
     [[nodiscard]] virtual Tensor rotary(const Tensor& x, std::int64_t head_dim, const Tensor& cosine,
                                         const Tensor& sine, bool inverse) = 0;
     /// rows of `table` [vocabulary, width] by ids [sequences, length].
-    [[nodiscard]] virtual Tensor embedding(const Tensor& ids, const Tensor& table) = 0;
+    [[nodiscard]] virtual Tensor embedding(const Tensor& ids, const BoundWeight& table) = 0;
     /// table_gradient[id] += gradient row, in the order of the tokens.
     virtual void embedding_backward(const Tensor& ids, const Tensor& gradient, Tensor& table_gradient) = 0;
 
@@ -232,14 +239,20 @@ class Backend {
                                     const Tensor& gradient, DType compute, Tensor& dq, Tensor& dk,
                                     Tensor& dv) = 0;
 
+    /// Attention of the last shape.length tokens of `cache`, whose queries are `q` [sequences, length, query
+    /// heads * head_dim] (float32), over all its tokens, each over those before it and itself if causal.
+    [[nodiscard]] virtual Tensor cached_attention(const AttentionShape& shape, const Tensor& q,
+                                                  const KeyValueCache& cache) = 0;
+
     // ---- vocabulary
     // -------------------------------------------------------------------------------------------
     /// Scores of next-token predictions from features [tokens, width] and a head [vocabulary, width] of the
     /// same type, logits made in tiles. With `reference` features (and head) also KL and agreement. float32
     /// or bfloat16.
-    [[nodiscard]] virtual TokenScores score_tokens(const Tensor& features, const Tensor& head,
+    [[nodiscard]] virtual TokenScores score_tokens(const Tensor& features, const BoundWeight& head,
                                                    std::span<const std::int32_t> targets,
-                                                   const Tensor* reference, const Tensor* reference_head) = 0;
+                                                   const Tensor* reference,
+                                                   const BoundWeight* reference_head) = 0;
     /// Sum over tokens of KL(reference || model); `feature_gradient` [tokens, width] float32 receives factor
     /// * its gradient with respect to the features.
     [[nodiscard]] virtual double kl_backward(const Tensor& features, const Tensor& head,

@@ -256,15 +256,24 @@ void require_zeros(const std::string& name, std::span<const std::byte> padding) 
             "the padding of '{}' is not zero", name);
 }
 
-Tensor unpacked_mapping(const StoredTensor& stored, const Layout& layout) {
+/// The packed codes of all stages, without the zeros behind them.
+std::span<const std::uint8_t> packed_codes(Parts& parts, const std::string& name, const Layout& layout) {
+    const std::int64_t bytes =
+        PackedLines::of(layout.rows, layout.codes_per_row(), layout.bits).bytes(layout.bits) *
+        layout.residual;
+    const StoredTensor& stored = parts.take(name, Encoding::u8, {padded(bytes)});
+    require_zeros(name, stored.bytes.subspan(static_cast<std::size_t>(bytes)));
+    return octets(stored.bytes).first(static_cast<std::size_t>(bytes));
+}
+
+Tensor unpacked_mapping(std::span<const std::uint8_t> packed, const Layout& layout) {
     const auto lines = PackedLines::of(layout.rows, layout.codes_per_row(), layout.bits);
     const auto stage_bytes = static_cast<std::size_t>(lines.bytes(layout.bits));
     const auto stage_codes = static_cast<std::size_t>(layout.rows * layout.codes_per_row());
     Tensor mapping = Tensor::empty({layout.residual, layout.rows, layout.codes_per_row()}, DType::u8);
     for (std::size_t stage = 0; stage < static_cast<std::size_t>(layout.residual); ++stage)
-        unpack_codes(octets(stored.bytes).subspan(stage * stage_bytes, stage_bytes), lines, layout.bits,
+        unpack_codes(packed.subspan(stage * stage_bytes, stage_bytes), lines, layout.bits,
                      mapping.values<std::uint8_t>().subspan(stage * stage_codes, stage_codes));
-    require_zeros(stored.name, stored.bytes.subspan(stage_bytes * static_cast<std::size_t>(layout.residual)));
     return mapping;
 }
 
@@ -279,11 +288,7 @@ Tensor row_order_of_two_bytes(std::span<const std::byte> stored) {
 /// What add_matrix made of a part; the file's tensor has to have the type and the shape that the layout asks
 /// for.
 Tensor read_part(Parts& parts, const std::string& full, std::string_view suffix, const Layout& layout) {
-    if (suffix == part::mapping) {
-        const auto lines = PackedLines::of(layout.rows, layout.codes_per_row(), layout.bits);
-        return unpacked_mapping(
-            parts.take(full, Encoding::u8, {padded(lines.bytes(layout.bits) * layout.residual)}), layout);
-    }
+    if (suffix == part::mapping) return unpacked_mapping(packed_codes(parts, full, layout), layout);
     if (suffix == part::codebooks)
         return floats_of(
             parts.take(full, Encoding::f16,
@@ -366,7 +371,7 @@ void require_file_name(const std::string& name) {
             "the file name '{}' is not valid", name);
 }
 
-void read_files(Artifact& artifact, const Safetensors& file, Parts& parts) {
+void read_files(Checkpoint& artifact, const Safetensors& file, Parts& parts) {
     for (const auto& tensor : file.tensors) {
         if (!tensor.name.starts_with(file_prefix) || parts.find(tensor.name) == nullptr) continue;
         const std::string name = tensor.name.substr(file_prefix.size());
@@ -381,61 +386,84 @@ void read_files(Artifact& artifact, const Safetensors& file, Parts& parts) {
     }
 }
 
-/// What becomes of the codes of each matrix once they are unpacked and checked: a byte a weight.
-enum class Codes : std::uint8_t { kept, dropped };
+/// Reads the matrix that `description` and the parts of `name` describe.
+using ReadMatrix = std::function<void(const std::string& name, const json& description, Parts& parts)>;
 
-Artifact parse_artifact(const Safetensors& file, Codes codes) {
+/// All but the matrices, which go to `read_matrix`, and the provenance.
+Checkpoint parse_checkpoint(const Safetensors& file, const ReadMatrix& read_matrix) {
     const auto format = file.metadata.find("format");
     require(format != file.metadata.end() && format->second == format_name,
             "a safetensors file, but no compressed model (metadata 'format' is not '{}')", format_name);
     require(metadata_entry(file, "version") == format_version,
             "format version {}; this program reads version {}", metadata_entry(file, "version"),
             format_version);
-    Artifact artifact;
+    Checkpoint result;
     Parts parts(file);
-    artifact.config = json_entry(file, "config");
-    artifact.extra = object_entry(file, "extra");
-    artifact.provenance = json_entry(file, "provenance");
-    artifact.tokenizer.format = metadata_entry(file, "tokenizer_format");
+    result.config = json_entry(file, "config");
+    result.extra = object_entry(file, "extra");
+    result.tokenizer.format = metadata_entry(file, "tokenizer_format");
     const json layouts = object_entry(file, "layouts");
     const json encodings = object_entry(file, "encodings");
     for (const auto& [name, description] : layouts.items()) {
         try {
-            CompressedMatrix& matrix =
-                artifact.matrices
-                    .emplace(
-                        name,
-                        matrix_from_parts(
-                            name, description,
-                            [&parts, &matrix_name = name](std::string_view suffix, const Layout& layout) {
-                                return read_part(parts, matrix_name + std::string(suffix), suffix, layout);
-                            }))
-                    .first->second;
-            if (codes == Codes::dropped) {
-                matrix.mapping = Tensor();
-                release_mapped_pages();
-            }
+            read_matrix(name, description, parts);
         } catch (const Error& error) {
             throw error.within("compressed matrix '" + name + "'");
         }
     }
     for (const auto& [name, description] : encodings.items()) {
-        require(!artifact.matrices.contains(name), "'{}' is there twice", name);
-        artifact.tensors.emplace(name, read_encoded(parts, name, description));
+        require(!layouts.contains(name), "'{}' is there twice", name);
+        result.tensors.emplace(name, read_encoded(parts, name, description));
     }
-    if (!artifact.tokenizer.format.empty()) {
+    if (!result.tokenizer.format.empty()) {
         const StoredTensor* tokenizer = parts.find(tokenizer_tensor);
         require(tokenizer != nullptr && tokenizer->encoding == Encoding::u8, "the tokenizer is missing");
         const auto data = octets(tokenizer->bytes);
-        artifact.tokenizer.data.assign(data.begin(), data.end());
+        result.tokenizer.data.assign(data.begin(), data.end());
     }
-    read_files(artifact, file, parts);
+    read_files(result, file, parts);
     for (const auto& tensor : file.tensors) {
         if (!is_plain(tensor.encoding) || parts.find(tensor.name) == nullptr) continue;
-        require(!artifact.matrices.contains(tensor.name), "'{}' is there twice", tensor.name);
-        artifact.tensors.emplace(tensor.name, tensor);
+        require(!layouts.contains(tensor.name), "'{}' is there twice", tensor.name);
+        result.tensors.emplace(tensor.name, tensor);
     }
     parts.expect_empty();
+    return result;
+}
+
+/// What becomes of the codes of each matrix once they are unpacked and checked: a byte a weight.
+enum class Codes : std::uint8_t { kept, dropped };
+
+Artifact parse_artifact(const Safetensors& file, Codes codes) {
+    Artifact artifact;
+    static_cast<Checkpoint&>(artifact) =
+        parse_checkpoint(file, [&](const std::string& name, const json& description, Parts& parts) {
+            const auto read = [&](std::string_view suffix, const Layout& layout) {
+                return read_part(parts, name + std::string(suffix), suffix, layout);
+            };
+            CompressedMatrix& matrix =
+                artifact.matrices.emplace(name, matrix_from_parts(name, description, read)).first->second;
+            if (codes == Codes::kept) return;
+            matrix.mapping = Tensor();
+            release_mapped_pages();
+        });
+    artifact.provenance = json_entry(file, "provenance");
+    return artifact;
+}
+
+MappedArtifact parse_mapped_artifact(const Safetensors& file, const std::shared_ptr<MappedFile>& mapped) {
+    MappedArtifact artifact;
+    static_cast<Checkpoint&>(artifact) = parse_checkpoint(file, [&](const std::string& name,
+                                                                    const json& description, Parts& parts) {
+        const auto read = [&](std::string_view suffix, const Layout& layout) {
+            return read_part(parts, name + std::string(suffix), suffix, layout);
+        };
+        PackedMatrix matrix{matrix_from_parts(name, description, read, MappingPart::elsewhere), {}, mapped};
+        matrix.codes = packed_codes(parts, name + std::string(part::mapping), matrix.values.layout);
+        artifact.matrices.emplace(name, std::move(matrix));
+    });
+    artifact.provenance = json_entry(file, "provenance");
+    artifact.owners.push_back(mapped);
     return artifact;
 }
 
@@ -556,6 +584,10 @@ Artifact read_artifact(const std::filesystem::path& path) {
         artifact.owners.push_back(mapped);
         return artifact;
     });
+}
+
+MappedArtifact map_artifact(const std::filesystem::path& path) {
+    return with_file(path, parse_mapped_artifact);
 }
 
 ArtifactFootprint artifact_footprint(const ArtifactForm& form) {

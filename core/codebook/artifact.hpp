@@ -20,6 +20,7 @@
 // version, layouts, encodings, config, tokenizer_format, extra, provenance; tokenizer_file if there is one.
 
 #include "core/base/json.hpp"
+#include "core/codebook/coded_weight.hpp"
 #include "core/codebook/compressed_matrix.hpp"
 #include "core/codebook/footprint.hpp"
 #include "core/codebook/matrix_parts.hpp"
@@ -67,6 +68,15 @@ void write_artifact(const std::filesystem::path& path, const Artifact& artifact)
 /// Reads what write_artifact wrote, to the same bits. Input errors name the file and what is wrong: another
 /// format or a later version, missing, surplus or misshapen tensors, values out of range, damaged sizes.
 [[nodiscard]] Artifact read_artifact(const std::filesystem::path& path);
+
+/// An artifact whose codes stay packed in the mapped file: opening it reads headers, codebooks, scales and
+/// orders only.
+struct MappedArtifact : Checkpoint {
+    std::map<std::string, PackedMatrix> matrices;  ///< by the tensor's name; `owners` keep the mapping
+    nlohmann::json provenance = nlohmann::json::object();
+};
+/// Errors as for read_artifact.
+[[nodiscard]] MappedArtifact map_artifact(const std::filesystem::path& path);
 
 /// Where every byte of the file went. Errors as for read_artifact.
 [[nodiscard]] ArtifactFootprint artifact_footprint(const std::filesystem::path& path);

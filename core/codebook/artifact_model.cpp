@@ -58,17 +58,21 @@ bool is_artifact(const std::filesystem::path& path) {
 
 OpenedModel open_model(const std::string& source, const ReadOptions& options) {
     if (is_artifact(source)) {
-        const Artifact artifact = read_artifact(source);
-        const auto base = CompressedModel::uncompressed_part(artifact);
-        return {std::make_unique<CompressedModel>(artifact, base), base->input(), "artifact",
-                sha256(MappedFile(source))};
+        auto model = std::make_unique<PackedModel>(map_artifact(source));
+        ModelInput input = model->input();
+        return {std::move(model), std::move(input), "artifact", source, {}};
     }
     auto model = std::make_unique<Model>(read_checkpoint(find_model(source), options));
     const Checkpoint& checkpoint = model->checkpoint();
     ModelInput input = model->input();
     std::string description = checkpoint.description;
     std::string hash = checkpoint.sha256;
-    return {std::move(model), std::move(input), std::move(description), std::move(hash)};
+    return {std::move(model), std::move(input), std::move(description), {}, std::move(hash)};
+}
+
+const std::string& OpenedModel::sha256() const {
+    if (hash.empty()) hash = jlcm::sha256(MappedFile(file));
+    return hash;
 }
 
 }  // namespace jlcm

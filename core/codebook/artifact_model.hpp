@@ -3,6 +3,7 @@
 
 #include "core/codebook/artifact.hpp"
 #include "core/codebook/compressed_model.hpp"
+#include "core/codebook/packed_model.hpp"
 #include "core/model/model.hpp"
 #include "core/model/reordered_model.hpp"
 
@@ -21,12 +22,16 @@ namespace jlcm {
 /// Whether the path is that of an artifact: a file *.safetensors.
 [[nodiscard]] bool is_artifact(const std::filesystem::path& path);
 
-/// A model or an artifact, opened to be run.
+/// A model or an artifact, opened to be run. An artifact runs from its mapped file.
 struct OpenedModel {
     std::unique_ptr<WeightSource> weights;
     ModelInput input;
     std::string description;  ///< e.g. "GGUF v3, Q4_1, F32, Q8_0", or "artifact"
-    std::string sha256;       ///< of its files
+    /// The SHA-256 of its files, which is computed by the first call for an artifact: opening reads little of it.
+    [[nodiscard]] const std::string& sha256() const;
+
+    std::filesystem::path file;  ///< the artifact's; empty for a model
+    mutable std::string hash;    ///< what sha256() returns once it is known
 };
 
 /// `source` as find_model takes it, or an artifact's path, whose outputs are chosen already.

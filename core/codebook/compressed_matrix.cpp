@@ -144,7 +144,7 @@ CompressedMatrix CompressedMatrix::zeros(Layout layout) {
     return matrix;
 }
 
-void CompressedMatrix::validate(const std::string& name) const {
+void CompressedMatrix::validate_without_mapping(const std::string& name) const {
     layout.validate(name);
     const int k = layout.codewords();
     check_shape(name, "codebooks", codebooks, DType::f32,
@@ -165,6 +165,13 @@ void CompressedMatrix::validate(const std::string& name) const {
         check_shape(name, "offsets", offsets, DType::f32, {layout.groups()});
         check_finite(name, "offsets", offsets);
     }
+    check_permutation(name, row_order, layout.rows);
+    check_outliers(name, outliers, layout);
+}
+
+void CompressedMatrix::validate(const std::string& name) const {
+    validate_without_mapping(name);
+    const int k = layout.codewords();
     check_shape(name, "the mapping", mapping, DType::u8,
                 {layout.residual, layout.rows, layout.codes_per_row()});
     if (k < 256) {
@@ -174,8 +181,6 @@ void CompressedMatrix::validate(const std::string& name) const {
         if (beyond != codes.end())
             fail("{}: the mapping names codeword {} of {}", name, static_cast<int>(*beyond), k);
     }
-    check_permutation(name, row_order, layout.rows);
-    check_outliers(name, outliers, layout);
 }
 
 void CompressedMatrix::round_to_storage(const std::string& name) {
@@ -212,41 +217,44 @@ void CompressedMatrix::group_values(std::int64_t group, std::span<float> values)
     for (std::size_t k = 0; k < values.size(); ++k) values[k] = factor * codewords[k] + shift;
 }
 
+void decode_stored_row(const CompressedMatrix& matrix, const GroupMap& groups, std::int64_t row,
+                       const std::uint8_t* codes, std::int64_t stage_stride, float* out) {
+    const Layout& layout = matrix.layout;
+    const bool scaled = matrix.scales.defined() || matrix.offsets.defined();
+    const std::int64_t d = layout.dimension;
+    groups.for_each_segment(row, [&](const Segment& segment) {
+        for (int stage = 0; stage < layout.residual; ++stage) {
+            const float* codebook = matrix.codebook(segment.group, stage);
+            const std::uint8_t* code = codes + stage * stage_stride;
+            for (std::int64_t i = segment.begin / d; i < segment.end / d; ++i) {
+                for (std::int64_t e = 0; e < d; ++e)
+                    out[i * d + e] =
+                        stage == 0 ? codebook[code[i] * d + e] : out[i * d + e] + codebook[code[i] * d + e];
+            }
+        }
+        if (!scaled) return;
+        const float scale = matrix.scale(segment.group);
+        const float offset = matrix.offset(segment.group);
+        for (std::int64_t j = segment.begin; j < segment.end; ++j) out[j] = out[j] * scale + offset;
+    });
+    if (matrix.outliers.empty()) return;
+    const auto& o = matrix.outliers;
+    for (auto i = static_cast<std::size_t>(o.row_start[static_cast<std::size_t>(row)]);
+         i < static_cast<std::size_t>(o.row_start[static_cast<std::size_t>(row) + 1]); ++i)
+        out[o.column[i]] += o.value[i];
+}
+
 Tensor decode(const CompressedMatrix& matrix) {
     const Layout& layout = matrix.layout;
     const GroupMap groups = layout.group_map();
     Tensor result = Tensor::empty({layout.rows, layout.cols});
     const std::uint8_t* codes = matrix.mapping.data<std::uint8_t>();
-    const bool scaled = matrix.scales.defined() || matrix.offsets.defined();
-    const std::int64_t d = layout.dimension;
     const std::int64_t per_row = layout.codes_per_row();
     float* out = result.data<float>();
     parallel_for(layout.rows, row_grain(layout.cols), [&](std::int64_t begin, std::int64_t end) {
-        for (std::int64_t row = begin; row < end; ++row) {
-            const std::int64_t to = matrix.model_row(row);
-            float* w = out + to * layout.cols;
-            groups.for_each_segment(row, [&](const Segment& segment) {
-                for (int stage = 0; stage < layout.residual; ++stage) {
-                    const float* codebook = matrix.codebook(segment.group, stage);
-                    const std::uint8_t* code = codes + (stage * layout.rows + row) * per_row;
-                    for (std::int64_t i = segment.begin / d; i < segment.end / d; ++i) {
-                        for (std::int64_t e = 0; e < d; ++e)
-                            w[i * d + e] = stage == 0 ? codebook[code[i] * d + e]
-                                                      : w[i * d + e] + codebook[code[i] * d + e];
-                    }
-                }
-                if (!scaled) return;
-                const float scale = matrix.scale(segment.group);
-                const float offset = matrix.offset(segment.group);
-                for (std::int64_t j = segment.begin; j < segment.end; ++j) w[j] = w[j] * scale + offset;
-            });
-            if (!matrix.outliers.empty()) {
-                const auto& o = matrix.outliers;
-                for (auto i = static_cast<std::size_t>(o.row_start[static_cast<std::size_t>(row)]);
-                     i < static_cast<std::size_t>(o.row_start[static_cast<std::size_t>(row) + 1]); ++i)
-                    w[o.column[i]] += o.value[i];
-            }
-        }
+        for (std::int64_t row = begin; row < end; ++row)
+            decode_stored_row(matrix, groups, row, codes + row * per_row, layout.rows * per_row,
+                              out + matrix.model_row(row) * layout.cols);
     });
     return result;
 }

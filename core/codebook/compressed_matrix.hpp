@@ -113,6 +113,8 @@ struct CompressedMatrix {
 
     /// Throws an input error that begins with `name` unless every shape, range and order holds.
     void validate(const std::string& name) const;
+    /// The same without a look at the mapping, which may be undefined.
+    void validate_without_mapping(const std::string& name) const;
     /// Rounds codebooks, scales, offsets and outliers to float16, which is what an artifact stores. Throws an
     /// input error that begins with `name` where a value is beyond float16's range.
     void round_to_storage(const std::string& name);
@@ -123,6 +125,11 @@ struct CompressedMatrix {
 
 /// The reconstruction, float32 [rows, cols], in the model's row order.
 [[nodiscard]] Tensor decode(const CompressedMatrix& matrix);
+
+/// The reconstruction of one stored row, `groups` being the layout's group_map(): cols floats. `codes`: the
+/// row's codes of the first stage; those of the next stage lie `stage_stride` behind. The mapping is not read.
+void decode_stored_row(const CompressedMatrix& matrix, const GroupMap& groups, std::int64_t row,
+                       const std::uint8_t* codes, std::int64_t stage_stride, float* out);
 
 /// `matrix`'s rows [rows, cols] in stored order: result[i] = matrix[row_order[i]]. Without a row order the
 /// same tensor.

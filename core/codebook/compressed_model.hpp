@@ -12,6 +12,11 @@ namespace jlcm {
 
 struct Artifact;
 
+/// The parameters that compressed matrices are, each with its name: tied ones are several. An input error
+/// names a matrix that is no parameter of the graph or has another shape.
+[[nodiscard]] std::map<ParameterId, std::string> compressed_parameters(
+    const Graph& graph, const std::map<std::string, Shape>& matrices);
+
 /// Views a model with parameters replaced.
 class CompressedModel final : public WeightSource {
   public:
@@ -28,6 +33,7 @@ class CompressedModel final : public WeightSource {
 
     [[nodiscard]] const Graph& graph() const override { return base_->graph(); }
     [[nodiscard]] Tensor weight(ParameterId id) const override;
+    [[nodiscard]] std::shared_ptr<const PackedWeight> packed(ParameterId id) const override;
 
     [[nodiscard]] const WeightSource& base() const { return *base_; }
     [[nodiscard]] std::map<ParameterId, CompressedMatrix>& matrices() { return matrices_; }

@@ -112,7 +112,7 @@ Tensor part_of(const CompressedMatrix& matrix, std::string_view suffix) {
 }
 
 CompressedMatrix matrix_from_parts(const std::string& name, const nlohmann::json& layout,
-                                   const PartReader& read) {
+                                   const PartReader& read, MappingPart mapping) {
     CompressedMatrix matrix;
     matrix.layout = layout_from(layout);
     // Runs have to be known before the layout can be checked, and the layout before anything else is
@@ -121,7 +121,7 @@ CompressedMatrix matrix_from_parts(const std::string& name, const nlohmann::json
     for (std::size_t i = 0; i + 1 < runs.size(); i += 2) matrix.layout.runs.push_back({runs[i], runs[i + 1]});
     matrix.layout.validate(name);
     const auto get = [&](std::string_view suffix) { return read(suffix, matrix.layout); };
-    matrix.mapping = get(part::mapping);
+    if (mapping == MappingPart::read) matrix.mapping = get(part::mapping);
     matrix.codebooks = get(part::codebooks);
     matrix.scales = get(part::scales);
     matrix.offsets = get(part::offsets);
@@ -129,7 +129,11 @@ CompressedMatrix matrix_from_parts(const std::string& name, const nlohmann::json
     matrix.outliers = {list_of<std::int32_t>(get(part::outlier_row_start)),
                        list_of<std::int32_t>(get(part::outlier_column)),
                        list_of<float>(get(part::outlier_value))};
-    matrix.validate(name);
+    if (mapping == MappingPart::read) {
+        matrix.validate(name);
+    } else {
+        matrix.validate_without_mapping(name);
+    }
     return matrix;
 }
 

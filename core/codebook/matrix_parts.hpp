@@ -53,9 +53,13 @@ struct PartForm {
 /// Reads a part of a matrix whose layout, runs included, is valid by then; undefined where there is none.
 using PartReader = std::function<Tensor(std::string_view suffix, const Layout& layout)>;
 
+/// Whether a matrix is made with its mapping, or that stays undefined since it is kept elsewhere.
+enum class MappingPart : std::uint8_t { read, elsewhere };
+
 /// The matrix that `layout` (as to_json makes it) and the parts describe, to the same bits. Input errors name
 /// the matrix `name`, and what is missing, unknown or out of range.
 [[nodiscard]] CompressedMatrix matrix_from_parts(const std::string& name, const nlohmann::json& layout,
-                                                 const PartReader& read);
+                                                 const PartReader& read,
+                                                 MappingPart mapping = MappingPart::read);
 
 }  // namespace jlcm

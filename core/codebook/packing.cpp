@@ -39,12 +39,14 @@ void store_word(std::uint8_t* p, std::uint32_t word) {
     p[3] = static_cast<std::uint8_t>(word >> 24);
 }
 
-/// Calls visit(first code, number of words, number of codes, byte offset) for the blocks of a plane.
+/// Calls visit(first code, number of words, number of codes, byte offset) for the blocks of a plane that hold
+/// codes from `from` up to `to`.
 template <class Visit>
-void for_blocks(std::int64_t codes, int width, Visit visit) {
+void for_blocks(std::int64_t codes, int width, std::int64_t from, std::int64_t to, Visit visit) {
     const std::int64_t words = plane_words(codes, width);
     const std::int64_t codes_per_word = 32 / width;
-    for (std::int64_t word = 0; word < words; word += block_words) {
+    const std::int64_t first_word = from / (codes_per_word * block_words) * block_words;
+    for (std::int64_t word = first_word; word < words && word * codes_per_word < to; word += block_words) {
         const std::int64_t n = std::min(block_words, words - word);
         const std::int64_t first = word * codes_per_word;
         visit(first, n, std::min(n * codes_per_word, codes - first), word * 4);
@@ -58,7 +60,7 @@ void pack_line(const std::uint8_t* codes, std::int64_t count, int bits, std::uin
         const int width = planes.width[p];
         const std::uint32_t mask = (1U << width) - 1U;
         for_blocks(
-            count, width,
+            count, width, 0, count,
             [&](std::int64_t first, std::int64_t words, std::int64_t in_block, std::int64_t at) {
                 std::uint32_t block[block_words] = {};
                 for (std::int64_t begin = 0, shift = 0; begin < in_block; begin += words, shift += width) {
@@ -76,25 +78,28 @@ void pack_line(const std::uint8_t* codes, std::int64_t count, int bits, std::uin
     }
 }
 
-void unpack_line(const std::uint8_t* packed, std::int64_t count, int bits, std::uint8_t* codes) {
+/// Codes [from, to) of a line of `count` codes.
+void unpack_line(const std::uint8_t* packed, std::int64_t count, int bits, std::int64_t from, std::int64_t to,
+                 std::uint8_t* codes) {
     const Planes planes(bits);
     int low_bit = 0;
-    std::memset(codes, 0, static_cast<std::size_t>(count));
+    std::memset(codes, 0, static_cast<std::size_t>(to - from));
     for (int p = 0; p < planes.count; ++p) {
         const int width = planes.width[p];
         const std::uint32_t mask = (1U << width) - 1U;
         for_blocks(
-            count, width,
+            count, width, from, to,
             [&](std::int64_t first, std::int64_t words, std::int64_t in_block, std::int64_t at) {
                 std::uint32_t block[block_words] = {};
                 for (std::int64_t lane = 0; lane < words; ++lane)
                     block[lane] = load_word(packed + at + 4 * lane);
                 for (std::int64_t begin = 0, shift = 0; begin < in_block; begin += words, shift += width) {
-                    const std::int64_t n = std::min(words, in_block - begin);
-                    for (std::int64_t lane = 0; lane < n; ++lane) {
-                        auto& code = codes[first + begin + lane];
-                        code = static_cast<std::uint8_t>(code | (((block[lane] >> shift) & mask) << low_bit));
-                    }
+                    const std::int64_t start = first + begin;  // of `words` codes, one a lane
+                    const std::int64_t lane_end = std::min({words, in_block - begin, to - start});
+                    std::uint8_t* out = codes + (start - from);
+                    for (std::int64_t lane = std::max<std::int64_t>(0, from - start); lane < lane_end; ++lane)
+                        out[lane] = static_cast<std::uint8_t>(out[lane] |
+                                                              (((block[lane] >> shift) & mask) << low_bit));
                 }
             });
         packed += 4 * plane_words(count, width);
@@ -149,9 +154,20 @@ void unpack_codes(std::span<const std::uint8_t> packed, PackedLines lines, int b
         std::max<std::int64_t>(1, line_grain_codes / std::max<std::int64_t>(1, lines.codes));
     parallel_for(lines.lines, grain, [&](std::int64_t begin, std::int64_t end) {
         for (std::int64_t line = begin; line < end; ++line)
-            unpack_line(packed.data() + line * line_bytes, lines.codes, bits,
+            unpack_line(packed.data() + line * line_bytes, lines.codes, bits, 0, lines.codes,
                         codes.data() + line * lines.codes);
     });
+}
+
+void unpack_codes(std::span<const std::uint8_t> packed, PackedLines lines, int bits, std::int64_t first,
+                  std::int64_t count, std::uint8_t* codes) {
+    if (count == 0) return;
+    const std::int64_t line = first / lines.codes;
+    const std::int64_t from = first - line * lines.codes;
+    ensure(first >= 0 && line < lines.lines && from + count <= lines.codes,
+           "codes {} to {} of {} lines of {}", first, first + count, lines.lines, lines.codes);
+    const std::int64_t line_bytes = packed_bytes(1, lines.codes, bits);
+    unpack_line(packed.data() + line * line_bytes, lines.codes, bits, from, from + count, codes);
 }
 
 }  // namespace jlcm

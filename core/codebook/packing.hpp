@@ -42,4 +42,8 @@ void pack_codes(std::span<const std::uint8_t> codes, PackedLines lines, int bits
 void unpack_codes(std::span<const std::uint8_t> packed, PackedLines lines, int bits,
                   std::span<std::uint8_t> codes);
 
+/// The codes [first, first + count) of all the lines' codes, which must lie in one line. One thread.
+void unpack_codes(std::span<const std::uint8_t> packed, PackedLines lines, int bits, std::int64_t first,
+                  std::int64_t count, std::uint8_t* codes);
+
 }  // namespace jlcm

@@ -85,7 +85,7 @@ class GradientPass {
     Tensor loss_gradient(std::int64_t number, const Tensor& features) {
         Backend& backend = executor_.backend();
         const Tensor rows = head_input(features, head_, backend);
-        const Tensor head = head_or_identity(head_, rows);
+        const Tensor head = head_or_identity(head_, rows).dense();
         const std::vector<std::int32_t> targets =
             samples_.dtype() == DType::i32 ? next_tokens(number) : drawn_classes(number, rows, head);
         predictions_ += std::ranges::count_if(targets, [](std::int32_t target) { return target >= 0; });

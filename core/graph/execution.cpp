@@ -14,8 +14,9 @@ std::size_t index(int id) {
 /// One node's view of a run under way.
 class NodeContext final : public BackwardContext {
   public:
-    NodeContext(Backend& backend, const Node& node, const Weights& weights, Recording& run, bool keep)
-        : backend_(&backend), node_(&node), weights_(&weights), run_(&run), keep_(keep) {}
+    NodeContext(Backend& backend, const Node& node, const Weights& weights, Recording& run, bool keep,
+                SequenceState* state = nullptr)
+        : backend_(&backend), node_(&node), weights_(&weights), run_(&run), keep_(keep), state_(state) {}
 
     /// Turns the view into a backward one.
     void set_backward(const Tensor& gradient, std::vector<Tensor>& value_gradients, Gradients& gradients,
@@ -36,10 +37,11 @@ class NodeContext final : public BackwardContext {
         if (!copy.defined() || copy.dtype() != type) copy = backend_->convert(plain, type);
         return copy;
     }
-    const Tensor& parameter(std::size_t i) const override {
-        const Tensor& tensor = (*weights_)[node_->parameters[i]];
-        ensure(tensor.defined(), "{}: parameter {} is not bound", node_->name, i);
-        return tensor;
+    const Tensor& parameter(std::size_t i) const override { return weight(i).dense(); }
+    const BoundWeight& weight(std::size_t i) const override {
+        const BoundWeight& bound = weights_->weight(node_->parameters[i]);
+        ensure(bound.defined(), "{}: parameter {} is not bound", node_->name, i);
+        return bound;
     }
     DType compute() const override { return run_->compute; }
     void save(Tensor tensor) const override {
@@ -47,6 +49,12 @@ class NodeContext final : public BackwardContext {
     }
     PreparedWeight* prepared(std::size_t i) const override {
         return weights_->prepared(node_->parameters[i]);
+    }
+
+    std::int64_t position() const override { return state_ != nullptr ? state_->position() : 0; }
+    KeyValueCache* cache() const override {
+        return state_ != nullptr ? &state_->cache(run_->range.first + static_cast<NodeId>(position_))
+                                 : nullptr;
     }
 
     const Tensor& output() const override { return run_->values[index(node_->output)]; }
@@ -95,7 +103,7 @@ class NodeContext final : public BackwardContext {
         return (*value_gradients_)[index(node_->inputs[i])];
     }
 
-    void set_position(NodeId id) { position_ = index(id - run_->range.first); }
+    void set_node(NodeId id) { position_ = index(id - run_->range.first); }
 
   private:
     std::vector<Tensor>& saved_list() const { return run_->saved.at(position_); }
@@ -105,6 +113,7 @@ class NodeContext final : public BackwardContext {
     const Weights* weights_;
     Recording* run_;
     bool keep_;
+    SequenceState* state_;
     std::size_t position_ = 0;
     const Tensor* gradient_ = nullptr;
     std::vector<Tensor>* value_gradients_ = nullptr;
@@ -162,7 +171,7 @@ Tensor joined(const std::vector<Tensor>& parts) {
 class Executor::Run {
   public:
     Run(const Executor& executor, NodeRange range, const Weights& weights, ValueId output_value,
-        Recording& recording, bool keep, const LinearObserver& observer)
+        Recording& recording, bool keep, const LinearObserver& observer, SequenceState* state = nullptr)
         : executor_(&executor),
           graph_(executor.graph_),
           range_(range),
@@ -171,6 +180,7 @@ class Executor::Run {
           values_(&recording),
           keep_(keep),
           observer_(&observer),
+          state_(state),
           readers_(readers_in(*graph_, range)) {
         const std::size_t values = graph_->values().size();
         recording =
@@ -190,8 +200,8 @@ class Executor::Run {
 
   private:
     NodeContext context_of(NodeId id) const {
-        NodeContext context(*executor_->backend_, graph_->node(id), *weights_, *values_, keep_);
-        context.set_position(id);
+        NodeContext context(*executor_->backend_, graph_->node(id), *weights_, *values_, keep_, state_);
+        context.set_node(id);
         return context;
     }
 
@@ -225,7 +235,7 @@ class Executor::Run {
         std::vector<Shape> parameters;
         for (const ValueId value : node.inputs) inputs.push_back(values_->values[index(value)].shape());
         for (const ParameterId parameter : node.parameters)
-            parameters.push_back((*weights_)[parameter].shape());
+            parameters.push_back(weights_->weight(parameter).shape());
         return node.op->infer(inputs, parameters);
     }
 
@@ -260,6 +270,7 @@ class Executor::Run {
     Recording* values_;
     bool keep_;
     const LinearObserver* observer_;
+    SequenceState* state_;
     std::vector<Readers> readers_;
 };
 
@@ -314,6 +325,12 @@ Tensor Executor::forward(const Block& block, const Weights& weights, const Tenso
     return joined(parts);
 }
 
+Tensor Executor::forward(const Block& block, const Weights& weights, const Tensor& input,
+                         SequenceState& state) const {
+    Recording values;
+    return Run(*this, block.nodes, weights, block.output, values, false, {}, &state).go(block.input, input);
+}
+
 void Executor::backward(const Block& block, const Recording& recording, const Weights& weights,
                         const Tensor& output_gradient, Gradients& gradients,
                         const GradientObserver& observer) const {
@@ -341,7 +358,7 @@ void Executor::backward(const Block& block, const Recording& recording, const We
         if (observer && !node.parameters.empty() && graph_->parameter(node.parameters[0]).linear)
             observer(id, gradient);
         NodeContext context(*backend_, node, weights, run, false);
-        context.set_position(id);
+        context.set_node(id);
         context.set_backward(gradient, value_gradients, gradients, wanted);
         node.op->backward(context);
     }

@@ -2,34 +2,37 @@
 // Running nodes of a graph forward, and backward over a recording of that run.
 
 #include "core/graph/graph.hpp"
+#include "core/graph/sequence_state.hpp"
 
 #include <functional>
 #include <map>
 
 namespace jlcm {
 
-/// Tensors bound to the parameters of a graph, by parameter id; only those that a run reads have to be there.
-/// A bfloat16 linear weight makes its products bfloat16.
+/// Weights bound to the parameters of a graph, by parameter id, dense or packed; only those that a run reads
+/// have to be there. A weight of type bfloat16 makes its products bfloat16.
 class Weights {
   public:
     explicit Weights(const Graph& graph)
-        : tensors_(graph.parameters().size()), prepared_(graph.parameters().size()) {}
+        : weights_(graph.parameters().size()), prepared_(graph.parameters().size()) {}
     /// The elements of a linear weight stay as they are from now on; another value is bound anew.
-    void bind(ParameterId id, Tensor tensor) {
-        tensors_.at(static_cast<std::size_t>(id)) = std::move(tensor);
+    void bind(ParameterId id, BoundWeight weight) {
+        weights_.at(static_cast<std::size_t>(id)) = std::move(weight);
         prepared_[static_cast<std::size_t>(id)] = std::make_shared<PreparedWeight>();
     }
-    void release(ParameterId id) { bind(id, Tensor()); }
-    [[nodiscard]] const Tensor& operator[](ParameterId id) const {
-        return tensors_[static_cast<std::size_t>(id)];
+    void release(ParameterId id) { bind(id, BoundWeight()); }
+    [[nodiscard]] const BoundWeight& weight(ParameterId id) const {
+        return weights_[static_cast<std::size_t>(id)];
     }
+    /// The tensor of a weight that is not packed.
+    [[nodiscard]] const Tensor& operator[](ParameterId id) const { return weight(id).dense(); }
     /// Where a backend keeps what it makes of the bound tensor; null where none is.
     [[nodiscard]] PreparedWeight* prepared(ParameterId id) const {
         return prepared_[static_cast<std::size_t>(id)].get();
     }
 
   private:
-    std::vector<Tensor> tensors_;
+    std::vector<BoundWeight> weights_;
     std::vector<std::shared_ptr<PreparedWeight>> prepared_;
 };
 
@@ -78,6 +81,9 @@ class Executor {
     /// several at once, where the block keeps them apart.
     [[nodiscard]] Tensor forward(const Block& block, const Weights& weights, const Tensor& input,
                                  Recording* recording = nullptr, const LinearObserver& observer = {}) const;
+    /// Reads tokens behind those of `state`, which the caller then advances.
+    [[nodiscard]] Tensor forward(const Block& block, const Weights& weights, const Tensor& input,
+                                 SequenceState& state) const;
 
     /// From the gradient of the block's output value, over a recording of its forward.
     void backward(const Block& block, const Recording& recording, const Weights& weights,

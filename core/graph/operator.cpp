@@ -14,7 +14,7 @@ nlohmann::json Operator::attributes() const {
 }
 
 Tensor Operator::weight_inputs(const ForwardContext& context) const {
-    return context.input_as(0, context.parameter(0).dtype());
+    return context.input_as(0, context.weight(0).dtype());
 }
 
 }  // namespace jlcm

@@ -24,13 +24,20 @@ class ForwardContext {
     [[nodiscard]] virtual const Tensor& input(std::size_t i) const = 0;
     /// The same input converted to `type`; nodes that read one value share the converted copy.
     [[nodiscard]] virtual const Tensor& input_as(std::size_t i, DType type) const = 0;
+    /// A dense parameter.
     [[nodiscard]] virtual const Tensor& parameter(std::size_t i) const = 0;
+    /// A parameter that may be packed (Operator::takes_packed).
+    [[nodiscard]] virtual const BoundWeight& weight(std::size_t i) const = 0;
     /// What products inside the operator (attention) are made of: float32, bfloat16 or float64.
     [[nodiscard]] virtual DType compute() const = 0;
     /// Keeps a tensor for the backward; does nothing where no backward will follow.
     virtual void save(Tensor tensor) const = 0;
     /// Where the backend keeps what it makes of parameter i.
     [[nodiscard]] virtual PreparedWeight* prepared(std::size_t i) const = 0;
+    /// Tokens of each sequence that were read before: the position of the first of these.
+    [[nodiscard]] virtual std::int64_t position() const = 0;
+    /// Keys and values of those tokens, for this node; null if no state is kept.
+    [[nodiscard]] virtual KeyValueCache* cache() const = 0;
 };
 
 /// What a backward call gets: the forward's inputs, output and saved tensors, and the gradient of the output.
@@ -73,6 +80,13 @@ class Operator {
                                       std::span<const Shape> parameters) const = 0;
     [[nodiscard]] virtual Tensor forward(const ForwardContext& context) const = 0;
     virtual void backward(const BackwardContext& context) const = 0;
+
+    /// Whether forward() reads parameter i by ForwardContext::weight alone, so that it may be packed. A
+    /// backward needs dense ones.
+    [[nodiscard]] virtual bool takes_packed(std::size_t i) const {
+        (void)i;
+        return false;
+    }
 
     /// Whether forward_through() is there.
     [[nodiscard]] virtual bool takes_epilogue() const { return false; }

@@ -43,6 +43,7 @@ class Distiller final : public WeightLearner {
           executor_(model.graph(), backend, compute),
           compared_as_(compared_as(model.graph())),
           teacher_(model.base(), compute, backend, original_features),
+          head_(head_weight(model.base(), compute, backend)),
           weights_(model.graph()) {
         require(samples_.rows() >= options_.batch, "distillation has {} samples, fewer than one batch of {}",
                 samples_.rows(), options_.batch);
@@ -89,10 +90,10 @@ class Distiller final : public WeightLearner {
 
     /// Against what the original makes of the same batch.
     double loss_of(const Tensor& features, const Tensor& original, Tensor& slope) const {
-        const Tensor rows = head_input(features, teacher_.head(), *backend_);
+        const Tensor rows = head_input(features, head_, *backend_);
         if (compared_as_ != OutputMeaning::logits)
             return distillation_loss(compared_as_, rows, original, slope);
-        const Tensor head = head_or_identity(teacher_.head(), original);
+        const Tensor head = head_or_identity(head_, original).dense();
         const auto count = static_cast<double>(predictions_);
         return backend_->kl_backward(rows, head, original, head, 1.0 / count, slope) / count;
     }
@@ -138,6 +139,7 @@ class Distiller final : public WeightLearner {
     Executor executor_;
     OutputMeaning compared_as_;  ///< of the features
     BoundModel teacher_;
+    Tensor head_;  ///< dense, for the backward
     Weights weights_;
     std::int64_t predictions_ = 0;  ///< of the batch: one a token, or one an image
 };

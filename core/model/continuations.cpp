@@ -19,8 +19,7 @@ std::vector<std::int32_t> most_likely_tokens(const BoundModel& model, const Tens
     std::vector<std::int32_t> tokens;
     for (std::int64_t begin = 0; begin < features.rows(); begin += rows_of_scores) {
         const std::int64_t end = std::min(features.rows(), begin + rows_of_scores);
-        const Tensor scores =
-            model.backend().product(features.slice(begin, end), Transpose::no, model.head(), Transpose::yes);
+        const Tensor scores = model.backend().product(features.slice(begin, end), model.head());
         for (std::int64_t row = 0; row < end - begin; ++row) {
             const auto width = static_cast<std::size_t>(scores.cols());
             const auto own = scores.values<float>().subspan(static_cast<std::size_t>(row) * width, width);

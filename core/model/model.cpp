@@ -100,12 +100,51 @@ ModelInput make_input(const nlohmann::json& config, const nlohmann::json& extra,
     return input;
 }
 
+namespace {
+
+class StoredWeight final : public PackedWeight {
+  public:
+    explicit StoredWeight(StoredTensor stored) : stored_(std::move(stored)) {}
+    std::int64_t rows() const override { return stored_.rows(); }
+    std::int64_t cols() const override { return stored_.cols(); }
+    void decode(std::int64_t begin, std::int64_t end, float* out) const override {
+        decode_rows(stored_, begin, end, out);
+    }
+    std::string describe() const override { return std::string(name_of(stored_.encoding)); }
+
+  private:
+    StoredTensor stored_;
+};
+
+/// Whether every operator of the range that reads the parameter takes it packed.
+bool is_read_packed(const Graph& graph, NodeRange range, ParameterId id) {
+    for (NodeId node = range.first; node < range.end; ++node) {
+        const auto& parameters = graph.node(node).parameters;
+        for (std::size_t i = 0; i < parameters.size(); ++i)
+            if (parameters[i] == id && !graph.node(node).op->takes_packed(i)) return false;
+    }
+    return true;
+}
+
+}  // namespace
+
+std::shared_ptr<const PackedWeight> make_packed_weight(const StoredTensor& stored) {
+    if (stored.shape.size() != 2 || stored.cols() % block_values(stored.encoding) != 0) return nullptr;
+    return std::make_shared<const StoredWeight>(stored);
+}
+
 void bind_weights(Weights& weights, const WeightSource& source, NodeRange range, DType compute,
-                  Backend& backend) {
+                  Backend& backend, Binding binding) {
     const Graph& graph = source.graph();
     for (const ParameterId id : graph.parameters_of(range)) {
-        Tensor value = source.weight(id);
-        weights.bind(id, graph.parameter(id).linear ? backend.convert(value, compute) : value);
+        const DType type = graph.parameter(id).linear ? compute : DType::f32;
+        if (binding == Binding::packed && is_read_packed(graph, range, id)) {
+            if (auto packed = source.packed(id); packed != nullptr) {
+                weights.bind(id, BoundWeight(std::move(packed), type));
+                continue;
+            }
+        }
+        weights.bind(id, backend.convert(source.weight(id), type));
         release_mapped_pages();  // a copy of them is bound
     }
 }

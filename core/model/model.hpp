@@ -23,7 +23,16 @@ class WeightSource {
     [[nodiscard]] virtual const Graph& graph() const = 0;
     /// The parameter's value in float32. Decoded anew at each call; the caller owns it.
     [[nodiscard]] virtual Tensor weight(ParameterId id) const = 0;
+    /// The same matrix as this source holds it, for products that decode parts of it; it lives no longer than
+    /// the source. Null if there is no such form.
+    [[nodiscard]] virtual std::shared_ptr<const PackedWeight> packed(ParameterId id) const {
+        (void)id;
+        return nullptr;
+    }
 };
+
+/// A stored matrix of any encoding but integers as a packed weight; whoever holds it keeps the bytes.
+[[nodiscard]] std::shared_ptr<const PackedWeight> make_packed_weight(const StoredTensor& stored);
 
 /// The model of a checkpoint. "Full precision" is what its files decode to.
 class Model final : public WeightSource {
@@ -35,6 +44,9 @@ class Model final : public WeightSource {
 
     [[nodiscard]] const Graph& graph() const override { return graph_; }
     [[nodiscard]] Tensor weight(ParameterId id) const override { return decode(stored(id)); }
+    [[nodiscard]] std::shared_ptr<const PackedWeight> packed(ParameterId id) const override {
+        return make_packed_weight(stored(id));
+    }
     /// The parameter as it is encoded in the source.
     [[nodiscard]] const StoredTensor& stored(ParameterId id) const;
     [[nodiscard]] const Checkpoint& checkpoint() const { return checkpoint_; }
@@ -64,13 +76,18 @@ void require_finite(const Graph& graph, const std::map<std::string, StoredTensor
 [[nodiscard]] ModelInput make_input(const nlohmann::json& config, const nlohmann::json& extra,
                                     const TokenizerSource& tokenizer);
 
+/// How matrices are bound: decoded, which backwards need, or as the source holds them, which lasts no longer
+/// than the source.
+enum class Binding : std::uint8_t { dense, packed };
+
 /// Binds the parameters that `range` reads. Linear weights take the type `compute` (float32 or bfloat16),
-/// which is what their products are made of; all others stay float32.
+/// which is what their products are made of; all others stay float32. Parameters that operators cannot read
+/// packed (Operator::takes_packed) are dense under both bindings.
 void bind_weights(Weights& weights, const WeightSource& source, NodeRange range, DType compute,
-                  Backend& backend);
+                  Backend& backend, Binding binding = Binding::dense);
 
 /// The head's weight in the type `compute`; not a node's parameter, hence not bound by bind_weights.
-/// Undefined where the graph has no head.
+/// Undefined if the graph has no head.
 [[nodiscard]] Tensor head_weight(const WeightSource& source, DType compute, Backend& backend);
 
 }  // namespace jlcm

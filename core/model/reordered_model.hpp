@@ -14,6 +14,9 @@ class ReorderedModel final : public WeightSource {
 
     [[nodiscard]] const Graph& graph() const override { return base_->graph(); }
     [[nodiscard]] Tensor weight(ParameterId id) const override;
+    [[nodiscard]] std::shared_ptr<const PackedWeight> packed(ParameterId id) const override {
+        return reordered(base_->packed(id), rows(id), columns(id));
+    }
     [[nodiscard]] const WeightSource& base() const { return *base_; }
 
     /// Row i is the base's row rows(id)[i]; columns alike. Empty: in place.

@@ -47,13 +47,13 @@ WindowScore& WindowScore::operator+=(const WindowScore& other) {
     return *this;
 }
 
-Tensor head_input(const Tensor& features, const Tensor& head, Backend& backend) {
+Tensor head_input(const Tensor& features, const BoundWeight& head, Backend& backend) {
     const std::int64_t width = features.shape().back();
     const Tensor rows = features.reshape({features.size() / width, width});
     return head.defined() ? backend.convert(rows, head.dtype()) : rows;
 }
 
-Tensor head_or_identity(const Tensor& head, const Tensor& features) {
+BoundWeight head_or_identity(const BoundWeight& head, const Tensor& features) {
     if (head.defined()) return head;
     const std::int64_t classes = features.cols();
     Tensor identity = Tensor::zeros({classes, classes});
@@ -61,12 +61,23 @@ Tensor head_or_identity(const Tensor& head, const Tensor& features) {
     return identity;
 }
 
+namespace {
+
+BoundWeight bound_head(const WeightSource& source, DType compute, Backend& backend) {
+    const ParameterId head = source.graph().head();
+    if (head < 0) return {};
+    if (auto packed = source.packed(head); packed != nullptr) return {std::move(packed), compute};
+    return head_weight(source, compute, backend);
+}
+
+}  // namespace
+
 BoundModel::BoundModel(const WeightSource& source, DType compute, Backend& backend, FeatureStore* store)
     : executor_(source.graph(), backend, compute),
       weights_(source.graph()),
-      head_(head_weight(source, compute, backend)),
+      head_(bound_head(source, compute, backend)),
       store_(store) {
-    bind_weights(weights_, source, source.graph().body().nodes, compute, backend);
+    bind_weights(weights_, source, source.graph().body().nodes, compute, backend, Binding::packed);
 }
 
 Tensor BoundModel::features(const Tensor& samples) const {
@@ -82,12 +93,12 @@ Tensor BoundModel::computed_features(const Tensor& samples) const {
 
 Tensor BoundModel::scores(const Tensor& samples) const {
     const Tensor x = features(samples);
-    return head_.defined() ? executor_.backend().product(x, Transpose::no, head_, Transpose::yes) : x;
+    return head_.defined() ? executor_.backend().product(x, head_) : x;
 }
 
 Predictions BoundModel::predict(const Tensor& samples) const {
     Tensor x = features(samples);
-    Tensor head = head_or_identity(head_, x);
+    BoundWeight head = head_or_identity(head_, x);
     return {std::move(x), std::move(head)};
 }
 

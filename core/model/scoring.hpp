@@ -13,21 +13,22 @@ namespace jlcm {
 
 /// What the scores of a vocabulary, or of classes, are made of: features times head.
 struct Predictions {
-    Tensor features;  ///< [rows, width]
-    Tensor head;      ///< [classes, width]; the identity where the features are the scores
+    Tensor features;   ///< [rows, width]
+    BoundWeight head;  ///< [classes, width]; the identity if the features are the scores
 };
 
-/// A model bound for repeated forwards: all weights decoded once, in the type its products are made of.
+/// A model bound for repeated forwards in one type of products. Matrices stay as the source holds them and are
+/// decoded in tiles; weights of convolutions and of other operators that need them dense are decoded once.
 class BoundModel {
   public:
-    /// `store` (may be null, outlives it) remembers features.
+    /// `source` outlives it; `store` (may be null, outlives it) remembers features.
     BoundModel(const WeightSource& source, DType compute, Backend& backend, FeatureStore* store = nullptr);
     /// What the head reads, for samples [n, ...]: [rows, width] in the head's type. Of ids [n, length] there
     /// is a row a token.
     [[nodiscard]] Tensor features(const Tensor& samples) const;
-    /// Undefined where the graph has none: features are the scores then, and stay float32.
-    /// compared_as(graph()) says what they are.
-    [[nodiscard]] const Tensor& head() const { return head_; }
+    /// Undefined if the graph has none: features are the scores then, and stay float32. compared_as(graph())
+    /// says what they are.
+    [[nodiscard]] const BoundWeight& head() const { return head_; }
     /// Of a vocabulary or of classes: float32 [rows, classes].
     [[nodiscard]] Tensor scores(const Tensor& samples) const;
     [[nodiscard]] Predictions predict(const Tensor& samples) const;
@@ -39,15 +40,15 @@ class BoundModel {
 
     Executor executor_;
     Weights weights_;
-    Tensor head_;
+    BoundWeight head_;
     FeatureStore* store_;
 };
 
 /// Features [.., width] as a head reads them: [rows, width] in its type, or as they are where it is
 /// undefined.
-[[nodiscard]] Tensor head_input(const Tensor& features, const Tensor& head, Backend& backend);
+[[nodiscard]] Tensor head_input(const Tensor& features, const BoundWeight& head, Backend& backend);
 /// `head`, or the identity of the width of `features` [rows, width] where it is undefined.
-[[nodiscard]] Tensor head_or_identity(const Tensor& head, const Tensor& features);
+[[nodiscard]] BoundWeight head_or_identity(const BoundWeight& head, const Tensor& features);
 
 /// Sums over the scored positions of one window.
 struct WindowScore {

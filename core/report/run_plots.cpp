@@ -270,7 +270,7 @@ Plot codebook_plot(const RunRecord& run, const std::string& source, const std::s
     require(found != artifact.matrices.end(), "{}: there is no compressed matrix \"{}\"",
             run.directory.string(), weight);
     const OpenedModel model = open_model(source);
-    require(model.sha256 == text_at(run.result.value("model", nlohmann::json()), "sha256"),
+    require(model.sha256() == text_at(run.result.value("model", nlohmann::json()), "sha256"),
             "{}: not the model that {} compressed", source, run.name());
     Tensor original;
     const Graph& graph = model.weights->graph();

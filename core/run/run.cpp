@@ -173,7 +173,7 @@ json evaluate(const RunContext& run, const Sources& sources, const EarlierStages
     const Stages::Timer timer(run.store.stages, "evaluate");
     if (run.spec.evaluate.empty()) return json::array();
     release_kept_memory();
-    const CompressedModel packed(read_artifact(run.store.files.artifact()));
+    const PackedModel packed(map_artifact(run.store.files.artifact()));
     std::vector<std::string> names{"original"};
     std::vector<BoundModel> bound;
     bound.reserve(4);

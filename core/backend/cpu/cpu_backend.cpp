@@ -1,10 +1,12 @@
 #include "core/backend/backend.hpp"
 #include "core/backend/cpu/attention.hpp"
+#include "core/backend/cpu/cached_attention.hpp"
 #include "core/backend/cpu/convolution.hpp"
 #include "core/backend/cpu/copy_strided.hpp"
 #include "core/backend/cpu/dense_kernels.hpp"
 #include "core/backend/cpu/gemm.hpp"
 #include "core/backend/cpu/learning.hpp"
+#include "core/backend/cpu/packed_products.hpp"
 #include "core/backend/cpu/pooling.hpp"
 #include "core/backend/cpu/vocabulary.hpp"
 #include "core/base/parallel.hpp"
@@ -15,7 +17,6 @@ namespace jlcm {
 namespace {
 
 constexpr std::int64_t element_grain = 1 << 15;
-constexpr std::int64_t gemm_rows = 256;
 
 std::int64_t row_grain(std::int64_t cols) {
     return std::max<std::int64_t>(1, element_grain / std::max<std::int64_t>(cols, 1));
@@ -52,12 +53,12 @@ class CpuBackend final : public Backend {
         ensure(c.size() == m * n && c.dtype() == (a.type == DType::f64 ? DType::f64 : DType::f32),
                "a product of {} x {} into {}", m, n, to_string(c.shape()));
         // Tiles depend on the shape alone. Where rows give no two tiles, columns are cut instead.
-        const std::int64_t row_tiles = (m + gemm_rows - 1) / gemm_rows;
+        const std::int64_t row_tiles = (m + gemm_tile_rows - 1) / gemm_tile_rows;
         const std::int64_t column_tiles = row_tiles >= 2 || n < 128 ? 1 : 2;
         const std::int64_t columns = ((n + column_tiles - 1) / column_tiles + 63) / 64 * 64;
         parallel_for(row_tiles * column_tiles, 1, [&](std::int64_t task, std::int64_t) {
-            const std::int64_t row = task / column_tiles * gemm_rows;
-            const std::int64_t rows = std::min(gemm_rows, m - row);
+            const std::int64_t row = task / column_tiles * gemm_tile_rows;
+            const std::int64_t rows = std::min(gemm_tile_rows, m - row);
             const std::int64_t column = task % column_tiles * columns;
             if (column >= n) return;
             const std::int64_t cols = std::min(columns, n - column);
@@ -67,6 +68,14 @@ class CpuBackend final : public Backend {
                       c.bytes().data() + static_cast<std::size_t>(row * n + column) * size_of(c.dtype()), n,
                       accumulate);
         });
+    }
+
+    void multiply(MatrixView a, const BoundWeight& weight, Tensor& c) override {
+        if (weight.is_packed()) {
+            cpu::multiply_packed(a, weight, c);
+        } else {
+            gemm(a, Transpose::no, matrix(weight.dense()), Transpose::yes, c, false);
+        }
     }
 
     void accumulate_gram(const Tensor& x, Tensor& gram) override {
@@ -300,7 +309,9 @@ class CpuBackend final : public Backend {
         return y;
     }
 
-    Tensor embedding(const Tensor& ids, const Tensor& table) override {
+    Tensor embedding(const Tensor& ids, const BoundWeight& weight) override {
+        if (weight.is_packed()) return cpu::packed_embedding(ids, weight.packed());
+        const Tensor& table = weight.dense();
         const std::int64_t width = last(table);
         Shape shape = ids.shape();
         shape.push_back(width);
@@ -514,9 +525,14 @@ class CpuBackend final : public Backend {
         cpu::attention_backward(shape, q, k, v, output, log_sums, gradient, compute, dq, dk, dv);
     }
 
-    TokenScores score_tokens(const Tensor& features, const Tensor& head,
+    Tensor cached_attention(const AttentionShape& shape, const Tensor& q,
+                            const KeyValueCache& cache) override {
+        return cpu::cached_attention(shape, q, cache);
+    }
+
+    TokenScores score_tokens(const Tensor& features, const BoundWeight& head,
                              std::span<const std::int32_t> targets, const Tensor* reference,
-                             const Tensor* reference_head) override {
+                             const BoundWeight* reference_head) override {
         return cpu::score_tokens(features, head, targets, reference, reference_head);
     }
     double cross_entropy_backward(const Tensor& features, const Tensor& head,
@@ -597,6 +613,13 @@ Tensor Backend::product(const Tensor& a, Transpose ta, const Tensor& b, Transpos
         Tensor::empty({ta == Transpose::no ? va.rows : va.cols, tb == Transpose::no ? vb.cols : vb.rows},
                       a.dtype() == DType::f64 ? DType::f64 : DType::f32);
     gemm(va, ta, vb, tb, c, false);
+    return c;
+}
+
+Tensor Backend::product(const Tensor& a, const BoundWeight& weight) {
+    const MatrixView rows = matrix(a);
+    Tensor c = Tensor::empty({rows.rows, weight.rows()}, a.dtype() == DType::f64 ? DType::f64 : DType::f32);
+    multiply(rows, weight, c);
     return c;
 }
 

@@ -6,6 +6,9 @@
 
 namespace jlcm {
 
+/// Rows of op(a) that products take at a time.
+constexpr std::int64_t gemm_tile_rows = 256;
+
 /// c[m, n] (float32, or float64 for float64 inputs; `c_stride` elements from row to row) = op(a) op(b), or +=
 /// . Runs on the calling thread.
 void gemm_tile(MatrixView a, Transpose ta, MatrixView b, Transpose tb, void* c, std::int64_t c_stride,

@@ -16,13 +16,6 @@ constexpr std::int64_t vocabulary_tile = 2048;
 /// needs their sums first.
 constexpr std::int64_t gradient_tile = 256;
 
-/// logits [rows, count] = features rows times head rows [first, first + count).
-void tile_logits(const Tensor& features, const Tensor& head, std::int64_t first, std::int64_t count,
-                 float* logits) {
-    gemm_tile(matrix(features), Transpose::no, matrix(head.slice(first, first + count)), Transpose::yes,
-              logits, count, false);
-}
-
 double log_sum(const LogitSums& sums) {
     return static_cast<double>(sums.maximum) + std::log(sums.exponentials);
 }
@@ -34,7 +27,7 @@ float* scratch_floats(int slot, std::int64_t elements) {
     return memory.data<float>();
 }
 
-void check(const Tensor& features, const Tensor& head) {
+void check(const Tensor& features, const BoundWeight& head) {
     ensure(features.shape().size() == 2 && head.shape().size() == 2 &&
                features.shape()[1] == head.shape()[1] && features.dtype() == head.dtype(),
            "predictions from {} {} with a head {} {}", name_of(features.dtype()), to_string(features.shape()),
@@ -43,14 +36,56 @@ void check(const Tensor& features, const Tensor& head) {
 
 }  // namespace
 
-TokenScores score_tokens(const Tensor& features, const Tensor& head, std::span<const std::int32_t> targets,
-                         const Tensor* reference, const Tensor* reference_head) {
+namespace {
+
+/// Rows of features and a head, whose logits are made in tiles.
+class TiledLogits {
+  public:
+    /// `slot`: memory of its own, 0 or 1.
+    TiledLogits(const Tensor& features, const BoundWeight& head, int slot)
+        : features_(features), head_(head), slot_(slot) {}
+    /// From now on logits are those of `count` rows of the head.
+    void set_rows(std::int64_t first, std::int64_t count) {
+        thread_local std::vector<Tensor> scratch(2);
+        rows_ = head_.tile(first, first + count, scratch[static_cast<std::size_t>(slot_)]);
+    }
+    /// [end - begin, rows of the head], of at most `token_tile` features.
+    [[nodiscard]] const float* logits(std::int64_t begin, std::int64_t end) const {
+        float* out = scratch_floats(slot_, token_tile * vocabulary_tile);
+        gemm_tile(matrix(features_.slice(begin, end)), Transpose::no, matrix(rows_), Transpose::yes, out,
+                  rows_.rows(), false);
+        return out;
+    }
+
+  private:
+    const Tensor& features_;
+    const BoundWeight& head_;
+    int slot_;
+    Tensor rows_;
+};
+
+/// What is known of a token while tiles of the vocabulary pass.
+struct TokenSums {
+    LogitSums model;
+    LogitSums reference;
+    double difference = 0;
+    float target_logit = 0;
+    float reference_target_logit = 0;
+};
+
+}  // namespace
+
+TokenScores score_tokens(const Tensor& features, const BoundWeight& head,
+                         std::span<const std::int32_t> targets, const Tensor* reference,
+                         const BoundWeight* reference_head) {
     check(features, head);
     if (reference != nullptr) check(*reference, *reference_head);
     const std::int64_t tokens = features.rows();
     const std::int64_t vocabulary = head.rows();
     ensure(static_cast<std::int64_t>(targets.size()) == tokens, "{} targets for {} tokens", targets.size(),
            tokens);
+    for (const std::int32_t target : targets)
+        ensure(target < vocabulary, "target {} of a vocabulary of {}", target, vocabulary);
     TokenScores scores;
     scores.nll.resize(targets.size());
     if (reference != nullptr) {
@@ -59,57 +94,54 @@ TokenScores score_tokens(const Tensor& features, const Tensor& head, std::span<c
         scores.agree.resize(targets.size());
     }
     const auto& kernels = vocabulary_kernels();
-    parallel_for(tokens, token_tile, [&](std::int64_t begin, std::int64_t end) {
-        const auto rows = static_cast<std::size_t>(end - begin);
-        std::vector<LogitSums> sums(rows);
-        std::vector<LogitSums> reference_sums(reference != nullptr ? rows : 0);
-        std::vector<double> difference(reference_sums.size(), 0.0);
-        std::vector<float> target_logit(rows, 0.0F);
-        std::vector<float> reference_target_logit(reference_sums.size(), 0.0F);
-        const Tensor tile = features.slice(begin, end);
-        const Tensor reference_tile = reference != nullptr ? reference->slice(begin, end) : Tensor();
+    // Rows of a packed head are decoded once for all the tokens of a chunk.
+    const std::int64_t tiles = (tokens + token_tile - 1) / token_tile;
+    const std::int64_t tiles_at_once = head.is_packed() ? (tiles + thread_count() - 1) / thread_count() : 1;
+    parallel_for(tokens, tiles_at_once * token_tile, [&](std::int64_t begin, std::int64_t end) {
+        std::vector<TokenSums> sums(static_cast<std::size_t>(end - begin));
+        TiledLogits model(features, head, 0);
+        TiledLogits original(reference != nullptr ? *reference : features,
+                             reference != nullptr ? *reference_head : head, 1);
         for (std::int64_t first = 0; first < vocabulary; first += vocabulary_tile) {
             const std::int64_t count = std::min(vocabulary_tile, vocabulary - first);
-            float* logits = scratch_floats(0, token_tile * vocabulary_tile);
-            tile_logits(tile, head, first, count, logits);
-            float* reference_logits = nullptr;
-            if (reference != nullptr) {
-                reference_logits = scratch_floats(1, token_tile * vocabulary_tile);
-                tile_logits(reference_tile, *reference_head, first, count, reference_logits);
-            }
-            for (std::size_t r = 0; r < rows; ++r) {
-                const float* line = logits + static_cast<std::int64_t>(r) * count;
-                if (reference != nullptr) {
-                    kernels.add_logit_pair(count, first,
-                                           reference_logits + static_cast<std::int64_t>(r) * count, line,
-                                           &reference_sums[r], &sums[r], &difference[r]);
-                } else {
-                    kernels.add_logits(count, first, line, &sums[r]);
+            model.set_rows(first, count);
+            if (reference != nullptr) original.set_rows(first, count);
+            for (std::int64_t tile = begin; tile < end; tile += token_tile) {
+                const std::int64_t tile_end = std::min(end, tile + token_tile);
+                const float* line = model.logits(tile, tile_end);
+                const float* reference_line =
+                    reference != nullptr ? original.logits(tile, tile_end) : nullptr;
+                for (std::int64_t token = tile; token < tile_end; ++token, line += count) {
+                    TokenSums& own = sums[static_cast<std::size_t>(token - begin)];
+                    const std::int64_t target = targets[static_cast<std::size_t>(token)];
+                    const bool is_here = target >= first && target < first + count;
+                    if (is_here) own.target_logit = line[target - first];
+                    if (reference_line == nullptr) {
+                        kernels.add_logits(count, first, line, &own.model);
+                        continue;
+                    }
+                    if (is_here) own.reference_target_logit = reference_line[target - first];
+                    kernels.add_logit_pair(count, first, reference_line, line, &own.reference, &own.model,
+                                           &own.difference);
+                    reference_line += count;
                 }
-                const std::int64_t target = targets[static_cast<std::size_t>(begin) + r];
-                if (target < first || target >= first + count) continue;
-                target_logit[r] = line[target - first];
-                if (reference != nullptr)
-                    reference_target_logit[r] =
-                        reference_logits[static_cast<std::int64_t>(r) * count + target - first];
             }
         }
-        for (std::size_t r = 0; r < rows; ++r) {
-            const std::size_t token = static_cast<std::size_t>(begin) + r;
-            ensure(targets[token] < vocabulary, "target {} of a vocabulary of {}", targets[token],
-                   vocabulary);
+        for (std::int64_t row = begin; row < end; ++row) {
+            const auto token = static_cast<std::size_t>(row);
+            const TokenSums& own = sums[static_cast<std::size_t>(row - begin)];
             if (targets[token] >= 0)
                 scores.nll[token] =
-                    static_cast<float>(log_sum(sums[r]) - static_cast<double>(target_logit[r]));
+                    static_cast<float>(log_sum(own.model) - static_cast<double>(own.target_logit));
             if (reference == nullptr) continue;
             if (targets[token] >= 0)
                 scores.reference_nll[token] = static_cast<float>(
-                    log_sum(reference_sums[r]) - static_cast<double>(reference_target_logit[r]));
+                    log_sum(own.reference) - static_cast<double>(own.reference_target_logit));
             // sum p_t (t - s) - log_sum(t) + log_sum(s)
-            const double gap = difference[r] / reference_sums[r].exponentials;
-            const double kl = gap - log_sum(reference_sums[r]) + log_sum(sums[r]);
+            const double gap = own.difference / own.reference.exponentials;
+            const double kl = gap - log_sum(own.reference) + log_sum(own.model);
             scores.kl[token] = static_cast<float>(kl < 0 ? 0.0 : kl);  // NaN stays NaN
-            scores.agree[token] = std::isfinite(kl) && sums[r].best == reference_sums[r].best ? 1 : 0;
+            scores.agree[token] = std::isfinite(kl) && own.model.best == own.reference.best ? 1 : 0;
         }
     });
     return scores;

@@ -6,9 +6,9 @@
 
 namespace jlcm::cpu {
 
-[[nodiscard]] TokenScores score_tokens(const Tensor& features, const Tensor& head,
+[[nodiscard]] TokenScores score_tokens(const Tensor& features, const BoundWeight& head,
                                        std::span<const std::int32_t> targets, const Tensor* reference,
-                                       const Tensor* reference_head);
+                                       const BoundWeight* reference_head);
 
 [[nodiscard]] double kl_backward(const Tensor& features, const Tensor& head, const Tensor& reference,
                                  const Tensor& reference_head, double factor, Tensor& feature_gradient);

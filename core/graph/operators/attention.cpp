@@ -24,10 +24,17 @@ class Attention final : public Operator {
         return inputs[0];
     }
     Tensor forward(const ForwardContext& context) const override {
+        const AttentionShape own = shape(context.input(0).shape());
+        if (KeyValueCache* cache = context.cache()) {
+            require(causal_, "attention: only causal attention reads on behind earlier tokens");
+            cache->append({own.sequences, key_heads_, head_dim_}, context.input(1), context.input(2));
+            // Without earlier tokens the new ones see all there is.
+            if (context.position() > 0)
+                return context.backend().cached_attention(own, context.input(0), *cache);
+        }
         Tensor log_sums;
-        Tensor y =
-            context.backend().attention(shape(context.input(0).shape()), context.input(0), context.input(1),
-                                        context.input(2), context.compute(), log_sums);
+        Tensor y = context.backend().attention(own, context.input(0), context.input(1), context.input(2),
+                                               context.compute(), log_sums);
         context.save(log_sums);
         return y;
     }

@@ -13,8 +13,9 @@ class Embedding final : public Operator {
         return shape;
     }
     Tensor forward(const ForwardContext& context) const override {
-        return context.backend().embedding(context.input(0), context.parameter(0));
+        return context.backend().embedding(context.input(0), context.weight(0));
     }
+    bool takes_packed(std::size_t i) const override { return i == 0; }
     void backward(const BackwardContext& context) const override {
         if (Tensor* slot = context.parameter_gradient(0))
             context.backend().embedding_backward(context.input(0), context.gradient(), *slot);

@@ -23,15 +23,17 @@ class Linear final : public Operator {
 
     // The weight's type decides the precision: a bfloat16 weight makes a bfloat16 product of a rounded input.
     Tensor forward(const ForwardContext& context) const override {
-        const Tensor& weight = context.parameter(0);
+        const BoundWeight& weight = context.weight(0);
         const Tensor& x = context.input_as(0, weight.dtype());
         Shape shape = x.shape();
         shape.back() = weight.rows();
         Tensor y = Tensor::empty(shape, weight.dtype() == DType::f64 ? DType::f64 : DType::f32);
-        context.backend().gemm(matrix(x), Transpose::no, matrix(weight), Transpose::yes, y, false);
+        context.backend().multiply(matrix(x), weight, y);
         if (bias_) context.backend().add_bias(y, context.parameter(1));
         return y;
     }
+
+    bool takes_packed(std::size_t i) const override { return i == 0; }
 
     void backward(const BackwardContext& context) const override {
         const Tensor& weight = context.parameter(0);

@@ -20,8 +20,9 @@ class Positions final : public Operator {
         return {1, inputs[0][1], parameters[0][1]};
     }
     Tensor forward(const ForwardContext& context) const override {
-        return context.backend().embedding(numbers(context), context.parameter(0));
+        return context.backend().embedding(numbers(context), context.weight(0));
     }
+    bool takes_packed(std::size_t i) const override { return i == 0; }
     void backward(const BackwardContext& context) const override {
         if (Tensor* slot = context.parameter_gradient(0))
             context.backend().embedding_backward(numbers(context), context.gradient(), *slot);
@@ -39,7 +40,7 @@ class Positions final : public Operator {
     Tensor numbers(const ForwardContext& context) const {
         Tensor ids = Tensor::empty({1, context.input(0).shape()[1]}, DType::i32);
         const auto values = ids.values<std::int32_t>();
-        std::iota(values.begin(), values.end(), static_cast<std::int32_t>(offset_));
+        std::iota(values.begin(), values.end(), static_cast<std::int32_t>(offset_ + context.position()));
         return ids;
     }
     std::int64_t offset_;

@@ -28,8 +28,11 @@ class Rotary final : public Operator {
     }
     Tensor forward(const ForwardContext& context) const override {
         const Tensor& x = context.input(0);
-        const Angles angles = table(x.shape()[1], x.dtype());
-        return context.backend().rotary(x, head_dim_, angles.cosine, angles.sine, false);
+        const std::int64_t first = context.position();
+        const std::int64_t end = first + x.shape()[1];
+        const Angles angles = table(end, x.dtype());
+        return context.backend().rotary(x, head_dim_, angles.cosine.slice(first, end),
+                                        angles.sine.slice(first, end), false);
     }
     void backward(const BackwardContext& context) const override {
         const Tensor& gradient = context.gradient();
@@ -65,8 +68,10 @@ class Rotary final : public Operator {
         return (1.0 - smooth) * plain / scaling_.factor + smooth * plain;
     }
 
-    /// Angles for positions 0..length-1, made once for the longest length asked for.
-    Angles table(std::int64_t length, DType type) const {
+    /// Angles for positions 0..length-1 at least, made anew when a longer length is asked for.
+    Angles table(std::int64_t asked, DType type) const {
+        constexpr std::int64_t step = 256;  // one token after another asks for one more
+        const std::int64_t length = (asked + step - 1) / step * step;
         const std::lock_guard lock(mutex_);
         Angles& kept = type == DType::f64 ? double_ : float_;
         if (!kept.cosine.defined() || kept.cosine.rows() < length) {

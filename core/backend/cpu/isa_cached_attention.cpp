@@ -1,0 +1,74 @@
+#include "core/backend/cpu/cached_attention.hpp"
+#include "core/backend/cpu/vector_math.hpp"
+
+namespace jlcm::JLCM_ISA {
+namespace {
+
+constexpr std::int64_t lanes = 16;
+
+[[gnu::always_inline]] inline float from_half(std::uint16_t bits) {
+    const std::uint32_t magnitude = static_cast<std::uint32_t>(bits & 0x7fffU) << 13;
+    float value = 0;
+    __builtin_memcpy(&value, &magnitude, sizeof value);
+    value *= 0x1p112F;
+    std::uint32_t result = 0;
+    __builtin_memcpy(&result, &value, sizeof result);
+    if (magnitude >= 0x0f800000U) result |= 0x7f800000U;  // infinity and NaN
+    result |= static_cast<std::uint32_t>(bits & 0x8000U) << 16;
+    __builtin_memcpy(&value, &result, sizeof value);
+    return value;
+}
+
+struct Float32 {
+    using Element = float;
+    [[gnu::always_inline]] static float value(float x) { return x; }
+};
+struct Float16 {
+    using Element = std::uint16_t;
+    [[gnu::always_inline]] static float value(std::uint16_t x) { return from_half(x); }
+};
+struct Int8 {
+    using Element = signed char;
+    [[gnu::always_inline]] static float value(signed char x) { return static_cast<float>(x); }
+};
+
+template <class Type>
+void dot(std::int64_t n, std::int64_t count, const float* q, const void* rows, const float* scales,
+         float scale, float* scores) {
+    const auto* row = static_cast<const typename Type::Element*>(rows);
+    for (std::int64_t t = 0; t < count; ++t, row += n) {
+        float sums[lanes] = {};
+        std::int64_t i = 0;
+        for (; i + lanes <= n; i += lanes)
+            for (std::int64_t l = 0; l < lanes; ++l) sums[l] += q[i + l] * Type::value(row[i + l]);
+        for (std::int64_t l = 0; i + l < n; ++l) sums[l] += q[i + l] * Type::value(row[i + l]);
+        float sum = 0;
+        for (const float each : sums) sum += each;
+        scores[t] = sum * scale * (scales != nullptr ? scales[t] : 1.0F);
+    }
+}
+
+template <class Type>
+void add(std::int64_t n, std::int64_t count, const float* weights, const void* rows, const float* scales,
+         float* out) {
+    const auto* row = static_cast<const typename Type::Element*>(rows);
+    for (std::int64_t t = 0; t < count; ++t, row += n) {
+        const float weight = weights[t] * (scales != nullptr ? scales[t] : 1.0F);
+        for (std::int64_t i = 0; i < n; ++i) out[i] += weight * Type::value(row[i]);
+    }
+}
+
+float exponentials(std::int64_t n, float maximum, float* x) {
+    for (std::int64_t i = 0; i < n; ++i) x[i] = exponential(x[i] - maximum);
+    float sum = 0;
+    for (std::int64_t i = 0; i < n; ++i) sum += x[i];
+    return sum;
+}
+
+}  // namespace
+
+extern const CachedAttentionKernels cached_attention;
+const CachedAttentionKernels cached_attention{
+    {{dot<Float32>, add<Float32>}, {dot<Float16>, add<Float16>}, {dot<Int8>, add<Int8>}}, exponentials};
+
+}  // namespace jlcm::JLCM_ISA

@@ -1,0 +1,153 @@
+#include "core/codebook/coded_weight.hpp"
+
+#include "core/base/half.hpp"
+#include "core/codebook/packing.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace jlcm {
+namespace {
+
+/// What both ways to hold codes share.
+class CodedWeight : public PackedWeight {
+  public:
+    explicit CodedWeight(CompressedMatrix values)
+        : values_(std::move(values)),
+          groups_(values_.layout.group_map()),
+          stored_(inverse(values_.row_order)),
+          is_table_(values_.layout.dimension == 1 && values_.layout.residual == 1 &&
+                    values_.outliers.empty()) {}
+
+    std::int64_t rows() const override { return values_.layout.rows; }
+    std::int64_t cols() const override { return values_.layout.cols; }
+
+    void decode(std::int64_t begin, std::int64_t end, float* out) const override {
+        each_row(begin, end, [&](std::int64_t row, const Codes& codes) {
+            if (is_table_) {
+                look_up(row, codes.first, out, [](float value) { return value; });
+            } else {
+                decode_stored_row(values_, groups_, row, codes.first, codes.stage_stride, out);
+            }
+            out += cols();
+        });
+    }
+
+    void decode_bfloat16(std::int64_t begin, std::int64_t end, std::uint16_t* out) const override {
+        if (!is_table_) return PackedWeight::decode_bfloat16(begin, end, out);
+        each_row(begin, end, [&](std::int64_t row, const Codes& codes) {
+            look_up(row, codes.first, out, bf16_from_float);
+            out += cols();
+        });
+    }
+
+  protected:
+    struct Codes {
+        const std::uint8_t* first;  ///< of the first stage
+        std::int64_t stage_stride;
+    };
+    [[nodiscard]] const CompressedMatrix& values() const { return values_; }
+    /// The codes of a stored row; they may lie in memory that the next call on this thread overwrites.
+    [[nodiscard]] virtual Codes codes_of(std::int64_t row) const = 0;
+
+  private:
+    static std::vector<std::int32_t> inverse(const std::vector<std::int32_t>& order) {
+        std::vector<std::int32_t> place(order.size());
+        for (std::size_t i = 0; i < order.size(); ++i)
+            place[static_cast<std::size_t>(order[i])] = static_cast<std::int32_t>(i);
+        return place;
+    }
+
+    template <class Body>
+    void each_row(std::int64_t begin, std::int64_t end, Body body) const {
+        for (std::int64_t row = begin; row < end; ++row) {
+            const std::int64_t stored = stored_.empty() ? row : stored_[static_cast<std::size_t>(row)];
+            body(stored, codes_of(stored));
+        }
+    }
+
+    /// Scalar codewords in one stage: one table of values a group.
+    template <class T, class Round>
+    void look_up(std::int64_t row, const std::uint8_t* codes, T* out, Round round) const {
+        constexpr std::size_t most_codewords = 256;
+        std::array<float, most_codewords> values{};
+        std::array<T, most_codewords> table{};
+        const auto k = static_cast<std::size_t>(values_.layout.codewords());
+        const bool is_scaled = values_.scales.defined() || values_.offsets.defined();
+        std::int64_t last = -1;
+        groups_.for_each_segment(row, [&](const Segment& segment) {
+            if (segment.group != last) {
+                if (is_scaled) {
+                    values_.group_values(segment.group, std::span(values).first(k));
+                } else {
+                    std::copy_n(values_.codebook(segment.group), k, values.begin());
+                }
+                for (std::size_t i = 0; i < k; ++i) table[i] = round(values[i]);
+                last = segment.group;
+            }
+            for (std::int64_t j = segment.begin; j < segment.end; ++j) out[j] = table[codes[j]];
+        });
+    }
+
+    CompressedMatrix values_;
+    GroupMap groups_;
+    std::vector<std::int32_t> stored_;  ///< the stored row of each of the model's; empty: in place
+    bool is_table_;
+};
+
+/// A byte a code, as a run holds them.
+class UnpackedWeight final : public CodedWeight {
+  public:
+    using CodedWeight::CodedWeight;
+    std::string describe() const override { return fmt::format("{}-bit codes", values().layout.bits); }
+
+  protected:
+    Codes codes_of(std::int64_t row) const override {
+        const Layout& layout = values().layout;
+        return {values().mapping.data<std::uint8_t>() + row * layout.codes_per_row(),
+                layout.rows * layout.codes_per_row()};
+    }
+};
+
+/// As the file has them.
+class MappedWeight final : public CodedWeight {
+  public:
+    explicit MappedWeight(PackedMatrix matrix)
+        : CodedWeight(std::move(matrix.values)),
+          codes_(matrix.codes),
+          owner_(std::move(matrix.owner)),
+          lines_(
+              PackedLines::of(values().layout.rows, values().layout.codes_per_row(), values().layout.bits)),
+          stage_bytes_(static_cast<std::size_t>(lines_.bytes(values().layout.bits))) {}
+    std::string describe() const override { return fmt::format("packed {}-bit codes", values().layout.bits); }
+
+  protected:
+    Codes codes_of(std::int64_t row) const override {
+        const Layout& layout = values().layout;
+        const std::int64_t per_row = layout.codes_per_row();
+        thread_local std::vector<std::uint8_t> line;
+        line.resize(static_cast<std::size_t>(layout.residual * per_row));
+        for (std::size_t stage = 0; stage < static_cast<std::size_t>(layout.residual); ++stage)
+            unpack_codes(codes_.subspan(stage * stage_bytes_, stage_bytes_), lines_, layout.bits,
+                         row * per_row, per_row, line.data() + static_cast<std::int64_t>(stage) * per_row);
+        return {line.data(), per_row};
+    }
+
+  private:
+    std::span<const std::uint8_t> codes_;
+    std::shared_ptr<const void> owner_;
+    PackedLines lines_;
+    std::size_t stage_bytes_;
+};
+
+}  // namespace
+
+std::shared_ptr<const PackedWeight> make_packed_weight(const CompressedMatrix& matrix) {
+    return std::make_shared<const UnpackedWeight>(matrix);
+}
+
+std::shared_ptr<const PackedWeight> make_packed_weight(PackedMatrix matrix) {
+    return std::make_shared<const MappedWeight>(std::move(matrix));
+}
+
+}  // namespace jlcm

@@ -45,8 +45,7 @@ int main(int argc, char** argv) try {
             Tensor logits = Tensor::empty({1, bound.head().rows()});
             const double last = rate([&] {
                 const Tensor features = bound.features(ids);
-                cpu_backend().gemm(matrix(features.slice(prompt - 1, prompt)), Transpose::no,
-                                   matrix(bound.head()), Transpose::yes, logits, false);
+                cpu_backend().multiply(matrix(features.slice(prompt - 1, prompt)), bound.head(), logits);
             });
             const double all = rate([&] {
                 const Tensor features = bound.features(ids);

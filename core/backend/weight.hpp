@@ -28,6 +28,10 @@ class PackedWeight {
     [[nodiscard]] virtual std::string describe() const = 0;
 };
 
+/// How packed weights are multiplied with few rows. `exact`: as the dense weights that they decode to. `fast`:
+/// by kernels on codes, which round activations to 8 bits, if there is one for the weight.
+enum class Products : std::uint8_t { exact, fast };
+
 /// A weight that is bound for products of one type. Copies share the memory.
 class BoundWeight {
   public:
@@ -35,12 +39,13 @@ class BoundWeight {
     /// Products are of the tensor's type.
     BoundWeight(Tensor dense) : type_(dense.dtype()), dense_(std::move(dense)) {}  // NOLINT: it is a weight
     /// `type`: float32 or bfloat16, what products are made of.
-    BoundWeight(std::shared_ptr<const PackedWeight> packed, DType type)
-        : type_(type), packed_(std::move(packed)) {}
+    BoundWeight(std::shared_ptr<const PackedWeight> packed, DType type, Products products = Products::exact)
+        : type_(type), products_(products), packed_(std::move(packed)) {}
 
     [[nodiscard]] bool defined() const { return dense_.defined() || packed_ != nullptr; }
     [[nodiscard]] bool is_packed() const { return packed_ != nullptr; }
     [[nodiscard]] DType dtype() const { return type_; }
+    [[nodiscard]] Products products() const { return products_; }
     [[nodiscard]] std::int64_t rows() const { return is_packed() ? packed_->rows() : dense_.rows(); }
     [[nodiscard]] std::int64_t cols() const { return is_packed() ? packed_->cols() : dense_.cols(); }
     [[nodiscard]] Shape shape() const { return is_packed() ? Shape{rows(), cols()} : dense_.shape(); }
@@ -56,6 +61,7 @@ class BoundWeight {
 
   private:
     DType type_ = DType::f32;
+    Products products_ = Products::exact;
     Tensor dense_;
     std::shared_ptr<const PackedWeight> packed_;
 };

@@ -1,6 +1,7 @@
 #include "core/codebook/coded_weight.hpp"
 
 #include "core/base/half.hpp"
+#include "core/codebook/decoding_kernels.hpp"
 #include "core/codebook/packing.hpp"
 
 #include <algorithm>
@@ -25,7 +26,8 @@ class CodedWeight : public PackedWeight {
     void decode(std::int64_t begin, std::int64_t end, float* out) const override {
         each_row(begin, end, [&](std::int64_t row, const Codes& codes) {
             if (is_table_) {
-                look_up(row, codes.first, out, [](float value) { return value; });
+                look_up(
+                    row, codes.first, out, [](float value) { return value; }, decoding_kernels().look_up);
             } else {
                 decode_stored_row(values_, groups_, row, codes.first, codes.stage_stride, out);
             }
@@ -36,7 +38,7 @@ class CodedWeight : public PackedWeight {
     void decode_bfloat16(std::int64_t begin, std::int64_t end, std::uint16_t* out) const override {
         if (!is_table_) return PackedWeight::decode_bfloat16(begin, end, out);
         each_row(begin, end, [&](std::int64_t row, const Codes& codes) {
-            look_up(row, codes.first, out, bf16_from_float);
+            look_up(row, codes.first, out, bf16_from_float, decoding_kernels().look_up_16);
             out += cols();
         });
     }
@@ -67,8 +69,8 @@ class CodedWeight : public PackedWeight {
     }
 
     /// Scalar codewords in one stage: one table of values a group.
-    template <class T, class Round>
-    void look_up(std::int64_t row, const std::uint8_t* codes, T* out, Round round) const {
+    template <class T, class Round, class Kernel>
+    void look_up(std::int64_t row, const std::uint8_t* codes, T* out, Round round, Kernel kernel) const {
         constexpr std::size_t most_codewords = 256;
         std::array<float, most_codewords> values{};
         std::array<T, most_codewords> table{};
@@ -85,7 +87,8 @@ class CodedWeight : public PackedWeight {
                 for (std::size_t i = 0; i < k; ++i) table[i] = round(values[i]);
                 last = segment.group;
             }
-            for (std::int64_t j = segment.begin; j < segment.end; ++j) out[j] = table[codes[j]];
+            kernel(values_.layout.codewords(), table.data(), segment.size(), codes + segment.begin,
+                   out + segment.begin);
         });
     }
 

@@ -2,6 +2,7 @@
 
 #include "core/base/error.hpp"
 #include "core/base/parallel.hpp"
+#include "core/codebook/decoding_kernels.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -87,9 +88,18 @@ void unpack_line(const std::uint8_t* packed, std::int64_t count, int bits, std::
     for (int p = 0; p < planes.count; ++p) {
         const int width = planes.width[p];
         const std::uint32_t mask = (1U << width) - 1U;
+        const std::int64_t block_codes = block_words * 32 / width;
+        // Full blocks by a kernel, what is cut at the ends code by code.
+        const std::int64_t first_full = (from + block_codes - 1) / block_codes;
+        const std::int64_t end_full = std::max(first_full, to / block_codes);
+        if (end_full > first_full)
+            decoding_kernels().add_plane(width, low_bit, end_full - first_full,
+                                         packed + first_full * block_words * 4,
+                                         codes + (first_full * block_codes - from));
         for_blocks(
             count, width, from, to,
             [&](std::int64_t first, std::int64_t words, std::int64_t in_block, std::int64_t at) {
+                if (first >= first_full * block_codes && first < end_full * block_codes) return;
                 std::uint32_t block[block_words] = {};
                 for (std::int64_t lane = 0; lane < words; ++lane)
                     block[lane] = load_word(packed + at + 4 * lane);

@@ -6,6 +6,7 @@
 #include "core/tensor/tensor.hpp"
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -87,6 +88,9 @@ class Operator {
         (void)i;
         return false;
     }
+
+    /// The shape of what is cached of one sequence; none: the operator keeps nothing of earlier tokens.
+    [[nodiscard]] virtual std::optional<CacheShape> cache_shape() const { return std::nullopt; }
 
     /// Whether forward_through() is there.
     [[nodiscard]] virtual bool takes_epilogue() const { return false; }

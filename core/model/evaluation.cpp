@@ -15,8 +15,9 @@ constexpr double operations_per_step = 1e8;
 
 }  // namespace
 
-StageCost evaluation_cost(const Graph& graph, const ModelInput& input, DType compute, int models,
-                          std::int64_t longest) {
+StageCost evaluation_cost(const Model& original, DType compute, int models, std::int64_t longest) {
+    const Graph& graph = original.graph();
+    const ModelInput& input = original.input();
     const bool images = input.preprocess != nullptr;
     const std::int64_t length =
         std::clamp<std::int64_t>(longest, 1, std::max<std::int64_t>(1, input.max_positions));
@@ -26,8 +27,12 @@ StageCost evaluation_cost(const Graph& graph, const ModelInput& input, DType com
         images ? thread_count() * std::ceil(operations_per_step / sizes.forward_operations())
                : std::ceil(static_cast<double>(tokens_per_step) / static_cast<double>(length));
     StageCost stage{"evaluate", {}};
-    stage.add("weights of the models",
-              static_cast<double>(models) * (sizes.bound(all) + sizes.head()) + sizes.decoded(all));
+    // The original's file and the artifact are read in place.
+    const BoundBytes weights = bound_bytes(original, compute);
+    stage.add("weights of the models", 2 * weights.mapped + static_cast<double>(models) * weights.dense);
+    if (images)
+        stage.add("packed weights of convolutions",
+                  static_cast<double>(models) * weights.dense + sizes.decoded(all));
     // Blocks whose values have other sizes do not share memory, which is what images are for.
     stage.add("values", images ? sizes.values(all, samples) + sizes.patches(all, samples)
                                : sizes.largest_block([&](const Block& block) {

@@ -83,10 +83,10 @@ class Evaluation {
                                                     const Directories& directories) const = 0;
 };
 
-/// What evaluating `models` models of the graph takes in memory, their mappings apart: the stage "evaluate".
-/// `longest`: Evaluation::longest_sample of them all.
-[[nodiscard]] StageCost evaluation_cost(const Graph& graph, const ModelInput& input, DType compute,
-                                        int models, std::int64_t longest);
+/// What evaluating `models` models takes in memory, compressed ones of `original` and itself, their mappings
+/// apart: the stage "evaluate". `longest`: Evaluation::longest_sample of them all.
+[[nodiscard]] StageCost evaluation_cost(const Model& original, DType compute, int models,
+                                        std::int64_t longest);
 /// The work of an evaluation of one model, without its memory.
 [[nodiscard]] StageCost evaluation_work(const Graph& graph, const ModelInput& input,
                                         const Workload& workload);

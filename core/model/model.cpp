@@ -134,19 +134,45 @@ std::shared_ptr<const PackedWeight> make_packed_weight(const StoredTensor& store
 }
 
 void bind_weights(Weights& weights, const WeightSource& source, NodeRange range, DType compute,
-                  Backend& backend, Binding binding) {
+                  Backend& backend, Binding binding, Products products) {
     const Graph& graph = source.graph();
     for (const ParameterId id : graph.parameters_of(range)) {
         const DType type = graph.parameter(id).linear ? compute : DType::f32;
         if (binding == Binding::packed && is_read_packed(graph, range, id)) {
             if (auto packed = source.packed(id); packed != nullptr) {
-                weights.bind(id, BoundWeight(std::move(packed), type));
+                weights.bind(id, BoundWeight(std::move(packed), type, products));
                 continue;
             }
         }
         weights.bind(id, backend.convert(source.weight(id), type));
         release_mapped_pages();  // a copy of them is bound
     }
+}
+
+BoundBytes bound_bytes(const Model& model, DType compute) {
+    const Graph& graph = model.graph();
+    const NodeRange range = graph.body().nodes;
+    BoundBytes bytes;
+    const auto add = [&](ParameterId id, bool is_packed) {
+        const StoredTensor& stored = model.stored(id);
+        const auto elements = static_cast<double>(element_count(stored.shape));
+        const bool is_linear = graph.parameter(id).linear || id == graph.head();
+        if (is_packed && model.packed(id) != nullptr) {
+            bytes.mapped += static_cast<double>(stored.bytes.size());
+        } else {
+            bytes.dense += elements * static_cast<double>(is_linear ? size_of(compute) : size_of(DType::f32));
+        }
+    };
+    for (const ParameterId id : graph.parameters_of(range)) add(id, is_read_packed(graph, range, id));
+    if (graph.head() >= 0 && graph.parameter(graph.head()).tied_to < 0) add(graph.head(), true);
+    return bytes;
+}
+
+BoundWeight bound_head(const WeightSource& source, DType compute, Backend& backend, Products products) {
+    const ParameterId head = source.graph().head();
+    if (head < 0) return {};
+    if (auto packed = source.packed(head); packed != nullptr) return {std::move(packed), compute, products};
+    return head_weight(source, compute, backend);
 }
 
 Tensor head_weight(const WeightSource& source, DType compute, Backend& backend) {

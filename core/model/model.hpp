@@ -84,7 +84,19 @@ enum class Binding : std::uint8_t { dense, packed };
 /// which is what their products are made of; all others stay float32. Parameters that operators cannot read
 /// packed (Operator::takes_packed) are dense under both bindings.
 void bind_weights(Weights& weights, const WeightSource& source, NodeRange range, DType compute,
-                  Backend& backend, Binding binding = Binding::dense);
+                  Backend& backend, Binding binding = Binding::dense, Products products = Products::exact);
+
+/// What bind_weights takes for a model under Binding::packed, the head included.
+struct BoundBytes {
+    double mapped = 0;  ///< of files, read in place: pages that the system may take back
+    double dense = 0;   ///< decoded
+};
+[[nodiscard]] BoundBytes bound_bytes(const Model& model, DType compute);
+
+/// The head as the source holds it, for products of the type `compute`, or dense if it has no packed form.
+/// Undefined if the graph has no head.
+[[nodiscard]] BoundWeight bound_head(const WeightSource& source, DType compute, Backend& backend,
+                                     Products products = Products::exact);
 
 /// The head's weight in the type `compute`; not a node's parameter, hence not bound by bind_weights.
 /// Undefined if the graph has no head.

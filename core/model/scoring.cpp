@@ -61,17 +61,6 @@ BoundWeight head_or_identity(const BoundWeight& head, const Tensor& features) {
     return identity;
 }
 
-namespace {
-
-BoundWeight bound_head(const WeightSource& source, DType compute, Backend& backend) {
-    const ParameterId head = source.graph().head();
-    if (head < 0) return {};
-    if (auto packed = source.packed(head); packed != nullptr) return {std::move(packed), compute};
-    return head_weight(source, compute, backend);
-}
-
-}  // namespace
-
 BoundModel::BoundModel(const WeightSource& source, DType compute, Backend& backend, FeatureStore* store)
     : executor_(source.graph(), backend, compute),
       weights_(source.graph()),

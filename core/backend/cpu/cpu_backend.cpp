@@ -71,11 +71,22 @@ class CpuBackend final : public Backend {
     }
 
     void multiply(MatrixView a, const BoundWeight& weight, Tensor& c) override {
-        if (weight.is_packed()) {
-            cpu::multiply_packed(a, weight, c);
-        } else {
+        if (!weight.is_packed()) {
             gemm(a, Transpose::no, matrix(weight.dense()), Transpose::yes, c, false);
+            return;
         }
+        const std::int64_t n = weight.rows();
+        ensure(c.size() == a.rows * n, "a product of {} rows and {} into {}", a.rows,
+               to_string(weight.shape()), to_string(c.shape()));
+        cpu::for_decoded_parts(weight, [&](const Tensor& rows, std::int64_t first) {
+            if (rows.rows() == n) {
+                gemm(a, Transpose::no, matrix(rows), Transpose::yes, c, false);
+                return;
+            }
+            Tensor part = Tensor::empty({a.rows, rows.rows()});
+            gemm(a, Transpose::no, matrix(rows), Transpose::yes, part, false);
+            copy_strided(part.shape(), part, strides_of(part.shape()), c, {first, {n, 1}}, false);
+        });
     }
 
     void accumulate_gram(const Tensor& x, Tensor& gram) override {

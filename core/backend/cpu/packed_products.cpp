@@ -1,35 +1,33 @@
 #include "core/backend/cpu/packed_products.hpp"
 
-#include "core/backend/cpu/gemm.hpp"
 #include "core/base/parallel.hpp"
 
 #include <algorithm>
 
 namespace jlcm::cpu {
 
-void multiply_packed(MatrixView a, const BoundWeight& weight, Tensor& c) {
-    const std::int64_t n = weight.rows();
-    ensure(a.type == weight.dtype() && a.cols == weight.cols() && c.size() == a.rows * n,
-           "a product of {} {} x {} and {} {} into {}", name_of(a.type), a.rows, a.cols,
-           name_of(weight.dtype()), to_string(weight.shape()), to_string(c.shape()));
-    // By the shape alone, and some for each of several threads.
-    const std::int64_t quarter = (n + 3) / 4;
-    const std::int64_t tile = std::clamp<std::int64_t>((quarter + 63) / 64 * 64, 64, weight_tile_rows);
-    parallel_for(n, tile, [&](std::int64_t begin, std::int64_t end) {
-        thread_local Tensor scratch;
-        for (std::int64_t first = begin; first < end; first += tile) {
-            const std::int64_t stop = std::min(end, first + tile);
-            const MatrixView rows = matrix(weight.tile(first, stop, scratch));
-            for (std::int64_t row = 0; row < a.rows; row += gemm_tile_rows) {
-                MatrixView part = a;
-                part.data = static_cast<const std::byte*>(a.data) +
-                            static_cast<std::size_t>(row * a.stride) * size_of(a.type);
-                part.rows = std::min(gemm_tile_rows, a.rows - row);
-                gemm_tile(part, Transpose::no, rows, Transpose::yes, c.data<float>() + row * n + first, n,
-                          false);
+void for_decoded_parts(const BoundWeight& weight,
+                       const std::function<void(const Tensor& rows, std::int64_t first)>& body) {
+    constexpr std::int64_t largest_part = 96 << 20;  // bytes
+    constexpr std::int64_t decoded_rows = 32;        // by a thread at a time
+    const PackedWeight& packed = weight.packed();
+    const std::int64_t row_bytes = packed.cols() * static_cast<std::int64_t>(size_of(weight.dtype()));
+    const std::int64_t parts =
+        std::max<std::int64_t>(1, (packed.rows() * row_bytes + largest_part - 1) / largest_part);
+    const std::int64_t step = (packed.rows() + parts - 1) / parts;
+    const Tensor scratch = Tensor::empty({step, packed.cols()}, weight.dtype());
+    for (std::int64_t first = 0; first < packed.rows(); first += step) {
+        Tensor rows = scratch.slice(0, std::min(step, packed.rows() - first));
+        parallel_for(rows.rows(), decoded_rows, [&](std::int64_t begin, std::int64_t end) {
+            Tensor own = rows.slice(begin, end);
+            if (weight.dtype() == DType::bf16) {
+                packed.decode_bfloat16(first + begin, first + end, own.data<std::uint16_t>());
+            } else {
+                packed.decode(first + begin, first + end, own.data<float>());
             }
-        }
-    });
+        });
+        body(rows, first);
+    }
 }
 
 Tensor packed_embedding(const Tensor& ids, const PackedWeight& table) {

@@ -1,13 +1,18 @@
 #pragma once
-// Products with packed weights: rows of the weight are decoded in cache, a tile at a time, and each tile serves
-// all rows of activations.
+// Packed weights as products of many rows take them: decoded into scratch memory, which the next weight
+// overwrites.
 
 #include "core/backend/backend.hpp"
 
+#include <functional>
+
 namespace jlcm::cpu {
 
-/// Backend::multiply with a packed weight.
-void multiply_packed(MatrixView a, const BoundWeight& weight, Tensor& c);
+/// Calls body(rows, first) for consecutive parts of a packed weight as dense matrices of its type, rows `first`
+/// and on. A weight is one part, so that products have the shape, and hence the bits, of those with the dense
+/// weight, unless it is too large for that (a head over a vocabulary).
+void for_decoded_parts(const BoundWeight& weight,
+                       const std::function<void(const Tensor& rows, std::int64_t first)>& body);
 
 /// Backend::embedding with a packed table: float32 [ids.., columns].
 [[nodiscard]] Tensor packed_embedding(const Tensor& ids, const PackedWeight& table);

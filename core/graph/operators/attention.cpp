@@ -38,6 +38,7 @@ class Attention final : public Operator {
         context.save(log_sums);
         return y;
     }
+    std::optional<CacheShape> cache_shape() const override { return CacheShape{1, key_heads_, head_dim_}; }
     void backward(const BackwardContext& context) const override {
         Tensor dq;
         Tensor dk;

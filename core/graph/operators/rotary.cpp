@@ -70,8 +70,8 @@ class Rotary final : public Operator {
 
     /// Angles for positions 0..length-1 at least, made anew when a longer length is asked for.
     Angles table(std::int64_t asked, DType type) const {
-        constexpr std::int64_t step = 256;  // one token after another asks for one more
-        const std::int64_t length = (asked + step - 1) / step * step;
+        constexpr std::int64_t at_a_time = 256;  // one token after another asks for one more
+        const std::int64_t length = (asked + at_a_time - 1) / at_a_time * at_a_time;
         const std::lock_guard lock(mutex_);
         Angles& kept = type == DType::f64 ? double_ : float_;
         if (!kept.cosine.defined() || kept.cosine.rows() < length) {

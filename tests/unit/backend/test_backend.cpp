@@ -150,7 +150,8 @@ TEST_CASE("token scores match a plain softmax over the vocabulary") {
     std::vector<std::int32_t> targets(150);
     for (std::size_t i = 0; i < targets.size(); ++i) targets[i] = static_cast<std::int32_t>(i * 33 % 5000);
     targets[3] = -1;
-    const TokenScores scores = backend.score_tokens(features, head, targets, &reference, &head);
+    const BoundWeight bound_head(head);
+    const TokenScores scores = backend.score_tokens(features, head, targets, &reference, &bound_head);
     const Tensor logits =
         backend.product(features.to(DType::f64), Transpose::no, head.to(DType::f64), Transpose::yes);
     const Tensor other =
@@ -268,6 +269,7 @@ TEST_CASE("NaN goes through functions that compare, and scores of it have neithe
     }
     const Tensor features = random_tensor({3, 4}, "features", DType::f32);
     const Tensor head = random_tensor({50, 4}, "head", DType::f32);
+    const BoundWeight bound_head(head);
     for (const float bad :
          {nan, std::numeric_limits<float>::infinity(), -std::numeric_limits<float>::infinity()}) {
         for (const bool in_reference : {true, false}) {
@@ -275,8 +277,8 @@ TEST_CASE("NaN goes through functions that compare, and scores of it have neithe
             one.data<float>()[5] = bad;
             const std::vector<std::int32_t> targets{1, 2, 3};
             const TokenScores scores = in_reference
-                                           ? backend.score_tokens(features, head, targets, &one, &head)
-                                           : backend.score_tokens(one, head, targets, &features, &head);
+                                           ? backend.score_tokens(features, head, targets, &one, &bound_head)
+                                           : backend.score_tokens(one, head, targets, &features, &bound_head);
             CHECK(std::isnan(scores.kl[1]));
             CHECK(scores.agree[1] == 0);
             CHECK(std::isfinite(scores.kl[0]));

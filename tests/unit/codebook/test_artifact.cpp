@@ -109,6 +109,53 @@ TEST_CASE("an artifact reads back to the same bits, and writes the same bytes") 
     std::filesystem::remove(path);
 }
 
+namespace {
+
+/// All rows of a packed weight, decoded some at a time.
+std::vector<float> decoded(const PackedWeight& weight, std::int64_t step) {
+    std::vector<float> out(static_cast<std::size_t>(weight.rows() * weight.cols()));
+    for (std::int64_t begin = 0; begin < weight.rows(); begin += step)
+        weight.decode(begin, std::min(begin + step, weight.rows()), out.data() + begin * weight.cols());
+    return out;
+}
+
+}  // namespace
+
+TEST_CASE("a mapped artifact decodes to the same bits, any rows at a time") {
+    const Sample sample;
+    const auto path = temporary("mapped.safetensors");
+    Artifact artifact = sample.artifact;
+    // Rows of every width and rows that share words, in place and in another order.
+    for (int bits = 1; bits <= 8; ++bits)
+        for (const std::int64_t cols : {3, 32, 96, 576, 1000}) {
+            CompressedMatrix matrix = random_matrix(Layout::per_row(9, cols, bits), 17);
+            if (cols == 96) matrix.row_order = {8, 0, 7, 1, 6, 2, 5, 3, 4};
+            matrix.round_to_storage("matrix");
+            artifact.matrices[fmt::format("bits {} cols {}", bits, cols)] = matrix;
+        }
+    write_artifact(path, artifact);
+    const MappedArtifact mapped = map_artifact(path);
+    CHECK(mapped.matrices.size() == artifact.matrices.size());
+    CHECK(mapped.provenance == artifact.provenance);
+    CHECK(mapped.files == artifact.files);
+    for (const auto& [name, matrix] : artifact.matrices) {
+        CAPTURE(name);
+        const Tensor dense = decode(matrix);
+        const std::vector<float> expected(dense.values<float>().begin(), dense.values<float>().end());
+        const auto packed = make_packed_weight(mapped.matrices.at(name));
+        const auto unpacked = make_packed_weight(matrix);
+        for (const std::int64_t step : {1, 2, 100}) {
+            CHECK(decoded(*packed, step) == expected);
+            CHECK(decoded(*unpacked, step) == expected);
+        }
+        std::vector<std::uint16_t> rounded(expected.size());
+        packed->decode_bfloat16(0, packed->rows(), rounded.data());
+        const Tensor bfloat16 = dense.to(DType::bf16);
+        CHECK(std::equal(rounded.begin(), rounded.end(), bfloat16.data<std::uint16_t>()));
+    }
+    std::filesystem::remove(path);
+}
+
 TEST_CASE("the footprint accounts for every byte") {
     const Sample sample;
     const auto path = temporary("footprint");
@@ -148,6 +195,17 @@ TEST_CASE("per-row codebooks of SmolLM2's shapes cost 2.094 bits") {
     CHECK(8 * bytes / weights == Approx(2.094).margin(0.0005));
 }
 
+namespace {
+
+/// Reads a file in both ways, and every weight of it.
+void read_all(const std::filesystem::path& path) {
+    const MappedArtifact mapped = map_artifact(path);
+    for (const auto& [name, matrix] : mapped.matrices) (void)decoded(*make_packed_weight(matrix), 7);
+    (void)read_artifact(path);
+}
+
+}  // namespace
+
 TEST_CASE("damaged artifacts are refused and never crash") {
     const Sample sample;
     const auto path = temporary("damage");
@@ -158,6 +216,7 @@ TEST_CASE("damaged artifacts are refused and never crash") {
     for (std::size_t length = 0; length < good.size(); length += 499) {
         write_file(path, good.substr(0, length));
         CHECK_THROWS_AS(read_artifact(path), Error);
+        CHECK_THROWS_AS(map_artifact(path), Error);
     }
     // One byte changed anywhere in the header: either still readable, or refused by our error.
     std::uint64_t header = 0;
@@ -168,7 +227,7 @@ TEST_CASE("damaged artifacts are refused and never crash") {
         bad[rng.bits(2 * i) % (8 + header)] = static_cast<char>(rng.bits(2 * i + 1));
         write_file(path, bad);
         try {
-            (void)read_artifact(path);
+            read_all(path);
         } catch (const Error& error) {
             CHECK(error.kind() == ErrorKind::input);
         }
@@ -182,6 +241,7 @@ TEST_CASE("damaged artifacts are refused and never crash") {
         bad.replace(at, from.size(), to);
         write_file(path, bad);
         CHECK_THROWS_WITH(read_artifact(path), Catch::Contains(path.string()));
+        CHECK_THROWS_WITH(map_artifact(path), Catch::Contains(path.string()));
     };
     replace(R"(\"rows\":5)", R"(\"rows\":6)");
     replace(R"(\"cols\":64)", R"(\"cols\":32)");

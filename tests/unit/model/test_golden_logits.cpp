@@ -30,8 +30,7 @@ Difference difference_to(const std::string& fixture, const std::filesystem::path
     const Model model(read_checkpoint(model_path));
     const BoundModel bound(model, compute, backend);
     const Tensor features = bound.features(Tensor::from<std::int32_t>({1, length}, tokens));
-    const Tensor logits =
-        backend.convert(backend.product(features, Transpose::no, bound.head(), Transpose::yes), DType::f32);
+    const Tensor logits = backend.convert(backend.product(features, bound.head()), DType::f32);
 
     Difference worst;
     const std::int64_t vocabulary = logits.shape().back();

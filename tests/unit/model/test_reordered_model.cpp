@@ -18,7 +18,7 @@ using namespace jlcm;
 Tensor logits(const WeightSource& model, const Tensor& ids) {
     Backend& backend = cpu_backend();
     const BoundModel bound(model, DType::f32, backend);
-    return backend.product(bound.features(ids), Transpose::no, bound.head(), Transpose::yes);
+    return backend.product(bound.features(ids), bound.head());
 }
 
 /// The largest difference of the logits of `model` and of its re-ordered self.

@@ -38,13 +38,15 @@ EvaluationResult perplexity(const std::vector<const BoundModel*>& models, const 
 double negative_log_likelihood(const BoundModel& model, const Tensor& ids, std::int64_t i) {
     const Tensor features = model.features(ids);
     const std::int64_t width = features.cols();
+    Tensor decoded;
+    const Tensor head = model.head().tile(0, model.head().rows(), decoded);
     double sum = 0;
     double target = 0;
     for (std::int64_t token = 0; token < model.head().rows(); ++token) {
         double logit = 0;
         for (std::int64_t j = 0; j < width; ++j)
             logit += static_cast<double>(features.data<float>()[(i - 1) * width + j]) *
-                     static_cast<double>(model.head().data<float>()[token * width + j]);
+                     static_cast<double>(head.data<float>()[token * width + j]);
         sum += std::exp(logit);
         if (token == ids.data<std::int32_t>()[i]) target = logit;
     }

@@ -41,7 +41,7 @@ std::string sha256(std::string_view text) {
 }
 
 std::string sha256(const MappedFile& file) {
-    constexpr std::size_t step = std::size_t{1} << 26;
+    constexpr std::size_t step = std::size_t{1} << 22;  // in memory at a time
     Sha256 hash;
     for (std::size_t at = 0; at < file.bytes().size(); at += step) {
         hash.update(file.bytes().subspan(at, std::min(step, file.bytes().size() - at)));

@@ -9,7 +9,7 @@ namespace jlcm {
 namespace {
 
 /// Evaluations put this many tokens through a model at a time, or one sample.
-constexpr std::int64_t tokens_per_step = 2048;
+constexpr std::int64_t tokens_per_step = 1024;
 /// And images one by one on each thread, or as many as are worth it (Executor::forward).
 constexpr double operations_per_step = 1e8;
 

@@ -8,7 +8,7 @@ namespace jlcm {
 namespace {
 
 /// Tokens of one forward: enough for products to be efficient, few enough for memory.
-constexpr std::int64_t tokens_per_step = 2048;
+constexpr std::int64_t tokens_per_step = 1024;
 
 /// The token that each position of ids [windows, context] predicts, -1 where it is not scored: a position
 /// predicts the next token of its window, the last one nothing.

@@ -7,7 +7,9 @@
 #include "core/tensor/non_finite.hpp"
 #include "core/text/embedded_tokenizer.hpp"
 
+#include <algorithm>
 #include <set>
+#include <utility>
 
 namespace jlcm {
 namespace {
@@ -151,20 +153,29 @@ void bind_weights(Weights& weights, const WeightSource& source, NodeRange range,
 
 BoundBytes bound_bytes(const Model& model, DType compute) {
     const Graph& graph = model.graph();
-    const NodeRange range = graph.body().nodes;
+    const NodeRange body = graph.body().nodes;
     BoundBytes bytes;
+    std::set<ParameterId> dense;
+    double mapped = 0;  // of the present part
     const auto add = [&](ParameterId id, bool is_packed) {
         const StoredTensor& stored = model.stored(id);
-        const auto elements = static_cast<double>(element_count(stored.shape));
         const bool is_linear = graph.parameter(id).linear || id == graph.head();
         if (is_packed && model.packed(id) != nullptr) {
-            bytes.mapped += static_cast<double>(stored.bytes.size());
-        } else {
-            bytes.dense += elements * static_cast<double>(is_linear ? size_of(compute) : size_of(DType::f32));
+            mapped += static_cast<double>(stored.bytes.size());
+        } else if (dense.insert(id).second) {
+            bytes.dense += static_cast<double>(element_count(stored.shape)) *
+                           static_cast<double>(is_linear ? size_of(compute) : size_of(DType::f32));
         }
     };
-    for (const ParameterId id : graph.parameters_of(range)) add(id, is_read_packed(graph, range, id));
-    if (graph.head() >= 0 && graph.parameter(graph.head()).tied_to < 0) add(graph.head(), true);
+    const auto end_part = [&] { bytes.mapped = std::max(bytes.mapped, std::exchange(mapped, 0)); };
+    std::vector<NodeRange> parts{graph.prologue().nodes, graph.epilogue().nodes};
+    for (const Block& block : graph.blocks()) parts.push_back(block.nodes);
+    for (const NodeRange& part : parts) {
+        for (const ParameterId id : graph.parameters_of(part)) add(id, is_read_packed(graph, body, id));
+        end_part();
+    }
+    if (graph.head() >= 0) add(graph.head(), true);
+    end_part();
     return bytes;
 }
 

@@ -88,7 +88,7 @@ void bind_weights(Weights& weights, const WeightSource& source, NodeRange range,
 
 /// What bind_weights takes for a model under Binding::packed, the head included.
 struct BoundBytes {
-    double mapped = 0;  ///< of files, read in place: pages that the system may take back
+    double mapped = 0;  ///< of files, read in place: the largest of blocks, embedding and head, one at a time
     double dense = 0;   ///< decoded
 };
 [[nodiscard]] BoundBytes bound_bytes(const Model& model, DType compute);

@@ -1,5 +1,6 @@
 #include "core/model/scoring.hpp"
 
+#include "core/base/files.hpp"
 #include "core/base/interrupt.hpp"
 
 #include <algorithm>
@@ -76,8 +77,19 @@ Tensor BoundModel::features(const Tensor& samples) const {
 
 Tensor BoundModel::computed_features(const Tensor& samples) const {
     const Graph& graph = executor_.graph();
-    const Tensor x = executor_.forward(graph.body(), weights_, samples);
-    return head_input(x, head_, executor_.backend());
+    if (samples.dtype() != DType::i32 || graph.blocks().empty()) {
+        const Tensor x = executor_.forward(graph.body(), weights_, samples);
+        return head_input(x, head_, executor_.backend());
+    }
+    // A language model goes block by block, so that no more of mapped files than a block stays in memory.
+    const auto through = [&](const Block& block, const Tensor& input) {
+        Tensor output = executor_.forward(block, weights_, input);
+        release_mapped_pages();
+        return output;
+    };
+    Tensor x = through(graph.prologue(), samples);
+    for (const Block& block : graph.blocks()) x = through(block, x);
+    return head_input(through(graph.epilogue(), x), head_, executor_.backend());
 }
 
 Tensor BoundModel::scores(const Tensor& samples) const {

@@ -4,22 +4,44 @@
 #include <cstdlib>
 #include <string_view>
 
+#if defined(__aarch64__)
+#include <sys/auxv.h>
+#endif
+
 namespace jlcm {
 namespace {
 
+#if defined(__aarch64__)
+
+IsaLevel best_level() {
+    constexpr unsigned long dot_product = 1UL << 20;  // HWCAP_ASIMDDP
+    return (getauxval(AT_HWCAP) & dot_product) != 0 ? IsaLevel::neon_dot : IsaLevel::neon;
+}
+
+#else
+
+IsaLevel best_level() {
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") || !__builtin_cpu_supports("bmi2"))
+        return IsaLevel::v2;
+    if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") ||
+        !__builtin_cpu_supports("avx512dq") || !__builtin_cpu_supports("avx512vl") ||
+        !__builtin_cpu_supports("avx512cd"))
+        return IsaLevel::v3;
+    if (!__builtin_cpu_supports("avx512vnni") || !__builtin_cpu_supports("avx512vbmi")) return IsaLevel::v4;
+    return IsaLevel::v4vnni;
+}
+
+#endif
+
 IsaLevel detect() {
-    IsaLevel level = IsaLevel::v2;
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2"))
-        level = IsaLevel::v3;
-    if (level == IsaLevel::v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-        __builtin_cpu_supports("avx512cd"))
-        level = IsaLevel::v4;
+    const IsaLevel best = best_level();
     const char* named = std::getenv("JLCM_ISA");
     const std::string_view wanted = named != nullptr ? named : "";
-    if (wanted == "v2") level = IsaLevel::v2;
-    if (wanted == "v3") level = std::min(level, IsaLevel::v3);
-    return level;
+#define JLCM_LEVEL_OF_NAME(level, name) \
+    if ((name) == #level) return std::min(best, IsaLevel::level);
+    JLCM_EVERY_LEVEL(JLCM_LEVEL_OF_NAME, wanted)
+#undef JLCM_LEVEL_OF_NAME
+    return best;
 }
 
 }  // namespace

@@ -17,41 +17,67 @@
 //     JLCM_DECLARE_KERNELS(FamilyKernels, family)
 //     const FamilyKernels& family_kernels() { return JLCM_SELECT_KERNELS(family); }
 //
+// A family that gains from the levels between, which most do not, is compiled for those too: EVERY_LEVEL in
+// jlcm_add_kernels, JLCM_DECLARE_KERNELS_OF(JLCM_EVERY_LEVEL, FamilyKernels, family) and
+// JLCM_SELECT_KERNELS_OF(JLCM_EVERY_LEVEL, family).
+//
 // Rule for those files: no templates or inline functions of the standard library beyond <cmath> and <cstdint>
 // built-ins, since the linker could keep the copy made for the richest instruction set and use it everywhere.
 
 namespace jlcm {
 
-enum class IsaLevel { v2, v3, v4 };  ///< x86-64-v2 (SSE4.2), x86-64-v3 (AVX2, FMA, F16C), x86-64-v4 (AVX-512)
+/// Ascending: a processor that has a level has those before it. Named as JLCM_ISA and the namespaces isa_*.
+enum class IsaLevel {
+#if defined(__aarch64__)
+    neon,      ///< ARMv8.0
+    neon_dot,  ///< with the dot product of 8-bit integers
+#else
+    v2,      ///< x86-64-v2: SSE4.2
+    v3,      ///< x86-64-v3: AVX2, FMA, F16C
+    v4,      ///< x86-64-v4: AVX-512 F, BW, DQ, VL, CD
+    v4vnni,  ///< with VNNI and VBMI, which x86-64-v4 does not promise
+#endif
+};
 
-/// The highest level this processor has; the environment variable JLCM_ISA=v2|v3|v4 lowers it (for tests).
+/// The highest level that this processor has; the environment variable JLCM_ISA=LEVEL lowers it (for tests).
 [[nodiscard]] IsaLevel isa_level();
 
 template <class Table>
-[[nodiscard]] const Table& select_isa(const Table& v2, const Table& v3, const Table& v4) {
-    switch (isa_level()) {
-        case IsaLevel::v4:
-            return v4;
-        case IsaLevel::v3:
-            return v3;
-        case IsaLevel::v2:
-            break;
-    }
-    return v2;
+struct IsaVariant {
+    IsaLevel level;
+    const Table* table;
+};
+
+/// The last variant that this processor runs. They ascend, and the first one is of the lowest level.
+template <class Table, int n>
+[[nodiscard]] const Table& select_isa(const IsaVariant<Table> (&variants)[n]) {
+    const IsaLevel best = isa_level();
+    int chosen = 0;
+    for (int i = 1; i < n; ++i)
+        if (variants[i].level <= best) chosen = i;
+    return *variants[chosen].table;
 }
 
 }  // namespace jlcm
 
-// Declares the constant `name` of type `Type` that each instruction set has, below the present namespace.
-#define JLCM_DECLARE_KERNELS(Type, name) \
-    namespace isa_v2 {                   \
-    extern const Type name;              \
-    }                                    \
-    namespace isa_v3 {                   \
-    extern const Type name;              \
-    }                                    \
-    namespace isa_v4 {                   \
-    extern const Type name;              \
+// Lists of levels: Apply(level, ...) for each. cmake/JlcmKernels.cmake has the same two lists.
+#if defined(__aarch64__)
+#define JLCM_MAIN_LEVELS(Apply, ...) Apply(neon, __VA_ARGS__)
+#define JLCM_EVERY_LEVEL(Apply, ...) Apply(neon, __VA_ARGS__) Apply(neon_dot, __VA_ARGS__)
+#else
+#define JLCM_MAIN_LEVELS(Apply, ...) Apply(v2, __VA_ARGS__) Apply(v3, __VA_ARGS__) Apply(v4, __VA_ARGS__)
+#define JLCM_EVERY_LEVEL(Apply, ...) JLCM_MAIN_LEVELS(Apply, __VA_ARGS__) Apply(v4vnni, __VA_ARGS__)
+#endif
+
+#define JLCM_DECLARE_VARIANT(level, Type, name) \
+    namespace isa_##level {                     \
+        extern const Type name;                 \
     }
+#define JLCM_LIST_VARIANT(level, name) ::jlcm::IsaVariant{::jlcm::IsaLevel::level, &isa_##level::name},
+
+// Declares the constant `name` of type `Type` that each level of a list has, below the present namespace.
+#define JLCM_DECLARE_KERNELS_OF(LEVELS, Type, name) LEVELS(JLCM_DECLARE_VARIANT, Type, name)
+#define JLCM_DECLARE_KERNELS(Type, name) JLCM_DECLARE_KERNELS_OF(JLCM_MAIN_LEVELS, Type, name)
 // The one for this processor.
-#define JLCM_SELECT_KERNELS(name) ::jlcm::select_isa(isa_v2::name, isa_v3::name, isa_v4::name)
+#define JLCM_SELECT_KERNELS_OF(LEVELS, name) ::jlcm::select_isa({LEVELS(JLCM_LIST_VARIANT, name)})
+#define JLCM_SELECT_KERNELS(name) JLCM_SELECT_KERNELS_OF(JLCM_MAIN_LEVELS, name)

@@ -2,6 +2,7 @@
 // A weight as products read it: dense in memory, or packed as a file or a run holds it. Whole matrices of
 // packed weights are never decoded: products take tiles of rows, or codes.
 
+#include "core/backend/coded_rows.hpp"
 #include "core/tensor/tensor.hpp"
 
 #include <cstdint>
@@ -24,7 +25,9 @@ class PackedWeight {
     virtual void decode(std::int64_t begin, std::int64_t end, float* out) const = 0;
     /// The same, each value rounded to bfloat16 (to nearest, ties to even).
     virtual void decode_bfloat16(std::int64_t begin, std::int64_t end, std::uint16_t* out) const;
-    /// How the matrix is held, e.g. "2-bit codes" or "Q8_0".
+    /// What kernels on codes read in place (Products::fast); null if they cannot.
+    [[nodiscard]] virtual const CodedRows* codes() const { return nullptr; }
+    /// How the matrix is held, e.g. "packed 2-bit codes" or "Q8_0".
     [[nodiscard]] virtual std::string describe() const = 0;
 };
 

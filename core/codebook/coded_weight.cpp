@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <mutex>
 
 namespace jlcm {
 namespace {
@@ -49,6 +50,8 @@ class CodedWeight : public PackedWeight {
         std::int64_t stage_stride;
     };
     [[nodiscard]] const CompressedMatrix& values() const { return values_; }
+    /// Whether each group has one table of scalar values.
+    [[nodiscard]] bool is_table() const { return is_table_; }
     /// The codes of a stored row; they may lie in memory that the next call on this thread overwrites.
     [[nodiscard]] virtual Codes codes_of(std::int64_t row) const = 0;
 
@@ -123,6 +126,10 @@ class MappedWeight final : public CodedWeight {
               PackedLines::of(values().layout.rows, values().layout.codes_per_row(), values().layout.bits)),
           stage_bytes_(static_cast<std::size_t>(lines_.bytes(values().layout.bits))) {}
     std::string describe() const override { return fmt::format("packed {}-bit codes", values().layout.bits); }
+    const CodedRows* codes() const override {
+        std::call_once(once_, [&] { make_coded_rows(); });
+        return has_kernel_ ? &rows_ : nullptr;
+    }
 
   protected:
     Codes codes_of(std::int64_t row) const override {
@@ -137,10 +144,39 @@ class MappedWeight final : public CodedWeight {
     }
 
   private:
+    /// Tables of codewords in 8 bits: some bytes a row, where the codes have hundreds.
+    void make_coded_rows() const {
+        const Layout& layout = values().layout;
+        constexpr int most_bits = 4;
+        if (!is_table() || layout.bits > most_bits || lines_.lines != layout.rows) return;
+        const auto k = static_cast<std::size_t>(layout.codewords());
+        const auto groups = static_cast<std::size_t>(layout.groups());
+        std::vector<float> table(groups * k);
+        for (std::size_t group = 0; group < groups; ++group)
+            values().group_values(static_cast<std::int64_t>(group), std::span(table).subspan(group * k, k));
+        tables_ = CodeTables::of(table, layout.codewords());
+        row_groups_ = layout.row_group_of_rows();
+        rows_ = {.rows = layout.rows,
+                 .cols = layout.cols,
+                 .bytes = std::as_bytes(codes_).data(),
+                 .row_order = values().row_order.empty() ? nullptr : values().row_order.data(),
+                 .encoding = std::nullopt,
+                 .bits = layout.bits,
+                 .tables = &tables_,
+                 .row_groups = row_groups_.data(),
+                 .column_group = layout.column_group};
+        has_kernel_ = no_kernel_reason(rows_).empty();
+    }
+
     std::span<const std::uint8_t> codes_;
     std::shared_ptr<const void> owner_;
     PackedLines lines_;
     std::size_t stage_bytes_;
+    mutable std::once_flag once_;
+    mutable CodeTables tables_;
+    mutable std::vector<std::int32_t> row_groups_;
+    mutable CodedRows rows_;
+    mutable bool has_kernel_ = false;
 };
 
 }  // namespace

@@ -106,16 +106,25 @@ namespace {
 
 class StoredWeight final : public PackedWeight {
   public:
-    explicit StoredWeight(StoredTensor stored) : stored_(std::move(stored)) {}
+    explicit StoredWeight(StoredTensor stored)
+        : stored_(std::move(stored)),
+          codes_{.rows = stored_.rows(),
+                 .cols = stored_.cols(),
+                 .bytes = stored_.bytes.data(),
+                 .encoding = stored_.encoding},
+          has_kernel_(no_kernel_reason(codes_).empty()) {}
     std::int64_t rows() const override { return stored_.rows(); }
     std::int64_t cols() const override { return stored_.cols(); }
     void decode(std::int64_t begin, std::int64_t end, float* out) const override {
         decode_rows(stored_, begin, end, out);
     }
+    const CodedRows* codes() const override { return has_kernel_ ? &codes_ : nullptr; }
     std::string describe() const override { return std::string(name_of(stored_.encoding)); }
 
   private:
     StoredTensor stored_;
+    CodedRows codes_;
+    bool has_kernel_;
 };
 
 /// Whether every operator of the range that reads the parameter takes it packed.

@@ -78,6 +78,12 @@ class CpuBackend final : public Backend {
         const std::int64_t n = weight.rows();
         ensure(c.size() == a.rows * n, "a product of {} rows and {} into {}", a.rows,
                to_string(weight.shape()), to_string(c.shape()));
+        constexpr std::int64_t few_rows = 8;
+        if (weight.products() == Products::fast && a.rows <= few_rows)
+            if (const CodedRows* codes = weight.packed().codes()) {
+                cpu::multiply_codes(a, *codes, c);
+                return;
+            }
         cpu::for_decoded_parts(weight, [&](const Tensor& rows, std::int64_t first) {
             if (rows.rows() == n) {
                 gemm(a, Transpose::no, matrix(rows), Transpose::yes, c, false);

@@ -1,5 +1,7 @@
 #include "core/backend/cpu/packed_products.hpp"
 
+#include "core/backend/cpu/dense_kernels.hpp"
+#include "core/backend/packed_product.hpp"
 #include "core/base/parallel.hpp"
 
 #include <algorithm>
@@ -28,6 +30,22 @@ void for_decoded_parts(const BoundWeight& weight,
         });
         body(rows, first);
     }
+}
+
+void multiply_codes(MatrixView a, const CodedRows& weight, Tensor& c) {
+    Tensor x = Tensor::empty({a.rows, a.cols});
+    for (std::int64_t row = 0; row < a.rows; ++row) {
+        float* to = x.data<float>() + row * a.cols;
+        if (a.type == DType::bf16) {
+            vocabulary_kernels().from_bfloat16(
+                a.cols, static_cast<const std::uint16_t*>(a.data) + row * a.stride, to);
+        } else {
+            std::copy_n(static_cast<const float*>(a.data) + row * a.stride, a.cols, to);
+        }
+    }
+    const QuantisedRows quantised =
+        quantise_activations(x.data<float>(), a.rows, a.cols, activation_order(weight));
+    packed_product(weight, quantised, c.data<float>());
 }
 
 Tensor packed_embedding(const Tensor& ids, const PackedWeight& table) {

@@ -1,5 +1,5 @@
 // Tokens per second of a prompt and of what follows, and the memory that it takes.
-#include "core/base/machine.hpp"
+#include "core/base/log.hpp"
 #include "core/base/parallel.hpp"
 #include "core/codebook/artifact_model.hpp"
 #include "core/generate/cached_decoder.hpp"

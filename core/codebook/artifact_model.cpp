@@ -61,14 +61,14 @@ OpenedModel open_model(const std::string& source, const ReadOptions& options) {
         const Artifact artifact = read_artifact(source);
         const auto base = CompressedModel::uncompressed_part(artifact);
         return {std::make_unique<CompressedModel>(artifact, base), base->input(), "artifact",
-                sha256(MappedFile(source))};
+                sha256(MappedFile(source)), &base->checkpoint()};
     }
     auto model = std::make_unique<Model>(read_checkpoint(find_model(source), options));
     const Checkpoint& checkpoint = model->checkpoint();
     ModelInput input = model->input();
     std::string description = checkpoint.description;
     std::string hash = checkpoint.sha256;
-    return {std::move(model), std::move(input), std::move(description), std::move(hash)};
+    return {std::move(model), std::move(input), std::move(description), std::move(hash), &checkpoint};
 }
 
 }  // namespace jlcm

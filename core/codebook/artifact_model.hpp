@@ -27,6 +27,8 @@ struct OpenedModel {
     ModelInput input;
     std::string description;  ///< e.g. "GGUF v3, Q4_1, F32, Q8_0", or "artifact"
     std::string sha256;       ///< of its files
+    /// What its files hold beside the weights: configuration, tokenizer, chat templates. Of `weights`.
+    const Checkpoint* checkpoint = nullptr;
 };
 
 /// `source` as find_model takes it, or an artifact's path, whose outputs are chosen already.

@@ -17,9 +17,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::array<std::string_view, 19> rooms = {
-    "base",  "tensor",   "spec",  "plugin", "backend",  "graph",    "formats", "text",   "vision", "data",
-    "model", "codebook", "learn", "store",  "compress", "estimate", "run",     "report", "sweep"};
+constexpr std::array<std::string_view, 20> rooms = {
+    "base",  "tensor",   "spec",     "plugin", "backend", "graph",    "formats",  "text", "vision", "data",
+    "model", "codebook", "generate", "learn",  "store",   "compress", "estimate", "run",  "report", "sweep"};
 
 std::ptrdiff_t rank_of(std::string_view room) {
     return std::find(rooms.begin(), rooms.end(), room) - rooms.begin();

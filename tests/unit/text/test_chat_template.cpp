@@ -1,7 +1,6 @@
 // Chat templates against transformers (tests/golden/make_chat_templates.py), and what strangers may write.
 
 #include "core/base/error.hpp"
-#include "core/formats/json.hpp"
 #include "core/base/files.hpp"
 #include "core/text/chat_template.hpp"
 

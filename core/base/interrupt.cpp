@@ -25,7 +25,7 @@ void handle(int signal) {
         std::raise(signal);
     }
     if (requested == 0) requested_at = now();
-    requested = 1;
+    if (requested != SIGTERM) requested = signal;
 }
 
 }  // namespace
@@ -37,6 +37,10 @@ void catch_interrupts() {
 
 bool interrupt_requested() {
     return requested != 0;
+}
+
+void forget_interrupt() {
+    if (requested == SIGINT) requested = 0;
 }
 
 void throw_if_interrupted() {

@@ -60,14 +60,15 @@ OpenedModel open_model(const std::string& source, const ReadOptions& options) {
     if (is_artifact(source)) {
         auto model = std::make_unique<PackedModel>(map_artifact(source));
         ModelInput input = model->input();
-        return {std::move(model), std::move(input), "artifact", source, {}};
+        const Checkpoint* checkpoint = &model->base().checkpoint();
+        return {std::move(model), std::move(input), "artifact", checkpoint, source, {}};
     }
     auto model = std::make_unique<Model>(read_checkpoint(find_model(source), options));
     const Checkpoint& checkpoint = model->checkpoint();
     ModelInput input = model->input();
     std::string description = checkpoint.description;
     std::string hash = checkpoint.sha256;
-    return {std::move(model), std::move(input), std::move(description), {}, std::move(hash)};
+    return {std::move(model), std::move(input), std::move(description), &checkpoint, {}, std::move(hash)};
 }
 
 const std::string& OpenedModel::sha256() const {

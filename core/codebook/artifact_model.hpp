@@ -27,6 +27,8 @@ struct OpenedModel {
     std::unique_ptr<WeightSource> weights;
     ModelInput input;
     std::string description;  ///< e.g. "GGUF v3, Q4_1, F32, Q8_0", or "artifact"
+    /// What its files hold beside the weights: configuration, tokenizer, chat templates. Of `weights`.
+    const Checkpoint* checkpoint = nullptr;
     /// The SHA-256 of its files, which is computed by the first call for an artifact: opening reads little of it.
     [[nodiscard]] const std::string& sha256() const;
 

@@ -1,5 +1,5 @@
 #pragma once
-// What generation asks of a model.
+// What generation needs of a model.
 
 #include "core/tensor/tensor.hpp"
 
@@ -15,14 +15,15 @@ class Decoder {
     Decoder(const Decoder&) = delete;
     Decoder& operator=(const Decoder&) = delete;
     virtual ~Decoder() = default;
-    /// Reads `tokens` behind those that were read, and returns the logits of the token that follows: float32
-    /// [vocabulary]. An input error if context() is exceeded.
+
+    /// Reads `tokens` (at least one) behind those that were read, and returns the logits of the token that follows:
+    /// float32 [vocabulary]. An input error if context() is exceeded.
     [[nodiscard]] virtual Tensor read(std::span<const std::int32_t> tokens) = 0;
     /// Forgets all but the first `count` tokens that were read.
     virtual void keep(std::int64_t count) = 0;
-    /// Tokens that were read.
+    /// Tokens read.
     [[nodiscard]] virtual std::int64_t position() const = 0;
-    /// The most tokens it can hold.
+    /// Most tokens that it can hold.
     [[nodiscard]] virtual std::int64_t context() const = 0;
 };
 

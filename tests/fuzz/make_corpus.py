@@ -35,6 +35,23 @@ def floats(*shape):
     return random.normal(size=shape).astype(np.float32)
 
 
+def chat_templates():
+    # Of tests/golden: each family once, and the language.
+    names = set()
+    for case in json.loads((HERE.parent / "golden/chat_templates.json").read_text()):
+        kind = case["name"].split(":")[0].replace(".", "_").replace(" ", "_")
+        name = f"{kind}_{sum(each.startswith(kind) for each in names)}" if kind in ("language", "white_space") else kind
+        if kind == "refused" or name in names:
+            continue
+        names.add(name)
+        put("chat_template", name, json.dumps(case["variables"], ensure_ascii=False) + "\n@@\n" + case["template"])
+    put("chat_template", "large_text", "{{ 'x' * 9223372036854775807 }}{{ [l] * 4000000000 }}")
+    put("chat_template", "large_doubling", "{% set q = namespace(x='xxxxxxxx') %}{% for a in range(60) %}{% set q.x = q.x + q.x %}{% endfor %}")
+    put("chat_template", "large_loops", "{% for a in range(99999) %}{% for b in range(99999) %}{{ a }}{% endfor %}{% endfor %}")
+    put("chat_template", "deep_values", "{% set q = namespace(x=[]) %}{% for a in range(99999) %}{% set q.x = [q.x] %}{% endfor %}")
+    put("chat_template", "cycles", "{% set q = namespace() %}{% set q.q = q %}{% for a in [q] %}{% set q.l = [loop] %}{% macro m() %}{{ a }}{% endmacro %}{% set q.m = m %}{% endfor %}{{ q.m() }}")
+
+
 def text_formats():
     put("json", "values", '{"a": [1, -2.5e-3, true, null, "\\u00f6\\n"], "b": {"c": {}}, "d": 18446744073709551615}')
     put("json", "nested", "[" * 8 + "0" + "]" * 8)
@@ -360,6 +377,7 @@ if __name__ == "__main__":
     for path in CORPUS.rglob("*"):
         if path.is_file() and not path.name.startswith("found_"):
             path.unlink()
+    chat_templates()
     text_formats()
     weights()
     configurations()

@@ -16,7 +16,9 @@
 #include "core/formats/tokenizer_folder.hpp"
 #include "core/graph/graph_json.hpp"
 #include "core/spec/resolve.hpp"
+#include "core/text/chat_template.hpp"
 #include "core/text/tokenizer.hpp"
+#include "core/text/utf8.hpp"
 #include "core/vision/image_file.hpp"
 #include "core/vision/image_sets.hpp"
 #include "core/vision/preprocess.hpp"
@@ -241,10 +243,32 @@ inline void read_task(Bytes bytes) {
     }
 }
 
+/// A template and its variables: JSON up to the first line "@@", if it is an object; or else a conversation.
+inline void read_chat_template(Bytes bytes) {
+    const std::string_view text = text_of(bytes);
+    constexpr std::string_view mark = "\n@@\n";
+    nlohmann::ordered_json variables = nlohmann::ordered_json::parse(
+        R"({"messages": [{"role": "system", "content": " Be brief. "}, {"role": "user", "content": "Gr\u00fc\u00dfe"},
+            {"role": "assistant", "content": null, "tool_calls": [{"function": {"name": "f", "arguments": {"x": 1.5}}}]}],
+            "tools": null, "add_generation_prompt": true, "bos_token": "<s>", "n": 3, "l": [2, 1, [true]]})");
+    std::string_view source = text;
+    if (const std::size_t end = text.find(mark); end != std::string_view::npos) {
+        (void)parse_json(text.substr(0, end));
+        auto given = nlohmann::ordered_json::parse(text.substr(0, end));
+        if (given.is_object()) variables = std::move(given);
+        source = text.substr(end + mark.size());
+    }
+    const ChatTemplate parsed{std::string(source), "template"};
+    constexpr std::size_t longest = 1 << 18;
+    const std::string made = parsed.render(variables, 0, {.work = 1 << 22, .output = longest});
+    ensure(made.size() <= longest && valid_utf8(made) == made, "the text of a template is too long, or no UTF-8");
+}
+
 /// By the names of the corpus's folders.
 inline const std::map<std::string, Reader, std::less<>>& readers() {
     static const std::map<std::string, Reader, std::less<>> table{
         {"artifact", read_artifact_file},
+        {"chat_template", read_chat_template},
         {"config", read_config},
         {"gguf", read_gguf},
         {"image", read_image},

@@ -19,7 +19,7 @@ namespace fs = std::filesystem;
 
 constexpr std::array<std::string_view, 20> rooms = {
     "base",  "tensor",   "spec",     "plugin", "backend", "graph",    "formats",  "text", "vision", "data",
-    "model", "generate", "codebook", "learn",  "store",   "compress", "estimate", "run",  "report", "sweep"};
+    "model", "codebook", "generate", "learn",  "store",   "compress", "estimate", "run",  "report", "sweep"};
 
 std::ptrdiff_t rank_of(std::string_view room) {
     return std::find(rooms.begin(), rooms.end(), room) - rooms.begin();

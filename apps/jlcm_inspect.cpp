@@ -44,6 +44,20 @@ void print_tensors(const ArtifactFootprint& footprint) {
                    tensor.bytes.total(), tensor.bits_per_weight());
 }
 
+void print_kernels(const WeightSource& model) {
+    const auto uses = weight_uses(model);
+    std::size_t name = 6;
+    std::size_t held = 4;
+    for (const WeightUse& use : uses) {
+        name = std::max(name, use.name.size());
+        held = std::max(held, use.held.size());
+    }
+    fmt::print("{:<{}}  {:<16}{:<{}}  {}\n", "tensor", name, "shape", "held", held, "few rows by");
+    for (const WeightUse& use : uses)
+        fmt::print("{:<{}}  {:<16}{:<{}}  {}\n", use.name, name, to_string(use.shape), use.held, held,
+                   use.kernel);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -53,6 +67,7 @@ int main(int argc, char** argv) {
     std::string path;
     bool as_json = false;
     bool permutations = false;
+    bool kernels = false;
     app.add_option("model", path,
                    "A compressed model (safetensors), as jlcm-run writes it; with --permutations also any "
                    "model that jlcm-run takes")
@@ -62,8 +77,17 @@ int main(int argc, char** argv) {
                  "For every linear weight: how its rows may be ordered without changing what the model "
                  "computes, what absorbs that, or why they have to stay")
         ->excludes(json_flag);
+    app.add_flag(
+           "--kernels", kernels,
+           "For every matrix of any model: how it is held while it runs, and which kernel multiplies it with "
+           "a few tokens")
+        ->excludes(json_flag);
     if (const auto code = parse_arguments(app, argc, argv)) return *code;
     try {
+        if (kernels) {
+            print_kernels(*open_model(path).weights);
+            return 0;
+        }
         if (permutations) {
             const OpenedModel model = open_model(path);
             const Graph& graph = model.weights->graph();

@@ -41,14 +41,16 @@ void measure(const Settings& settings) {
         .products = settings.exact ? Products::exact : Products::fast,
         .context = std::min(opened.input.max_positions, settings.prompt + settings.tokens)};
     CachedDecoder decoder(*opened.weights, opened.input, options, backend);
-    const std::int64_t vocabulary = opened.weights->graph().parameter(opened.weights->graph().head()).shape[0];
+    const std::int64_t vocabulary =
+        opened.weights->graph().parameter(opened.weights->graph().head()).shape[0];
     std::vector<std::int32_t> prompt;
     for (std::int64_t i = 0; i < settings.prompt; ++i)
         prompt.push_back(static_cast<std::int32_t>((i * i * 31 + 7) % vocabulary));
     fmt::print("{}; products of {} tokens: {}; cache in {}; opened in {:.3f} s\n", backend.describe(), "few",
                settings.exact ? "exact" : "fast", settings.cache, open_seconds);
-    fmt::print("| threads | prompt of {}, tokens/s | then {}, tokens/s | peak memory, MB |\n|---|---|---|---|\n",
-               settings.prompt, settings.tokens);
+    fmt::print(
+        "| threads | prompt of {}, tokens/s | then {}, tokens/s | peak memory, MB |\n|---|---|---|---|\n",
+        settings.prompt, settings.tokens);
     for (const int threads : settings.threads) {
         set_thread_count(threads);
         decoder.keep(0);

@@ -14,6 +14,7 @@ class ReorderedWeight final : public PackedWeight {
     std::int64_t rows() const override { return base_->rows(); }
     std::int64_t cols() const override { return base_->cols(); }
     std::string describe() const override { return base_->describe() + ", re-ordered"; }
+    std::string no_codes_reason() const override { return "its rows are re-ordered as they are read"; }
 
     void decode(std::int64_t begin, std::int64_t end, float* out) const override {
         const std::int64_t n = cols();

@@ -27,6 +27,8 @@ class PackedWeight {
     virtual void decode_bfloat16(std::int64_t begin, std::int64_t end, std::uint16_t* out) const;
     /// What kernels on codes read in place (Products::fast); null if they cannot.
     [[nodiscard]] virtual const CodedRows* codes() const { return nullptr; }
+    /// Why codes() is null, as the end of a sentence; empty if it is not.
+    [[nodiscard]] virtual std::string no_codes_reason() const { return "its form has no kernel"; }
     /// How the matrix is held, e.g. "packed 2-bit codes" or "Q8_0".
     [[nodiscard]] virtual std::string describe() const = 0;
 };

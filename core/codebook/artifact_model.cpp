@@ -71,6 +71,13 @@ OpenedModel open_model(const std::string& source, const ReadOptions& options) {
     return {std::move(model), std::move(input), std::move(description), &checkpoint, {}, std::move(hash)};
 }
 
+double OpenedModel::file_bytes() const {
+    if (!file.empty()) return static_cast<double>(std::filesystem::file_size(file));
+    double bytes = 0;
+    for (const auto& [name, tensor] : checkpoint->tensors) bytes += static_cast<double>(tensor.bytes.size());
+    return bytes;
+}
+
 const std::string& OpenedModel::sha256() const {
     if (hash.empty()) hash = jlcm::sha256(MappedFile(file));
     return hash;

@@ -32,6 +32,9 @@ struct OpenedModel {
     /// The SHA-256 of its files, which is computed by the first call for an artifact: opening reads little of it.
     [[nodiscard]] const std::string& sha256() const;
 
+    /// Bytes of the weights' files.
+    [[nodiscard]] double file_bytes() const;
+
     std::filesystem::path file;  ///< the artifact's; empty for a model
     mutable std::string hash;    ///< what sha256() returns once it is known
 };

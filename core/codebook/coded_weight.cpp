@@ -106,6 +106,7 @@ class UnpackedWeight final : public CodedWeight {
   public:
     using CodedWeight::CodedWeight;
     std::string describe() const override { return fmt::format("{}-bit codes", values().layout.bits); }
+    std::string no_codes_reason() const override { return "its codes are unpacked"; }
 
   protected:
     Codes codes_of(std::int64_t row) const override {
@@ -128,7 +129,11 @@ class MappedWeight final : public CodedWeight {
     std::string describe() const override { return fmt::format("packed {}-bit codes", values().layout.bits); }
     const CodedRows* codes() const override {
         std::call_once(once_, [&] { make_coded_rows(); });
-        return has_kernel_ ? &rows_ : nullptr;
+        return no_kernel_.empty() ? &rows_ : nullptr;
+    }
+    std::string no_codes_reason() const override {
+        (void)codes();
+        return no_kernel_;
     }
 
   protected:
@@ -148,7 +153,17 @@ class MappedWeight final : public CodedWeight {
     void make_coded_rows() const {
         const Layout& layout = values().layout;
         constexpr int most_bits = 4;
-        if (!is_table() || layout.bits > most_bits || lines_.lines != layout.rows) return;
+        if (layout.dimension > 1)
+            no_kernel_ = fmt::format("codewords are of {} weights", layout.dimension);
+        else if (layout.residual > 1)
+            no_kernel_ = fmt::format("{} codewords are added up", layout.residual);
+        else if (!values().outliers.empty())
+            no_kernel_ = "it has outliers";
+        else if (layout.bits > most_bits)
+            no_kernel_ = fmt::format("codes have {} bits", layout.bits);
+        else if (lines_.lines != layout.rows)
+            no_kernel_ = fmt::format("rows of {} columns share words", layout.cols);
+        if (!no_kernel_.empty()) return;
         const auto k = static_cast<std::size_t>(layout.codewords());
         const auto groups = static_cast<std::size_t>(layout.groups());
         std::vector<float> table(groups * k);
@@ -165,7 +180,7 @@ class MappedWeight final : public CodedWeight {
                  .tables = &tables_,
                  .row_groups = row_groups_.data(),
                  .column_group = layout.column_group};
-        has_kernel_ = no_kernel_reason(rows_).empty();
+        no_kernel_ = no_kernel_reason(rows_);
     }
 
     std::span<const std::uint8_t> codes_;
@@ -176,7 +191,7 @@ class MappedWeight final : public CodedWeight {
     mutable CodeTables tables_;
     mutable std::vector<std::int32_t> row_groups_;
     mutable CodedRows rows_;
-    mutable bool has_kernel_ = false;
+    mutable std::string no_kernel_;
 };
 
 }  // namespace

@@ -5,6 +5,8 @@
 #include "core/graph/sequence_state.hpp"
 #include "core/model/model.hpp"
 
+#include <string>
+
 namespace jlcm {
 
 struct DecoderOptions {
@@ -13,6 +15,19 @@ struct DecoderOptions {
     Products products = Products::exact;  ///< of one or a few tokens with packed weights
     std::int64_t context = 0;             ///< most tokens; 0: as many as the model is made for
 };
+
+/// What generation takes in memory at most, in bytes.
+struct DecoderMemory {
+    double weights = 0;  ///< pages of the model's files
+    double cache = 0;    ///< of keys and values, when the context is full
+    double work = 0;
+    std::int64_t context = 0;
+    [[nodiscard]] double total() const { return weights + cache + work; }
+    [[nodiscard]] std::string describe() const;
+};
+/// `weight_bytes`: of the model's files.
+[[nodiscard]] DecoderMemory decoder_memory(const Graph& graph, const ModelInput& input,
+                                           const DecoderOptions& options, double weight_bytes);
 
 class CachedDecoder final : public Decoder {
   public:

@@ -1,5 +1,6 @@
 #include "core/model/model.hpp"
 
+#include "core/backend/packed_product.hpp"
 #include "core/base/error.hpp"
 #include "core/base/files.hpp"
 #include "core/formats/architecture.hpp"
@@ -119,6 +120,7 @@ class StoredWeight final : public PackedWeight {
         decode_rows(stored_, begin, end, out);
     }
     const CodedRows* codes() const override { return has_kernel_ ? &codes_ : nullptr; }
+    std::string no_codes_reason() const override { return no_kernel_reason(codes_); }
     std::string describe() const override { return std::string(name_of(stored_.encoding)); }
 
   private:
@@ -186,6 +188,28 @@ BoundBytes bound_bytes(const Model& model, DType compute) {
     if (graph.head() >= 0) add(graph.head(), true);
     end_part();
     return bytes;
+}
+
+std::vector<WeightUse> weight_uses(const WeightSource& source) {
+    const Graph& graph = source.graph();
+    const NodeRange body = graph.body().nodes;
+    std::vector<ParameterId> ids = graph.parameters_of(body);
+    if (graph.head() >= 0) ids.push_back(graph.head());
+    std::vector<WeightUse> uses;
+    for (const ParameterId id : ids) {
+        const Parameter& parameter = graph.parameter(id);
+        if (parameter.shape.size() < 2) continue;
+        const auto packed = is_read_packed(graph, body, id) ? source.packed(id) : nullptr;
+        WeightUse use{parameter.name, parameter.shape, "dense, decoded once", "products of dense weights"};
+        if (packed != nullptr) {
+            use.held = packed->describe();
+            use.kernel = packed->codes() != nullptr
+                             ? fmt::format("codes, {}", packed_kernels_name())
+                             : fmt::format("decoded for each product: {}", packed->no_codes_reason());
+        }
+        uses.push_back(std::move(use));
+    }
+    return uses;
 }
 
 BoundWeight bound_head(const WeightSource& source, DType compute, Backend& backend, Products products) {

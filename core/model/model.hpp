@@ -93,6 +93,15 @@ struct BoundBytes {
 };
 [[nodiscard]] BoundBytes bound_bytes(const Model& model, DType compute);
 
+/// How each matrix of a model runs: in what form it is held, and by what it is multiplied with few rows.
+struct WeightUse {
+    std::string name;
+    Shape shape;
+    std::string held;    ///< "packed 2-bit codes", "Q8_0", "float32, decoded once"
+    std::string kernel;  ///< "codes, AVX-512 VNNI", or why there is none
+};
+[[nodiscard]] std::vector<WeightUse> weight_uses(const WeightSource& source);
+
 /// The head as the source holds it, for products of the type `compute`, or dense if it has no packed form.
 /// Undefined if the graph has no head.
 [[nodiscard]] BoundWeight bound_head(const WeightSource& source, DType compute, Backend& backend,

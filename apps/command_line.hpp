@@ -3,6 +3,7 @@
 
 #include "apps/program.hpp"
 #include "core/base/error.hpp"
+#include "core/base/files.hpp"
 #include "core/base/log.hpp"
 #include "core/run/run.hpp"
 
@@ -17,6 +18,7 @@ namespace jlcm {
 /// Parses the arguments. Returns an exit code where the program ends here: 0 after --help, 2 for wrong
 /// arguments.
 inline std::optional<int> parse_arguments(CLI::App& app, int argc, char** argv) {
+    catch_bus_errors();
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {

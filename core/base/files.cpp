@@ -3,6 +3,7 @@
 #include "core/base/error.hpp"
 
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 #include <map>
 #include <mutex>
@@ -29,23 +30,37 @@ namespace {
 /// All mappings there are: address and size.
 class Mappings {
   public:
-    void add(const std::byte* data, std::size_t size) {
+    void add(const std::byte* data, std::size_t size, std::string path) {
         const std::scoped_lock lock(mutex_);
-        sizes_[data] = size;
+        all_[data] = {size, std::move(path)};
     }
     void remove(const std::byte* data) {
         const std::scoped_lock lock(mutex_);
-        sizes_.erase(data);
+        all_.erase(data);
     }
     void release_pages() {
         const std::scoped_lock lock(mutex_);
-        for (const auto& [data, size] : sizes_)
-            ::madvise(const_cast<std::byte*>(data), size, MADV_DONTNEED);  // NOLINT: takes a mutable pointer
+        for (const auto& [data, mapping] : all_)
+            ::madvise(const_cast<std::byte*>(data), mapping.size,
+                      MADV_DONTNEED);  // NOLINT: takes a mutable pointer
+    }
+    /// The path of the file that is mapped there; null if there is none, or if it cannot be told now. For a
+    /// signal handler.
+    const char* path_at(const void* address) {
+        if (!mutex_.try_lock()) return nullptr;
+        const std::lock_guard lock(mutex_, std::adopt_lock);
+        for (const auto& [data, mapping] : all_)
+            if (address >= data && address < data + mapping.size) return mapping.path.c_str();
+        return nullptr;
     }
 
   private:
+    struct Mapping {
+        std::size_t size = 0;
+        std::string path;
+    };
     std::mutex mutex_;
-    std::map<const std::byte*, std::size_t> sizes_;
+    std::map<const std::byte*, Mapping> all_;
 };
 
 Mappings& mappings() {
@@ -54,6 +69,30 @@ Mappings& mappings() {
 }
 
 }  // namespace
+
+namespace {
+
+/// write(), for a signal handler.
+void say(const char* text) {
+    [[maybe_unused]] const auto written = ::write(STDERR_FILENO, text, std::strlen(text));
+}
+
+void end_at_bus_error(int /*signal*/, siginfo_t* where, void* /*context*/) {
+    const char* path = mappings().path_at(where->si_addr);
+    say("jlcm: ");
+    say(path != nullptr ? path : "a mapped file");
+    say(": the file was cut, or its disk failed, while it was being read; get it again, and do not write to files in use\n");
+    ::_exit(static_cast<int>(ErrorKind::system));
+}
+
+}  // namespace
+
+void catch_bus_errors() {
+    struct sigaction action {};
+    action.sa_sigaction = end_at_bus_error;
+    action.sa_flags = SA_SIGINFO;
+    ::sigaction(SIGBUS, &action, nullptr);
+}
 
 void release_mapped_pages() {
     mappings().release_pages();
@@ -77,7 +116,7 @@ MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
             fail_system("map", path);
         }
         data_ = static_cast<const std::byte*>(mapping);
-        mappings().add(data_, size_);
+        mappings().add(data_, size_, path_.string());
     }
     ::close(descriptor);
 }

@@ -30,6 +30,10 @@ class MappedFile {
     std::size_t size_ = 0;
 };
 
+/// From now on a page of a mapped file that cannot be read, since the file was cut meanwhile, ends the program
+/// with a system error that names the file.
+void catch_bus_errors();
+
 /// Gives the memory that pages of mapped files take back to the system; they are read again when they are
 /// touched. For whoever walks through files that are larger than memory.
 void release_mapped_pages();

@@ -57,18 +57,25 @@ bool is_artifact(const std::filesystem::path& path) {
 }
 
 OpenedModel open_model(const std::string& source, const ReadOptions& options) {
+    OpenedModel opened;
     if (is_artifact(source)) {
-        auto model = std::make_unique<PackedModel>(map_artifact(source));
-        ModelInput input = model->input();
-        const Checkpoint* checkpoint = &model->base().checkpoint();
-        return {std::move(model), std::move(input), "artifact", checkpoint, source, {}};
+        const MappedArtifact artifact = map_artifact(source);
+        auto model = std::make_unique<PackedModel>(artifact);
+        opened.input = model->input();
+        opened.description = "artifact";
+        opened.checkpoint = &model->base().checkpoint();
+        opened.provenance = artifact.provenance;
+        opened.file = source;
+        opened.weights = std::move(model);
+        return opened;
     }
     auto model = std::make_unique<Model>(read_checkpoint(find_model(source), options));
-    const Checkpoint& checkpoint = model->checkpoint();
-    ModelInput input = model->input();
-    std::string description = checkpoint.description;
-    std::string hash = checkpoint.sha256;
-    return {std::move(model), std::move(input), std::move(description), &checkpoint, {}, std::move(hash)};
+    opened.input = model->input();
+    opened.checkpoint = &model->checkpoint();
+    opened.description = opened.checkpoint->description;
+    opened.hash = opened.checkpoint->sha256;
+    opened.weights = std::move(model);
+    return opened;
 }
 
 double OpenedModel::file_bytes() const {

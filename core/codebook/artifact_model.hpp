@@ -35,6 +35,7 @@ struct OpenedModel {
     /// Bytes of the weights' files.
     [[nodiscard]] double file_bytes() const;
 
+    nlohmann::json provenance;   ///< how an artifact was made: spec, hashes, versions; null for a model
     std::filesystem::path file;  ///< the artifact's; empty for a model
     mutable std::string hash;    ///< what sha256() returns once it is known
 };

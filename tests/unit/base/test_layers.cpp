@@ -17,9 +17,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::array<std::string_view, 20> rooms = {
+constexpr std::array<std::string_view, 21> rooms = {
     "base",  "tensor",   "spec",     "plugin", "backend", "graph",    "formats",  "text", "vision", "data",
-    "model", "codebook", "generate", "learn",  "store",   "compress", "estimate", "run",  "report", "sweep"};
+    "model", "codebook", "generate", "c_api", "learn",  "store",   "compress", "estimate", "run",  "report", "sweep"};
 
 std::ptrdiff_t rank_of(std::string_view room) {
     return std::find(rooms.begin(), rooms.end(), room) - rooms.begin();

@@ -1,0 +1,379 @@
+#include "core/c_api/jlcm.h"
+
+#include "core/backend/backend.hpp"
+#include "core/base/error.hpp"
+#include "core/base/parallel.hpp"
+#include "core/codebook/artifact_model.hpp"
+#include "core/generate/cached_decoder.hpp"
+#include "core/generate/generation.hpp"
+#include "core/generate/prompt_format.hpp"
+#include "core/model/continuations.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <mutex>
+#include <new>
+#include <optional>
+
+using namespace jlcm;
+
+struct jlcm_model {
+    OpenedModel opened;
+    std::string config;
+    std::string provenance;
+    std::vector<std::string> inputs;
+
+    struct Tensor {
+        ParameterId id;
+        std::string held;
+    };
+    std::vector<Tensor> tensors;
+
+    [[nodiscard]] const Graph& graph() const { return opened.weights->graph(); }
+    /// Bound for forwards in float32, once somebody asks for one.
+    [[nodiscard]] const BoundModel& bound() const {
+        std::call_once(once_, [&] { bound_.emplace(*opened.weights, DType::f32, cpu_backend()); });
+        return *bound_;
+    }
+
+  private:
+    mutable std::once_flag once_;
+    mutable std::optional<BoundModel> bound_;
+};
+
+struct jlcm_outputs {
+    struct Output {
+        std::string name;
+        Tensor values;
+    };
+    std::vector<Output> all;
+};
+
+namespace {
+
+/// Thrown by a callback that wants no more.
+struct Stopped {};
+
+std::string& last_error() {
+    thread_local std::string text;
+    return text;
+}
+
+/// No exception leaves the library.
+template <class Work>
+jlcm_status guarded(Work work) {
+    last_error().clear();
+    try {
+        work();
+        return JLCM_OK;
+    } catch (const Error& error) {
+        last_error() = error.what();
+        switch (error.kind()) {
+            case ErrorKind::input:
+                return JLCM_ERROR_INPUT;
+            case ErrorKind::system:
+                return JLCM_ERROR_SYSTEM;
+            case ErrorKind::interrupted:
+                return JLCM_ERROR_STOPPED;
+            case ErrorKind::internal:
+                break;
+        }
+    } catch (const Stopped&) {
+        last_error() = "the callback stopped the work";
+        return JLCM_ERROR_STOPPED;
+    } catch (const std::bad_alloc&) {
+        last_error() = "out of memory";
+        return JLCM_ERROR_SYSTEM;
+    } catch (const std::exception& error) {
+        last_error() = error.what();
+    }
+    return JLCM_ERROR_INTERNAL;
+}
+
+template <class... Pointers>
+void need(const Pointers*... pointers) {
+    require(((pointers != nullptr) && ...), "an argument is a null pointer");
+}
+
+std::unique_ptr<jlcm_model> opened(const char* path) {
+    auto model = std::make_unique<jlcm_model>(
+        jlcm_model{.opened = open_model(path), .config = {}, .provenance = {}, .inputs = {}, .tensors = {}});
+    model->config = model->opened.checkpoint->config.dump();
+    model->provenance = model->opened.provenance.dump();
+    const Graph& graph = model->graph();
+    model->inputs.push_back(graph.values().front());
+    std::map<std::string, std::string> held;
+    for (const WeightUse& use : weight_uses(*model->opened.weights)) held[use.name] = use.held;
+    for (ParameterId id = 0; id < static_cast<ParameterId>(graph.parameters().size()); ++id) {
+        const Parameter& parameter = graph.parameter(id);
+        if (parameter.tied_to >= 0) continue;
+        const auto found = held.find(parameter.name);
+        model->tensors.push_back({id, found == held.end() ? "dense" : found->second});
+    }
+    return model;
+}
+
+Tensor tensor_of(const jlcm_value& value) {
+    need(value.shape, value.data);
+    const Shape shape(value.shape, value.shape + value.rank);
+    for (const std::int64_t side : shape) require(side >= 0, "an input of shape {}", to_string(shape));
+    const DType type = value.type == JLCM_INT32 ? DType::i32 : DType::f32;
+    Tensor tensor = Tensor::empty(shape, type);
+    std::memcpy(tensor.bytes().data(), value.data, tensor.byte_count());
+    return tensor;
+}
+
+/// Ids of a vocabulary, as a forward needs them.
+void require_ids(const jlcm_model& model, std::span<const std::int32_t> ids) {
+    const std::int32_t size = model.opened.input.need_tokenizer("ids").vocabulary_size();
+    for (const std::int32_t id : ids) require(id >= 0 && id < size, "id {} of a vocabulary of {}", id, size);
+}
+
+std::vector<jlcm_outputs::Output> run(const jlcm_model& model, const Tensor& input) {
+    const Graph& graph = model.graph();
+    const bool reads_ids = model.opened.input.tokenizer != nullptr;
+    require(input.dtype() == (reads_ids ? DType::i32 : DType::f32), "the model reads {}",
+            reads_ids ? "int32" : "float32");
+    if (reads_ids) {
+        require(input.shape().size() == 2, "ids of shape {}: expected [sequences, length]",
+                to_string(input.shape()));
+        require_ids(model, input.values<std::int32_t>());
+    }
+    if (graph.outputs().empty()) {
+        Tensor scores = model.bound().scores(input);
+        const std::int64_t width = scores.cols();
+        return {{graph.head() >= 0 ? "logits" : "features",
+                 scores.reshape({input.shape()[0], scores.size() / width / input.shape()[0], width})}};
+    }
+    (void)graph.infer(input.shape());
+    const GraphOutput& output = graph.outputs().front();
+    const Block whole = graph.whole(output.value);
+    Weights weights(graph);
+    bind_weights(weights, *model.opened.weights, whole.nodes, DType::f32, cpu_backend(), Binding::packed);
+    return {{output.name, Executor(graph, cpu_backend(), DType::f32).forward(whole, weights, input)}};
+}
+
+GenerationOptions generation_options(const jlcm_generation& given) {
+    GenerationOptions options;
+    options.sampling = {.temperature = given.temperature,
+                        .top_k = given.top_k,
+                        .top_p = given.top_p,
+                        .min_p = given.min_p,
+                        .repetition_penalty = given.repetition_penalty,
+                        .seed = given.seed};
+    options.max_tokens = given.max_tokens;
+    for (std::size_t i = 0; i < given.stops; ++i) {
+        need(given.stop, given.stop[i]);
+        options.stop.emplace_back(given.stop[i]);
+    }
+    require_valid(options.sampling);
+    require(options.max_tokens >= 0, "max_tokens is {}", options.max_tokens);
+    return options;
+}
+
+char* copy_of(const std::string& text) {
+    char* copy = static_cast<char*>(std::malloc(text.size() + 1));  // NOLINT: C frees it
+    if (copy == nullptr) throw std::bad_alloc();
+    std::memcpy(copy, text.c_str(), text.size() + 1);
+    return copy;
+}
+
+}  // namespace
+
+extern "C" {
+
+int jlcm_api_version(void) {
+    return JLCM_API_VERSION;
+}
+
+const char* jlcm_version(void) {
+    return JLCM_VERSION;
+}
+
+const char* jlcm_error(void) {
+    return last_error().c_str();
+}
+
+jlcm_status jlcm_set_threads(int threads) {
+    return guarded([&] {
+        require(threads >= 0, "{} threads", threads);
+        set_thread_count(threads);
+    });
+}
+
+jlcm_status jlcm_open(const char* path, jlcm_model** model) {
+    return guarded([&] {
+        need(path, model);
+        *model = opened(path).release();
+    });
+}
+
+void jlcm_close(jlcm_model* model) {
+    delete model;  // NOLINT: C has no other owner
+}
+
+const char* jlcm_description(const jlcm_model* model) {
+    return model->opened.description.c_str();
+}
+const char* jlcm_config(const jlcm_model* model) {
+    return model->config.c_str();
+}
+const char* jlcm_provenance(const jlcm_model* model) {
+    return model->provenance.c_str();
+}
+
+size_t jlcm_tensor_count(const jlcm_model* model) {
+    return model->tensors.size();
+}
+
+jlcm_status jlcm_tensor_at(const jlcm_model* model, size_t index, jlcm_tensor* tensor) {
+    return guarded([&] {
+        need(model, tensor);
+        require(index < model->tensors.size(), "tensor {} of {}", index, model->tensors.size());
+        const auto& [id, held] = model->tensors[index];
+        const Parameter& parameter = model->graph().parameter(id);
+        *tensor = {parameter.name.c_str(), parameter.role.c_str(), held.c_str(), parameter.shape.data(),
+                   parameter.shape.size()};
+    });
+}
+
+jlcm_status jlcm_decode(const jlcm_model* model, const char* name, float* values, size_t count) {
+    return guarded([&] {
+        need(model, name, values);
+        const auto id = model->graph().find_parameter(name);
+        require(id.has_value(), "the model has no tensor \"{}\"", name);
+        const Tensor decoded = model->opened.weights->weight(*id);
+        require(static_cast<std::size_t>(decoded.size()) == count, "{}: {} values for a tensor of {}", name,
+                count, to_string(decoded.shape()));
+        std::ranges::copy(decoded.values<float>(), values);
+    });
+}
+
+jlcm_status jlcm_tokenize(const jlcm_model* model, const char* text, int32_t* ids, size_t capacity,
+                          size_t* count) {
+    return guarded([&] {
+        need(model, text, count);
+        const Tokenizer& tokenizer = model->opened.input.need_tokenizer("jlcm_tokenize");
+        const auto all = prompt_ids(text, prompt_format(*model->opened.checkpoint, tokenizer), tokenizer);
+        if (capacity > 0) need(ids);
+        std::copy_n(all.begin(), std::min(capacity, all.size()), ids);
+        *count = all.size();
+    });
+}
+
+jlcm_status jlcm_detokenize(const jlcm_model* model, const int32_t* ids, size_t count, char* text,
+                            size_t capacity, size_t* bytes) {
+    return guarded([&] {
+        need(model, bytes);
+        if (count > 0) need(ids);
+        if (capacity > 0) need(text);
+        const std::string all = model->opened.input.need_tokenizer("jlcm_detokenize").decode({ids, count});
+        std::copy_n(all.begin(), std::min(capacity, all.size()), text);
+        *bytes = all.size();
+    });
+}
+
+size_t jlcm_input_count(const jlcm_model* model) {
+    return model->inputs.size();
+}
+const char* jlcm_input_name(const jlcm_model* model, size_t index) {
+    return index < model->inputs.size() ? model->inputs[index].c_str() : nullptr;
+}
+
+jlcm_status jlcm_run(const jlcm_model* model, const jlcm_value* inputs, size_t count,
+                     jlcm_outputs** outputs) {
+    return guarded([&] {
+        need(model, inputs, outputs);
+        require(count == 1 && inputs[0].name != nullptr && model->inputs.front() == inputs[0].name,
+                "the model reads the input \"{}\" and no other", model->inputs.front());
+        auto made = std::make_unique<jlcm_outputs>();
+        made->all = run(*model, tensor_of(inputs[0]));
+        *outputs = made.release();
+    });
+}
+
+size_t jlcm_output_count(const jlcm_outputs* outputs) {
+    return outputs->all.size();
+}
+
+jlcm_status jlcm_output_at(const jlcm_outputs* outputs, size_t index, jlcm_value* value) {
+    return guarded([&] {
+        need(outputs, value);
+        require(index < outputs->all.size(), "output {} of {}", index, outputs->all.size());
+        const auto& [name, values] = outputs->all[index];
+        *value = {name.c_str(), JLCM_FLOAT32, values.shape().data(), values.shape().size(),
+                  values.data<float>()};
+    });
+}
+
+void jlcm_outputs_free(jlcm_outputs* outputs) {
+    delete outputs;  // NOLINT: C has no other owner
+}
+
+jlcm_status jlcm_log_likelihoods(const jlcm_model* model, const int32_t* ids, size_t count, double* values) {
+    return guarded([&] {
+        need(model, ids, values);
+        const Graph& graph = model->graph();
+        require(graph.head() >= 0, "the model predicts no tokens");
+        const std::span<const std::int32_t> all(ids, count);
+        require_ids(*model, all);
+        const std::int64_t most = model->opened.input.max_positions;
+        require(count >= 2 && static_cast<std::int64_t>(count) <= most, "{} ids: expected 2 to {}", count,
+                most);
+        const Tensor read = Tensor::from<std::int32_t>({1, static_cast<std::int64_t>(count)}, all);
+        std::vector<std::int32_t> targets(all.begin() + 1, all.end());
+        targets.push_back(-1);
+        const BoundModel& bound = model->bound();
+        const TokenScores scores =
+            bound.backend().score_tokens(bound.features(read), bound.head(), targets, nullptr, nullptr);
+        for (std::size_t i = 0; i + 1 < count; ++i) values[i] = -static_cast<double>(scores.nll[i]);
+    });
+}
+
+void jlcm_generation_defaults(jlcm_generation* options) {
+    *options = {};
+    options->size = sizeof(jlcm_generation);
+    options->top_p = 1;
+    options->repetition_penalty = 1;
+}
+
+jlcm_status jlcm_generate(const jlcm_model* model, const char* prompt, const jlcm_generation* options,
+                          jlcm_text_callback callback, void* user, char** text) {
+    std::string answer;
+    const jlcm_status status = guarded([&] {
+        need(model, prompt, options);
+        require(options->size == sizeof(jlcm_generation),
+                "options of {} bytes: call jlcm_generation_defaults first", options->size);
+        const GenerationOptions generation = generation_options(*options);
+        const OpenedModel& opened = model->opened;
+        const Tokenizer& tokenizer = opened.input.need_tokenizer("jlcm_generate");
+        Backend& backend = cpu_backend();
+        CachedDecoder decoder(
+            *opened.weights, opened.input,
+            {.compute = backend.has_bfloat16() && options->exact == 0 ? DType::bf16 : DType::f32,
+             .cache = options->exact != 0 ? CacheType::f32 : CacheType::f16,
+             .products = options->exact != 0 ? Products::exact : Products::fast,
+             .context = options->context},
+            backend);
+        const PromptFormat format = prompt_format(*opened.checkpoint, tokenizer);
+        Generator generator(decoder, tokenizer, format.ends);
+        const auto take = [&](std::string_view piece) {
+            answer += piece;
+            if (callback != nullptr && callback(std::string(piece).c_str(), piece.size(), user) != 0)
+                throw Stopped();
+        };
+        (void)generator.generate(prompt_ids(prompt, format, tokenizer), generation, 0, take);
+    });
+    if (text == nullptr || (status != JLCM_OK && status != JLCM_ERROR_STOPPED)) return status;
+    const std::string said = last_error();
+    const jlcm_status copied = guarded([&] { *text = copy_of(answer); });
+    if (copied != JLCM_OK) return copied;
+    last_error() = said;
+    return status;
+}
+
+void jlcm_text_free(char* text) {
+    std::free(text);  // NOLINT: by malloc
+}
+}

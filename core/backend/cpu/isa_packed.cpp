@@ -11,6 +11,8 @@ constexpr int lanes = 16;
 constexpr int block_bytes = 64;
 /// Codes of a row may end in up to two blocks that are not read in place (3 bits).
 constexpr int copied_blocks = 2;
+constexpr int ahead = 2;               ///< tiles of rows from what is multiplied to what is fetched
+constexpr int second_level_cache = 2;  ///< __builtin_prefetch's locality
 
 /// The width of the plane that holds the lowest bits.
 constexpr int width_of(int bits) {
@@ -203,6 +205,16 @@ struct Tile {
     }
 };
 
+/// Rows are read side by side, which hides from the processor that they follow each other. So while a block of
+/// each is multiplied, as many lines of memory are asked for, in order.
+template <int bits, int rows>
+JLCM_INLINE void fetch_ahead(const std::uint8_t* later_rows, std::int64_t block) {
+    constexpr int lines = bits == 3 ? 3 * rows / 2 : rows;
+#pragma GCC unroll 8
+    for (int i = 0; i < lines; ++i)
+        __builtin_prefetch(later_rows + (block * lines + i) * block_bytes, 0, second_level_cache);
+}
+
 template <int bits, int rows, int tokens>
 void rows_product(const PackedCodes& w, const PackedActivations& x, const RowEnd& end, std::int64_t row,
                   const CopiedBlocks* copies, std::int64_t token) {
@@ -235,6 +247,7 @@ void rows_product(const PackedCodes& w, const PackedActivations& x, const RowEnd
                 low[r] = begin[r] + block * block_bytes;
                 high[r] = begin[r] + end.high_plane + block / 2 * block_bytes;
             }
+            if constexpr (rows > 1) fetch_ahead<bits, rows>(begin[0] + ahead * rows * w.row_bytes, block);
             if (bits == 3 && block % 2 != 0) {
                 tile.template add_block<High::second_half>(low, high, x, token, block);
             } else {

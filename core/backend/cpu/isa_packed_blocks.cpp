@@ -1,5 +1,5 @@
 // Products with the blocks of GGUF files (ggml-common.h): 32 columns with a scale and maybe a minimum, two of
-// them at a time, in stretches of 512 columns whose scales are decoded first.
+// them at a time.
 #include "core/backend/cpu/byte_vectors.hpp"
 #include "core/backend/cpu/packed_kernels.hpp"
 #include "core/backend/cpu/quantise_block.hpp"
@@ -9,7 +9,6 @@ namespace {
 
 constexpr int block_cols = 32;
 constexpr int block_lanes = 8;
-constexpr int stretch = 16;  ///< blocks whose scales are decoded at once
 
 void quantise(const float* x, std::int64_t cols, std::int8_t* values, std::int32_t* lane_sums, float* steps,
               float* sums) {
@@ -33,32 +32,28 @@ void quantise(const float* x, std::int64_t cols, std::int8_t* values, std::int32
     }
 }
 
-/// What a stretch of a row holds beside its integers. Behind the last block: zeros.
-struct Scales {
-    float scale[2 * stretch];  ///< of 16 columns each
-    float minimum[stretch];    ///< of 32: what every value has more
-};
+/// Of two blocks: scales, minimums, steps.
+using Two = float __attribute__((vector_size(8)));
+JLCM_INLINE Two load_two(const float* p) {
+    Two x;
+    __builtin_memcpy(&x, p, sizeof x);
+    return x;
+}
 
 /// IEEE binary16 to float, exact (as core/base/half.hpp, whose inline function must not be used here).
-JLCM_INLINE float half_to_float(std::uint16_t bits) {
+JLCM_INLINE float half_at(const std::uint8_t* p) {
+    std::uint16_t bits = 0;
+    __builtin_memcpy(&bits, p, sizeof bits);
+#if defined(__F16C__)
+    return _cvtsh_ss(bits);
+#elif defined(__aarch64__)
+    return static_cast<float>(__builtin_bit_cast(__fp16, bits));
+#else
     const std::uint32_t magnitude = static_cast<std::uint32_t>(bits & 0x7fffU) << 13;
     std::uint32_t result = __builtin_bit_cast(std::uint32_t, __builtin_bit_cast(float, magnitude) * 0x1p112F);
     result |= magnitude >= 0x0f800000U ? 0x7f800000U : 0U;
     return __builtin_bit_cast(float, result | static_cast<std::uint32_t>(bits & 0x8000U) << 16);
-}
-JLCM_INLINE std::uint16_t load_half(const std::uint8_t* p) {
-    std::uint16_t bits = 0;
-    __builtin_memcpy(&bits, p, sizeof bits);
-    return bits;
-}
-
-/// For n blocks of `bytes` bytes with a half at `at`, each value for 16 columns twice or for 32 once.
-template <int bytes, int at, int copies>
-JLCM_INLINE void halves_of(const std::uint8_t* blocks, int n, float* values) {
-    std::uint16_t bits[stretch] = {};
-    for (int i = 0; i < n; ++i) bits[i] = load_half(blocks + i * bytes + at);
-    for (int i = 0; i < stretch; ++i)
-        for (int copy = 0; copy < copies; ++copy) values[copies * i + copy] = half_to_float(bits[i]);
+#endif
 }
 
 /// Sixteen bytes for each of the four times 16 columns that two blocks are made of.
@@ -117,83 +112,86 @@ JLCM_INLINE Bytes shift_granules(Bytes v) {
 #endif
 }
 
-// The formats: the blocks of a row as 32 columns each; how many columns share a structure; integers from 0 to
-// 63 that stand for `bias` less, or any signed bytes.
+// The formats. A structure of a file holds one block or eight; two blocks or a structure of eight are taken at
+// once. Their integers are from 0 to 63 and stand for 2^bias_bits less, or are any signed bytes. A scale
+// belongs to a block or to each half of one.
 
-struct Q8_0 {
-    static constexpr int bytes = 34;
+/// What formats of one block to a structure have in common: its scale, a half, comes first.
+struct SingleBlocks {
     static constexpr int structure_blocks = 1;
+    static constexpr int block_scales = 1;
+    JLCM_INLINE static Two scales(const std::uint8_t* first, const std::uint8_t* second) {
+        return Two{half_at(first), half_at(second)};
+    }
+};
+
+struct Q8_0 : SingleBlocks {
+    static constexpr int bytes = 34;
     static constexpr int bias_bits = dot_bias_bits;
     static constexpr bool signed_bytes = true;
     static constexpr bool has_minimum = false;
-    static void scales(const std::uint8_t* blocks, int n, Scales& out) {
-        halves_of<bytes, 0, 2>(blocks, n, out.scale);
-    }
     template <int pair, int part>
     JLCM_INLINE static Bytes integers(const std::uint8_t* first, const std::uint8_t* second) {
         return load_part<part>({{first + 2, first + 18, second + 2, second + 18}});
     }
 };
 
-template <int begin>
-JLCM_INLINE Granules nibbles(const std::uint8_t* first, const std::uint8_t* second) {
-    return {{first + begin, first + begin, second + begin, second + begin}};
+/// The nibbles of 16 bytes for each of two blocks: the lower ones are the first 16 columns.
+template <int part>
+JLCM_INLINE Bytes nibbles(const std::uint8_t* first, const std::uint8_t* second) {
+    const Bytes both = load_part<part>({{first, first, second, second}});
+    return bits_and(shift_granules<part, 0, 4, 0, 4>(both), all_bytes(15));
 }
 
-struct Q4_0 {
+struct Q4_0 : SingleBlocks {
     static constexpr int bytes = 18;
-    static constexpr int structure_blocks = 1;
     static constexpr int bias_bits = 3;
     static constexpr bool signed_bytes = false;
     static constexpr bool has_minimum = false;
-    static void scales(const std::uint8_t* blocks, int n, Scales& out) {
-        halves_of<bytes, 0, 2>(blocks, n, out.scale);
-    }
     template <int pair, int part>
     JLCM_INLINE static Bytes integers(const std::uint8_t* first, const std::uint8_t* second) {
-        const Bytes both = load_part<part>(nibbles<2>(first, second));
-        return bits_and(shift_granules<part, 0, 4, 0, 4>(both), all_bytes(15));
+        return nibbles<part>(first + 2, second + 2);
     }
 };
 
-struct Q4_1 {
+struct Q4_1 : SingleBlocks {
     static constexpr int bytes = 20;
-    static constexpr int structure_blocks = 1;
     static constexpr int bias_bits = 0;
     static constexpr bool signed_bytes = false;
     static constexpr bool has_minimum = true;
-    static void scales(const std::uint8_t* blocks, int n, Scales& out) {
-        halves_of<bytes, 0, 2>(blocks, n, out.scale);
-        halves_of<bytes, 2, 1>(blocks, n, out.minimum);
+    JLCM_INLINE static Two minimums(const std::uint8_t* first, const std::uint8_t* second) {
+        return Two{half_at(first + 2), half_at(second + 2)};
     }
     template <int pair, int part>
     JLCM_INLINE static Bytes integers(const std::uint8_t* first, const std::uint8_t* second) {
-        const Bytes both = load_part<part>(nibbles<4>(first, second));
-        return bits_and(shift_granules<part, 0, 4, 0, 4>(both), all_bytes(15));
+        return nibbles<part>(first + 4, second + 4);
     }
 };
 
-/// Scales and minimums of Q4_K and Q5_K: eight of 6 bits each in 12 bytes (get_scale_min_k4).
-template <int bytes>
-JLCM_INLINE void k_scales(const std::uint8_t* structures, int n, Scales& out) {
-    for (int i = 0; i < stretch / 8; ++i) {
-        float scale = 0;
-        float minimum = 0;
-        std::uint8_t packed[12] = {};
-        if (8 * i < n) {
-            const std::uint8_t* structure = structures + i * bytes;
-            scale = half_to_float(load_half(structure));
-            minimum = half_to_float(load_half(structure + 2));
-            __builtin_memcpy(packed, structure + 4, sizeof packed);
-        }
-        for (int j = 0; j < 8; ++j) {
-            const int s = j < 4 ? packed[j] & 63 : (packed[j + 4] & 15) | ((packed[j - 4] >> 6) << 4);
-            const int m = j < 4 ? packed[j + 4] & 63 : (packed[j + 4] >> 4) | ((packed[j] >> 6) << 4);
-            out.scale[2 * (8 * i + j)] = out.scale[2 * (8 * i + j) + 1] = scale * static_cast<float>(s);
-            out.minimum[8 * i + j] = -(minimum * static_cast<float>(m));
+/// What Q4_K and Q5_K have in common: eight scales and minimums of 6 bits each in 12 bytes (get_scale_min_k4).
+struct MinimumBlocks {
+    static constexpr int structure_blocks = 8;
+    static constexpr int block_scales = 1;
+    static constexpr int bias_bits = 0;
+    static constexpr bool signed_bytes = false;
+    static constexpr bool has_minimum = true;
+    JLCM_INLINE static void scales(const std::uint8_t* structure, float* scales, float* minimums) {
+        std::uint32_t packed[3];
+        __builtin_memcpy(packed, structure + 4, sizeof packed);
+        std::uint32_t words[4] = {packed[0] & 0x3f3f3f3fU,
+                                  (packed[2] & 0x0f0f0f0fU) | ((packed[0] >> 6) & 0x03030303U) << 4,
+                                  packed[1] & 0x3f3f3f3fU,
+                                  ((packed[2] >> 4) & 0x0f0f0f0fU) | ((packed[1] >> 6) & 0x03030303U) << 4};
+        std::uint8_t integers[16];
+        __builtin_memcpy(integers, words, sizeof integers);
+        const float scale = half_at(structure);
+        const float minimum = -half_at(structure + 2);
+        for (int i = 0; i < 8; ++i) {
+            scales[i] = scale * static_cast<float>(integers[i]);
+            minimums[i] = minimum * static_cast<float>(integers[8 + i]);
         }
     }
-}
+};
 
 /// The low four bits of a pair of blocks in a structure, from 32 bytes.
 template <int part>
@@ -202,26 +200,16 @@ JLCM_INLINE Bytes low_nibbles(const std::uint8_t* bytes) {
     return bits_and(shift_granules<part, 0, 0, 4, 4>(both), all_bytes(15));
 }
 
-struct Q4_K {
+struct Q4_K : MinimumBlocks {
     static constexpr int bytes = 144;
-    static constexpr int structure_blocks = 8;
-    static constexpr int bias_bits = 0;
-    static constexpr bool signed_bytes = false;
-    static constexpr bool has_minimum = true;
-    static void scales(const std::uint8_t* blocks, int n, Scales& out) { k_scales<bytes>(blocks, n, out); }
     template <int pair, int part>
     JLCM_INLINE static Bytes integers(const std::uint8_t* structure, const std::uint8_t* /*second*/) {
         return low_nibbles<part>(structure + 16 + 32 * pair);
     }
 };
 
-struct Q5_K {
+struct Q5_K : MinimumBlocks {
     static constexpr int bytes = 176;
-    static constexpr int structure_blocks = 8;
-    static constexpr int bias_bits = 0;
-    static constexpr bool signed_bytes = false;
-    static constexpr bool has_minimum = true;
-    static void scales(const std::uint8_t* blocks, int n, Scales& out) { k_scales<bytes>(blocks, n, out); }
     template <int pair, int part>
     JLCM_INLINE static Bytes integers(const std::uint8_t* structure, const std::uint8_t* /*second*/) {
         // Block j has its fifth bits at bit j of 32 bytes.
@@ -237,17 +225,15 @@ struct Q5_K {
 struct Q6_K {
     static constexpr int bytes = 210;
     static constexpr int structure_blocks = 8;
+    static constexpr int block_scales = 2;
     static constexpr int bias_bits = 5;
     static constexpr bool signed_bytes = false;
     static constexpr bool has_minimum = false;
-    static void scales(const std::uint8_t* structures, int n, Scales& out) {
-        for (int i = 0; i < stretch / 8; ++i) {
-            const std::uint8_t* structure = structures + i * bytes;
-            const float scale = 8 * i < n ? half_to_float(load_half(structure + 208)) : 0.0F;
-            std::int8_t packed[16] = {};
-            if (8 * i < n) __builtin_memcpy(packed, structure + 192, sizeof packed);
-            for (int j = 0; j < 16; ++j) out.scale[16 * i + j] = scale * static_cast<float>(packed[j]);
-        }
+    JLCM_INLINE static void scales(const std::uint8_t* structure, float* scales, float* /*minimums*/) {
+        std::int8_t integers[16];
+        __builtin_memcpy(integers, structure + 192, sizeof integers);
+        const float scale = half_at(structure + 208);
+        for (int i = 0; i < 16; ++i) scales[i] = scale * static_cast<float>(integers[i]);
     }
     template <int pair, int part>
     JLCM_INLINE static Bytes integers(const std::uint8_t* structure, const std::uint8_t* /*second*/) {
@@ -259,39 +245,63 @@ struct Q6_K {
         const Bytes four = load_part<part>({{low, low + 16, low + 32, low + 48}});
         const std::uint8_t* high = structure + 128 + 32 * half;
         const Bytes two = load_part<part>({{high, high + 16, high, high + 16}});
+        constexpr int down = nibble - 4;
         return bits_or(bits_and(shifted<nibble>(four), all_bytes(15)),
-                       bits_and(shift_granules<part, nibble - 4, nibble - 4, nibble - 2, nibble - 2>(two),
-                                all_bytes(48)));
+                       bits_and(shift_granules<part, down, down, down + 2, down + 2>(two), all_bytes(48)));
     }
 };
 
-/// Four factors of 16 columns each, for the lanes of a part.
-template <int part>
-JLCM_INLINE Floats spread_factors(const float* factors) {
+/// The factors of two blocks for the lanes of a part: one for each block, or one for each half.
+template <int block_scales, int part>
+JLCM_INLINE Floats factors_of_lanes(const float* factors) {
 #if defined(__AVX512BW__)
-    const __m512 four = _mm512_broadcast_f32x4(_mm_loadu_ps(factors));
-    return _mm512_permutexvar_ps(_mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3), four);
+    if constexpr (block_scales == 1) {
+        long long bits;
+        __builtin_memcpy(&bits, factors, sizeof bits);
+        const __m512 two = _mm512_castsi512_ps(_mm512_set1_epi64(bits));
+        return _mm512_permutexvar_ps(_mm512_setr_epi32(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1), two);
+    } else {
+        const __m512 four = _mm512_broadcast_f32x4(_mm_loadu_ps(factors));
+        return _mm512_permutexvar_ps(_mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3), four);
+    }
 #elif defined(__AVX2__)
+    if constexpr (block_scales == 1) return all(factors[part]);
     return _mm256_set_m128(_mm_set1_ps(factors[2 * part + 1]), _mm_set1_ps(factors[2 * part]));
 #else
-    return all(factors[part]);
+    return all(factors[part * block_scales / 2]);
 #endif
 }
 
-/// The sums of some tokens over one row.
+/// The products of one row with some tokens.
 template <class Format, int tokens>
-struct RowSums {
+struct Row {
+    const std::int8_t* values[tokens];
+    const std::int32_t* lane_sums[tokens];
+    const float* steps[tokens];
+    const float* block_sums[tokens];
     Floats sums[tokens][parts];
-    float minimums[tokens][stretch];  // lane i: blocks i, i + 16, ...
+    Two minimums[tokens];  ///< of even and of odd blocks
 
+    Row(const PackedActivations& x, std::int64_t token) {
+        for (int t = 0; t < tokens; ++t) {
+            const std::int64_t at = (token + t) * x.blocks;
+            values[t] = x.values + at * block_cols;
+            lane_sums[t] = x.lane_sums + at * block_lanes;
+            steps[t] = x.steps + at;
+            block_sums[t] = x.sums + at;
+            for (auto& part : sums[t]) part = no_floats();
+            minimums[t] = Two{0, 0};
+        }
+    }
+
+    /// `factors`: of the pair's blocks or halves, for each token.
     template <int pair, int part>
-    JLCM_INLINE void add_part(const std::uint8_t* first, const std::uint8_t* second,
-                              const std::int8_t* const* x, const std::int32_t* const* lane_sums,
-                              const float (&factors)[tokens][2 * stretch], int block) {
+    JLCM_INLINE void add_pair(const std::uint8_t* first, const std::uint8_t* second,
+                              const float* const (&factors)[tokens], std::int64_t block) {
         const Bytes left = Format::template integers<pair, part>(first, second);
 #pragma GCC unroll 4
         for (int t = 0; t < tokens; ++t) {
-            const Factor right = factor(x[t] + block * block_cols + part * vector_bytes);
+            const Factor right = factor(values[t] + block * block_cols + part * vector_bytes);
             const Integers begin =
                 less_bias<Format::bias_bits>(lane_sums[t] + block * block_lanes + part * part_lanes);
             Integers sum;
@@ -300,20 +310,58 @@ struct RowSums {
             } else {
                 sum = dot_small(begin, left, right);
             }
-            const Floats factor_of_lanes = spread_factors<part>(factors[t] + 2 * block);
-            sums[t][part] = sums[t][part] + to_floats(sum) * factor_of_lanes;
+            sums[t][part] =
+                sums[t][part] + to_floats(sum) * factors_of_lanes<Format::block_scales, part>(factors[t]);
         }
-        if constexpr (part + 1 < parts) add_part<pair, part + 1>(first, second, x, lane_sums, factors, block);
+        if constexpr (part + 1 < parts) add_pair<pair, part + 1>(first, second, factors, block);
     }
 
-    /// The pairs of a structure of several blocks.
+    /// Two blocks, each a structure of its own.
+    JLCM_INLINE void add_structures(const std::uint8_t* first, const std::uint8_t* second,
+                                    std::int64_t block) {
+        const Two scales = Format::scales(first, second);
+        Two scaled[tokens];
+        const float* factors[tokens];
+#pragma GCC unroll 4
+        for (int t = 0; t < tokens; ++t) {
+            scaled[t] = scales * load_two(steps[t] + block);
+            factors[t] = reinterpret_cast<const float*>(&scaled[t]);
+        }
+        if constexpr (Format::has_minimum) {
+            const Two minimum = Format::minimums(first, second);
+#pragma GCC unroll 4
+            for (int t = 0; t < tokens; ++t)
+                minimums[t] = minimums[t] + minimum * load_two(block_sums[t] + block);
+        }
+        add_pair<0, 0>(first, second, factors, block);
+    }
+
     template <int pair>
-    JLCM_INLINE void add_pairs(const std::uint8_t* structure, const std::int8_t* const* x,
-                               const std::int32_t* const* lane_sums,
-                               const float (&factors)[tokens][2 * stretch], int block) {
-        add_part<pair, 0>(structure, structure, x, lane_sums, factors, block);
-        if constexpr (2 * (pair + 1) < Format::structure_blocks)
-            add_pairs<pair + 1>(structure, x, lane_sums, factors, block + 2);
+    JLCM_INLINE void add_pairs(const std::uint8_t* structure,
+                               const float (&scaled)[tokens][8 * Format::block_scales], std::int64_t block) {
+        const float* factors[tokens];
+#pragma GCC unroll 4
+        for (int t = 0; t < tokens; ++t) factors[t] = scaled[t] + 2 * pair * Format::block_scales;
+        add_pair<pair, 0>(structure, structure, factors, block + 2 * pair);
+        if constexpr (pair < 3) add_pairs<pair + 1>(structure, scaled, block);
+    }
+
+    /// A structure of eight blocks.
+    JLCM_INLINE void add_structure(const std::uint8_t* structure, std::int64_t block) {
+        constexpr int scales = 8 * Format::block_scales;
+        alignas(64) float scale[scales];
+        alignas(64) float minimum[8];
+        Format::scales(structure, scale, minimum);
+        alignas(64) float scaled[tokens][scales];
+#pragma GCC unroll 4
+        for (int t = 0; t < tokens; ++t) {
+            for (int i = 0; i < scales; ++i)
+                scaled[t][i] = scale[i] * steps[t][block + i / Format::block_scales];
+            if constexpr (Format::has_minimum)
+                for (int i = 0; i < 8; i += 2)
+                    minimums[t] = minimums[t] + load_two(minimum + i) * load_two(block_sums[t] + block + i);
+        }
+        add_pairs<0>(structure, scaled, block);
     }
 };
 
@@ -321,55 +369,24 @@ template <class Format, int tokens>
 void row_product(const PackedBlocks& w, const PackedActivations& x, std::int64_t row, std::int64_t token) {
     const std::uint8_t* bytes = w.bytes + row * w.row_bytes;
     const std::int64_t blocks = w.cols / block_cols;
-    RowSums<Format, tokens> row_sums;
-    for (int t = 0; t < tokens; ++t) {
-        for (auto& part : row_sums.sums[t]) part = no_floats();
-        for (auto& minimum : row_sums.minimums[t]) minimum = 0;
-    }
-    for (std::int64_t first = 0; first < blocks; first += stretch) {
-        const int n = static_cast<int>(blocks - first < stretch ? blocks - first : stretch);
-        const std::uint8_t* begin = bytes + first / Format::structure_blocks * Format::bytes;
-        Scales scales;
-        Format::scales(begin, n, scales);
-        float factors[tokens][2 * stretch];
-        const std::int8_t* values[tokens];
-        const std::int32_t* lane_sums[tokens];
-        for (int t = 0; t < tokens; ++t) {
-            const std::int64_t at = (token + t) * x.blocks + first;
-            values[t] = x.values + at * block_cols;
-            lane_sums[t] = x.lane_sums + at * block_lanes;
-            float steps[2 * stretch] = {};
-            float sums[stretch] = {};
-            for (int i = 0; i < n; ++i) {
-                steps[2 * i] = steps[2 * i + 1] = x.steps[at + i];
-                sums[i] = x.sums[at + i];
-            }
-            for (int i = 0; i < 2 * stretch; ++i) factors[t][i] = scales.scale[i] * steps[i];
-            if constexpr (Format::has_minimum)
-                for (int i = 0; i < stretch; ++i) row_sums.minimums[t][i] += scales.minimum[i] * sums[i];
+    Row<Format, tokens> sums(x, token);
+    if constexpr (Format::structure_blocks == 1) {
+        std::int64_t block = 0;
+        for (; block + 2 <= blocks; block += 2)
+            sums.add_structures(bytes + block * Format::bytes, bytes + (block + 1) * Format::bytes, block);
+        if (block < blocks) {
+            // The activations have zeros in the place of the block that is missing.
+            const std::uint8_t* last = bytes + block * Format::bytes;
+            sums.add_structures(last, last, block);
         }
-        if constexpr (Format::structure_blocks == 1) {
-            for (int block = 0; block < n; block += 2) {
-                const std::uint8_t* at = begin + block * Format::bytes;
-                // An odd number of blocks: the last one meets zeros in the place of the one that is missing.
-                const std::uint8_t* second = block + 1 < n ? at + Format::bytes : at;
-                row_sums.template add_part<0, 0>(at, second, values, lane_sums, factors, block);
-            }
-        } else {
-            for (int block = 0; block < n; block += Format::structure_blocks)
-                row_sums.template add_pairs<0>(begin + block / Format::structure_blocks * Format::bytes,
-                                               values, lane_sums, factors, block);
-        }
+    } else {
+        for (std::int64_t block = 0; block < blocks; block += Format::structure_blocks)
+            sums.add_structure(bytes + block / Format::structure_blocks * Format::bytes, block);
     }
     const std::int64_t out = w.row_order != nullptr ? w.row_order[row] : row;
     for (int t = 0; t < tokens; ++t) {
-        float sum = tree_sum(row_sums.sums[t]);
-        if constexpr (Format::has_minimum) {
-            auto& minimums = row_sums.minimums[t];
-            for (int half = stretch / 2; half >= 1; half /= 2)
-                for (int i = 0; i < half; ++i) minimums[i] += minimums[i + half];
-            sum += minimums[0];
-        }
+        float sum = tree_sum(sums.sums[t]);
+        if constexpr (Format::has_minimum) sum += sums.minimums[t][0] + sums.minimums[t][1];
         w.y[(token + t) * w.y_step + out] = sum;
     }
 }

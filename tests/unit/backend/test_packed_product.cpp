@@ -280,7 +280,7 @@ std::vector<float> format_product(Encoding encoding, std::span<const std::uint8_
     for (std::int64_t token = 0; token < tokens; ++token) {
         for (std::int64_t row = 0; row < rows; ++row) {
             std::array<float, 16> sums{};
-            std::array<float, 16> minimums{};
+            std::array<float, 2> minimums{};
             for (std::int64_t b = 0; b < cols / 32; ++b) {
                 const Block block = quantised(x.subspan(static_cast<std::size_t>(token * cols + 32 * b), 32));
                 for (std::size_t lane = 0; lane < 8; ++lane) {
@@ -291,14 +291,13 @@ std::vector<float> format_product(Encoding encoding, std::span<const std::uint8_
                                                     32 * b + static_cast<std::int64_t>(i));
                         integer += value.integer * block.integers[i];
                         scale = value.scale;
-                        if (i == 0)
-                            minimums.at(static_cast<std::size_t>(b % 16)) += value.minimum * block.sum;
+                        if (i == 0) minimums.at(static_cast<std::size_t>(b % 2)) += value.minimum * block.sum;
                     }
                     sums.at(static_cast<std::size_t>(b % 2 * 8) + lane) +=
                         static_cast<float>(integer) * (scale * block.step);
                 }
             }
-            y.push_back(tree(sums) + tree(minimums));
+            y.push_back(tree(sums) + (minimums[0] + minimums[1]));
         }
     }
     return y;

@@ -97,8 +97,8 @@ void need(const Pointers*... pointers) {
 }
 
 std::unique_ptr<jlcm_model> opened(const char* path) {
-    auto model = std::make_unique<jlcm_model>(
-        jlcm_model{.opened = open_model(path), .config = {}, .provenance = {}, .inputs = {}, .tensors = {}});
+    auto model = std::make_unique<jlcm_model>();
+    model->opened = open_model(path);
     model->config = model->opened.checkpoint->config.dump();
     model->provenance = model->opened.provenance.dump();
     const Graph& graph = model->graph();

@@ -43,6 +43,13 @@ using Shape = std::vector<std::int64_t>;
 /// "[2048, 576]"
 [[nodiscard]] std::string to_string(const Shape& shape);
 [[nodiscard]] std::int64_t element_count(const Shape& shape);
+/// The same text, made only if it is formatted: for messages of checks that mostly hold.
+struct ShapeText {
+    const Shape& shape;
+};
+[[nodiscard]] inline ShapeText shown(const Shape& shape) {
+    return {shape};
+}
 
 class Tensor {
   public:
@@ -125,3 +132,11 @@ class Tensor {
 };
 
 }  // namespace jlcm
+
+template <>
+struct fmt::formatter<jlcm::ShapeText> : fmt::formatter<std::string> {
+    template <class Context>
+    auto format(const jlcm::ShapeText& text, Context& context) const {
+        return fmt::formatter<std::string>::format(jlcm::to_string(text.shape), context);
+    }
+};

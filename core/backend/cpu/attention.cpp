@@ -152,8 +152,8 @@ void check(const AttentionShape& shape, const Tensor& q, const Tensor& k, const 
     ensure(shape.key_heads > 0 && shape.query_heads % shape.key_heads == 0 && shape.length > 0 &&
                q.size() == tokens * shape.query_width() && k.size() == tokens * shape.key_width() &&
                v.size() == k.size() && q.dtype() == k.dtype() && q.dtype() == v.dtype(),
-           "attention of q {}, k {}, v {} with {} and {} heads of {}", to_string(q.shape()),
-           to_string(k.shape()), to_string(v.shape()), shape.query_heads, shape.key_heads, shape.head_dim);
+           "attention of q {}, k {}, v {} with {} and {} heads of {}", shown(q.shape()), shown(k.shape()),
+           shown(v.shape()), shape.query_heads, shape.key_heads, shape.head_dim);
     ensure(compute != DType::bf16 || q.dtype() == DType::f32, "bfloat16 attention of {}", name_of(q.dtype()));
 }
 

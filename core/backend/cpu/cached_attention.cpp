@@ -18,7 +18,7 @@ Tensor cached_attention(const AttentionShape& shape, const Tensor& q, const KeyV
     ensure(cache.shape() == CacheShape{shape.sequences, shape.key_heads, shape.head_dim} &&
                q.dtype() == DType::f32 && q.size() == shape.sequences * shape.length * shape.query_width() &&
                cache.tokens() >= shape.length,
-           "queries {} over {} cached tokens", to_string(q.shape()), cache.tokens());
+           "queries {} over {} cached tokens", shown(q.shape()), cache.tokens());
     using Part = KeyValueCache::Part;
     const CachedAttentionKernels& kernels = cached_attention_kernels();
     const CachedRowKernels& rows_of_type = kernels.rows[static_cast<int>(cache.type())];

@@ -263,8 +263,8 @@ void check(const Convolution& shape, const Tensor& x, const Tensor& weight) {
         x.dtype() == weight.dtype() &&
         x.size() == shape.windows.images * shape.windows.in_pixels() * shape.windows.channels)
         return;
-    ensure(false, "a convolution of {} {} with {} {}", name_of(x.dtype()), to_string(x.shape()),
-           name_of(weight.dtype()), to_string(weight.shape()));
+    ensure(false, "a convolution of {} {} with {} {}", name_of(x.dtype()), shown(x.shape()),
+           name_of(weight.dtype()), shown(weight.shape()));
 }
 
 Tensor followed_by(const Epilogue& epilogue, Tensor y) {

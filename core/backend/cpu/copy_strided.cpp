@@ -97,8 +97,8 @@ void copy_strided(const Shape& extents, const Tensor& from, const Strides& from_
                   const Strides& to_strides, bool accumulate) {
     ensure(from.dtype() == to.dtype() && extents.size() == from_strides.steps.size() &&
                extents.size() == to_strides.steps.size(),
-           "a copy from {} {} to {} {}", name_of(from.dtype()), to_string(from.shape()), name_of(to.dtype()),
-           to_string(to.shape()));
+           "a copy from {} {} to {} {}", name_of(from.dtype()), shown(from.shape()), name_of(to.dtype()),
+           shown(to.shape()));
     if (element_count(extents) == 0) return;
     const auto copy = [&](auto zero) {
         using T = decltype(zero);

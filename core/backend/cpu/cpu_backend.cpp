@@ -31,7 +31,7 @@ auto by_type(const Tensor& x, Body body) {
 
 void check_same(const Tensor& a, const Tensor& b, const char* what) {
     ensure(a.shape() == b.shape() && a.dtype() == b.dtype(), "{} of {} {} and {} {}", what,
-           name_of(a.dtype()), to_string(a.shape()), name_of(b.dtype()), to_string(b.shape()));
+           name_of(a.dtype()), shown(a.shape()), name_of(b.dtype()), shown(b.shape()));
 }
 
 std::int64_t last(const Tensor& x) {
@@ -42,7 +42,7 @@ class CpuBackend final : public Backend {
   public:
     std::string describe() const override {
         const char* vectors =
-            isa_level() == IsaLevel::v4 ? "AVX-512" : (isa_level() == IsaLevel::v3 ? "AVX2" : "SSE4.2");
+            isa_level() >= IsaLevel::v4 ? "AVX-512" : (isa_level() == IsaLevel::v3 ? "AVX2" : "SSE4.2");
         return fmt::format("cpu, {}, bfloat16 unit: {}", vectors, cpu_bfloat16_unit());
     }
     bool has_bfloat16() const override { return cpu_has_bfloat16(); }
@@ -51,7 +51,7 @@ class CpuBackend final : public Backend {
         const std::int64_t m = ta == Transpose::no ? a.rows : a.cols;
         const std::int64_t n = tb == Transpose::no ? b.cols : b.rows;
         ensure(c.size() == m * n && c.dtype() == (a.type == DType::f64 ? DType::f64 : DType::f32),
-               "a product of {} x {} into {}", m, n, to_string(c.shape()));
+               "a product of {} x {} into {}", m, n, shown(c.shape()));
         // Tiles depend on the shape alone. Where rows give no two tiles, columns are cut instead.
         const std::int64_t row_tiles = (m + gemm_tile_rows - 1) / gemm_tile_rows;
         const std::int64_t column_tiles = row_tiles >= 2 || n < 128 ? 1 : 2;
@@ -76,8 +76,8 @@ class CpuBackend final : public Backend {
             return;
         }
         const std::int64_t n = weight.rows();
-        ensure(c.size() == a.rows * n, "a product of {} rows and {} into {}", a.rows,
-               to_string(weight.shape()), to_string(c.shape()));
+        ensure(c.size() == a.rows * n, "a product of {} rows and {} into {}", a.rows, shown(weight.shape()),
+               shown(c.shape()));
         constexpr std::int64_t few_rows = 8;
         if (weight.products() == Products::fast && a.rows <= few_rows)
             if (const CodedRows* codes = weight.packed().codes()) {
@@ -98,7 +98,7 @@ class CpuBackend final : public Backend {
     void accumulate_gram(const Tensor& x, Tensor& gram) override {
         const std::int64_t n = last(x);
         const MatrixView view = matrix(x);
-        ensure(gram.shape() == Shape({n, n}), "a Gram matrix {} for rows of {}", to_string(gram.shape()), n);
+        ensure(gram.shape() == Shape({n, n}), "a Gram matrix {} for rows of {}", shown(gram.shape()), n);
         // Only tiles on and above the diagonal are computed; the rest is mirrored.
         constexpr std::int64_t tile = 192;
         const std::int64_t tiles = (n + tile - 1) / tile;
@@ -137,7 +137,7 @@ class CpuBackend final : public Backend {
     Tensor scale_rows(const Tensor& x, std::span<const float> factors) override {
         const std::int64_t n = last(x);
         ensure(x.size() == n * static_cast<std::int64_t>(factors.size()), "{} factors for rows of {}",
-               factors.size(), to_string(x.shape()));
+               factors.size(), shown(x.shape()));
         Tensor y = convert(x, DType::f32);
         if (x.dtype() == DType::f32) y = y.clone();
         parallel_for(static_cast<std::int64_t>(factors.size()), row_grain(n),
@@ -313,7 +313,7 @@ class CpuBackend final : public Backend {
         const std::int64_t cols = last(x);
         const std::int64_t length = x.shape()[x.shape().size() - 2];
         ensure(cols % head_dim == 0 && cosine.size() >= length * head_dim / 2,
-               "rotary embedding of {} with heads of {}", to_string(x.shape()), head_dim);
+               "rotary embedding of {} with heads of {}", shown(x.shape()), head_dim);
         Tensor y = Tensor::empty(x.shape(), x.dtype());
         by_type(x, [&](auto zero) {
             using T = decltype(zero);
@@ -596,7 +596,7 @@ class CpuBackend final : public Backend {
     /// total += what `body` sums into its own row of zeros over chunks of rows; chunks are added in order.
     template <class T, class Body>
     static void sum_partial_rows(std::int64_t rows, std::int64_t cols, Tensor& total, Body body) {
-        ensure(total.size() == cols, "a sum over rows of {} into {}", cols, to_string(total.shape()));
+        ensure(total.size() == cols, "a sum over rows of {} into {}", cols, shown(total.shape()));
         const std::int64_t grain = std::max<std::int64_t>(64, row_grain(cols));
         const std::int64_t chunks = (rows + grain - 1) / grain;
         Tensor partial = Tensor::zeros({chunks, cols}, DTypeOf<T>::value);

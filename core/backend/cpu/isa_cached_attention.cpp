@@ -1,6 +1,10 @@
 #include "core/backend/cpu/cached_attention.hpp"
 #include "core/backend/cpu/vector_math.hpp"
 
+#if defined(__F16C__)
+#include <immintrin.h>
+#endif
+
 namespace jlcm::JLCM_ISA {
 namespace {
 
@@ -27,6 +31,26 @@ struct Float16 {
     using Element = std::uint16_t;
     [[gnu::always_inline]] static float value(std::uint16_t x) { return from_half(x); }
 };
+
+/// 16 elements as floats.
+template <class Type>
+[[gnu::always_inline]] inline void load(const typename Type::Element* from, float* to) {
+    for (std::int64_t l = 0; l < lanes; ++l) to[l] = Type::value(from[l]);
+}
+#if defined(__AVX512F__)
+template <>
+[[gnu::always_inline]] inline void load<Float16>(const std::uint16_t* from, float* to) {
+    const __m256i halves = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+    _mm512_storeu_ps(to, _mm512_maskz_cvtph_ps(0xffff, halves));
+}
+#elif defined(__F16C__)
+template <>
+[[gnu::always_inline]] inline void load<Float16>(const std::uint16_t* from, float* to) {
+    for (int half = 0; half < 2; ++half)
+        _mm256_storeu_ps(to + 8 * half,
+                         _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from + 8 * half))));
+}
+#endif
 struct Int8 {
     using Element = signed char;
     [[gnu::always_inline]] static float value(signed char x) { return static_cast<float>(x); }
@@ -39,8 +63,11 @@ void dot(std::int64_t n, std::int64_t count, const float* q, const void* rows, c
     for (std::int64_t t = 0; t < count; ++t, row += n) {
         float sums[lanes] = {};
         std::int64_t i = 0;
-        for (; i + lanes <= n; i += lanes)
-            for (std::int64_t l = 0; l < lanes; ++l) sums[l] += q[i + l] * Type::value(row[i + l]);
+        for (; i + lanes <= n; i += lanes) {
+            float values[lanes];
+            load<Type>(row + i, values);
+            for (std::int64_t l = 0; l < lanes; ++l) sums[l] += q[i + l] * values[l];
+        }
         for (std::int64_t l = 0; i + l < n; ++l) sums[l] += q[i + l] * Type::value(row[i + l]);
         float sum = 0;
         for (const float each : sums) sum += each;
@@ -54,7 +81,13 @@ void add(std::int64_t n, std::int64_t count, const float* weights, const void* r
     const auto* row = static_cast<const typename Type::Element*>(rows);
     for (std::int64_t t = 0; t < count; ++t, row += n) {
         const float weight = weights[t] * (scales != nullptr ? scales[t] : 1.0F);
-        for (std::int64_t i = 0; i < n; ++i) out[i] += weight * Type::value(row[i]);
+        std::int64_t i = 0;
+        for (; i + lanes <= n; i += lanes) {
+            float values[lanes];
+            load<Type>(row + i, values);
+            for (std::int64_t l = 0; l < lanes; ++l) out[i + l] += weight * values[l];
+        }
+        for (; i < n; ++i) out[i] += weight * Type::value(row[i]);
     }
 }
 

@@ -28,7 +28,7 @@ std::int64_t row_grain(const CodedMatrix& matrix) {
 
 void decode_codes(const CodedMatrix& matrix, Tensor& out) {
     ensure(out.size() == matrix.size(), "{} x {} codes into {}", matrix.rows(), matrix.cols(),
-           to_string(out.shape()));
+           shown(out.shape()));
     const auto& kernels = learning_kernels();
     const bool narrow = out.dtype() == DType::bf16;
     parallel_for(matrix.rows(), row_grain(matrix), [&](std::int64_t begin, std::int64_t end) {
@@ -51,7 +51,7 @@ void decode_codes(const CodedMatrix& matrix, Tensor& out) {
 
 Tensor table_gradient(const CodedMatrix& matrix, const Tensor& gradient, std::int64_t tables) {
     ensure(gradient.size() == matrix.size(), "a gradient {} for a coded matrix {} x {}",
-           to_string(gradient.shape()), matrix.rows(), matrix.cols());
+           shown(gradient.shape()), matrix.rows(), matrix.cols());
     const std::int64_t row_sums = matrix.groups->column_groups() * matrix.codewords;
     Tensor partial = Tensor::zeros({matrix.rows(), row_sums});
     const auto& kernels = learning_kernels();

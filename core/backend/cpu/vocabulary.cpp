@@ -30,8 +30,8 @@ float* scratch_floats(int slot, std::int64_t elements) {
 void check(const Tensor& features, const BoundWeight& head) {
     ensure(features.shape().size() == 2 && head.shape().size() == 2 &&
                features.shape()[1] == head.shape()[1] && features.dtype() == head.dtype(),
-           "predictions from {} {} with a head {} {}", name_of(features.dtype()), to_string(features.shape()),
-           name_of(head.dtype()), to_string(head.shape()));
+           "predictions from {} {} with a head {} {}", name_of(features.dtype()), shown(features.shape()),
+           name_of(head.dtype()), shown(head.shape()));
 }
 
 }  // namespace

@@ -19,8 +19,7 @@ class Attention final : public Operator {
         require(inputs[0].size() == 3 && inputs[0][2] == query_heads_ * head_dim_ && inputs[1] == key_shape &&
                     inputs[2] == key_shape,
                 "attention: q {}, k {}, v {} do not fit {} query and {} key/value heads of {}",
-                to_string(inputs[0]), to_string(inputs[1]), to_string(inputs[2]), query_heads_, key_heads_,
-                head_dim_);
+                shown(inputs[0]), shown(inputs[1]), shown(inputs[2]), query_heads_, key_heads_, head_dim_);
         return inputs[0];
     }
     Tensor forward(const ForwardContext& context) const override {

@@ -12,7 +12,7 @@ Windows windows_over(const WindowAttributes& attributes, const Shape& input) {
                 attributes.pad_end.size() == spatial,
             "windows of {} spatial dimensions; there can be one or two", spatial);
     require(input.size() == spatial + 2, "windows of {} dimensions over an input of shape {}", spatial,
-            to_string(input));
+            shown(input));
     Windows windows;
     windows.images = input.front();
     windows.channels = input.back();
@@ -31,7 +31,7 @@ Windows windows_over(const WindowAttributes& attributes, const Shape& input) {
         const std::int64_t extent = (attributes.kernel[i] - 1) * attributes.dilation[i] + 1;
         const std::int64_t room = input[1 + i] + attributes.pad_begin[i] + attributes.pad_end[i] - extent;
         require(room >= 0, "a window of {} does not fit an input of shape {} with padding {} and {}", extent,
-                to_string(input), attributes.pad_begin[i], attributes.pad_end[i]);
+                shown(input), attributes.pad_begin[i], attributes.pad_end[i]);
         const std::int64_t stride = attributes.stride[i];
         std::int64_t count = (attributes.ceil_mode ? room + stride - 1 : room) / stride + 1;
         // A window has to begin before the padding behind the image.
@@ -60,8 +60,8 @@ class ConvolutionOperator final : public Operator {
     Shape infer(std::span<const Shape> inputs, std::span<const Shape> parameters) const override {
         const Convolution shape = shape_of(inputs[0], parameters[0]);
         require(!attributes_.bias || parameters[1] == Shape{shape.outputs},
-                "convolution: a bias of shape {} for {} outputs",
-                to_string(parameters[attributes_.bias ? 1 : 0]), shape.outputs);
+                "convolution: a bias of shape {} for {} outputs", shown(parameters[attributes_.bias ? 1 : 0]),
+                shape.outputs);
         return output_shape(shape.windows, attributes_.windows.kernel.size(), shape.outputs);
     }
     Tensor forward(const ForwardContext& context) const override { return forward_through(context, {}); }
@@ -100,7 +100,7 @@ class ConvolutionOperator final : public Operator {
     }
     std::int64_t weight_groups() const override { return attributes_.groups; }
     std::string weight_inputs_key() const override {
-        return nlohmann::json(attributes_.windows).dump() + std::to_string(attributes_.groups);
+        return nlohmann::json(attributes_.windows).dump() + std::shown(attributes_.groups);
     }
     // Groups move as a whole; a group's channels, which the columns of all rows stand for, alike in all
     // groups.
@@ -133,8 +133,8 @@ class ConvolutionOperator final : public Operator {
         Convolution shape{windows_over(attributes_.windows, input), weight.at(0), attributes_.groups};
         require(weight.size() == 2 && shape.windows.channels % shape.groups == 0 &&
                     shape.outputs % shape.groups == 0 && weight[1] == shape.columns(),
-                "convolution: a weight {} of {} groups does not fit an input of shape {}", to_string(weight),
-                shape.groups, to_string(input));
+                "convolution: a weight {} of {} groups does not fit an input of shape {}", shown(weight),
+                shape.groups, shown(input));
         return shape;
     }
 

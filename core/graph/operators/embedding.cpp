@@ -7,7 +7,7 @@ class Embedding final : public Operator {
   public:
     std::string_view kind() const override { return "embedding"; }
     Shape infer(std::span<const Shape> inputs, std::span<const Shape> parameters) const override {
-        require(parameters[0].size() == 2, "embedding: a table of shape {}", to_string(parameters[0]));
+        require(parameters[0].size() == 2, "embedding: a table of shape {}", shown(parameters[0]));
         Shape shape = inputs[0];
         shape.push_back(parameters[0][1]);
         return shape;

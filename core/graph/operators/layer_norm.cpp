@@ -11,8 +11,8 @@ class LayerNorm final : public Operator {
     Shape infer(std::span<const Shape> inputs, std::span<const Shape> parameters) const override {
         for (const Shape& parameter : parameters)
             require(!inputs[0].empty() && parameter == Shape{inputs[0].back()},
-                    "layer_norm: a parameter of shape {} does not fit an input of shape {}",
-                    to_string(parameter), to_string(inputs[0]));
+                    "layer_norm: a parameter of shape {} does not fit an input of shape {}", shown(parameter),
+                    shown(inputs[0]));
         return inputs[0];
     }
     Tensor forward(const ForwardContext& context) const override {

@@ -12,10 +12,9 @@ class Linear final : public Operator {
     Shape infer(std::span<const Shape> inputs, std::span<const Shape> parameters) const override {
         const Shape& weight = parameters[0];
         require(weight.size() == 2 && !inputs[0].empty() && inputs[0].back() == weight[1],
-                "linear: weight {} does not fit an input of shape {}", to_string(weight),
-                to_string(inputs[0]));
+                "linear: weight {} does not fit an input of shape {}", shown(weight), shown(inputs[0]));
         require(!bias_ || parameters[1] == Shape{weight[0]}, "linear: a bias of shape {} for {} outputs",
-                to_string(parameters[bias_ ? 1 : 0]), weight[0]);
+                shown(parameters[bias_ ? 1 : 0]), weight[0]);
         Shape shape = inputs[0];
         shape.back() = weight[0];
         return shape;

@@ -13,7 +13,7 @@ class Matmul final : public Operator {
         const Shape& a = inputs[0];
         const Shape& b = inputs[1];
         require(a.size() >= 2 && b.size() >= 2 && a.back() == b[b.size() - 2],
-                "a product of matrices {} and {}", to_string(a), to_string(b));
+                "a product of matrices {} and {}", shown(a), shown(b));
         Shape shape = broadcast(leading(a), leading(b));
         shape.push_back(a[a.size() - 2]);
         shape.push_back(b.back());

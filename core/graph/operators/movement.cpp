@@ -66,7 +66,7 @@ class Transposition final : public Movement {
     std::string_view kind() const override { return "transpose"; }
     Shape infer(std::span<const Shape> inputs, std::span<const Shape>) const override {
         require(inputs[0].size() == order_.size(), "transpose: {} dimensions of shape {}", order_.size(),
-                to_string(inputs[0]));
+                shown(inputs[0]));
         Shape shape;
         for (const int d : order_) shape.push_back(inputs[0][static_cast<std::size_t>(d)]);
         return shape;
@@ -98,12 +98,11 @@ class Slice final : public Movement {
     std::string_view kind() const override { return "slice"; }
     Shape infer(std::span<const Shape> inputs, std::span<const Shape>) const override {
         Shape shape = inputs[0];
-        require(dimension() < shape.size(), "slice: no dimension {} in shape {}", dimension(),
-                to_string(shape));
+        require(dimension() < shape.size(), "slice: no dimension {} in shape {}", dimension(), shown(shape));
         const std::int64_t last = slice_.begin + std::max<std::int64_t>(slice_.count - 1, 0) * slice_.step;
         require(slice_.count == 0 || (std::max(slice_.begin, last) < shape[dimension()] && last >= 0),
                 "slice: elements {} to {} of dimension {} of shape {}", slice_.begin, last, dimension(),
-                to_string(shape));
+                shown(shape));
         shape[dimension()] = slice_.count;
         return shape;
     }
@@ -154,14 +153,14 @@ class Pad final : public Operator {
     Shape infer(std::span<const Shape> inputs, std::span<const Shape>) const override {
         Shape shape = inputs[0];
         require(shape.size() == pad_.before.size(), "pad: widths for {} dimensions, shape {}",
-                pad_.before.size(), to_string(shape));
+                pad_.before.size(), shown(shape));
         for (std::size_t d = 0; d < shape.size(); ++d) {
             const std::int64_t most = pad_.mode == PadMode::reflect ? shape[d] - 1 : shape[d];
             require(pad_.mode == PadMode::constant || std::max(pad_.before[d], pad_.behind[d]) == 0 ||
                         (pad_.mode == PadMode::edge && shape[d] > 0) ||
                         std::max(pad_.before[d], pad_.behind[d]) <= most,
-                    "pad: shape {} is too small to be mirrored by {} and {}", to_string(shape),
-                    pad_.before[d], pad_.behind[d]);
+                    "pad: shape {} is too small to be mirrored by {} and {}", shown(shape), pad_.before[d],
+                    pad_.behind[d]);
             shape[d] += pad_.before[d] + pad_.behind[d];
         }
         return shape;
@@ -261,10 +260,10 @@ class Concatenation final : public Operator {
         shape[dimension_] = 0;
         for (const Shape& input : inputs) {
             Shape rest = input;
-            require(rest.size() == shape.size(), "concat: shapes {} and {} differ", to_string(inputs[0]),
-                    to_string(input));
+            require(rest.size() == shape.size(), "concat: shapes {} and {} differ", shown(inputs[0]),
+                    shown(input));
             rest[dimension_] = shape[dimension_];
-            require(rest == shape, "concat: shapes {} and {} differ", to_string(inputs[0]), to_string(input));
+            require(rest == shape, "concat: shapes {} and {} differ", shown(inputs[0]), shown(input));
             shape[dimension_] += input[dimension_];
         }
         return shape;
@@ -319,17 +318,17 @@ class Expansion final : public Operator {
   public:
     explicit Expansion(Shape shape) : shape_(std::move(shape)) {
         for (const std::int64_t size : shape_)
-            require(size > 0 || size == -1, "expand: to shape {}", to_string(shape_));
+            require(size > 0 || size == -1, "expand: to shape {}", shown(shape_));
     }
     std::string_view kind() const override { return "expand"; }
     Shape infer(std::span<const Shape> inputs, std::span<const Shape>) const override {
         const auto open = std::ranges::count(shape_, -1);
         require(std::ssize(inputs) == (open > 0 ? 2 : 1), "expand: {} inputs for shape {}", inputs.size(),
-                to_string(shape_));
+                shown(shape_));
         Shape shape = shape_;
         if (open > 0) std::ranges::replace(shape, std::int64_t{-1}, inputs[1].at(0));
-        require(broadcast(inputs[0], shape) == shape, "expand: shape {} to {}", to_string(inputs[0]),
-                to_string(shape));
+        require(broadcast(inputs[0], shape) == shape, "expand: shape {} to {}", shown(inputs[0]),
+                shown(shape));
         return shape;
     }
     Tensor forward(const ForwardContext& context) const override {

@@ -12,8 +12,7 @@ class Positions final : public Operator {
     std::string_view kind() const override { return "positions"; }
     Shape infer(std::span<const Shape> inputs, std::span<const Shape> parameters) const override {
         require(inputs[0].size() == 2 && parameters[0].size() == 2,
-                "positions: ids of shape {}, a table of shape {}", to_string(inputs[0]),
-                to_string(parameters[0]));
+                "positions: ids of shape {}, a table of shape {}", shown(inputs[0]), shown(parameters[0]));
         require(inputs[0][1] + offset_ <= parameters[0][0],
                 "positions: windows of {} tokens are beyond the model's {}", inputs[0][1],
                 parameters[0][0] - offset_);

@@ -14,7 +14,7 @@ class Reduce final : public Operator {
     Shape infer(std::span<const Shape> inputs, std::span<const Shape>) const override {
         for (const int d : reduce_.dimensions)
             require(d >= 0 && static_cast<std::size_t>(d) < inputs[0].size(),
-                    "reduce: no dimension {} in shape {}", d, to_string(inputs[0]));
+                    "reduce: no dimension {} in shape {}", d, shown(inputs[0]));
         Shape shape;
         for (std::size_t d = 0; d < inputs[0].size(); ++d) {
             if (!is_reduced(d))

@@ -11,7 +11,7 @@ class Reshape final : public Operator {
     explicit Reshape(Shape shape) : shape_(std::move(shape)) {
         require(std::ranges::count(shape_, -1) <= 1 &&
                     std::ranges::all_of(shape_, [](std::int64_t size) { return size >= -1; }),
-                "reshape: {} is no shape", to_string(shape_));
+                "reshape: {} is no shape", shown(shape_));
     }
     std::string_view kind() const override { return "reshape"; }
     Shape infer(std::span<const Shape> inputs, std::span<const Shape>) const override {
@@ -22,11 +22,11 @@ class Reshape final : public Operator {
             *open = 1;
             const std::int64_t rest = element_count(shape);
             require(rest > 0 && elements % rest == 0, "reshape: {} elements of shape {} do not make {}",
-                    elements, to_string(inputs[0]), to_string(shape_));
+                    elements, shown(inputs[0]), shown(shape_));
             *open = elements / rest;
         }
         require(element_count(shape) == elements, "reshape: {} elements of shape {} do not make {}", elements,
-                to_string(inputs[0]), to_string(shape_));
+                shown(inputs[0]), shown(shape_));
         return shape;
     }
     Tensor forward(const ForwardContext& context) const override {

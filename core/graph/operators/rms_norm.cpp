@@ -9,8 +9,8 @@ class RmsNorm final : public Operator {
     std::string_view kind() const override { return "rms_norm"; }
     Shape infer(std::span<const Shape> inputs, std::span<const Shape> parameters) const override {
         require(!inputs[0].empty() && parameters[0] == Shape({inputs[0].back()}),
-                "rms_norm: weight {} does not fit an input of shape {}", to_string(parameters[0]),
-                to_string(inputs[0]));
+                "rms_norm: weight {} does not fit an input of shape {}", shown(parameters[0]),
+                shown(inputs[0]));
         return inputs[0];
     }
     Tensor forward(const ForwardContext& context) const override {

@@ -23,7 +23,7 @@ class Rotary final : public Operator {
     std::string_view kind() const override { return "rotary"; }
     Shape infer(std::span<const Shape> inputs, std::span<const Shape>) const override {
         require(inputs[0].size() == 3 && inputs[0][2] % head_dim_ == 0,
-                "rotary: heads of {} do not fit shape {}", head_dim_, to_string(inputs[0]));
+                "rotary: heads of {} do not fit shape {}", head_dim_, shown(inputs[0]));
         return inputs[0];
     }
     Tensor forward(const ForwardContext& context) const override {

@@ -22,7 +22,7 @@ class TransposedConvolution final : public Operator {
             expected.push_back(shape.windows.out_size[2 - attributes_.size.size() + i]);
         expected.push_back(shape.outputs);
         require(expected == inputs[0], "transposed convolution: an input of shape {}, expected {}",
-                to_string(inputs[0]), to_string(expected));
+                shown(inputs[0]), shown(expected));
         return output;
     }
     Tensor forward(const ForwardContext& context) const override {
@@ -70,7 +70,7 @@ class TransposedConvolution final : public Operator {
     }
     std::int64_t weight_groups() const override { return attributes_.groups; }
     std::string weight_inputs_key() const override {
-        return attributes_.groups == 1 ? "" : "by " + std::to_string(attributes_.groups);
+        return attributes_.groups == 1 ? "" : "by " + std::shown(attributes_.groups);
     }
     void permutation_rule(PermutationRule& rule) const override {
         const std::size_t last = rule.input_shape(0).size() - 1;
@@ -123,7 +123,7 @@ class TransposedConvolution final : public Operator {
                     weight[0] == channels * taps() && channels % attributes_.groups == 0 &&
                     input.back() == weight[1] * attributes_.groups,
                 "transposed convolution: a weight {} of {} groups does not fit an input of shape {}",
-                to_string(weight), attributes_.groups, to_string(input));
+                shown(weight), attributes_.groups, shown(input));
         Shape shape{input.front()};
         shape.insert(shape.end(), attributes_.size.begin(), attributes_.size.end());
         shape.push_back(channels);

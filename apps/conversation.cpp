@@ -63,7 +63,8 @@ class LineReader {
 
 void write_out(std::string_view text) {
     if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)
-        throw Error(ErrorKind::system, fmt::format("the text cannot be written to the standard output: {}", std::strerror(errno)));
+        throw Error(ErrorKind::system, fmt::format("the text cannot be written to the standard output: {}",
+                                                   std::strerror(errno)));
 }
 
 Json generation_record(const Generation& made) {
@@ -77,8 +78,9 @@ Json generation_record(const Generation& made) {
             {"seconds", made.seconds}};
 }
 
-int hold_conversation(const ChatFormat& chat, const Tokenizer& tokenizer, Generator& generator, Json& messages,
-                      const GenerationOptions& options, bool as_json, std::vector<Generation>& generations) {
+int hold_conversation(const ChatFormat& chat, const Tokenizer& tokenizer, Generator& generator,
+                      Json& messages, const GenerationOptions& options, bool as_json,
+                      std::vector<Generation>& generations) {
     const bool on_terminal = ::isatty(STDIN_FILENO) != 0 && !as_json;
     const Json before = messages;
     LineReader lines;
@@ -95,7 +97,8 @@ int hold_conversation(const ChatFormat& chat, const Tokenizer& tokenizer, Genera
         try {
             const auto ids = chat.ids(chat.text(messages), tokenizer);
             const auto show = [](std::string_view piece) { write_out(piece); };
-            Generation made = generator.generate(ids, options, generations.size(), as_json ? TextCallback() : show);
+            Generation made =
+                generator.generate(ids, options, generations.size(), as_json ? TextCallback() : show);
             if (as_json) {
                 Json record = {{"prompt", valid_utf8(*line)}};
                 record.update(generation_record(made));

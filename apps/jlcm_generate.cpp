@@ -73,7 +73,8 @@ struct Arguments {
 std::string read_input() {
     std::string text;
     std::array<char, 1 << 16> buffer{};
-    while (const std::size_t count = std::fread(buffer.data(), 1, buffer.size(), stdin)) text.append(buffer.data(), count);
+    while (const std::size_t count = std::fread(buffer.data(), 1, buffer.size(), stdin))
+        text.append(buffer.data(), count);
     require(std::ferror(stdin) == 0, "the standard input cannot be read");
     return text;
 }
@@ -103,21 +104,26 @@ std::vector<std::string> prompts_of(const Arguments& given) {
     if (!given.file.empty()) return {read_text(given.file)};
     if (!given.prompts.empty()) return lines_of(read_text(given.prompts), given.prompts);
     if (given.chat) return {};
-    require(::isatty(STDIN_FILENO) == 0, "no prompt: give one, or --file, --prompts or --chat; jlcm-generate --help shows examples");
+    require(::isatty(STDIN_FILENO) == 0,
+            "no prompt: give one, or --file, --prompts or --chat; jlcm-generate --help shows examples");
     return {read_input()};
 }
 
 /// The messages that a conversation begins with.
 Json first_messages(const Arguments& given) {
     Json messages = Json::array();
-    if (!given.system.empty()) messages.push_back({{"role", "system"}, {"content", valid_utf8(given.system)}});
+    if (!given.system.empty())
+        messages.push_back({{"role", "system"}, {"content", valid_utf8(given.system)}});
     if (given.messages.empty()) return messages;
     const std::string text = read_text(given.messages);
     (void)parse_json(text);  // says where it is wrong
     const Json given_messages = Json::parse(text);
-    require(given_messages.is_array(), "{}: expected a list of messages, [{{\"role\": \"user\", \"content\": \"...\"}}, ...]", given.messages);
+    require(given_messages.is_array(),
+            "{}: expected a list of messages, [{{\"role\": \"user\", \"content\": \"...\"}}, ...]",
+            given.messages);
     for (const Json& each : given_messages) {
-        require(each.is_object() && each.contains("role"), "{}: a message has no role: {}", given.messages, each.dump());
+        require(each.is_object() && each.contains("role"), "{}: a message has no role: {}", given.messages,
+                each.dump());
         messages.push_back(each);
     }
     return messages;
@@ -140,9 +146,12 @@ Json template_variables(const std::vector<std::string>& sets) {
 class Session {
   public:
     Session(const Arguments& given, const OpenedModel& model)
-        : given_(given), tokenizer_(model.input.need_tokenizer("generation")), format_(prompt_format(*model.checkpoint, tokenizer_)) {
+        : given_(given),
+          tokenizer_(model.input.need_tokenizer("generation")),
+          format_(prompt_format(*model.checkpoint, tokenizer_)) {
         if (given.chat) {
-            chat_.emplace(*model.checkpoint, format_, given.chat_template, template_variables(given.template_sets));
+            chat_.emplace(*model.checkpoint, format_, given.chat_template,
+                          template_variables(given.template_sets));
             messages_ = first_messages(given);
         }
     }
@@ -160,21 +169,25 @@ class Session {
             const auto ids = chat_ ? chat_->ids(text, tokenizer_) : prompt_ids(text, format_, tokenizer_);
             const auto show = [](std::string_view piece) { write_out(piece); };
             if (!given_.json && prompts.size() > 1) write_out(prompts[i] + (chat_ ? "\n" : ""));
-            generations_.push_back(generator.generate(ids, given_.generation, i, given_.json ? TextCallback() : show));
+            generations_.push_back(
+                generator.generate(ids, given_.generation, i, given_.json ? TextCallback() : show));
             write_out(given_.json ? record(prompts[i], text, ids, generations_.back()).dump() + "\n" : "\n");
-            if (generations_.back().reason == StopReason::context) log_warning("the text ends because the context of {} tokens is full", decoder.context());
+            if (generations_.back().reason == StopReason::context)
+                log_warning("the text ends because the context of {} tokens is full", decoder.context());
         }
         return interrupt_requested() ? static_cast<int>(ErrorKind::interrupted) : 0;
     }
 
     int converse(Decoder& decoder) {
         Generator generator(decoder, tokenizer_, chat_->ends(tokenizer_));
-        return hold_conversation(*chat_, tokenizer_, generator, messages_, given_.generation, given_.json, generations_);
+        return hold_conversation(*chat_, tokenizer_, generator, messages_, given_.generation, given_.json,
+                                 generations_);
     }
 
     void say_speed() const {
         if (!generations_.empty())
-            log_info("{}; memory {}", describe_speed(generations_), format_bytes(static_cast<double>(peak_memory_bytes())));
+            log_info("{}; memory {}", describe_speed(generations_),
+                     format_bytes(static_cast<double>(peak_memory_bytes())));
     }
 
   private:
@@ -185,8 +198,8 @@ class Session {
         return chat_->text(messages);
     }
 
-    [[nodiscard]] Json record(const std::string& prompt, const std::string& text, const std::vector<std::int32_t>& ids,
-                              const Generation& made) const {
+    [[nodiscard]] Json record(const std::string& prompt, const std::string& text,
+                              const std::vector<std::int32_t>& ids, const Generation& made) const {
         Json result = generation_record(made);
         Json all = {{"prompt", valid_utf8(prompt)}};
         if (chat_) all["prompt_text"] = valid_utf8(text);
@@ -205,7 +218,8 @@ class Session {
 
 int generate(const Arguments& given) {
     require_valid(given.generation.sampling);
-    require(given.chat || (given.system.empty() && given.messages.empty() && given.chat_template.empty() && given.template_sets.empty()),
+    require(given.chat || (given.system.empty() && given.messages.empty() && given.chat_template.empty() &&
+                           given.template_sets.empty()),
             "--system, --messages, --template and --template-set belong to a conversation: add --chat");
     if (!given.memory_limit.empty()) limit_memory(parse_bytes(given.memory_limit));
     const auto prompts = prompts_of(given);
@@ -216,7 +230,9 @@ int generate(const Arguments& given) {
         return 0;
     }
     Backend& backend = cpu_backend();
-    const auto decoder = make_decoder(model, {.context = given.context, .compute = compute_type(compute_names.at(given.compute), backend)}, backend);
+    const auto decoder = make_decoder(
+        model, {.context = given.context, .compute = compute_type(compute_names.at(given.compute), backend)},
+        backend);
     const int code = prompts.empty() ? session.converse(*decoder) : session.answer(prompts, *decoder);
     session.say_speed();
     return code;
@@ -228,41 +244,76 @@ int run(int argc, char** argv) {
     Arguments given;
     SamplingOptions& sampling = given.generation.sampling;
     app.add_option("model", given.model, "What generates")->required()->type_name("MODEL");
-    auto* prompt = app.add_option("prompt", given.prompt, "The text to go on with, or the message; several are answered one after another");
+    auto* prompt =
+        app.add_option("prompt", given.prompt,
+                       "The text to go on with, or the message; several are answered one after another");
     prompt->type_name("PROMPT");
-    auto* file = app.add_option("--file", given.file, "A file whose text is the prompt; - is the standard input, as without any prompt");
+    auto* file =
+        app.add_option("--file", given.file,
+                       "A file whose text is the prompt; - is the standard input, as without any prompt");
     file->type_name("FILE")->excludes(prompt);
     app.add_option("--prompts", given.prompts, "A file with a prompt on each line; empty lines are skipped")
         ->type_name("FILE")
         ->excludes(prompt)
         ->excludes(file);
-    app.add_flag("--chat", given.chat, "Use the model's chat template; without a prompt, hold a conversation");
+    app.add_flag("--chat", given.chat,
+                 "Use the model's chat template; without a prompt, hold a conversation");
     app.add_option("--system", given.system, "The system message of a conversation")->type_name("TEXT");
-    app.add_option("--messages", given.messages, "A JSON file with the messages that a conversation begins with")->type_name("FILE");
-    app.add_option("--template", given.chat_template, "The chat template: the name of one of the model's, or a file")->type_name("NAME|FILE");
-    app.add_option("--template-set", given.template_sets, "A variable of the template: enable_thinking=false; may be repeated")
+    app.add_option("--messages", given.messages,
+                   "A JSON file with the messages that a conversation begins with")
+        ->type_name("FILE");
+    app.add_option("--template", given.chat_template,
+                   "The chat template: the name of one of the model's, or a file")
+        ->type_name("NAME|FILE");
+    app.add_option("--template-set", given.template_sets,
+                   "A variable of the template: enable_thinking=false; may be repeated")
         ->type_name("KEY=VALUE")
         ->allow_extra_args(false);
     app.add_flag("--print-prompt", given.print_prompt, "Print the text that the model would read, and stop");
     app.add_flag("--json", given.json, "Print a line of JSON per prompt in place of the text");
-    app.add_option("--max-tokens", given.generation.max_tokens, "Tokens of an answer at most; 0: as the context allows")
+    app.add_option("--max-tokens", given.generation.max_tokens,
+                   "Tokens of an answer at most; 0: as the context allows")
         ->check(CLI::NonNegativeNumber.description(""))
         ->type_name("N")
         ->capture_default_str();
-    app.add_option("--stop", given.generation.stop, "End the text in front of this one; may be repeated")->type_name("TEXT")->allow_extra_args(false);
-    app.add_flag("--ignore-ends", given.generation.ignore_ends, "Go on behind tokens that end a text, for measurements");
-    app.add_option("--temperature", sampling.temperature, "Of sampling; 0 is greedy")->type_name("T")->capture_default_str();
-    app.add_option("--top-k", sampling.top_k, "Sample from the K most likely tokens; 0: all")->type_name("K")->capture_default_str();
-    app.add_option("--top-p", sampling.top_p, "Sample from the most likely tokens that together have this probability")->type_name("P")->capture_default_str();
-    app.add_option("--min-p", sampling.min_p, "Sample from tokens with this share of the most likely one's probability")->type_name("P")->capture_default_str();
-    app.add_option("--repetition-penalty", sampling.repetition_penalty, "Make tokens that were there less likely; 1: not")->type_name("X")->capture_default_str();
-    app.add_option("--seed", sampling.seed, "Of sampling: equal seeds give equal texts")->type_name("N")->capture_default_str();
-    app.add_option("--context", given.context, "Most tokens of prompt and answer; as many as the model is made for where it is not given")
+    app.add_option("--stop", given.generation.stop, "End the text in front of this one; may be repeated")
+        ->type_name("TEXT")
+        ->allow_extra_args(false);
+    app.add_flag("--ignore-ends", given.generation.ignore_ends,
+                 "Go on behind tokens that end a text, for measurements");
+    app.add_option("--temperature", sampling.temperature, "Of sampling; 0 is greedy")
+        ->type_name("T")
+        ->capture_default_str();
+    app.add_option("--top-k", sampling.top_k, "Sample from the K most likely tokens; 0: all")
+        ->type_name("K")
+        ->capture_default_str();
+    app.add_option("--top-p", sampling.top_p,
+                   "Sample from the most likely tokens that together have this probability")
+        ->type_name("P")
+        ->capture_default_str();
+    app.add_option("--min-p", sampling.min_p,
+                   "Sample from tokens with this share of the most likely one's probability")
+        ->type_name("P")
+        ->capture_default_str();
+    app.add_option("--repetition-penalty", sampling.repetition_penalty,
+                   "Make tokens that were there less likely; 1: not")
+        ->type_name("X")
+        ->capture_default_str();
+    app.add_option("--seed", sampling.seed, "Of sampling: equal seeds give equal texts")
+        ->type_name("N")
+        ->capture_default_str();
+    app.add_option("--context", given.context,
+                   "Most tokens of prompt and answer; as many as the model is made for where it is not given")
         ->check(CLI::PositiveNumber.description(""))
         ->type_name("N");
-    app.add_option("--compute", given.compute, "auto, float32 or bfloat16")->check(CLI::IsMember(compute_names).description(""))->type_name("TYPE");
-    app.add_option("--memory-limit", given.memory_limit, "Stop where more memory would be taken: 2G, 512M")->type_name("SIZE");
-    app.add_option("--threads", given.threads, "Threads; all cores where it is not given")->check(CLI::Range(1, 4096))->type_name("N");
+    app.add_option("--compute", given.compute, "auto, float32 or bfloat16")
+        ->check(CLI::IsMember(compute_names).description(""))
+        ->type_name("TYPE");
+    app.add_option("--memory-limit", given.memory_limit, "Stop where more memory would be taken: 2G, 512M")
+        ->type_name("SIZE");
+    app.add_option("--threads", given.threads, "Threads; all cores where it is not given")
+        ->check(CLI::Range(1, 4096))
+        ->type_name("N");
     if (const auto code = parse_arguments(app, argc, argv)) return *code;
     if (given.threads > 0) set_thread_count(given.threads);
     return generate(given);

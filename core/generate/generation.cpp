@@ -79,10 +79,11 @@ Tensor Generator::read_prompt(std::span<const std::int32_t> prompt, Generation& 
 Generation Generator::generate(std::span<const std::int32_t> prompt, const GenerationOptions& options,
                                std::uint64_t stream, const TextCallback& callback) {
     require(!prompt.empty(), "the prompt has no tokens, and the model needs one to begin with");
-    require(std::ssize(prompt) <= decoder_->context(),
-            "the prompt has {} tokens, and the context holds {}: shorten it, or give a larger --context if the model is "
-            "made for one",
-            prompt.size(), decoder_->context());
+    require(
+        std::ssize(prompt) <= decoder_->context(),
+        "the prompt has {} tokens, and the context holds {}: shorten it, or give a larger --context if the model is "
+        "made for one",
+        prompt.size(), decoder_->context());
     Sampler sampler(options.sampling, stream);
     Generation result;
     result.prompt_tokens = std::ssize(prompt);
@@ -95,7 +96,8 @@ Generation Generator::generate(std::span<const std::int32_t> prompt, const Gener
     result.prompt_seconds = first - start;
     const auto ended = [&]() -> std::optional<StopReason> {
         if (!logits.defined() || interrupt_requested()) return StopReason::interrupted;
-        if (options.max_tokens > 0 && std::ssize(result.ids) >= options.max_tokens) return StopReason::max_tokens;
+        if (options.max_tokens > 0 && std::ssize(result.ids) >= options.max_tokens)
+            return StopReason::max_tokens;
         return std::nullopt;
     };
     for (auto reason = ended();; reason = ended()) {
@@ -137,8 +139,9 @@ std::string describe_speed(std::span<const Generation> generations) {
         prompt_seconds += each.prompt_seconds;
         seconds += each.seconds;
     }
-    return fmt::format("prompt: {} tokens, {:.2f} s, {:.1f} tokens/s; generated: {} tokens, {:.2f} s, {:.1f} tokens/s", read,
-                       prompt_seconds, rate(read, prompt_seconds), generated, seconds, rate(generated, seconds));
+    return fmt::format(
+        "prompt: {} tokens, {:.2f} s, {:.1f} tokens/s; generated: {} tokens, {:.2f} s, {:.1f} tokens/s", read,
+        prompt_seconds, rate(read, prompt_seconds), generated, seconds, rate(generated, seconds));
 }
 
 }  // namespace jlcm

@@ -26,14 +26,14 @@ enum class StopReason : std::uint8_t {
 
 struct GenerationOptions {
     SamplingOptions sampling = {};
-    std::int64_t max_tokens = 0;    ///< 0: as the context allows
+    std::int64_t max_tokens = 0;         ///< 0: as the context allows
     std::vector<std::string> stop = {};  ///< the text ends in front of the first of these
-    bool ignore_ends = false;       ///< end tokens do not end it, for measurements
+    bool ignore_ends = false;            ///< end tokens do not end it, for measurements
 };
 
 struct Generation {
-    std::string text;                ///< what the tokens add to the prompt, without a stop text and an end token
-    std::vector<std::int32_t> ids;   ///< all that were generated, an end token included
+    std::string text;  ///< what the tokens add to the prompt, without a stop text and an end token
+    std::vector<std::int32_t> ids;  ///< all that were generated, an end token included
     StopReason reason = StopReason::end_token;
     std::int64_t prompt_tokens = 0;
     std::int64_t reused_tokens = 0;  ///< of the prompt: the decoder had read them already

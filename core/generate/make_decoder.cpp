@@ -24,12 +24,15 @@ class BoundDecoder final : public Decoder {
 
 }  // namespace
 
-std::unique_ptr<Decoder> make_decoder(const OpenedModel& model, const DecoderOptions& options, Backend& backend) {
+std::unique_ptr<Decoder> make_decoder(const OpenedModel& model, const DecoderOptions& options,
+                                      Backend& backend) {
     (void)model.input.need_tokenizer("generation");
-    require(!is_encoder(model.weights->graph(), model.input),
-            "the model is an encoder, which predicts no tokens; generation needs a decoder such as Llama or GPT-2");
+    require(
+        !is_encoder(model.weights->graph(), model.input),
+        "the model is an encoder, which predicts no tokens; generation needs a decoder such as Llama or GPT-2");
     const std::int64_t most = model.input.max_positions;
-    require(options.context <= most, "a context of {} tokens: the model is made for at most {}", options.context, most);
+    require(options.context <= most, "a context of {} tokens: the model is made for at most {}",
+            options.context, most);
     const std::int64_t context = options.context > 0 ? options.context : most;
     return std::make_unique<BoundDecoder>(*model.weights, options.compute, backend, context);
 }

@@ -40,7 +40,8 @@ class ChatFormat {
   public:
     /// The template of that name among the model's, or in the file of that name; without a name "default", or the only
     /// one. `more`: further variables of the template. An input error lists the names there are.
-    ChatFormat(const Checkpoint& model, PromptFormat format, const std::string& name, nlohmann::ordered_json more);
+    ChatFormat(const Checkpoint& model, PromptFormat format, const std::string& name,
+               nlohmann::ordered_json more);
 
     /// `messages`: a list of {"role", "content"}; the text ends where the assistant's answer begins.
     [[nodiscard]] std::string text(const nlohmann::ordered_json& messages) const;
@@ -50,7 +51,8 @@ class ChatFormat {
     [[nodiscard]] std::vector<std::int32_t> ends(const Tokenizer& tokenizer) const;
 
   private:
-    [[nodiscard]] std::string render(const nlohmann::ordered_json& messages, bool add_generation_prompt) const;
+    [[nodiscard]] std::string render(const nlohmann::ordered_json& messages,
+                                     bool add_generation_prompt) const;
 
     PromptFormat format_;
     ChatTemplate template_;

@@ -20,16 +20,18 @@ void require_usable(std::span<const float> logits) {
     bool any = false;
     for (std::size_t id = 0; id < logits.size(); ++id) {
         const float value = logits[id];
-        require(!std::isnan(value) && !(std::isinf(value) && value > 0),
-                "the model's logits are not finite (that of token {} is {}): its weights are damaged, or bfloat16 does not "
-                "hold its values (--compute float32 does)",
-                id, value);
+        require(
+            !std::isnan(value) && !(std::isinf(value) && value > 0),
+            "the model's logits are not finite (that of token {} is {}): its weights are damaged, or bfloat16 does not "
+            "hold its values (--compute float32 does)",
+            id, value);
         any = any || !std::isinf(value);
     }
     require(any, "the model's logits are all minus infinity: no token can follow");
 }
 
-std::vector<Candidate> penalised(std::span<const float> logits, std::span<const std::int32_t> seen, double penalty) {
+std::vector<Candidate> penalised(std::span<const float> logits, std::span<const std::int32_t> seen,
+                                 double penalty) {
     std::vector<Candidate> candidates(logits.size());
     for (std::size_t id = 0; id < logits.size(); ++id)
         candidates[id] = {static_cast<std::int32_t>(id), static_cast<double>(logits[id])};
@@ -88,13 +90,14 @@ void require_valid(const SamplingOptions& options) {
     const auto check = [&](bool holds, std::string_view what, double value, std::string_view range) {
         refusals.check([&] { require(holds, "{} is {}: expected {}", what, value, range); });
     };
-    check(options.temperature >= 0 && std::isfinite(options.temperature), "the temperature", options.temperature,
-          "a number from 0 (greedy)");
+    check(options.temperature >= 0 && std::isfinite(options.temperature), "the temperature",
+          options.temperature, "a number from 0 (greedy)");
     check(options.top_k >= 0, "top-k", static_cast<double>(options.top_k), "a whole number from 0 (all)");
-    check(options.top_p > 0 && options.top_p <= 1, "top-p", options.top_p, "a number above 0, at most 1 (all)");
+    check(options.top_p > 0 && options.top_p <= 1, "top-p", options.top_p,
+          "a number above 0, at most 1 (all)");
     check(options.min_p >= 0 && options.min_p <= 1, "min-p", options.min_p, "a number from 0 (all) to 1");
-    check(options.repetition_penalty > 0 && std::isfinite(options.repetition_penalty), "the repetition penalty",
-          options.repetition_penalty, "a number above 0; 1 is none");
+    check(options.repetition_penalty > 0 && std::isfinite(options.repetition_penalty),
+          "the repetition penalty", options.repetition_penalty, "a number above 0; 1 is none");
     refusals.throw_if_any();
 }
 

@@ -15,9 +15,10 @@ namespace jlcm {
 /// llama.cpp the temperature comes last, so that top-p and min-p cut by probabilities at temperature 1.)
 struct SamplingOptions {
     double temperature = 0;  ///< 0: greedy, the most likely token, the lowest id of equals
-    std::int64_t top_k = 0;  ///< only the k most likely tokens, and all that are as likely as the k-th; 0: all
-    double top_p = 1;        ///< the fewest most likely tokens that together have this probability; in (0, 1]
-    double min_p = 0;        ///< tokens with at least this share of the most likely one's probability; in [0, 1]
+    std::int64_t top_k =
+        0;             ///< only the k most likely tokens, and all that are as likely as the k-th; 0: all
+    double top_p = 1;  ///< the fewest most likely tokens that together have this probability; in (0, 1]
+    double min_p = 0;  ///< tokens with at least this share of the most likely one's probability; in [0, 1]
     /// Positive logits of tokens in the text so far, the prompt included, are divided by it, negative ones
     /// multiplied (Keskar et al., "CTRL", 2019, section 4.1); > 0.
     double repetition_penalty = 1;
@@ -35,7 +36,8 @@ struct TokenProbability {
 /// What a token is drawn from: those that no step took out, their probabilities of sum 1; of greedy sampling one
 /// token. `logits`: float32 [vocabulary]; `seen`: the text so far, ids in the vocabulary. An input error where a logit
 /// is NaN or positive infinity, or all are negative infinity.
-[[nodiscard]] std::vector<TokenProbability> token_distribution(const Tensor& logits, std::span<const std::int32_t> seen,
+[[nodiscard]] std::vector<TokenProbability> token_distribution(const Tensor& logits,
+                                                               std::span<const std::int32_t> seen,
                                                                const SamplingOptions& options);
 
 /// Draws tokens one after another.

@@ -15,13 +15,17 @@ constexpr std::string_view replacement = "\xEF\xBF\xBD";
 bool ends_open(std::string_view text) {
     if (text.ends_with(replacement)) return true;  // of a tokenizer that replaces half a character itself
     const std::string_view last = last_character(text);
-    return !last.empty() && static_cast<unsigned char>(last.front()) >= 0x80 && utf8_length(last.front()) > last.size();
+    return !last.empty() && static_cast<unsigned char>(last.front()) >= 0x80 &&
+           utf8_length(last.front()) > last.size();
 }
 
 }  // namespace
 
 TextStream::TextStream(const Tokenizer& tokenizer, std::span<const std::int32_t> before)
-    : tokenizer_(&tokenizer), window_(before.begin(), before.end()), given_(window_.size()), given_text_(tokenizer.decode(window_)) {}
+    : tokenizer_(&tokenizer),
+      window_(before.begin(), before.end()),
+      given_(window_.size()),
+      given_text_(tokenizer.decode(window_)) {}
 
 std::string TextStream::pending() const {
     const std::string text = tokenizer_->decode(window_);

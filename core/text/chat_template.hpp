@@ -16,8 +16,8 @@ namespace jlcm {
 
 /// Templates come from strangers.
 struct TemplateLimits {
-    std::int64_t work = std::int64_t{1} << 28;     ///< bytes that all steps together may make
-    std::size_t output = std::size_t{1} << 24;     ///< bytes of the text
+    std::int64_t work = std::int64_t{1} << 28;  ///< bytes that all steps together may make
+    std::size_t output = std::size_t{1} << 24;  ///< bytes of the text
 };
 
 /// A template that was read. Not implemented, and refused: include, import, extends, call, recursive loops, cycler,

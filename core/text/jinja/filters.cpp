@@ -54,7 +54,9 @@ Value text_result(std::string text, Budget& budget) {
 
 Value filter_trim(const Value& value, const Call& call, Budget& budget) {
     const auto given = call.bind({"chars"});
-    return text_result(std::string(python::strip(soft(value, budget), optional_text(given[0], "chars"), python::Side::both)), budget);
+    return text_result(
+        std::string(python::strip(soft(value, budget), optional_text(given[0], "chars"), python::Side::both)),
+        budget);
 }
 
 template <std::string (*change)(std::string_view)>
@@ -130,7 +132,8 @@ Value filter_tojson(const Value& value, const Call& call, Budget& budget) {
 Value filter_replace(const Value& value, const Call& call, Budget& budget) {
     const auto given = call.bind({"old", "new", "count"});
     if (given[0] == nullptr || given[1] == nullptr) refuse("replace needs an old and a new text");
-    const std::int64_t most = given[2] == nullptr || given[2]->is_none() ? -1 : whole_or(given[2], -1, "count");
+    const std::int64_t most =
+        given[2] == nullptr || given[2]->is_none() ? -1 : whole_or(given[2], -1, "count");
     const std::string text = soft(value, budget);
     const std::string by = soft(*given[1], budget);
     // Before it is made: as if every character were replaced.
@@ -206,6 +209,7 @@ std::optional<std::int64_t> whole_of(std::string_view text, int base) {
 
 Value filter_int(const Value& value, const Call& call, Budget& /*budget*/) {
     const auto given = call.bind({"default", "base"});
+    if (value.is_undefined()) refuse("{}", value.undefined_because());
     const std::int64_t base = whole_or(given[1], 10, "base");
     if (base < 2 || base > 36) refuse("the base {} is not implemented", base);
     std::optional<std::int64_t> number;
@@ -222,6 +226,7 @@ Value filter_int(const Value& value, const Call& call, Budget& /*budget*/) {
 
 Value filter_float(const Value& value, const Call& call, Budget& /*budget*/) {
     const auto given = call.bind({"default"});
+    if (value.is_undefined()) refuse("{}", value.undefined_because());
     if (value.is_number()) return Value(value.number());
     if (value.is_text())
         if (const auto number = float_of(value.text())) return Value(*number);
@@ -231,14 +236,16 @@ Value filter_float(const Value& value, const Call& call, Budget& /*budget*/) {
 Value filter_abs(const Value& value, const Call& call, Budget& /*budget*/) {
     (void)call.bind({});
     if (value.is_float()) return Value(std::abs(value.number()));
-    if (!value.is_whole() || value.whole() == std::numeric_limits<std::int64_t>::min()) refuse("a value of the type {} has no absolute value", value.type());
+    if (!value.is_whole() || value.whole() == std::numeric_limits<std::int64_t>::min())
+        refuse("a value of the type {} has no absolute value", value.type());
     return Value(std::abs(value.whole()));
 }
 
 Value filter_round(const Value& value, const Call& call, Budget& /*budget*/) {
     const auto given = call.bind({"precision", "method"});
     if (!value.is_number()) refuse("a value of the type {} cannot be rounded", value.type());
-    if (whole_or(given[0], 0, "precision") != 0) refuse("round to digits behind the point is not implemented");
+    if (whole_or(given[0], 0, "precision") != 0)
+        refuse("round to digits behind the point is not implemented");
     const auto method = optional_text(given[1], "method").value_or("common");
     const double number = value.number();
     if (method == "ceil") return Value(std::ceil(number));
@@ -257,7 +264,8 @@ using Keyed = std::vector<std::pair<Value, Value>>;
 
 Keyed keyed(const Value& value, const Value* attribute, bool with_case, Budget& budget) {
     Keyed result;
-    for (const Value& item : items_of(value, budget)) result.emplace_back(key_of(item, attribute, with_case, budget), item);
+    for (const Value& item : items_of(value, budget))
+        result.emplace_back(key_of(item, attribute, with_case, budget), item);
     return result;
 }
 
@@ -280,7 +288,8 @@ Value filter_extreme(const Value& value, const Call& call, Budget& budget) {
     if (items.empty()) return undefined("there is no item: the sequence is empty");
     const auto* best = &items.front();
     for (const auto& each : items)
-        if (largest ? less(best->first, each.first, budget) : less(each.first, best->first, budget)) best = &each;
+        if (largest ? less(best->first, each.first, budget) : less(each.first, best->first, budget))
+            best = &each;
     return best->second;
 }
 
@@ -327,6 +336,7 @@ Value filter_dictsort(const Value& value, const Call& call, Budget& budget) {
 
 Value filter_indent(const Value& value, const Call& call, Budget& budget) {
     const auto given = call.bind({"width", "first", "blank"});
+    if (!value.is_text()) refuse("indent is for texts, not for {}", value.type());
     std::string pad;
     if (given[0] != nullptr && given[0]->is_text()) {
         pad = given[0]->text();
@@ -352,23 +362,32 @@ Value filter_attr(const Value& value, const Call& call, Budget& budget) {
     const auto given = call.bind({"name"});
     if (given[0] == nullptr || !given[0]->is_text()) refuse("attr needs the name of an attribute");
     // Of a mapping these are its methods; its items are not attributes.
-    if (value.mapping() != nullptr) return undefined(fmt::format("a mapping has no attribute '{}'", given[0]->text()));
+    if (value.mapping() != nullptr)
+        return undefined(fmt::format("a mapping has no attribute '{}'", given[0]->text()));
     return attribute_of(value, given[0]->text(), budget);
 }
 
 Value filter_sum(const Value& value, const Call& call, Budget& budget) {
     const auto given = call.bind({"attribute", "start"});
     double real = given[1] == nullptr ? 0 : given[1]->is_number() ? given[1]->number() : 0;
-    std::int64_t whole = whole_or(given[1] != nullptr && given[1]->is_whole() ? given[1] : nullptr, 0, "start");
+    std::int64_t whole =
+        whole_or(given[1] != nullptr && given[1]->is_whole() ? given[1] : nullptr, 0, "start");
     bool is_float = given[1] != nullptr && given[1]->is_float();
     for (const Value& item : items_of(value, budget)) {
-        const Value number = given[0] == nullptr || given[0]->is_none() ? item : path_of(item, *given[0], budget);
+        const Value number =
+            given[0] == nullptr || given[0]->is_none() ? item : path_of(item, *given[0], budget);
         if (!number.is_number()) refuse("a value of the type {} cannot be added up", number.type());
         is_float = is_float || number.is_float();
         real += number.number();
-        if (number.is_whole() && __builtin_add_overflow(whole, number.whole(), &whole)) refuse("the sum is too large");
+        if (number.is_whole() && __builtin_add_overflow(whole, number.whole(), &whole))
+            refuse("the sum is too large");
     }
     return is_float ? Value(real) : Value(whole);
+}
+
+/// The items that map, select and their like look at: of what is not true there are none.
+std::vector<Value> looked_at(const Value& value, Budget& budget) {
+    return value.truth() ? items_of(value, budget) : std::vector<Value>();
 }
 
 /// The name at the front of a call's arguments, and the call of what is behind it.
@@ -376,7 +395,9 @@ std::pair<std::string, Call> named_call(const Call& call, std::size_t skipped, s
     if (call.positional.size() <= skipped) return {std::string(otherwise), {}};
     const Value& name = call.positional[skipped];
     if (!name.is_text()) refuse("{} needs a name, not {}", call.name, name.type());
-    Call rest{name.text(), {call.positional.begin() + static_cast<std::ptrdiff_t>(skipped) + 1, call.positional.end()}, call.named};
+    Call rest{name.text(),
+              {call.positional.begin() + static_cast<std::ptrdiff_t>(skipped) + 1, call.positional.end()},
+              call.named};
     return {name.text(), std::move(rest)};
 }
 
@@ -385,14 +406,15 @@ Value filter_map(const Value& value, const Call& call, Budget& budget) {
     if (call.positional.empty()) {
         const auto given = call.bind({"attribute", "default"});
         if (given[0] == nullptr) refuse("map needs a filter or an attribute");
-        for (const Value& item : items_of(value, budget)) {
+        for (const Value& item : looked_at(value, budget)) {
             Value found = path_of(item, *given[0], budget);
             items.push_back(found.is_undefined() && given[1] != nullptr ? *given[1] : std::move(found));
         }
     } else {
         const auto [name, rest] = named_call(call, 0, "");
         if (!is_filter(name)) refuse("the filter '{}' is not implemented", name);
-        for (const Value& item : items_of(value, budget)) items.push_back(apply_filter(name, item, rest, budget));
+        for (const Value& item : looked_at(value, budget))
+            items.push_back(apply_filter(name, item, rest, budget));
     }
     return make_sequence(std::move(items), SequenceKind::iterator, budget);
 }
@@ -404,9 +426,10 @@ Value filter_select(const Value& value, const Call& call, Budget& budget) {
     const auto [name, rest] = named_call(call, first, "");
     if (!name.empty() && !is_test(name)) refuse("the test '{}' is not implemented", name);
     std::vector<Value> items;
-    for (const Value& item : items_of(value, budget)) {
+    for (const Value& item : looked_at(value, budget)) {
         const Value tested = by_attribute ? path_of(item, call.positional[0], budget) : item;
-        if ((name.empty() ? tested.truth() : apply_test(name, tested, rest, budget)) == wanted) items.push_back(item);
+        if ((name.empty() ? tested.truth() : apply_test(name, tested, rest, budget)) == wanted)
+            items.push_back(item);
     }
     return make_sequence(std::move(items), SequenceKind::iterator, budget);
 }
@@ -476,7 +499,8 @@ bool is_filter(std::string_view name) {
 
 Value apply_filter(std::string_view name, const Value& value, const Call& call, Budget& budget) {
     budget.charge(16);
-    if (value.safe_text() != nullptr) refuse("what | safe makes can be printed, and nothing else is implemented");
+    if (value.safe_text() != nullptr)
+        refuse("what | safe makes can be printed, and nothing else is implemented");
     return filters().at(name)(value, call, budget);
 }
 

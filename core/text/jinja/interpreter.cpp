@@ -50,7 +50,8 @@ class Function final : public Object {
     std::string_view name_;
 };
 
-constexpr std::array<std::string_view, 5> functions{"dict", "namespace", "raise_exception", "range", "strftime_now"};
+constexpr std::array<std::string_view, 5> functions{"dict", "namespace", "raise_exception", "range",
+                                                    "strftime_now"};
 
 /// How a body ended.
 enum class Flow : std::uint8_t { onwards, leave_loop, next_round };
@@ -58,7 +59,8 @@ enum class Flow : std::uint8_t { onwards, leave_loop, next_round };
 template <class T>
 class Restored {
   public:
-    Restored(T& variable, T value) : variable_(variable), before_(std::exchange(variable, std::move(value))) {}
+    Restored(T& variable, T value)
+        : variable_(variable), before_(std::exchange(variable, std::move(value))) {}
     Restored(const Restored&) = delete;
     Restored& operator=(const Restored&) = delete;
     ~Restored() { variable_ = std::move(before_); }
@@ -85,7 +87,8 @@ double python_remainder(double a, double b) {
 
 class Interpreter {
   public:
-    Interpreter(std::time_t now, const RunLimits& limits) : budget_(limits.work), limits_(limits), now_(now) {}
+    Interpreter(std::time_t now, const RunLimits& limits)
+        : budget_(limits.work), limits_(limits), now_(now) {}
     Interpreter(const Interpreter&) = delete;
     Interpreter& operator=(const Interpreter&) = delete;
     ~Interpreter() {
@@ -107,7 +110,8 @@ class Interpreter {
         budget_.charge(step_bytes);
         const Restored level(depth_, depth_ + 1);
         try {
-            if (depth_ > deepest_run) refuse("blocks, macros and expressions run more than {} deep inside each other", deepest_run);
+            if (depth_ > deepest_run)
+                refuse("blocks, macros and expressions run more than {} deep inside each other", deepest_run);
             return work();
         } catch (Problem& problem) {
             problem.place(at);
@@ -127,30 +131,48 @@ class Interpreter {
 
     Flow execute(const Statement& statement) {
         switch (statement.kind) {
-            case StatementKind::data: put(statement.text); break;
-            case StatementKind::print: put(to_text(evaluate(*statement.value), budget_)); break;
-            case StatementKind::branches: return execute_branches(statement);
-            case StatementKind::loop: execute_loop(statement); break;
-            case StatementKind::assign: assign(statement.target, evaluate(*statement.value)); break;
+            case StatementKind::data:
+                put(statement.text);
+                break;
+            case StatementKind::print:
+                put(to_text(evaluate(*statement.value), budget_));
+                break;
+            case StatementKind::branches:
+                return execute_branches(statement);
+            case StatementKind::loop:
+                execute_loop(statement);
+                break;
+            case StatementKind::assign:
+                assign(statement.target, evaluate(*statement.value));
+                break;
             case StatementKind::capture:
-            case StatementKind::filter: execute_capture(statement); break;
-            case StatementKind::scope: return execute_scope(statement);
-            case StatementKind::macro: define(statement); break;
-            case StatementKind::leave_loop: return Flow::leave_loop;
-            case StatementKind::next_round: return Flow::next_round;
+            case StatementKind::filter:
+                execute_capture(statement);
+                break;
+            case StatementKind::scope:
+                return execute_scope(statement);
+            case StatementKind::macro:
+                define(statement);
+                break;
+            case StatementKind::leave_loop:
+                return Flow::leave_loop;
+            case StatementKind::next_round:
+                return Flow::next_round;
         }
         return Flow::onwards;
     }
 
     void put(std::string_view text) {
         budget_.charge(text.size());
-        if (out_.size() + text.size() > limits_.output) refuse("the template makes more than {} bytes", limits_.output);
+        if (out_.size() + text.size() > limits_.output)
+            refuse("the template makes more than {} bytes", limits_.output);
         out_ += text;
     }
 
     Flow execute_branches(const Statement& statement) {
         for (const Branch& branch : statement.branches)
-            if (branch.condition == nullptr || evaluate(*branch.condition).truth()) return execute(branch.body);
+            if (branch.condition == nullptr || evaluate(*branch.condition).truth())
+                return execute(branch.body);
         return Flow::onwards;
     }
 
@@ -209,7 +231,9 @@ class Interpreter {
 
     void assign_attribute(const Target& target, Value value) {
         auto* space = look_up(target.name).object_as<Namespace>();
-        if (space == nullptr) refuse_at(target.at, "'{}' is not a namespace, whose attributes alone can be assigned to", target.name);
+        if (space == nullptr)
+            refuse_at(target.at, "'{}' is not a namespace, whose attributes alone can be assigned to",
+                      target.name);
         budget_.charge(step_bytes + target.attribute.size());
         space->values.set(target.attribute, std::move(value));
     }
@@ -244,7 +268,8 @@ class Interpreter {
     void define(const Statement& statement) {
         budget_.charge(kept_bytes);
         captured_scopes_.push_back(scope_);
-        scope_->names[statement.text] = Value(std::shared_ptr<Object>(std::make_shared<Macro>(statement, scope_)));
+        scope_->names[statement.text] =
+            Value(std::shared_ptr<Object>(std::make_shared<Macro>(statement, scope_)));
     }
 
     // Expressions.
@@ -256,27 +281,46 @@ class Interpreter {
 
     Value value_of(const Expression& expression) {
         switch (expression.kind) {
-            case ExpressionKind::constant: return expression.constant;
-            case ExpressionKind::name: return look_up(expression.text);
-            case ExpressionKind::list: return make_sequence(values(expression.parts), SequenceKind::list, budget_);
-            case ExpressionKind::tuple: return make_sequence(values(expression.parts), SequenceKind::tuple, budget_);
-            case ExpressionKind::mapping: return make_mapping(mapping(expression.arguments.named), budget_);
+            case ExpressionKind::constant:
+                return expression.constant;
+            case ExpressionKind::name:
+                return look_up(expression.text);
+            case ExpressionKind::list:
+                return make_sequence(values(expression.parts), SequenceKind::list, budget_);
+            case ExpressionKind::tuple:
+                return make_sequence(values(expression.parts), SequenceKind::tuple, budget_);
+            case ExpressionKind::mapping:
+                return make_mapping(mapping(expression.arguments.named), budget_);
             case ExpressionKind::negative:
-            case ExpressionKind::positive: return signed_value(part(expression, 0), expression.kind == ExpressionKind::negative);
-            case ExpressionKind::negation: return Value(!part(expression, 0).truth());
+            case ExpressionKind::positive:
+                return signed_value(part(expression, 0), expression.kind == ExpressionKind::negative);
+            case ExpressionKind::negation:
+                return Value(!part(expression, 0).truth());
             case ExpressionKind::conjunction:
-            case ExpressionKind::disjunction: return either(expression);
-            case ExpressionKind::comparison: return compare(expression);
-            case ExpressionKind::arithmetic: return arithmetic(expression.text, part(expression, 0), part(expression, 1));
-            case ExpressionKind::concatenation: return concatenate(expression);
-            case ExpressionKind::condition: return choose(expression);
-            case ExpressionKind::attribute: return attribute_of(part(expression, 0), expression.text, budget_);
-            case ExpressionKind::item: return item_of(part(expression, 0), part(expression, 1), budget_);
-            case ExpressionKind::slice: return slice(expression);
-            case ExpressionKind::call: return call(expression);
-            case ExpressionKind::filter: return filter(expression);
-            case ExpressionKind::test: return test(expression);
-            case ExpressionKind::captured: return captured_;
+            case ExpressionKind::disjunction:
+                return either(expression);
+            case ExpressionKind::comparison:
+                return compare(expression);
+            case ExpressionKind::arithmetic:
+                return arithmetic(expression.text, part(expression, 0), part(expression, 1));
+            case ExpressionKind::concatenation:
+                return concatenate(expression);
+            case ExpressionKind::condition:
+                return choose(expression);
+            case ExpressionKind::attribute:
+                return attribute_of(part(expression, 0), expression.text, budget_);
+            case ExpressionKind::item:
+                return item_of(part(expression, 0), part(expression, 1), budget_);
+            case ExpressionKind::slice:
+                return slice(expression);
+            case ExpressionKind::call:
+                return call(expression);
+            case ExpressionKind::filter:
+                return filter(expression);
+            case ExpressionKind::test:
+                return test(expression);
+            case ExpressionKind::captured:
+                return captured_;
         }
         return {};
     }
@@ -308,7 +352,9 @@ class Interpreter {
     }
 
     Value signed_value(const Value& value, bool is_negative) {
-        if (!value.is_number()) refuse("a value of the type {} has no sign", value.is_undefined() ? value.undefined_because() : value.type());
+        if (!value.is_number())
+            refuse("a value of the type {} has no sign",
+                   value.is_undefined() ? value.undefined_because() : value.type());
         if (value.is_float()) return Value(is_negative ? -value.number() : value.number());
         std::int64_t result = 0;
         if (__builtin_sub_overflow(0, value.whole(), &result)) refuse_large();
@@ -346,10 +392,12 @@ class Interpreter {
         for (const Value* each : {&left, &right})
             if (each->is_undefined()) refuse("{}", each->undefined_because());
         if (left.is_number() && right.is_number()) {
-            if (left.is_whole() && right.is_whole() && operation != "/") return whole_arithmetic(operation, left.whole(), right.whole());
+            if (left.is_whole() && right.is_whole() && operation != "/")
+                return whole_arithmetic(operation, left.whole(), right.whole());
             return real_arithmetic(operation, left.number(), right.number());
         }
-        if (operation == "+" && left.is_text() && right.is_text()) return make_text(left.text() + right.text(), budget_);
+        if (operation == "+" && left.is_text() && right.is_text())
+            return make_text(left.text() + right.text(), budget_);
         const Sequence *a = left.sequence(), *b = right.sequence();
         if (operation == "+" && a != nullptr && b != nullptr && a->kind == b->kind &&
             (a->kind == SequenceKind::list || a->kind == SequenceKind::tuple)) {
@@ -367,7 +415,8 @@ class Interpreter {
         times = std::max<std::int64_t>(times, 0);
         const auto charge = [&](std::size_t bytes) {
             std::int64_t all = 0;
-            if (__builtin_mul_overflow(static_cast<std::int64_t>(bytes), times, &all)) all = std::numeric_limits<std::int64_t>::max() / 2;
+            if (__builtin_mul_overflow(static_cast<std::int64_t>(bytes), times, &all))
+                all = std::numeric_limits<std::int64_t>::max() / 2;
             budget_.charge(static_cast<std::size_t>(all));
         };
         if (value.is_text()) {
@@ -383,7 +432,8 @@ class Interpreter {
         charge(items->items.size() * sizeof(Value));
         std::vector<Value> result;
         if (!items->items.empty())
-            for (std::int64_t i = 0; i < times; ++i) std::ranges::copy(items->items, std::back_inserter(result));
+            for (std::int64_t i = 0; i < times; ++i)
+                std::ranges::copy(items->items, std::back_inserter(result));
         return make_sequence(std::move(result), items->kind, budget_);
     }
 
@@ -403,7 +453,8 @@ class Interpreter {
     }
 
     static Value whole_power(std::int64_t base, std::int64_t exponent) {
-        if (exponent < 0) return real_arithmetic("**", static_cast<double>(base), static_cast<double>(exponent));
+        if (exponent < 0)
+            return real_arithmetic("**", static_cast<double>(base), static_cast<double>(exponent));
         if (exponent > 64 && base != 0 && base != 1 && base != -1) refuse_large();
         std::int64_t result = 1;
         if (base == -1 || base == 1 || base == 0) exponent = exponent == 0 ? 0 : 2 - exponent % 2;
@@ -430,7 +481,8 @@ class Interpreter {
         std::string text;
         for (const auto& each : expression.parts) {
             const Value value = evaluate(*each);
-            if (value.safe_text() != nullptr) refuse("what | safe makes can be printed, and nothing else is implemented");
+            if (value.safe_text() != nullptr)
+                refuse("what | safe makes can be printed, and nothing else is implemented");
             text += to_text(value, budget_);
         }
         return make_text(std::move(text), budget_);
@@ -453,11 +505,13 @@ class Interpreter {
             return given.whole();
         };
         const Sequence* sequence = value.sequence();
-        const bool is_list = sequence != nullptr && (sequence->kind == SequenceKind::list || sequence->kind == SequenceKind::tuple);
+        const bool is_list = sequence != nullptr &&
+                             (sequence->kind == SequenceKind::list || sequence->kind == SequenceKind::tuple);
         if (!value.is_text() && !is_list) refuse("a value of the type {} has no slices", value.type());
         const auto items = items_of(value, budget_);
         std::vector<Value> chosen;
-        for (const std::size_t place : slice_places(std::ssize(items), bound(1), bound(2), bound(3))) chosen.push_back(items[place]);
+        for (const std::size_t place : slice_places(std::ssize(items), bound(1), bound(2), bound(3)))
+            chosen.push_back(items[place]);
         if (is_list) return make_sequence(std::move(chosen), sequence->kind, budget_);
         std::string text;
         for (const Value& item : chosen) text += item.text();
@@ -465,7 +519,8 @@ class Interpreter {
     }
 
     /// Python's slice.indices(size), gone through.
-    static std::vector<std::size_t> slice_places(std::int64_t size, std::optional<std::int64_t> first, std::optional<std::int64_t> last,
+    static std::vector<std::size_t> slice_places(std::int64_t size, std::optional<std::int64_t> first,
+                                                 std::optional<std::int64_t> last,
                                                  std::optional<std::int64_t> given_step) {
         const std::int64_t step = given_step.value_or(1);
         if (step == 0) refuse("the step of a slice is zero");
@@ -486,7 +541,8 @@ class Interpreter {
 
     Call arguments_of(const Expression& expression, std::string_view name) {
         Call call{name, values(expression.arguments.positional), {}};
-        for (const auto& [key, each] : expression.arguments.named) call.named.emplace_back(key, evaluate(*each));
+        for (const auto& [key, each] : expression.arguments.named)
+            call.named.emplace_back(key, evaluate(*each));
         return call;
     }
 
@@ -503,8 +559,10 @@ class Interpreter {
     Value call(const Expression& expression) {
         const Value callee = part(expression, 0);
         if (callee.is_undefined()) refuse("{}, and cannot be called", callee.undefined_because());
-        if (const auto* method = callee.object_as<Method>()) return (*method)(arguments_of(expression, method->name()), budget_);
-        if (const auto* macro = callee.object_as<Macro>()) return call_macro(*macro, arguments_of(expression, macro->statement().text));
+        if (const auto* method = callee.object_as<Method>())
+            return (*method)(arguments_of(expression, method->name()), budget_);
+        if (const auto* macro = callee.object_as<Macro>())
+            return call_macro(*macro, arguments_of(expression, macro->statement().text));
         if (const auto* function = callee.object_as<Function>())
             return call_function(arguments_of(expression, function->name()));
         refuse("a value of the type {} cannot be called", callee.type());
@@ -513,14 +571,17 @@ class Interpreter {
     Value call_macro(const Macro& macro, const Call& call) {
         const auto& parameters = macro.statement().parameters;
         if (call.positional.size() > parameters.size())
-            refuse("the macro '{}' takes at most {} arguments, not {}", call.name, parameters.size(), call.positional.size());
+            refuse("the macro '{}' takes at most {} arguments, not {}", call.name, parameters.size(),
+                   call.positional.size());
         auto scope = std::make_shared<Scope>();
         scope->parent = macro.scope();
         const auto name_of = [](const Parameter& each) -> const std::string& { return each.name; };
         for (const auto& [key, value] : call.named) {
             const auto place = std::ranges::find(parameters, key, name_of) - parameters.begin();
-            if (place == std::ssize(parameters)) refuse("the macro '{}' takes no argument '{}'", call.name, key);
-            if (place < std::ssize(call.positional)) refuse("the macro '{}' is given its argument '{}' twice", call.name, key);
+            if (place == std::ssize(parameters))
+                refuse("the macro '{}' takes no argument '{}'", call.name, key);
+            if (place < std::ssize(call.positional))
+                refuse("the macro '{}' is given its argument '{}' twice", call.name, key);
             scope->names[key] = value;
         }
         const Restored inside(scope_, scope);
@@ -529,7 +590,10 @@ class Interpreter {
             if (i < call.positional.size()) {
                 scope->names[each.name] = call.positional[i];
             } else if (!scope->names.contains(each.name)) {
-                scope->names[each.name] = each.value != nullptr ? evaluate(*each.value) : undefined(fmt::format("the parameter '{}' was not given", each.name));
+                scope->names[each.name] =
+                    each.value != nullptr
+                        ? evaluate(*each.value)
+                        : undefined(fmt::format("the parameter '{}' was not given", each.name));
             }
         }
         const Restored outer(out_, std::string());
@@ -541,7 +605,8 @@ class Interpreter {
         if (call.name == "range") return call_range(call);
         if (call.name == "raise_exception") {
             const auto given = call.bind({"message"});
-            refuse("the template refuses this conversation: {}", given[0] == nullptr ? "" : to_text(*given[0], budget_));
+            refuse("the template refuses this conversation: {}",
+                   given[0] == nullptr ? "" : to_text(*given[0], budget_));
         }
         if (call.name == "strftime_now") {
             const auto given = call.bind({"format"});
@@ -551,7 +616,9 @@ class Interpreter {
         Mapping items;
         if (call.positional.size() > 1) refuse("{} takes at most one argument without a name", call.name);
         if (!call.positional.empty()) {
-            if (call.positional[0].mapping() == nullptr) refuse("{} of a value of the type {} is not implemented", call.name, call.positional[0].type());
+            if (call.positional[0].mapping() == nullptr)
+                refuse("{} of a value of the type {} is not implemented", call.name,
+                       call.positional[0].type());
             items = *call.positional[0].mapping();
         }
         for (const auto& [key, value] : call.named) items.set(key, value);
@@ -563,7 +630,8 @@ class Interpreter {
     }
 
     Value call_range(const Call& call) {
-        if (call.positional.empty() || call.positional.size() > 3 || !call.named.empty()) refuse("range takes one to three whole numbers");
+        if (call.positional.empty() || call.positional.size() > 3 || !call.named.empty())
+            refuse("range takes one to three whole numbers");
         for (const Value& each : call.positional)
             if (!each.is_whole()) refuse("range takes whole numbers, not {}", each.type());
         const auto given = [&](std::size_t place) { return call.positional[place].whole(); };
@@ -606,7 +674,8 @@ class Interpreter {
 
 }  // namespace
 
-std::string render(const Body& body, const nlohmann::ordered_json& variables, std::time_t now, const RunLimits& limits) {
+std::string render(const Body& body, const nlohmann::ordered_json& variables, std::time_t now,
+                   const RunLimits& limits) {
     return Interpreter(now, limits).run(body, variables);
 }
 

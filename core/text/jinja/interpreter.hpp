@@ -10,8 +10,8 @@
 namespace jlcm::jinja {
 
 struct RunLimits {
-    std::int64_t work = 0;    ///< bytes that all steps together may make; a step counts as some
-    std::size_t output = 0;   ///< bytes of the text
+    std::int64_t work = 0;   ///< bytes that all steps together may make; a step counts as some
+    std::size_t output = 0;  ///< bytes of the text
 };
 
 /// The text that the template makes of `variables`. `now` is what strftime_now tells. Throws Problem.

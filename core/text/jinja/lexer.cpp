@@ -17,7 +17,8 @@ bool is_digit(char c) {
 
 /// Letters beyond ASCII are taken as such.
 bool is_name_character(char c) {
-    return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || static_cast<unsigned char>(c) >= 0x80;
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' ||
+           static_cast<unsigned char>(c) >= 0x80;
 }
 
 constexpr std::array<std::string_view, 26> symbols{"//", "**", "==", "!=", ">=", "<=", "+", "-", "/",
@@ -57,14 +58,18 @@ class Lexer {
 
   private:
     [[nodiscard]] std::string_view rest() const { return source_.substr(at_); }
-    void add(TokenKind kind, std::string text, std::size_t at) { tokens_.push_back({kind, std::move(text), at}); }
+    void add(TokenKind kind, std::string text, std::size_t at) {
+        tokens_.push_back({kind, std::move(text), at});
+    }
     void add_data(std::string_view data) {
         if (!data.empty()) add(TokenKind::data, std::string(data), at_);
     }
 
     [[nodiscard]] std::size_t next_tag() const {
         for (std::size_t i = at_; (i = source_.find('{', i)) != std::string_view::npos; ++i)
-            if (i + 1 < source_.size() && std::string_view("%{#").find(source_[i + 1]) != std::string_view::npos) return i;
+            if (i + 1 < source_.size() &&
+                std::string_view("%{#").find(source_[i + 1]) != std::string_view::npos)
+                return i;
         return source_.size();
     }
 
@@ -104,7 +109,9 @@ class Lexer {
         return true;
     }
 
-    void skip_spaces() { at_ += rest().size() - python::strip(rest(), std::nullopt, python::Side::left).size(); }
+    void skip_spaces() {
+        at_ += rest().size() - python::strip(rest(), std::nullopt, python::Side::left).size();
+    }
 
     void skip_comment(std::size_t tag) {
         while (at_ < source_.size()) {
@@ -218,8 +225,10 @@ class Lexer {
                 ++at_;
                 is_float = read_digits(digits);
             }
-            const std::size_t sign = rest().size() > 1 && (source_[at_ + 1] == '+' || source_[at_ + 1] == '-') ? 1 : 0;
-            if (rest().size() > 1 + sign && (source_[at_] | 0x20) == 'e' && is_digit(source_[at_ + 1 + sign])) {
+            const std::size_t sign =
+                rest().size() > 1 && (source_[at_ + 1] == '+' || source_[at_ + 1] == '-') ? 1 : 0;
+            if (rest().size() > 1 + sign && (source_[at_] | 0x20) == 'e' &&
+                is_digit(source_[at_ + 1 + sign])) {
                 digits += source_.substr(at_, 1 + sign);
                 at_ += 1 + sign;
                 is_float = read_digits(digits);
@@ -244,7 +253,8 @@ class Lexer {
 
     void read_symbol(std::string& open) {
         const auto found = std::ranges::find_if(symbols, [&](auto each) { return rest().starts_with(each); });
-        if (found == symbols.end()) refuse_at(at_, "'{}' is unexpected here", python::characters(rest().substr(0, 8)).front());
+        if (found == symbols.end())
+            refuse_at(at_, "'{}' is unexpected here", python::characters(rest().substr(0, 8)).front());
         const char c = found->front();
         if (c == '(') open += ')';
         if (c == '[') open += ']';

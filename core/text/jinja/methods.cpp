@@ -17,7 +17,8 @@ using Body = Value (*)(const Value&, const Call&, Budget&);
 using Methods = std::map<std::string_view, Body>;
 
 const std::string& text_at(const Call& call, std::size_t place, std::string_view what) {
-    if (call.positional.size() <= place || !call.positional[place].is_text()) refuse("{} needs {} as a text", call.name, what);
+    if (call.positional.size() <= place || !call.positional[place].is_text())
+        refuse("{} needs {} as a text", call.name, what);
     return call.positional[place].text();
 }
 
@@ -49,7 +50,8 @@ template <python::Side from>
 Value text_split(const Value& self, const Call& call, Budget& budget) {
     const auto given = call.bind({"sep", "maxsplit"});
     budget.charge(self.text().size());
-    return texts(python::split(self.text(), text_or_none(given[0], "sep"), count_or(given[1], -1), from), budget);
+    return texts(python::split(self.text(), text_or_none(given[0], "sep"), count_or(given[1], -1), from),
+                 budget);
 }
 
 Value text_splitlines(const Value& self, const Call& call, Budget& budget) {
@@ -60,7 +62,8 @@ Value text_splitlines(const Value& self, const Call& call, Budget& budget) {
 /// startswith and endswith take one text or a tuple of them.
 template <bool at_start>
 Value text_has(const Value& self, const Call& call, Budget& budget) {
-    if (call.positional.size() != 1 || !call.named.empty()) refuse("{} with a start and an end is not implemented", call.name);
+    if (call.positional.size() != 1 || !call.named.empty())
+        refuse("{} with a start and an end is not implemented", call.name);
     const Value& given = call.positional.front();
     const auto has = [&](const Value& part) {
         if (!part.is_text()) refuse("{} needs a text, not {}", call.name, part.type());
@@ -68,7 +71,8 @@ Value text_has(const Value& self, const Call& call, Budget& budget) {
         return at_start ? self.text().starts_with(part.text()) : self.text().ends_with(part.text());
     };
     const Sequence* several = given.sequence();
-    if (several != nullptr && several->kind == SequenceKind::tuple) return Value(std::ranges::any_of(several->items, has));
+    if (several != nullptr && several->kind == SequenceKind::tuple)
+        return Value(std::ranges::any_of(several->items, has));
     return Value(has(given));
 }
 
@@ -137,6 +141,8 @@ Value mapping_get(const Value& self, const Call& call, Budget& /*budget*/) {
     (void)call.bind({"key", "default"});
     if (call.positional.empty()) refuse("get needs a key");
     const Value& key = call.positional[0];
+    if (key.sequence() != nullptr || key.mapping() != nullptr)
+        refuse("a value of the type {} cannot be a key", key.type());
     const Value* found = key.is_text() ? self.mapping()->find(key.text()) : nullptr;
     if (found != nullptr) return *found;
     return call.positional.size() > 1 ? call.positional[1] : Value();
@@ -148,7 +154,9 @@ Value mapping_view(const Value& self, const Call& call, Budget& budget) {
     std::vector<Value> items;
     for (const auto& [key, value] : self.mapping()->items) {
         const Value name = keys ? make_text(key, budget) : Value();
-        items.push_back(keys && values ? make_sequence({name, value}, SequenceKind::tuple, budget) : keys ? name : value);
+        items.push_back(keys && values ? make_sequence({name, value}, SequenceKind::tuple, budget)
+                        : keys         ? name
+                                       : value);
     }
     return make_sequence(std::move(items), SequenceKind::view, budget);
 }
@@ -169,7 +177,8 @@ Value list_index(const Value& self, const Call& call, Budget& budget) {
     (void)call.bind({"value"});
     if (call.positional.empty()) refuse("index needs a value");
     const auto& items = self.sequence()->items;
-    const auto found = std::ranges::find_if(items, [&](const Value& item) { return equal(item, call.positional[0], budget); });
+    const auto found = std::ranges::find_if(
+        items, [&](const Value& item) { return equal(item, call.positional[0], budget); });
     if (found == items.end()) refuse("index: the value is not in the list");
     return Value(static_cast<std::int64_t>(found - items.begin()));
 }
@@ -183,7 +192,8 @@ Value loop_changed(const Value& self, const Call& call, Budget& budget) {
     Loop& loop = *self.object_as<Loop>();
     if (loop.is_over) refuse("loop.changed is for the loop's own rounds");
     const bool same = loop.index > 0 && loop.last_given.size() == call.positional.size() &&
-                      std::ranges::equal(loop.last_given, call.positional, [&](const Value& a, const Value& b) { return equal(a, b, budget); });
+                      std::ranges::equal(loop.last_given, call.positional,
+                                         [&](const Value& a, const Value& b) { return equal(a, b, budget); });
     loop.last_given = call.positional;
     return Value(!same);
 }
@@ -218,8 +228,9 @@ const Methods& text_methods() {
 }
 const std::set<std::string_view>& other_text_methods() {
     static const std::set<std::string_view> names{
-        "casefold", "center", "encode", "expandtabs", "format", "format_map", "index", "isascii", "isdecimal",
-        "isidentifier", "isnumeric", "isprintable", "istitle", "ljust", "maketrans", "partition", "rindex", "rjust",
+        "casefold",   "center",   "encode",    "expandtabs",   "format",    "format_map",
+        "index",      "isascii",  "isdecimal", "isidentifier", "isnumeric", "isprintable",
+        "istitle",    "ljust",    "maketrans", "partition",    "rindex",    "rjust",
         "rpartition", "swapcase", "translate", "zfill"};
     return names;
 }
@@ -245,8 +256,9 @@ const Methods& loop_methods() {
 
 /// What changes a list or mapping; the sandbox refuses it.
 const std::set<std::string_view>& changing_methods() {
-    static const std::set<std::string_view> names{"append", "clear", "extend", "insert", "pop", "popitem",
-                                                  "remove", "reverse", "setdefault", "sort", "update", "fromkeys"};
+    static const std::set<std::string_view> names{"append",     "clear",   "extend", "insert",
+                                                  "pop",        "popitem", "remove", "reverse",
+                                                  "setdefault", "sort",    "update", "fromkeys"};
     return names;
 }
 
@@ -255,7 +267,8 @@ const Methods* methods_of(const Value& value) {
     if (value.mapping() != nullptr) return &mapping_methods();
     if (value.object_as<Loop>() != nullptr) return &loop_methods();
     const Sequence* items = value.sequence();
-    const bool is_list = items != nullptr && (items->kind == SequenceKind::list || items->kind == SequenceKind::tuple);
+    const bool is_list =
+        items != nullptr && (items->kind == SequenceKind::list || items->kind == SequenceKind::tuple);
     return is_list ? &list_methods() : nullptr;
 }
 
@@ -274,9 +287,12 @@ std::optional<Value> own_attribute(const Value& value, std::string_view name) {
     if (methods == nullptr) return std::nullopt;
     if (const auto method = methods->find(name); method != methods->end())
         return Value(std::shared_ptr<Object>(std::make_shared<Method>(value, method->first)));
-    if (value.is_text() && other_text_methods().contains(name)) refuse("the method '{}' of texts is not implemented", name);
-    const bool can_change = value.mapping() != nullptr || (value.sequence() != nullptr && value.sequence()->kind == SequenceKind::list);
-    if (can_change && changing_methods().contains(name) && (value.mapping() == nullptr || value.mapping()->find(name) == nullptr))
+    if (value.is_text() && other_text_methods().contains(name))
+        refuse("the method '{}' of texts is not implemented", name);
+    const bool can_change = value.mapping() != nullptr ||
+                            (value.sequence() != nullptr && value.sequence()->kind == SequenceKind::list);
+    if (can_change && changing_methods().contains(name) &&
+        (value.mapping() == nullptr || value.mapping()->find(name) == nullptr))
         refuse("the method '{}' changes a value, which templates may not do", name);
     return std::nullopt;
 }
@@ -302,7 +318,8 @@ std::optional<Value> own_item(const Value& value, const Value& key, Budget& budg
         return make_text(std::string(python::characters(value.text())[static_cast<std::size_t>(at)]), budget);
     }
     const Sequence* items = value.sequence();
-    if (items == nullptr || items->kind == SequenceKind::view || items->kind == SequenceKind::iterator) return std::nullopt;
+    if (items == nullptr || items->kind == SequenceKind::view || items->kind == SequenceKind::iterator)
+        return std::nullopt;
     const std::int64_t at = place(std::ssize(items->items));
     if (at < 0 || at >= std::ssize(items->items)) return std::nullopt;
     return items->items[static_cast<std::size_t>(at)];

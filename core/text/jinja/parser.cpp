@@ -123,7 +123,8 @@ class Parser {
             const std::size_t at = take().at;
             ExpressionPtr condition = parse_or();
             if (skip_name("else")) {
-                value = make(ExpressionKind::condition, at, "", std::move(condition), std::move(value), parse_expression());
+                value = make(ExpressionKind::condition, at, "", std::move(condition), std::move(value),
+                             parse_expression());
             } else {
                 value = make(ExpressionKind::condition, at, "", std::move(condition), std::move(value));
             }
@@ -179,7 +180,8 @@ class Parser {
         ExpressionPtr left = parse_part();
         while (now().kind == TokenKind::symbol && std::ranges::count(operators, now().text) > 0) {
             Token token = take();
-            left = make(ExpressionKind::arithmetic, token.at, std::move(token.text), std::move(left), parse_part());
+            left = make(ExpressionKind::arithmetic, token.at, std::move(token.text), std::move(left),
+                        parse_part());
         }
         return left;
     }
@@ -194,7 +196,8 @@ class Parser {
         return done(std::move(made));
     }
     ExpressionPtr parse_product() {
-        return parse_left({"*", "/", "//", "%"}, [&] { return parse_left({"**"}, [&] { return parse_unary(true); }); });
+        return parse_left({"*", "/", "//", "%"},
+                          [&] { return parse_left({"**"}, [&] { return parse_unary(true); }); });
     }
 
     ExpressionPtr parse_unary(bool with_filters) {
@@ -202,7 +205,8 @@ class Parser {
         ExpressionPtr value;
         if (at_symbol("-") || at_symbol("+")) {
             const Token sign = take();
-            value = make(sign.text == "-" ? ExpressionKind::negative : ExpressionKind::positive, sign.at, "", parse_unary(false));
+            value = make(sign.text == "-" ? ExpressionKind::negative : ExpressionKind::positive, sign.at, "",
+                         parse_unary(false));
         } else {
             value = parse_primary();
         }
@@ -213,15 +217,22 @@ class Parser {
     ExpressionPtr parse_primary() {
         const Token token = now();
         switch (token.kind) {
-            case TokenKind::name: ++next_; return parse_word(token);
+            case TokenKind::name:
+                ++next_;
+                return parse_word(token);
             case TokenKind::text: {
                 std::string text;
                 while (now().kind == TokenKind::text) text += take().text;
                 return constant(Value(std::move(text)), token.at);
             }
-            case TokenKind::integer: ++next_; return constant(Value(whole(token)), token.at);
-            case TokenKind::floating: ++next_; return constant(Value(std::stod(token.text)), token.at);
-            default: break;
+            case TokenKind::integer:
+                ++next_;
+                return constant(Value(whole(token)), token.at);
+            case TokenKind::floating:
+                ++next_;
+                return constant(Value(std::stod(token.text)), token.at);
+            default:
+                break;
         }
         if (skip_symbol("(")) {
             ExpressionPtr value = parse_tuple(true);
@@ -244,7 +255,8 @@ class Parser {
     static std::int64_t whole(const Token& token) {
         std::string_view digits = token.text;
         int base = 10;
-        if (digits.size() > 1 && digits[0] == '0' && std::isalpha(static_cast<unsigned char>(digits[1])) != 0) {
+        if (digits.size() > 1 && digits[0] == '0' &&
+            std::isalpha(static_cast<unsigned char>(digits[1])) != 0) {
             base = digits[1] == 'x' ? 16 : digits[1] == 'o' ? 8 : 2;
             digits.remove_prefix(2);
         }
@@ -256,7 +268,8 @@ class Parser {
 
     /// Whether a list of expressions ends here.
     [[nodiscard]] bool at_list_end() const {
-        return now().kind == TokenKind::block_end || now().kind == TokenKind::print_end || at_symbol(")") || at_name("in");
+        return now().kind == TokenKind::block_end || now().kind == TokenKind::print_end || at_symbol(")") ||
+               at_name("in");
     }
 
     /// One expression, or several with commas, which are a tuple; "()" where `may_be_empty`.
@@ -304,7 +317,8 @@ class Parser {
             if (skip_symbol(".")) {
                 if (now().kind == TokenKind::integer) {
                     const Token index = take();
-                    value = make(ExpressionKind::item, at, "", std::move(value), constant(Value(whole(index)), index.at));
+                    value = make(ExpressionKind::item, at, "", std::move(value),
+                                 constant(Value(whole(index)), index.at));
                 } else {
                     value = make(ExpressionKind::attribute, at, expect_name(), std::move(value));
                 }
@@ -341,7 +355,8 @@ class Parser {
         if (at_symbol(",")) refuse_at(now().at, "several subscripts are not implemented");
         expect_symbol("]");
         if (colons > 0)
-            return make(ExpressionKind::slice, at, "", std::move(value), std::move(bounds[0]), std::move(bounds[1]), std::move(bounds[2]));
+            return make(ExpressionKind::slice, at, "", std::move(value), std::move(bounds[0]),
+                        std::move(bounds[1]), std::move(bounds[2]));
         if (bounds[0] == nullptr) refuse_at(at, "a subscript is empty");
         return make(ExpressionKind::item, at, "", std::move(value), std::move(bounds[0]));
     }
@@ -350,8 +365,11 @@ class Parser {
         Arguments arguments;
         expect_symbol("(");
         while (!at_symbol(")")) {
-            if (arguments.positional.size() + arguments.named.size() >= most_arguments) refuse_at(now().at, "more than {} arguments", most_arguments);
-            if (at_symbol("*") || at_symbol("**")) refuse_at(now().at, "arguments from a list or mapping ('{}') are not implemented", now().text);
+            if (arguments.positional.size() + arguments.named.size() >= most_arguments)
+                refuse_at(now().at, "more than {} arguments", most_arguments);
+            if (at_symbol("*") || at_symbol("**"))
+                refuse_at(now().at, "arguments from a list or mapping ('{}') are not implemented",
+                          now().text);
             if (now().kind == TokenKind::name && is(behind(), TokenKind::symbol, "=")) {
                 std::string name = take().text;
                 ++next_;
@@ -411,11 +429,14 @@ class Parser {
     /// Whether a test's argument follows that has no brackets: "is divisibleby 3".
     [[nodiscard]] bool starts_argument() const {
         switch (now().kind) {
-            case TokenKind::name: return !at_name("else") && !at_name("or") && !at_name("and");
+            case TokenKind::name:
+                return !at_name("else") && !at_name("or") && !at_name("and");
             case TokenKind::text:
             case TokenKind::integer:
-            case TokenKind::floating: return true;
-            default: return at_symbol("[") || at_symbol("{");
+            case TokenKind::floating:
+                return true;
+            default:
+                return at_symbol("[") || at_symbol("{");
         }
     }
 
@@ -489,13 +510,14 @@ class Parser {
             if (loops_ == 0) refuse_at(tag.at, "'{}' stands in no loop", name);
             return statement(name == "break" ? StatementKind::leave_loop : StatementKind::next_round, tag.at);
         }
-        if (name.starts_with("end") || name == "elif" || name == "else") refuse_at(tag.at, "'{}' ends no block that is open", name);
+        if (name.starts_with("end") || name == "elif" || name == "else")
+            refuse_at(tag.at, "'{}' ends no block that is open", name);
         refuse_at(tag.at, "the block '{}' is not implemented", name);
     }
 
     Statement parse_if(const Token& tag) {
         Statement made = statement(StatementKind::branches, tag.at);
-        Branch branch{parse_tuple(false), {}};
+        Branch branch{parse_plain_tuple(), {}};
         while (true) {
             end_block();
             branch.body = parse_body({"elif", "else", "endif"});
@@ -504,7 +526,7 @@ class Parser {
             branch = {};
             if (is_last || at_name("endif")) break;
             if (skip_name("elif")) {
-                branch.condition = parse_tuple(false);
+                branch.condition = parse_plain_tuple();
             } else if (!skip_name("else")) {
                 break;
             }
@@ -517,7 +539,7 @@ class Parser {
         Statement made = statement(StatementKind::loop, tag.at);
         made.target = parse_target(false);
         if (!skip_name("in")) refuse_at(now().at, "expected 'in', found {}", shown());
-        made.value = parse_loop_items();
+        made.value = parse_plain_tuple();
         if (skip_name("if")) made.condition = parse_expression();
         if (at_name("recursive")) refuse_at(now().at, "a recursive loop is not implemented");
         end_block();
@@ -533,8 +555,8 @@ class Parser {
         return made;
     }
 
-    /// What a loop goes through: an "if" behind it belongs to the loop.
-    ExpressionPtr parse_loop_items() {
+    /// One expression or several without "x if y": in a loop, the "if" is the loop's.
+    ExpressionPtr parse_plain_tuple() {
         auto made = make(ExpressionKind::tuple, now().at);
         made->parts.push_back(parse_or());
         while (skip_symbol(",")) {
@@ -550,7 +572,8 @@ class Parser {
         const std::size_t at = now().at;
         bool is_tuple = false;
         do {
-            if (at_name("in") || at_symbol(")") || at_symbol("=") || now().kind == TokenKind::block_end) break;
+            if (at_name("in") || at_symbol(")") || at_symbol("=") || now().kind == TokenKind::block_end)
+                break;
             if (!items.empty()) is_tuple = true;
             items.push_back(parse_one_target(may_be_attribute));
         } while (skip_symbol(",") && (is_tuple = true));
@@ -568,8 +591,10 @@ class Parser {
         }
         const std::size_t at = now().at;
         Target target{at, expect_name(), "", {}};
-        constexpr std::array reserved{"true", "false", "none", "True", "False", "None", "not", "and", "or", "if", "else", "is", "in"};
-        if (std::ranges::count(reserved, target.name) > 0) refuse_at(at, "'{}' cannot be assigned to", target.name);
+        constexpr std::array reserved{"true", "false", "none", "True", "False", "None", "not",
+                                      "and",  "or",    "if",   "else", "is",    "in"};
+        if (std::ranges::count(reserved, target.name) > 0)
+            refuse_at(at, "'{}' cannot be assigned to", target.name);
         if (may_be_attribute && skip_symbol(".")) target.attribute = expect_name();
         return target;
     }

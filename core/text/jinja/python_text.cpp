@@ -77,9 +77,12 @@ bool is_printable(char32_t point) {
         case UTF8PROC_CATEGORY_CO:
         case UTF8PROC_CATEGORY_CN:
         case UTF8PROC_CATEGORY_ZL:
-        case UTF8PROC_CATEGORY_ZP: return false;
-        case UTF8PROC_CATEGORY_ZS: return point == ' ';
-        default: return true;
+        case UTF8PROC_CATEGORY_ZP:
+            return false;
+        case UTF8PROC_CATEGORY_ZS:
+            return point == ' ';
+        default:
+            return true;
     }
 }
 
@@ -95,7 +98,8 @@ std::vector<std::string> split_at_spaces(std::string_view text, std::int64_t mos
         const auto all = characters(text);
         if (from == Side::left) {
             const auto end = std::ranges::find_if(all, is_space);
-            const std::size_t size = end == all.end() ? text.size() : static_cast<std::size_t>(end->data() - text.data());
+            const std::size_t size =
+                end == all.end() ? text.size() : static_cast<std::size_t>(end->data() - text.data());
             parts.emplace_back(text.substr(0, size));
             text.remove_prefix(size);
         } else {
@@ -116,8 +120,7 @@ std::uint32_t take_digits(std::string_view& text, std::size_t least, std::size_t
     const std::string_view digits = text.substr(0, most);
     const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value, base);
     const auto size = static_cast<std::size_t>(end - digits.data());
-    if (error != std::errc{} || size < least)
-        refuse("an escape in a string lacks digits");
+    if (error != std::errc{} || size < least) refuse("an escape in a string lacks digits");
     text.remove_prefix(size);
     return value;
 }
@@ -135,7 +138,8 @@ std::vector<std::string_view> characters(std::string_view text) {
 }
 
 std::int64_t length(std::string_view text) {
-    return std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; });
+    return std::ranges::count_if(text,
+                                 [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; });
 }
 
 std::string_view strip(std::string_view text, std::optional<std::string_view> set, Side side) {
@@ -263,7 +267,8 @@ bool is_all(std::string_view text, std::string_view what) {
 }
 
 std::string quoted(std::string_view text) {
-    const char quote = text.find('\'') != std::string_view::npos && text.find('"') == std::string_view::npos ? '"' : '\'';
+    const char quote =
+        text.find('\'') != std::string_view::npos && text.find('"') == std::string_view::npos ? '"' : '\'';
     std::string result(1, quote);
     for (const std::string_view each : characters(text)) {
         const char32_t point = first_code_point(each);
@@ -301,7 +306,8 @@ std::string repr(double value) {
     if (minus) exponent = -exponent;
     if (exponent < -4 || exponent >= 16)
         return fmt::format("{}e{}{:02}", text.substr(0, e), minus ? '-' : '+', std::abs(exponent));
-    const auto fixed = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value, std::chars_format::fixed);
+    const auto fixed =
+        std::to_chars(buffer.data(), buffer.data() + buffer.size(), value, std::chars_format::fixed);
     std::string result(buffer.data(), fixed.ptr);
     if (result.find('.') == std::string::npos) result += ".0";
     return result;
@@ -317,21 +323,45 @@ std::string unescaped(std::string_view literal) {
         const char code = literal[1];
         literal.remove_prefix(2);
         switch (code) {
-            case '\n': break;
+            case '\n':
+                break;
             case '\\':
             case '\'':
-            case '"': result += code; break;
-            case 'a': result += '\a'; break;
-            case 'b': result += '\b'; break;
-            case 'f': result += '\f'; break;
-            case 'n': result += '\n'; break;
-            case 'r': result += '\r'; break;
-            case 't': result += '\t'; break;
-            case 'v': result += '\v'; break;
-            case 'x': append_utf8(result, take_digits(literal, 2, 2, 16)); break;
-            case 'u': append_utf8(result, take_digits(literal, 4, 4, 16)); break;
-            case 'U': append_utf8(result, take_digits(literal, 8, 8, 16)); break;
-            case 'N': refuse("the escape '\\N' in a string is not implemented; write the character itself");
+            case '"':
+                result += code;
+                break;
+            case 'a':
+                result += '\a';
+                break;
+            case 'b':
+                result += '\b';
+                break;
+            case 'f':
+                result += '\f';
+                break;
+            case 'n':
+                result += '\n';
+                break;
+            case 'r':
+                result += '\r';
+                break;
+            case 't':
+                result += '\t';
+                break;
+            case 'v':
+                result += '\v';
+                break;
+            case 'x':
+                append_utf8(result, take_digits(literal, 2, 2, 16));
+                break;
+            case 'u':
+                append_utf8(result, take_digits(literal, 4, 4, 16));
+                break;
+            case 'U':
+                append_utf8(result, take_digits(literal, 8, 8, 16));
+                break;
+            case 'N':
+                refuse("the escape '\\N' in a string is not implemented; write the character itself");
             default:
                 if (code >= '0' && code <= '7') {
                     std::string digits = code + std::string(literal.substr(0, 2));
@@ -348,8 +378,7 @@ std::string unescaped(std::string_view literal) {
 
 void append_utf8(std::string& text, std::uint32_t point) {
     const auto byte = [&](std::uint32_t value) { text += static_cast<char>(value); };
-    if (point >= 0x110000 || (point >= 0xD800 && point < 0xE000))
-        refuse("U+{:04X} is no character", point);
+    if (point >= 0x110000 || (point >= 0xD800 && point < 0xE000)) refuse("U+{:04X} is no character", point);
     if (point < 0x80) return byte(point);
     if (point < 0x800) {
         byte(0xC0U | point >> 6U);

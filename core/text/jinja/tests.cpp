@@ -11,7 +11,8 @@ namespace {
 using Test = bool (*)(const Value&, const Call&, Budget&);
 
 const Value& only(const Call& call) {
-    if (call.positional.size() != 1 || !call.named.empty()) refuse("the test '{}' needs one argument", call.name);
+    if (call.positional.size() != 1 || !call.named.empty())
+        refuse("the test '{}' needs one argument", call.name);
     return call.positional.front();
 }
 

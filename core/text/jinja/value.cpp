@@ -15,7 +15,8 @@ constexpr std::size_t value_bytes = 32;
 /// Why a value cannot be printed or compared, and what to do.
 [[noreturn]] void refuse_value(const Value& value, std::string_view verb) {
     if (value.is_undefined()) refuse("{}", value.undefined_because());
-    if (value.safe_text() != nullptr) refuse("what | safe makes can be printed, and nothing else is implemented");
+    if (value.safe_text() != nullptr)
+        refuse("what | safe makes can be printed, and nothing else is implemented");
     if (const Object* object = value.object()) refuse("{} cannot be {}", object->kind(), verb);
     refuse("a value of the type {} cannot be {}; | list makes a list of it", value.type(), verb);
 }
@@ -31,8 +32,9 @@ std::string joined(const std::vector<Value>& items, Budget& budget) {
 
 std::string sequence_text(const Value& value, Budget& budget) {
     const Sequence& sequence = *value.sequence();
-    const std::string inside =
-        sequence.kind == SequenceKind::list || sequence.kind == SequenceKind::tuple ? joined(sequence.items, budget) : "";
+    const std::string inside = sequence.kind == SequenceKind::list || sequence.kind == SequenceKind::tuple
+                                   ? joined(sequence.items, budget)
+                                   : "";
     if (sequence.kind == SequenceKind::list) return fmt::format("[{}]", inside);
     if (sequence.kind != SequenceKind::tuple) refuse_value(value, "printed");
     return fmt::format("({}{})", inside, sequence.items.size() == 1 ? "," : "");
@@ -62,13 +64,17 @@ class JsonWriter {
             out_ += std::to_string(value.whole());
         } else if (value.is_float()) {
             const std::string digits = python::repr(value.number());
-            out_ += digits == "nan" ? "NaN" : digits == "inf" ? "Infinity" : digits == "-inf" ? "-Infinity" : digits;
+            out_ += digits == "nan"    ? "NaN"
+                    : digits == "inf"  ? "Infinity"
+                    : digits == "-inf" ? "-Infinity"
+                                       : digits;
         } else if (value.is_text()) {
             text(value.text());
         } else if (const Mapping* mapping = value.mapping()) {
             object(*mapping, level);
         } else if (const Sequence* items = value.sequence();
-                   items != nullptr && (items->kind == SequenceKind::list || items->kind == SequenceKind::tuple)) {
+                   items != nullptr &&
+                   (items->kind == SequenceKind::list || items->kind == SequenceKind::tuple)) {
             group('[', ']', items->items, level, [&](const Value& item) { write(item, level + 1); });
         } else {
             refuse_value(value, "written as JSON");
@@ -116,7 +122,8 @@ class JsonWriter {
             const auto point = static_cast<std::uint32_t>(first_code_point(each));
             if (point == '"' || point == '\\') {
                 (out_ += '\\') += each;
-            } else if (const auto place = std::string_view("\n\r\t\f\b").find(each[0]); place != std::string_view::npos) {
+            } else if (const auto place = std::string_view("\n\r\t\f\b").find(each[0]);
+                       place != std::string_view::npos) {
                 (out_ += '\\') += "nrtfb"[place];
             } else if (point < 0x20 || (style_.ascii && point > 0x7E && point < 0x10000)) {
                 out_ += fmt::format("\\u{:04x}", point);
@@ -173,7 +180,8 @@ bool Value::truth() const {
     if (is_number()) return number() != 0;
     if (is_text()) return !text().empty();
     if (const std::string* safe = safe_text()) return !safe->empty();
-    if (const Sequence* items = sequence()) return items->kind == SequenceKind::iterator || !items->items.empty();
+    if (const Sequence* items = sequence())
+        return items->kind == SequenceKind::iterator || !items->items.empty();
     if (const Mapping* items = mapping()) return !items->items.empty();
     return true;
 }
@@ -202,12 +210,14 @@ int Value::depth() const {
 }
 
 const Value* Mapping::find(std::string_view key) const {
-    const auto found = std::ranges::find(items, key, [](const auto& item) -> std::string_view { return item.first; });
+    const auto found =
+        std::ranges::find(items, key, [](const auto& item) -> std::string_view { return item.first; });
     return found == items.end() ? nullptr : &found->second;
 }
 
 void Mapping::set(const std::string& key, Value value) {
-    const auto found = std::ranges::find(items, key, [](const auto& item) -> const std::string& { return item.first; });
+    const auto found =
+        std::ranges::find(items, key, [](const auto& item) -> const std::string& { return item.first; });
     if (found != items.end()) {
         found->second = std::move(value);
     } else {
@@ -244,14 +254,18 @@ Value make_text(std::string text, Budget& budget) {
 
 Value from_json(const nlohmann::ordered_json& json, Budget& budget) {
     switch (json.type()) {
-        case nlohmann::json::value_t::boolean: return Value(json.get<bool>());
+        case nlohmann::json::value_t::boolean:
+            return Value(json.get<bool>());
         case nlohmann::json::value_t::number_integer:
         case nlohmann::json::value_t::number_unsigned:
-            if (json.is_number_unsigned() && !std::in_range<std::int64_t>(json.get_ref<const std::uint64_t&>()))
+            if (json.is_number_unsigned() &&
+                !std::in_range<std::int64_t>(json.get_ref<const std::uint64_t&>()))
                 refuse("the number {} is too large", json.dump());
             return Value(json.get<std::int64_t>());
-        case nlohmann::json::value_t::number_float: return Value(json.get<double>());
-        case nlohmann::json::value_t::string: return make_text(valid_utf8(json.get_ref<const std::string&>()), budget);
+        case nlohmann::json::value_t::number_float:
+            return Value(json.get<double>());
+        case nlohmann::json::value_t::string:
+            return make_text(valid_utf8(json.get_ref<const std::string&>()), budget);
         case nlohmann::json::value_t::array: {
             std::vector<Value> items;
             for (const auto& item : json) items.push_back(from_json(item, budget));
@@ -259,10 +273,12 @@ Value from_json(const nlohmann::ordered_json& json, Budget& budget) {
         }
         case nlohmann::json::value_t::object: {
             Mapping items;
-            for (const auto& [key, item] : json.items()) items.items.emplace_back(valid_utf8(key), from_json(item, budget));
+            for (const auto& [key, item] : json.items())
+                items.items.emplace_back(valid_utf8(key), from_json(item, budget));
             return make_mapping(std::move(items), budget);
         }
-        default: return {};
+        default:
+            return {};
     }
 }
 
@@ -348,7 +364,8 @@ bool contains(const Value& container, const Value& item, Budget& budget) {
         return container.text().find(item.text()) != std::string::npos;
     }
     if (const Mapping* mapping = container.mapping()) {
-        if (item.sequence() != nullptr || item.mapping() != nullptr) refuse("a value of the type {} cannot be a key", item.type());
+        if (item.sequence() != nullptr || item.mapping() != nullptr)
+            refuse("a value of the type {} cannot be a key", item.type());
         budget.charge(mapping->items.size());
         return item.is_text() && mapping->find(item.text()) != nullptr;
     }
@@ -360,7 +377,8 @@ std::vector<Value> items_of(const Value& value, Budget& budget) {
     if (value.is_undefined()) return {};
     if (const Sequence* items = value.sequence()) {
         if (items->kind == SequenceKind::iterator) {
-            if (items->is_read) refuse("a generator is read twice, and has nothing left; | list keeps what it gives");
+            if (items->is_read)
+                refuse("a generator is read twice, and has nothing left; | list keeps what it gives");
             items->is_read = true;
         }
         budget.charge(items->items.size() * value_bytes);
@@ -368,7 +386,8 @@ std::vector<Value> items_of(const Value& value, Budget& budget) {
     }
     std::vector<Value> result;
     if (value.is_text()) {
-        for (const std::string_view each : python::characters(value.text())) result.push_back(make_text(std::string(each), budget));
+        for (const std::string_view each : python::characters(value.text()))
+            result.push_back(make_text(std::string(each), budget));
         return result;
     }
     if (const Mapping* mapping = value.mapping()) {

@@ -82,8 +82,8 @@ class Value {
     [[nodiscard]] bool is_text() const { return holds<Text>(); }
 
     [[nodiscard]] bool boolean() const { return std::get<bool>(data_); }
-    [[nodiscard]] std::int64_t whole() const;   ///< of is_whole()
-    [[nodiscard]] double number() const;        ///< of is_number()
+    [[nodiscard]] std::int64_t whole() const;  ///< of is_whole()
+    [[nodiscard]] double number() const;       ///< of is_number()
     [[nodiscard]] const std::string& text() const { return *std::get<Text>(data_); }
     [[nodiscard]] const std::string& undefined_because() const { return *std::get<Undefined>(data_).what; }
     [[nodiscard]] const std::string* safe_text() const {

@@ -49,7 +49,9 @@ class SpeakingDecoder final : public Decoder {
         Tensor logits = Tensor::zeros({256});
         const std::int64_t place = position_ - prompt_;
         const bool speaks = place >= 0 && place < std::ssize(text_);
-        logits.data<float>()[speaks ? static_cast<unsigned char>(text_[static_cast<std::size_t>(place)]) : 1] = 1;
+        logits
+            .data<float>()[speaks ? static_cast<unsigned char>(text_[static_cast<std::size_t>(place)]) : 1] =
+            1;
         return logits;
     }
     void keep(std::int64_t count) override {
@@ -110,7 +112,8 @@ TEST_CASE("a generation ends after as many tokens as asked for, and where the co
     CHECK(full.reason == StopReason::context);
     CHECK(full.text == "Hel");  // two tokens of the prompt, two that were read, one that follows
     CHECK(said("Hello", {}, 2).text == "H");
-    CHECK_THROWS_WITH(said("Hello", {}, 1), Catch::Contains("2 tokens") && Catch::Contains("context holds 1"));
+    CHECK_THROWS_WITH(said("Hello", {}, 1),
+                      Catch::Contains("2 tokens") && Catch::Contains("context holds 1"));
 }
 
 TEST_CASE("a generation ends in front of a stop text, wherever tokens begin and end") {
@@ -147,7 +150,8 @@ TEST_CASE("what the decoder has read is not read again") {
 
 TEST_CASE("stop texts are found however a text is cut") {
     const std::string text = "aabaabaaabbbab";
-    const std::vector<std::vector<std::string>> several{{"aaab"}, {"bb", "abb"}, {"b", "ba"}, {"x"}, {"aabaaab"}, {}};
+    const std::vector<std::vector<std::string>> several{{"aaab"}, {"bb", "abb"}, {"b", "ba"},
+                                                        {"x"},    {"aabaaab"},   {}};
     for (const auto& stop : several) {
         const std::string whole = through(StopTexts(stop), {text});
         for (std::size_t size = 1; size < text.size(); ++size) {
@@ -171,7 +175,8 @@ TEST_CASE("the recomputing decoder gives the model's scores") {
     const Tensor logits = decoder.read(std::span(ids).subspan(2));
     CHECK(decoder.position() == 5);
     REQUIRE(logits.shape() == Shape{32});
-    for (std::int64_t i = 0; i < 32; ++i) CHECK(logits.data<float>()[i] == Approx(whole.data<float>()[4 * 32 + i]));
+    for (std::int64_t i = 0; i < 32; ++i)
+        CHECK(logits.data<float>()[i] == Approx(whole.data<float>()[4 * 32 + i]));
     CHECK_THROWS_AS(decoder.read(std::array<std::int32_t, 2>{1, 2}), Error);
     decoder.keep(2);
     CHECK(decoder.position() == 2);

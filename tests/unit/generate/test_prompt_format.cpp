@@ -24,24 +24,37 @@ Checkpoint folder() {
     nlohmann::json vocabulary = nlohmann::json::object();
     for (int i = 0; i < 26; ++i) vocabulary[std::string(1, static_cast<char>('a' + i))] = i;
     const auto added = [](int id, const char* content, bool special) {
-        return nlohmann::json{{"id", id}, {"content", content}, {"single_word", false}, {"lstrip", false}, {"rstrip", false}, {"normalized", false}, {"special", special}};
+        return nlohmann::json{{"id", id},          {"content", content}, {"single_word", false},
+                              {"lstrip", false},   {"rstrip", false},    {"normalized", false},
+                              {"special", special}};
     };
     Checkpoint model;
     model.config = {{"vocab_size", 40}, {"eos_token_id", 27}};
-    model.tokenizer = {"tokenizer.json",
-                       nlohmann::json{{"version", "1.0"},
-                                      {"added_tokens", {added(26, "<s>", true), added(27, "</s>", true), added(28, "<end>", true), added(29, "<plain>", false)}},
-                                      {"normalizer", nullptr},
-                                      {"pre_tokenizer", {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"use_regex", true}, {"trim_offsets", true}}},
-                                      {"post_processor",
-                                       {{"type", "TemplateProcessing"},
-                                        {"single", {{{"SpecialToken", {{"id", "<s>"}, {"type_id", 0}}}}, {{"Sequence", {{"id", "A"}, {"type_id", 0}}}}}},
-                                        {"pair", nlohmann::json::array()},
-                                        {"special_tokens", {{"<s>", {{"id", "<s>"}, {"ids", {26}}, {"tokens", {"<s>"}}}}}}}},
-                                      {"decoder", {{"type", "ByteLevel"}}},
-                                      {"model", {{"type", "BPE"}, {"vocab", vocabulary}, {"merges", nlohmann::json::array()}}}}
-                           .dump()};
-    model.extra = {{"tokenizer_config", {{"bos_token", {{"content", "<s>"}}}, {"eos_token", "</s>"}, {"pad_token", nullptr}}}};
+    model.tokenizer = {
+        "tokenizer.json",
+        nlohmann::json{
+            {"version", "1.0"},
+            {"added_tokens",
+             {added(26, "<s>", true), added(27, "</s>", true), added(28, "<end>", true),
+              added(29, "<plain>", false)}},
+            {"normalizer", nullptr},
+            {"pre_tokenizer",
+             {{"type", "ByteLevel"},
+              {"add_prefix_space", false},
+              {"use_regex", true},
+              {"trim_offsets", true}}},
+            {"post_processor",
+             {{"type", "TemplateProcessing"},
+              {"single",
+               {{{"SpecialToken", {{"id", "<s>"}, {"type_id", 0}}}},
+                {{"Sequence", {{"id", "A"}, {"type_id", 0}}}}}},
+              {"pair", nlohmann::json::array()},
+              {"special_tokens", {{"<s>", {{"id", "<s>"}, {"ids", {26}}, {"tokens", {"<s>"}}}}}}}},
+            {"decoder", {{"type", "ByteLevel"}}},
+            {"model", {{"type", "BPE"}, {"vocab", vocabulary}, {"merges", nlohmann::json::array()}}}}
+            .dump()};
+    model.extra = {{"tokenizer_config",
+                    {{"bos_token", {{"content", "<s>"}}}, {"eos_token", "</s>"}, {"pad_token", nullptr}}}};
     return model;
 }
 
@@ -66,8 +79,10 @@ TEST_CASE("a folder says what begins and ends a text, and what templates call th
 
 TEST_CASE("a conversation is written by the template that is asked for, and ends with its turn") {
     Checkpoint model = folder();
-    const std::string turns = "{{ bos_token }}{% for m in messages %}{{ m.content }}<end>{{ sep }}{% endfor %}{% if add_generation_prompt %}g{% endif %}";
-    model.extra["chat_template"] = {{{"name", "default"}, {"template", turns}}, {{"name", "other"}, {"template", "{{ messages[0].content }}"}}};
+    const std::string turns =
+        "{{ bos_token }}{% for m in messages %}{{ m.content }}<end>{{ sep }}{% endfor %}{% if add_generation_prompt %}g{% endif %}";
+    model.extra["chat_template"] = {{{"name", "default"}, {"template", turns}},
+                                    {{"name", "other"}, {"template", "{{ messages[0].content }}"}}};
     const auto tokenizer = make_tokenizer(model.tokenizer);
     const PromptFormat format = prompt_format(model, *tokenizer);
     const Json messages = {{{"role", "user"}, {"content", "ab"}}};
@@ -78,10 +93,13 @@ TEST_CASE("a conversation is written by the template that is asked for, and ends
     const ChatFormat other(model, format, "other", Json::object());
     CHECK(other.text(messages) == "ab");
     CHECK(other.ends(*tokenizer) == Ids{27});
-    CHECK_THROWS_WITH(ChatFormat(model, format, "third", Json::object()), Catch::Contains("'third'") && Catch::Contains("default, other"));
+    CHECK_THROWS_WITH(ChatFormat(model, format, "third", Json::object()),
+                      Catch::Contains("'third'") && Catch::Contains("default, other"));
     const test::TemporaryDirectory directory;
     write_file(directory.path() / "own.jinja", "{{ messages | length }}");
-    CHECK(ChatFormat(model, format, (directory.path() / "own.jinja").string(), Json::object()).text(messages) == "1");
+    CHECK(
+        ChatFormat(model, format, (directory.path() / "own.jinja").string(), Json::object()).text(messages) ==
+        "1");
     model.extra = nlohmann::json::object();
     CHECK_THROWS_WITH(ChatFormat(model, format, "", Json::object()), Catch::Contains("the model has none"));
 }
@@ -97,8 +115,9 @@ TEST_CASE("a GGUF file begins texts as llama.cpp does, and ends them at all that
     CHECK(format.names.at("bos_token") == "<|im_start|>");
     const ChatFormat chat(model, format, "", Json::object());
     const Json messages = {{{"role", "user"}, {"content", "Hi"}}};
-    CHECK(chat.text(messages) ==
-          "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n"
-          "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n");
+    CHECK(
+        chat.text(messages) ==
+        "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n"
+        "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n");
     CHECK(chat.ids(chat.text(messages), *tokenizer).front() == 1);
 }

@@ -24,16 +24,19 @@ Tensor logits_of(const std::vector<float>& values) {
 std::map<std::int32_t, double> distribution(const std::vector<float>& logits, const SamplingOptions& options,
                                             const std::vector<std::int32_t>& seen = {}) {
     std::map<std::int32_t, double> result;
-    for (const auto& each : token_distribution(logits_of(logits), seen, options)) result[each.id] = each.probability;
+    for (const auto& each : token_distribution(logits_of(logits), seen, options))
+        result[each.id] = each.probability;
     return result;
 }
 
 /// Each step as its definition says, on all tokens, those that are out at minus infinity.
-std::map<std::int32_t, double> expected(const std::vector<float>& logits, const SamplingOptions& o, const std::vector<std::int32_t>& seen) {
+std::map<std::int32_t, double> expected(const std::vector<float>& logits, const SamplingOptions& o,
+                                        const std::vector<std::int32_t>& seen) {
     const double out = -std::numeric_limits<double>::infinity();
     std::vector<double> s(logits.begin(), logits.end());
     for (const auto id : std::set<std::int32_t>(seen.begin(), seen.end()))
-        s[static_cast<std::size_t>(id)] *= s[static_cast<std::size_t>(id)] < 0 ? o.repetition_penalty : 1 / o.repetition_penalty;
+        s[static_cast<std::size_t>(id)] *=
+            s[static_cast<std::size_t>(id)] < 0 ? o.repetition_penalty : 1 / o.repetition_penalty;
     for (double& each : s) each /= o.temperature;
     const auto softmax = [&] {
         const double highest = *std::ranges::max_element(s);
@@ -76,22 +79,30 @@ TEST_CASE("greedy sampling takes the most likely token, the lowest of equals") {
     CHECK(distribution({1, 3, 2, 3}, {}) == std::map<std::int32_t, double>{{1, 1.0}});
     CHECK(distribution({-1e30F, -2e30F}, {}) == std::map<std::int32_t, double>{{0, 1.0}});
     CHECK(distribution({5}, {}) == std::map<std::int32_t, double>{{0, 1.0}});
-    CHECK(distribution({3, 2.9F, -1, -1.1F}, {.repetition_penalty = 2}, {0, 0}) == std::map<std::int32_t, double>{{1, 1.0}});
-    CHECK(distribution({-3, -2.9F}, {.repetition_penalty = 2}, {1}) == std::map<std::int32_t, double>{{0, 1.0}});
+    CHECK(distribution({3, 2.9F, -1, -1.1F}, {.repetition_penalty = 2}, {0, 0}) ==
+          std::map<std::int32_t, double>{{1, 1.0}});
+    CHECK(distribution({-3, -2.9F}, {.repetition_penalty = 2}, {1}) ==
+          std::map<std::int32_t, double>{{0, 1.0}});
 }
 
 TEST_CASE("every step of sampling leaves what its definition says") {
-    const std::vector<float> logits{2.0F, -1.0F, 0.5F, 2.0F, 1.9F, -8.0F, 0.0F, 3.1F, 0.5F, -std::numeric_limits<float>::infinity()};
+    const std::vector<float> logits{2.0F,  -1.0F, 0.5F, 2.0F, 1.9F,
+                                    -8.0F, 0.0F,  3.1F, 0.5F, -std::numeric_limits<float>::infinity()};
     const std::vector<std::int32_t> seen{7, 1, 7};
     for (const double temperature : {0.3, 1.0, 4.0})
         for (const std::int64_t k : {0, 1, 3, 50})
             for (const double p : {0.05, 0.7, 0.95, 1.0})
                 for (const double m : {0.0, 0.2, 1.0})
                     for (const double penalty : {1.0, 1.3, 0.5}) {
-                        const SamplingOptions options{.temperature = temperature, .top_k = k, .top_p = p, .min_p = m, .repetition_penalty = penalty};
+                        const SamplingOptions options{.temperature = temperature,
+                                                      .top_k = k,
+                                                      .top_p = p,
+                                                      .min_p = m,
+                                                      .repetition_penalty = penalty};
                         const auto ours = distribution(logits, options, seen);
                         auto theirs = expected(logits, options, seen);
-                        INFO("temperature " << temperature << ", top-k " << k << ", top-p " << p << ", min-p " << m << ", penalty " << penalty);
+                        INFO("temperature " << temperature << ", top-k " << k << ", top-p " << p << ", min-p "
+                                            << m << ", penalty " << penalty);
                         double sum = 0;
                         for (const auto& [id, probability] : ours) {
                             sum += probability;

@@ -20,7 +20,7 @@ void write_out(std::string_view text);
 /// what was said before and grows. Ctrl-C stops an answer, which stays in the history as far as it came. A line of JSON
 /// per answer in place of the text where `as_json`. Returns the program's exit code.
 [[nodiscard]] int hold_conversation(const ChatFormat& chat, const Tokenizer& tokenizer, Generator& generator,
-                                    nlohmann::ordered_json& messages, const GenerationOptions& options, bool as_json,
-                                    std::vector<Generation>& generations);
+                                    nlohmann::ordered_json& messages, const GenerationOptions& options,
+                                    bool as_json, std::vector<Generation>& generations);
 
 }  // namespace jlcm

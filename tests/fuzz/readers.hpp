@@ -261,7 +261,8 @@ inline void read_chat_template(Bytes bytes) {
     const ChatTemplate parsed{std::string(source), "template"};
     constexpr std::size_t longest = 1 << 18;
     const std::string made = parsed.render(variables, 0, {.work = 1 << 22, .output = longest});
-    ensure(made.size() <= longest && valid_utf8(made) == made, "the text of a template is too long, or no UTF-8");
+    ensure(made.size() <= longest && valid_utf8(made) == made,
+           "the text of a template is too long, or no UTF-8");
 }
 
 /// By the names of the corpus's folders.

@@ -209,6 +209,7 @@ std::optional<std::int64_t> whole_of(std::string_view text, int base) {
 
 Value filter_int(const Value& value, const Call& call, Budget& /*budget*/) {
     const auto given = call.bind({"default", "base"});
+    if (value.is_undefined()) refuse("{}", value.undefined_because());
     const std::int64_t base = whole_or(given[1], 10, "base");
     if (base < 2 || base > 36) refuse("the base {} is not implemented", base);
     std::optional<std::int64_t> number;
@@ -225,6 +226,7 @@ Value filter_int(const Value& value, const Call& call, Budget& /*budget*/) {
 
 Value filter_float(const Value& value, const Call& call, Budget& /*budget*/) {
     const auto given = call.bind({"default"});
+    if (value.is_undefined()) refuse("{}", value.undefined_because());
     if (value.is_number()) return Value(value.number());
     if (value.is_text())
         if (const auto number = float_of(value.text())) return Value(*number);
@@ -334,6 +336,7 @@ Value filter_dictsort(const Value& value, const Call& call, Budget& budget) {
 
 Value filter_indent(const Value& value, const Call& call, Budget& budget) {
     const auto given = call.bind({"width", "first", "blank"});
+    if (!value.is_text()) refuse("indent is for texts, not for {}", value.type());
     std::string pad;
     if (given[0] != nullptr && given[0]->is_text()) {
         pad = given[0]->text();
@@ -382,6 +385,11 @@ Value filter_sum(const Value& value, const Call& call, Budget& budget) {
     return is_float ? Value(real) : Value(whole);
 }
 
+/// The items that map, select and their like look at: of what is not true there are none.
+std::vector<Value> looked_at(const Value& value, Budget& budget) {
+    return value.truth() ? items_of(value, budget) : std::vector<Value>();
+}
+
 /// The name at the front of a call's arguments, and the call of what is behind it.
 std::pair<std::string, Call> named_call(const Call& call, std::size_t skipped, std::string_view otherwise) {
     if (call.positional.size() <= skipped) return {std::string(otherwise), {}};
@@ -398,14 +406,14 @@ Value filter_map(const Value& value, const Call& call, Budget& budget) {
     if (call.positional.empty()) {
         const auto given = call.bind({"attribute", "default"});
         if (given[0] == nullptr) refuse("map needs a filter or an attribute");
-        for (const Value& item : items_of(value, budget)) {
+        for (const Value& item : looked_at(value, budget)) {
             Value found = path_of(item, *given[0], budget);
             items.push_back(found.is_undefined() && given[1] != nullptr ? *given[1] : std::move(found));
         }
     } else {
         const auto [name, rest] = named_call(call, 0, "");
         if (!is_filter(name)) refuse("the filter '{}' is not implemented", name);
-        for (const Value& item : items_of(value, budget))
+        for (const Value& item : looked_at(value, budget))
             items.push_back(apply_filter(name, item, rest, budget));
     }
     return make_sequence(std::move(items), SequenceKind::iterator, budget);
@@ -418,7 +426,7 @@ Value filter_select(const Value& value, const Call& call, Budget& budget) {
     const auto [name, rest] = named_call(call, first, "");
     if (!name.empty() && !is_test(name)) refuse("the test '{}' is not implemented", name);
     std::vector<Value> items;
-    for (const Value& item : items_of(value, budget)) {
+    for (const Value& item : looked_at(value, budget)) {
         const Value tested = by_attribute ? path_of(item, call.positional[0], budget) : item;
         if ((name.empty() ? tested.truth() : apply_test(name, tested, rest, budget)) == wanted)
             items.push_back(item);

@@ -141,6 +141,8 @@ Value mapping_get(const Value& self, const Call& call, Budget& /*budget*/) {
     (void)call.bind({"key", "default"});
     if (call.positional.empty()) refuse("get needs a key");
     const Value& key = call.positional[0];
+    if (key.sequence() != nullptr || key.mapping() != nullptr)
+        refuse("a value of the type {} cannot be a key", key.type());
     const Value* found = key.is_text() ? self.mapping()->find(key.text()) : nullptr;
     if (found != nullptr) return *found;
     return call.positional.size() > 1 ? call.positional[1] : Value();

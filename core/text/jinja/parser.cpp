@@ -517,7 +517,7 @@ class Parser {
 
     Statement parse_if(const Token& tag) {
         Statement made = statement(StatementKind::branches, tag.at);
-        Branch branch{parse_tuple(false), {}};
+        Branch branch{parse_plain_tuple(), {}};
         while (true) {
             end_block();
             branch.body = parse_body({"elif", "else", "endif"});
@@ -526,7 +526,7 @@ class Parser {
             branch = {};
             if (is_last || at_name("endif")) break;
             if (skip_name("elif")) {
-                branch.condition = parse_tuple(false);
+                branch.condition = parse_plain_tuple();
             } else if (!skip_name("else")) {
                 break;
             }
@@ -539,7 +539,7 @@ class Parser {
         Statement made = statement(StatementKind::loop, tag.at);
         made.target = parse_target(false);
         if (!skip_name("in")) refuse_at(now().at, "expected 'in', found {}", shown());
-        made.value = parse_loop_items();
+        made.value = parse_plain_tuple();
         if (skip_name("if")) made.condition = parse_expression();
         if (at_name("recursive")) refuse_at(now().at, "a recursive loop is not implemented");
         end_block();
@@ -555,8 +555,8 @@ class Parser {
         return made;
     }
 
-    /// What a loop goes through: an "if" behind it belongs to the loop.
-    ExpressionPtr parse_loop_items() {
+    /// One expression or several without "x if y": in a loop, the "if" is the loop's.
+    ExpressionPtr parse_plain_tuple() {
         auto made = make(ExpressionKind::tuple, now().at);
         made->parts.push_back(parse_or());
         while (skip_symbol(",")) {

@@ -38,7 +38,8 @@ std::string times(int count, const std::string& text) {
 }  // namespace
 
 TEST_CASE("chat templates make what transformers makes of them, and refuse what it refuses") {
-    const Json cases = Json::parse(read_file(std::filesystem::path(JLCM_SOURCE_DIR) / "tests/golden/chat_templates.json"));
+    const Json cases =
+        Json::parse(read_file(std::filesystem::path(JLCM_SOURCE_DIR) / "tests/golden/chat_templates.json"));
     REQUIRE(cases.size() > 150);
     for (const Json& each : cases) {
         INFO(each.at("name").get<std::string>());
@@ -61,7 +62,8 @@ TEST_CASE("problems of a chat template have line and column, and what is not kno
     CHECK(refusal("{{ '%s' % 1 }}").find("'%'") != std::string::npos);
     CHECK(refusal("{{ f(*x) }}").find("'*'") != std::string::npos);
     CHECK(refusal("{{ {1: 2} }}").find("only strings") != std::string::npos);
-    CHECK(refusal("{{ raise_exception('no system') }}") == "template:1:19: the template refuses this conversation: no system");
+    CHECK(refusal("{{ raise_exception('no system') }}") ==
+          "template:1:19: the template refuses this conversation: no system");
     // Also inside macros and captured blocks.
     CHECK(refusal("{% macro m() %}\n{{ y.z }}{% endmacro %}\n{{ m() }}") == "template:2:5: 'y' is undefined");
     CHECK(refusal("{{ 99999999999999999999 }}").find("too large") != std::string::npos);
@@ -70,8 +72,10 @@ TEST_CASE("problems of a chat template have line and column, and what is not kno
 
 TEST_CASE("a generator is read once") {
     const Json variables = {{"l", {1, 2}}};
-    CHECK(rendered("{% set g = l | map('string') | list %}{{ g | join }}{{ g | join }}", variables) == "1212");
-    CHECK(refusal("{% set g = l | map('string') %}{{ g | join }}{{ g | join }}", variables).find("read twice") != std::string::npos);
+    CHECK(rendered("{% set g = l | map('string') | list %}{{ g | join }}{{ g | join }}", variables) ==
+          "1212");
+    CHECK(refusal("{% set g = l | map('string') %}{{ g | join }}{{ g | join }}", variables)
+              .find("read twice") != std::string::npos);
 }
 
 TEST_CASE("the time that a template tells is the one that is given") {
@@ -93,10 +97,13 @@ TEST_CASE("templates of strangers end") {
     ends("{% for a in range(100000) %}{{ 'x' * 1000 }}{% endfor %}");
     ends("{{ 'x' * 9223372036854775807 }}");
     ends("{{ [1] * 9223372036854775807 }}");
-    ends("{% set n = namespace(x='xxxxxxxx') %}{% for a in range(60) %}{% set n.x = n.x + n.x %}{% endfor %}");
+    ends(
+        "{% set n = namespace(x='xxxxxxxx') %}{% for a in range(60) %}{% set n.x = n.x + n.x %}{% endfor %}");
     ends("{% set n = namespace(x=[]) %}{% for a in range(100) %}{% set n.x = [n.x] %}{% endfor %}");
-    ends("{% set n = namespace(x=[1]) %}{% for a in range(60) %}{% set n.x = [n.x, n.x] %}{% endfor %}{{ n.x }}");
-    ends("{% set n = namespace(x='a') %}{% for a in range(40) %}{% for b in [n.x] %}{% set n.x = loop %}{% endfor %}{% endfor %}{{ n.x }}");
+    ends(
+        "{% set n = namespace(x=[1]) %}{% for a in range(60) %}{% set n.x = [n.x, n.x] %}{% endfor %}{{ n.x }}");
+    ends(
+        "{% set n = namespace(x='a') %}{% for a in range(40) %}{% for b in [n.x] %}{% set n.x = loop %}{% endfor %}{% endfor %}{{ n.x }}");
     ends("{{ 2 ** 100 }}");
     ends("{{ " + std::string(5000, '(') + "1" + std::string(5000, ')') + " }}");
     ends("{{ 1" + times(5000, " + 1") + " }}");
@@ -105,9 +112,10 @@ TEST_CASE("templates of strangers end") {
     ends(times(5000, "{% if x %}"));
     ends("{{ 'a'|map(" + times(5000, "'map', ") + "'upper')|list }}");
     // Namespaces and macros that hold each other leave nothing behind (AddressSanitizer looks).
-    CHECK(rendered("{% set n = namespace() %}{% set n.n = n %}{% set n.l = [n] %}"
-                   "{% for a in [n] %}{% set n.loop = loop %}{% macro m() %}{{ a }}{% endmacro %}{% set n.m = m %}"
-                   "{% if loop.changed([loop]) %}x{% endif %}{% endfor %}") == "x");
+    CHECK(rendered(
+              "{% set n = namespace() %}{% set n.n = n %}{% set n.l = [n] %}"
+              "{% for a in [n] %}{% set n.loop = loop %}{% macro m() %}{{ a }}{% endmacro %}{% set n.m = m %}"
+              "{% if loop.changed([loop]) %}x{% endif %}{% endfor %}") == "x");
 }
 
 TEST_CASE("the work of a template is limited as asked") {

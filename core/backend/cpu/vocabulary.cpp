@@ -19,8 +19,8 @@ constexpr std::int64_t gradient_tile = 256;
 /// logits [rows, count] = features rows times head rows [first, first + count).
 void tile_logits(const Tensor& features, const Tensor& head, std::int64_t first, std::int64_t count,
                  float* logits) {
-    gemm_tile(matrix(features), Transpose::no, matrix(head.slice(first, first + count)), Transpose::yes,
-              logits, count, false);
+    gemm_tile(host_matrix(features), Transpose::no, host_matrix(head.slice(first, first + count)),
+              Transpose::yes, logits, count, false);
 }
 
 double log_sum(const LogitSums& sums) {
@@ -115,14 +115,13 @@ TokenScores score_tokens(const Tensor& features, const Tensor& head, std::span<c
     return scores;
 }
 
-double kl_backward(const Tensor& features, const Tensor& head, const Tensor& reference,
+double kl_backward(Backend& backend, const Tensor& features, const Tensor& head, const Tensor& reference,
                    const Tensor& reference_head, double factor, Tensor& feature_gradient) {
     check(features, head);
     check(reference, reference_head);
     const std::int64_t tokens = features.rows();
     const std::int64_t vocabulary = head.rows();
     feature_gradient = Tensor::empty({tokens, features.shape()[1]});
-    Backend& backend = cpu_backend();
     double total = 0;
     for (std::int64_t begin = 0; begin < tokens; begin += gradient_tile) {
         const std::int64_t end = std::min(tokens, begin + gradient_tile);
@@ -153,7 +152,7 @@ double kl_backward(const Tensor& features, const Tensor& head, const Tensor& ref
     return total;
 }
 
-double cross_entropy_backward(const Tensor& features, const Tensor& head,
+double cross_entropy_backward(Backend& backend, const Tensor& features, const Tensor& head,
                               std::span<const std::int32_t> targets, double factor,
                               Tensor& feature_gradient) {
     check(features, head);
@@ -162,7 +161,6 @@ double cross_entropy_backward(const Tensor& features, const Tensor& head,
     ensure(static_cast<std::int64_t>(targets.size()) == tokens, "{} targets for {} tokens", targets.size(),
            tokens);
     feature_gradient = Tensor::empty({tokens, features.shape()[1]});
-    Backend& backend = cpu_backend();
     const auto& kernels = vocabulary_kernels();
     double total = 0;
     for (std::int64_t begin = 0; begin < tokens; begin += gradient_tile) {

@@ -19,7 +19,7 @@ struct NearestOptions {
     }
 };
 
-/// One latent number a weight, mapped to the nearest codeword: only neighbours can be reached in a step.
+/// One latent number per weight, mapped to the nearest codeword: only neighbours can be reached in a step.
 class NearestLearner final : public MappingLearner {
   public:
     NearestLearner(Tensor latent, double rate)

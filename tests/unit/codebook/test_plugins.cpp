@@ -131,7 +131,7 @@ TEST_CASE("k-means weighted by input second moments lowers the weighted error") 
     CHECK_THROWS_WITH(initialise("kmeans", {"w", w, {}, 0}, rows), Catch::Contains("calibration"));
 }
 
-TEST_CASE("groups of 64 columns with scale and zero point cost half a bit a weight") {
+TEST_CASE("groups of 64 columns with scale and zero point cost half a bit per weight") {
     const Tensor w = normal({64, 2048}, 7);
     const LayerProblem problem{"w", w, {}, 0};
     const auto rows = group("{type: column_groups, size: 64}", problem, 2);

@@ -85,17 +85,17 @@ Choice<Evaluation> choice_of(const Arguments& given) {
 }
 
 /// Which output of an ONNX file, and what it means.
-ReadOptions read_options(const Arguments& given) {
-    if (given.output.empty() && given.meaning.empty()) return {};
+ReadOptions read_options(const Arguments& given, Backend& backend) {
+    if (given.output.empty() && given.meaning.empty()) return {.outputs = {}, .backend = backend};
     OutputChoice choice{.name = given.output, .meaning = {}, .axis = {}};
     if (!given.meaning.empty()) choice.meaning = meaning_names().at(given.meaning);
-    return {.outputs = {std::move(choice)}};
+    return {.outputs = {std::move(choice)}, .backend = backend};
 }
 
 nlohmann::json evaluate(const Arguments& given) {
     const auto choice = choice_of(given);
-    const ReadOptions read = read_options(given);
-    Backend& backend = cpu_backend();
+    Backend& backend = default_backend();
+    const ReadOptions read = read_options(given, backend);
     const DType compute = compute_type(compute_names.at(given.compute), backend);
     const OpenedModel model = open_model(given.model, read);
     std::optional<OpenedModel> original;

@@ -235,7 +235,7 @@ int generate(const Arguments& given) {
         session.print_prompts(prompts);
         return 0;
     }
-    Backend& backend = cpu_backend();
+    Backend& backend = default_backend();
     const DecoderOptions options{.compute = compute_type(compute_names.at(given.compute), backend),
                                  .cache = cache_names.at(given.cache),
                                  .products = product_names.at(given.products),

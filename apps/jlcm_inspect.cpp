@@ -62,8 +62,8 @@ void print_kernels(const WeightSource& model) {
 
 int main(int argc, char** argv) {
     CLI::App app{
-        "Where every byte of a compressed model went, by kind and by tensor; or which neurons of a model can "
-        "be re-ordered."};
+        "Where every byte of a compressed model went, by kind and by tensor; or which neurons of a "
+        "model can be re-ordered."};
     std::string path;
     bool as_json = false;
     bool permutations = false;

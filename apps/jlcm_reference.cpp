@@ -16,8 +16,8 @@ namespace {
 
 int run(int argc, char** argv) {
     CLI::App app{
-        "Writes the reference of all keys and plugins (docs/reference.md) to the standard output, or one "
-        "part of it."};
+        "Writes the reference of all keys and plugins (docs/reference.md) to the standard "
+        "output, or one part of it."};
     std::vector<std::string> libraries;
     std::string kind;
     std::string what;

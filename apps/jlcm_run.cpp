@@ -110,14 +110,15 @@ int run(int argc, char** argv) {
         fmt::print("{}", to_yaml_with_origins(spec.config));
         return 0;
     }
+    Backend& backend = default_backend();
     if (given.dry_run) {
-        fmt::print("{}", dry_run(spec));
+        fmt::print("{}", dry_run(spec, backend));
         return 0;
     }
     StageCache cache = given.cache.open();
     RunResources resources{.memory_limit = {}, .cache = &cache, .blocks = given.blocks};
     if (!given.memory_limit.empty()) resources.memory_limit = parse_bytes(given.memory_limit);
-    const RunOutcome outcome = run_experiment(spec, given.out, resources);
+    const RunOutcome outcome = run_experiment(spec, given.out, backend, resources);
     if (outcome.result.is_null()) {
         fmt::print("{}\n", outcome.directory.string());
         return 0;

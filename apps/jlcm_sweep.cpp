@@ -72,15 +72,16 @@ int run(int argc, char** argv) {
     if (given.threads > 0) set_thread_count(given.threads);
     const SweepSpec sweep = load_spec<SweepSpec>(given.spec, given.sets).value;
     const std::filesystem::path out = given.out.empty() ? "runs/" + sweep.name : given.out;
-    const auto runs = plan_sweep(sweep, out, parse_selection(given.only));
+    Backend& backend = default_backend();
+    const auto runs = plan_sweep(sweep, out, backend, parse_selection(given.only));
     if (given.dry_run) {
-        fmt::print("{}", sweep_dry_run(sweep, runs));
+        fmt::print("{}", sweep_dry_run(sweep, runs, backend));
         return 0;
     }
     const auto programs = std::filesystem::canonical("/proc/self/exe").parent_path();
     std::vector<std::string> jlcm_run{(programs / "jlcm-run").string()};
     std::ranges::copy(given.cache.words(), std::back_inserter(jlcm_run));
-    const SweepOutcome outcome = run_sweep(sweep, runs, out, jlcm_run);
+    const SweepOutcome outcome = run_sweep(sweep, runs, out, backend, jlcm_run);
     fmt::print("{}", outcome.summary);
     if (outcome.was_interrupted) return static_cast<int>(ErrorKind::interrupted);
     if (outcome.failed > 0) return some_failed;

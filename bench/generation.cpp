@@ -34,7 +34,7 @@ void measure(const Settings& settings) {
     const double open_seconds = seconds_since(opening);
     const std::map<std::string, CacheType> caches{
         {"float32", CacheType::f32}, {"float16", CacheType::f16}, {"int8", CacheType::int8}};
-    Backend& backend = cpu_backend();
+    Backend& backend = default_backend();
     const DecoderOptions options{
         .compute = backend.has_bfloat16() && !settings.float32 ? DType::bf16 : DType::f32,
         .cache = caches.at(settings.cache),

@@ -147,7 +147,7 @@ void print_shares(const LayerProblem& problem, const Options& options) {
     for (const auto order : {ColumnOrder::natural, ColumnOrder::activation}) {
         auto matrix = start("{type: column_groups, size: 64}");
         const double begin = now_seconds();
-        (void)solve_gptq(problem, matrix, {.damping = 0.01, .order = order, .refit = {}});
+        (void)solve_gptq(problem, matrix, {.damping = 0.01, .order = order, .refit = {}}, default_backend());
         print_share(fmt::format("gptq, groups of 64, {} order, factor included",
                                 order == ColumnOrder::natural ? "natural" : "activation"),
                     now_seconds() - begin);

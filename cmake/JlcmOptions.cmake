@@ -25,13 +25,25 @@ if(JLCM_CCACHE)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime ${JLCM_CCACHE})
 endif()
 
+# g++ 12 takes precompiled headers for ours, and reports std::string in them falsely (GCC bug 105329 again).
+set(JLCM_PCH_OPTIONS -fpch-preprocess -Wno-stringop-overflow -Wno-stringop-overread -Wno-array-bounds)
+
 # jlcm_precompile_headers(TARGET [HEADER...]): precompiles the libraries' headers that most sources include, and these.
 function(jlcm_precompile_headers target)
   if(JLCM_PCH AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-    # g++ 12 takes precompiled headers for ours, and reports std::string in them falsely (GCC bug 105329 again).
-    target_compile_options(${target} PRIVATE -fpch-preprocess -Wno-stringop-overflow -Wno-stringop-overread -Wno-array-bounds)
+    target_compile_options(${target} PRIVATE ${JLCM_PCH_OPTIONS})
     target_precompile_headers(${target} PRIVATE <algorithm> <cmath> <cstdint> <filesystem> <functional> <map> <memory>
       <optional> <span> <string> <string_view> <vector> <fmt/format.h> <nlohmann/json.hpp> ${ARGN})
+  endif()
+endfunction()
+
+# jlcm_reuse_precompiled_headers(PROGRAM LIBRARY): a program takes the headers that `LIBRARY` precompiled.
+function(jlcm_reuse_precompiled_headers program library)
+  if(JLCM_PCH AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    # As the headers were: programs would be compiled with -fPIE.
+    set_target_properties(${program} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+    target_compile_options(${program} PRIVATE -fPIC ${JLCM_PCH_OPTIONS})
+    target_precompile_headers(${program} REUSE_FROM ${library})
   endif()
 endfunction()
 

@@ -1,13 +1,14 @@
 #pragma once
-// The one seam between what is computed and where: every operator of the graph and every bulk step of
+// The seam between computations and devices: every operator of the graph and every bulk step of
 // learning is a function of this interface, on tensors of the backend's device. Today that device is the CPU.
 //
-// Shapes are row-major. A "row" is the last dimension; leading dimensions are flattened where a function is
+// Shapes are row-major. A "row" is the last dimension; leading dimensions are flattened if a function is
 // said to work on rows. float32 is the working type; float64 is supported by everything except what says
 // otherwise (it is what finite differences are checked in); bfloat16 is an input type of `gemm` and
 // `attention` with float32 accumulation.
 
 #include "core/backend/coded_matrix.hpp"
+#include "core/backend/default_backend.hpp"
 #include "core/backend/functions.hpp"
 #include "core/backend/key_value_cache.hpp"
 #include "core/backend/weight.hpp"
@@ -24,10 +25,11 @@
 
 namespace jlcm {
 
-/// A matrix inside a tensor: `rows` x `cols` elements from `data` on, `stride` elements from row to row.
+/// A matrix inside a tensor: `rows` x `cols` elements from element `offset` on, `stride` elements from row to
+/// row. Shares the tensor's memory.
 struct MatrixView {
-    const void* data = nullptr;
-    DType type = DType::f32;
+    Tensor tensor;
+    std::int64_t offset = 0;
     std::int64_t rows = 0;
     std::int64_t cols = 0;
     std::int64_t stride = 0;
@@ -35,6 +37,9 @@ struct MatrixView {
 
 /// The whole tensor as a matrix: leading dimensions flattened into rows.
 [[nodiscard]] MatrixView matrix(const Tensor& tensor);
+/// `rows` rows of that matrix from `row` on, and `cols` of its columns from `col` on.
+[[nodiscard]] MatrixView submatrix(const Tensor& tensor, std::int64_t row, std::int64_t rows,
+                                   std::int64_t col, std::int64_t cols);
 
 enum class Transpose : std::uint8_t { no, yes };
 
@@ -58,16 +63,16 @@ struct Strides {
     std::int64_t offset = 0;
     std::vector<std::int64_t> steps;
 };
-/// Those of a dense tensor of that shape.
+/// The strides of a dense tensor of that shape.
 [[nodiscard]] Strides strides_of(const Shape& shape);
 
 /// Per-token figures of a prediction against its target, and against another model's prediction.
 struct TokenScores {
-    std::vector<float> nll;            ///< -log p(target), nats; 0 where the target is negative
+    std::vector<float> nll;            ///< -log p(target), nats; 0 if the target is negative
     std::vector<float> reference_nll;  ///< the reference's -log p(target); empty without a reference
     std::vector<float> kl;  ///< KL(reference || model), nats, not finite if a logit is not; empty without one
     std::vector<std::uint8_t>
-        agree;  ///< 1 where both have the same most likely token, 0 if KL is not finite; empty without one
+        agree;  ///< 1 if both have the same most likely token, 0 if KL is not finite; empty without one
 };
 
 /// One step of Adam with all that depends on the step's number folded in.
@@ -80,16 +85,16 @@ struct AdamStep {
     float epsilon = 0;
 };
 
-/// What follows on a result while it is still in cache: y = function(y * scale + shift + residual). What is
+/// Further steps on a result while it is still in cache: y = function(y * scale + shift + residual). What is
 /// not there is left out.
 struct Epilogue {
     Tensor scale;     ///< of each channel of the last dimension
-    Tensor shift;     ///< there where `scale` is
+    Tensor shift;     ///< defined if `scale` is
     Tensor residual;  ///< as many elements as y
     std::optional<UnaryFunction> function;
 };
 
-/// Where a backend keeps what it makes of a weight for its kernels (packed layouts). Belongs to one value of
+/// Keeps what a backend makes of a weight for its kernels (packed layouts). Belongs to one value of
 /// one weight. Thread-safe.
 class PreparedWeight {
   public:
@@ -122,12 +127,13 @@ class Backend {
     // -------------------------------------------------------------------------------------
     /// c = op(a) op(b), or c += with `accumulate`. a and b have one type: float32, bfloat16 (c is float32) or
     /// float64.
-    virtual void gemm(MatrixView a, Transpose ta, MatrixView b, Transpose tb, Tensor& c, bool accumulate) = 0;
+    virtual void gemm(const MatrixView& a, Transpose ta, const MatrixView& b, Transpose tb, Tensor& c,
+                      bool accumulate) = 0;
     /// The same with a new result of `rows(op(a)) x cols(op(b))`.
     [[nodiscard]] Tensor product(const Tensor& a, Transpose ta, const Tensor& b, Transpose tb);
     /// c = a W^T for rows a [m, columns of W] of the weight's type; float32 c [m, rows of W]. A packed weight
     /// gives the same bits as the dense one that it decodes to.
-    virtual void multiply(MatrixView a, const BoundWeight& weight, Tensor& c) = 0;
+    virtual void multiply(const MatrixView& a, const BoundWeight& weight, Tensor& c) = 0;
     /// The same with a new result.
     [[nodiscard]] Tensor product(const Tensor& a, const BoundWeight& weight);
     /// gram += x^T x over the rows of x (float32 or bfloat16 x, float32 gram [cols, cols]; both triangles are
@@ -164,7 +170,7 @@ class Backend {
     /// backward.
     [[nodiscard]] virtual Tensor rms_norm(const Tensor& x, const Tensor& weight, double epsilon,
                                           Tensor& inverse_rms) = 0;
-    /// Returns dx; adds to `weight_gradient` where it is not null.
+    /// Returns dx; adds to `weight_gradient` if it is not null.
     [[nodiscard]] virtual Tensor rms_norm_backward(const Tensor& x, const Tensor& weight,
                                                    const Tensor& inverse_rms, const Tensor& gradient,
                                                    Tensor* weight_gradient) = 0;
@@ -191,7 +197,7 @@ class Backend {
     /// weight_gradient += the gradient of the weight.
     virtual void convolution_weight_gradient(const Convolution& shape, const Tensor& x,
                                              const Tensor& gradient, Tensor& weight_gradient) = 0;
-    /// What each row of the weight multiplies: [groups, windows, columns], or [windows, columns] where there
+    /// The inputs of each row of the weight: [groups, windows, columns], or [windows, columns] if there
     /// is one group.
     [[nodiscard]] virtual Tensor patches(const Convolution& shape, const Tensor& x) = 0;
     [[nodiscard]] virtual Tensor pool(const Windows& windows, Pooling pooling, const Tensor& x) = 0;
@@ -204,7 +210,7 @@ class Backend {
 
     // ---- rows, and batches of matrices
     // --------------------------------------------------------------------------------------------
-    /// (x - mean) / sqrt(variance + epsilon) of each row; 1 / sqrt(..) [rows] for the backward where asked
+    /// (x - mean) / sqrt(variance + epsilon) of each row; 1 / sqrt(..) [rows] for the backward if asked
     /// for.
     [[nodiscard]] virtual Tensor normalise_rows(const Tensor& x, double epsilon,
                                                 Tensor* inverse_deviation) = 0;
@@ -279,8 +285,5 @@ class Backend {
     virtual void adam(Tensor& value, const Tensor& gradient, const AdamStep& adam,
                       std::span<const double> rates, Tensor& first_moment, Tensor& second_moment) = 0;
 };
-
-/// The CPU backend; one instance for the process.
-[[nodiscard]] Backend& cpu_backend();
 
 }  // namespace jlcm

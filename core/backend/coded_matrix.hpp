@@ -19,7 +19,7 @@ struct CodedMatrix {
     [[nodiscard]] std::int64_t cols() const { return groups->cols(); }
     [[nodiscard]] std::int64_t size() const { return rows() * cols(); }
     [[nodiscard]] const float* table(std::int64_t group) const { return tables + group * codewords; }
-    /// The mean distance of neighbouring values of a table; 0 where it has one value.
+    /// The mean distance of neighbouring values of a table; 0 if it has one value.
     [[nodiscard]] float spacing(std::int64_t group) const {
         const float* values = table(group);
         return codewords > 1 ? (values[codewords - 1] - values[0]) / static_cast<float>(codewords - 1) : 0.0F;

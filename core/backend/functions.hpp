@@ -12,13 +12,13 @@ enum class Unary : std::uint8_t {
     tanh,
     sigmoid,
     clip,          ///< min(max(x, a), b)
-    leaky_relu,    ///< x, or a x where negative
+    leaky_relu,    ///< x, or a x if negative
     hard_sigmoid,  ///< min(max(a x + b, 0), 1)
     hard_swish,    ///< x min(max(x / 6 + 1/2, 0), 1)
-    elu,           ///< x, or a (exp(x) - 1) where negative
+    elu,           ///< x, or a (exp(x) - 1) if negative
     softplus,      ///< log(1 + exp(x))
     affine,        ///< a x + b
-    power,         ///< x^a; not a number where that is not real
+    power,         ///< x^a; not a number if that is not real
     exponential,
     logarithm,
     absolute,

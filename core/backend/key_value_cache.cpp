@@ -50,8 +50,8 @@ void KeyValueCache::append(const CacheShape& shape, const Tensor& keys, const Te
     const std::int64_t count = keys.size() / (shape.sequences * width);
     ensure(keys.dtype() == DType::f32 && values.dtype() == DType::f32 && keys.shape() == values.shape() &&
                keys.size() == shape.sequences * count * width,
-           "keys {} and values {} for a cache of {} sequences", shown(keys.shape()),
-           shown(values.shape()), shape.sequences);
+           "keys {} and values {} for a cache of {} sequences", shown(keys.shape()), shown(values.shape()),
+           shape.sequences);
     for (std::int64_t token = 0; token < count; ++token) {
         const std::int64_t position = tokens_ + token;
         const auto page_index = static_cast<std::size_t>(position / page_tokens);

@@ -29,8 +29,8 @@ struct KindOf<CodebookInit> {
     static constexpr std::string_view doc = "Makes the first codebooks and mapping of a layer.";
 };
 
-/// What a solver gets that starts from the layout: zeros in `grouped`'s layout and row order, with scales and
-/// offsets where there will be any.
+/// The matrix that a solver gets that starts from the layout: zeros in `grouped`'s layout and row order, with
+/// scales and offsets if there will be any.
 [[nodiscard]] CompressedMatrix blank_matrix(const GroupedRows& grouped);
 
 /// Finds the codewords (ascending) of one codebook for the values it has to represent; `weights` is empty or
@@ -51,7 +51,7 @@ using ScaleFinder = std::function<Affine(std::span<const float> values, std::spa
 [[nodiscard]] ScaleFinder standard_scale(bool with_offset);
 
 /// Fills every codebook by `find`, codebooks in parallel, and maps every weight to its nearest codeword.
-/// Groups that share one codebook get scales (and offsets where `grouped` says so) by `find_scale`, none:
+/// Groups that share one codebook get scales (and offsets if `grouped` says so) by `find_scale`, none:
 /// standard_scale; the codebook is found for their values less the offset, divided by the scale. Codebooks,
 /// scales and offsets are float16 values, as stored.
 [[nodiscard]] CompressedMatrix fill_codebooks(const LayerProblem& problem, const GroupedRows& grouped,

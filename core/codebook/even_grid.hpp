@@ -13,8 +13,8 @@ enum class GridFit : std::uint8_t { range, least_squares };
 inline EnumNames<GridFit> enum_names(GridFit /*tag*/) {
     return {{GridFit::range, "range", "from the least to the largest value; outliers set the spacing"},
             {GridFit::least_squares, "least_squares",
-             "least squared error, each weight counting as much as its input's second moment where that is "
-             "known: values beyond the grid are clipped where that helps"}};
+             "least squared error, each weight counting as much as its input's second moment if that is "
+             "known: values beyond the grid are clipped if that helps"}};
 }
 
 /// What the fit reads: least squares weighs errors by second moments.

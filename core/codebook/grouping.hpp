@@ -20,7 +20,7 @@ struct GroupedRows {
 /// Makes a matrix (name and weights), so that no more than one has to be in memory.
 using TiedRows = std::function<LayerProblem()>;
 
-/// What a group of rows holds.
+/// The values that a group of rows holds.
 enum class GroupParts : std::uint8_t { codebooks, scales };
 inline EnumNames<GroupParts> enum_names(GroupParts /*tag*/) {
     return {{GroupParts::codebooks, "codebooks", "every group has its own codebook"},
@@ -57,13 +57,13 @@ struct KindOf<Grouping> {
         "Decides which rows (output neurons) share a codebook or a scale.";
 };
 
-/// Orders rows by cluster: row_order (empty where rows are in order already) and runs for `clusters` groups,
+/// Orders rows by cluster: row_order (empty if rows are in order already) and runs for `clusters` groups,
 /// each of which must have a row. `cluster_of_row` holds 0..clusters-1.
 [[nodiscard]] GroupedRows contiguous_groups(Layout layout, const std::vector<std::int32_t>& cluster_of_row,
                                             std::int64_t clusters);
 
 /// The layout with the groups that `group_of_row` names (0..groups-1, each with a row), rows in place: a run
-/// wherever the group changes, none where every row is a group.
+/// wherever the group changes, none if every row is a group.
 [[nodiscard]] Layout groups_in_place(Layout layout, const std::vector<std::int32_t>& group_of_row,
                                      std::int64_t groups);
 

@@ -15,8 +15,10 @@
 
 namespace jlcm {
 
+class Backend;
+
 /// The importance of each weight of a row, by the row's number in the model: as many as columns, or an empty
-/// span where all count the same. Spans live as long as what made the function.
+/// span if all count the same. Spans live as long as what made the function.
 using ImportanceOfRow = std::function<std::span<const float>(std::int64_t row)>;
 
 /// Every weight counts the same.
@@ -29,12 +31,12 @@ struct RowSet {
     Tensor second_moments;  ///< as LayerProblem::second_moments
 };
 
-/// Where set number `set` of `count` begins among `rows` rows: row r is in set floor(r count / rows).
+/// The first row of set number `set` of `count` among `rows` rows: row r is in set floor(r count / rows).
 [[nodiscard]] inline std::int64_t row_set_begin(std::int64_t rows, std::int64_t count, std::int64_t set) {
     return (set * rows + count - 1) / count;
 }
 
-/// What is known of a layer when its weights are compressed.
+/// The data of a layer whose weights are compressed.
 struct LayerProblem {
     std::string name;  ///< for messages
     Tensor weights;    ///< float32 [rows, cols], model row order: the target
@@ -42,26 +44,27 @@ struct LayerProblem {
         second_moments;  ///< float32 or float64 [cols, cols]: sum of x x^T over calibration inputs; or undefined
     std::int64_t samples = 0;  ///< inputs in the sum; 0: not known
     /// Second moments weighted by output gradients (GuidedQuant, arXiv 2505.07004, section 3): float32 or
-    /// float64 [cols, cols] for each of Q sets of rows (row_set_begin); empty: `second_moments` is for all rows.
+    /// float64 [cols, cols] for each of Q sets of rows (row_set_begin); empty: `second_moments` is for all
+    /// rows.
     std::vector<Tensor> weighted_moments{};
     /// Diagonal Fisher information: float32 [rows, cols], mean over sequences of the squared gradient of the
     /// language-model loss with respect to each weight; or undefined.
     Tensor fisher{};
 
-    /// Throws an input error that names the layer, and the row, where weights or second moments are not
+    /// Throws an input error that names the layer, and the row, if weights or second moments are not
     /// finite or do not fit together.
     void validate() const;
     /// The rows by the second moments that are theirs: all rows, or the sets of `weighted_moments`.
     [[nodiscard]] std::vector<RowSet> row_sets() const;
-    /// The diagonal of each row's second moments; equal importance where there are none.
+    /// The diagonal of each row's second moments; equal importance if there are none.
     [[nodiscard]] ImportanceOfRow second_moment_importance() const;
     /// The Fisher information of each weight; requires `fisher`.
     [[nodiscard]] ImportanceOfRow fisher_importance() const;
 };
 
-/// What every solver on second moments begins with: an input error that names the layer unless the problem is
-/// valid, has second moments and fits `matrix`, and `handled` holds (`handles` says what the solver solves).
-/// Then rounds `matrix` to what is stored.
+/// The first step of every solver on second moments: an input error that names the layer unless the problem
+/// is valid, has second moments and fits `matrix`, and `handled` holds (`handles` says what the solver
+/// solves). Then rounds `matrix` to what is stored.
 void begin_solving(std::string_view solver, const LayerProblem& problem, CompressedMatrix& matrix,
                    bool handled, std::string_view handles);
 
@@ -72,7 +75,8 @@ void begin_solving(std::string_view solver, const LayerProblem& problem, Compres
 /// The diagonal of float32 or float64 [n, n] as float32.
 [[nodiscard]] std::vector<float> diagonal_of(const Tensor& matrix);
 
-/// What a solver did. The objective is tr((W^ - W) H (W^ - W)^T), H as the solver used it (damped).
+/// A record of what a solver did. The objective is tr((W^ - W) H (W^ - W)^T), H as the solver used it
+/// (damped).
 struct SolverLog {
     std::vector<double>
         objective;  ///< before, then after each round; of one-pass solvers the end only; may be empty
@@ -96,8 +100,10 @@ class Solver {
     /// How many products of the weights and their second moments solve() costs, about, for an estimate of the
     /// time; 0: little more than reading the weights.
     [[nodiscard]] virtual double products() const { return 0; }
-    /// Improves `matrix`, which a CodebookInit has filled. Input errors name the layer.
-    virtual SolverLog solve(const LayerProblem& problem, CompressedMatrix& matrix) const = 0;
+    /// Improves `matrix`, which a CodebookInit has filled; products are made by `backend`. Input errors name
+    /// the layer.
+    virtual SolverLog solve(const LayerProblem& problem, CompressedMatrix& matrix,
+                            Backend& backend) const = 0;
 };
 
 template <>

@@ -1,5 +1,5 @@
 #pragma once
-// What a model feeds its blocks, one block after another, as far as somebody asks for it.
+// What a model feeds its blocks, one block after another, evaluated lazily.
 
 #include "core/graph/execution.hpp"
 #include "core/model/model.hpp"
@@ -22,14 +22,14 @@ void by_samples(const Shape& shape, const std::function<void(std::int64_t first,
                                        const Tensor& samples);
 
 /// What a block makes of `activations` [samples, ...], some samples at a time; in the memory of `activations`
-/// where the result has the same shape. `observer` sees the inputs of linear layers of the first `observed`
+/// if the result has the same shape. `observer` sees the inputs of linear layers of the first `observed`
 /// samples, which go through in steps of their own.
 [[nodiscard]] Tensor advance(const Executor& executor, const Block& block, const Weights& weights,
                              Tensor activations, const LinearObserver& observer = {},
                              std::int64_t observed = 0);
 
 /// Activations [samples, ...] in float32. They go through a block when those behind it are asked for, with
-/// the weights that the model has then. Nothing is computed that nobody asks for.
+/// the weights that the model has then. Evaluation is lazy.
 class Activations {
   public:
     /// References outlive it. The first `observed` samples go through blocks in steps of their own, whether

@@ -11,7 +11,7 @@ namespace jlcm {
 void save_block(const Compression& run, std::size_t index, const CompressedModel& model,
                 const CompressedModel* solver_only, std::size_t metrics_begin, const Stages& stages_before);
 
-/// Takes the block, its metrics and its stages from its checkpoint, to the same bits; false where there is
+/// Takes the block, its metrics and its stages from its checkpoint, to the same bits; false if there is
 /// none that can be used.
 [[nodiscard]] bool load_block(const Compression& run, std::size_t index, CompressedModel& model,
                               CompressedModel* solver_only);

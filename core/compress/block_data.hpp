@@ -1,6 +1,7 @@
 #pragma once
-// What the stages of a block read of the calibration data. Each piece is made when a stage first asks for it,
-// and only pieces that the options declare (CompressOptions::solving_needs, learning_needs) are asked for.
+// The parts of the calibration data that the stages of a block read. Each piece is made when a stage first
+// asks for it, and only pieces that the options declare (CompressOptions::solving_needs, learning_needs) are
+// asked for.
 
 #include "core/codebook/compressed_model.hpp"
 #include "core/compress/activations.hpp"
@@ -27,11 +28,11 @@ class BlockData {
     /// Second moments of the inputs of the layers of the block that was begun, of either model's activations
     /// as the options have it.
     [[nodiscard]] const SecondMoments& moments();
-    /// All that `needs` has of a layer of that block.
+    /// The data of a layer of that block, as far as `needs` says.
     [[nodiscard]] LayerProblem problem(const Graph::LinearUse& use, const DataNeeds& needs);
-    /// What the original model feeds a block (Activations::inputs), not before that block.
+    /// The inputs of a block in the original model (Activations::inputs), not before that block.
     [[nodiscard]] Tensor original_inputs(std::size_t index) { return original_.inputs(index); }
-    /// What the blocks compressed so far feed it.
+    /// Its inputs from the blocks compressed so far.
     [[nodiscard]] Tensor compressed_inputs(std::size_t index) { return compressed_.inputs(index); }
 
   private:

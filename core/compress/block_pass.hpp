@@ -14,10 +14,10 @@ struct BlockRange {
 };
 
 /// Some of a model's blocks as a user names them: "3", "3-5", or "2/8", the second of eight parts of about
-/// the same size. An input error where it is written otherwise, or the model does not have them.
+/// the same size. An input error if it is written otherwise, or the model does not have them.
 [[nodiscard]] BlockRange parse_blocks(const std::string& text, std::size_t blocks);
 
-/// The setting for which a block cannot be compressed before those in front of it are; empty where each block
+/// The option that makes a block depend on earlier compressed blocks; empty if each block
 /// looks at the original model alone.
 [[nodiscard]] std::string needs_former_blocks(const CompressOptions& compress);
 

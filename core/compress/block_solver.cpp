@@ -42,7 +42,7 @@ SavedState BlockSolver::solved(std::size_t index) {
         if (plan == run_.plan.end()) continue;
         const LayerProblem problem = data_.problem(use, needs_);
         CompressedMatrix matrix = first(problem, plan->second);
-        const SolverLog log = solver_->solve(problem, matrix);
+        const SolverLog log = solver_->solve(problem, matrix, run_.backend);
         matrix.round_to_storage(problem.name);
         for (const std::string& note : log.notes) notes.push_back(fmt::format("{}: {}", problem.name, note));
         const nlohmann::json record{

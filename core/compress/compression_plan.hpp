@@ -12,14 +12,14 @@ namespace jlcm {
 struct MatrixPlan {
     int bits = 2;
     Choice<Grouping> grouping;
-    /// The group of each row where rows lie in place (empty: the grouping cuts consecutive ones); nothing
-    /// where the grouping is free to store an order of its own.
+    /// The group of each row if rows lie in place (empty: the grouping cuts consecutive ones); nothing
+    /// if the grouping is free to store an order of its own.
     std::optional<std::vector<std::int32_t>> group_of_row;
 
     [[nodiscard]] GroupedRows group(const LayerProblem& problem) const;
 };
 
-/// Every linear weight of the blocks that is to be compressed. An input error where an override matches
+/// Every linear weight of the blocks that is to be compressed. An input error if an override matches
 /// nothing, or nothing is left to compress.
 [[nodiscard]] std::map<ParameterId, MatrixPlan> plan_compression(const Graph& graph,
                                                                  const CompressOptions& options);

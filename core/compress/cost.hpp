@@ -16,7 +16,7 @@ struct PipelineSizes {
     const std::map<ParameterId, MatrixPlan>& plan;
 
     [[nodiscard]] double compressed_weights(const Block& block) const;
-    /// Of those, the largest matrix.
+    /// The weights of the largest of these matrices.
     [[nodiscard]] double largest_matrix() const;
     /// Samples of a step of distillation, in units of calibration's.
     [[nodiscard]] double distillation_batch() const;
@@ -27,8 +27,8 @@ struct PipelineSizes {
     [[nodiscard]] double samples() const;
 };
 
-/// What stays in memory over the pass over the blocks: samples, activations of one or two models, mappings,
-/// gradient statistics. Parts of every stage of the pass.
+/// Memory that is held during the whole pass over the blocks: samples, activations of one or two models,
+/// mappings, gradient statistics. Parts of every stage of the pass.
 [[nodiscard]] std::vector<StageCost::Part> standing_parts(const PipelineSizes& sizes);
 
 /// The pipeline's stages in the order in which they begin, each with what stands.

@@ -8,10 +8,10 @@
 
 namespace jlcm {
 
-/// The embedding, and the head where it has weights of its own.
+/// The embedding, and the head if it has weights of its own.
 [[nodiscard]] std::vector<ParameterId> embedding_parameters(const Graph& graph);
 
-/// Replaces them in `model` (a head tied to the embedding follows it). An input error where the initialiser
+/// Replaces them in `model` (a head tied to the embedding follows it). An input error if the initialiser
 /// wants calibration inputs.
 void compress_embedding(const EmbeddingOptions& options, CompressedModel& model);
 

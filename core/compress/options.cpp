@@ -19,13 +19,13 @@ void CalibrationOptions::fields(Fields& v) {
           "method section 7"},
       Range{1, 1e6});
     v("length", length,
-      Doc{"Tokens of a window; nothing to images. Short windows make attention cheap, long ones are closer "
-          "to use.",
+      Doc{"Tokens of a window; nothing to images. Short windows make attention cheap, "
+          "long ones are closer to use.",
           "method section 7"},
       Range{2, 1 << 20});
     v("solver_sequences", solver_sequences,
-      Doc{"How many of them the layer-wise stages see. None: all. Second moments need far fewer than "
-          "learning does."},
+      Doc{"How many of them the layer-wise stages see. None: all. Second moments need far "
+          "fewer than learning does."},
       at_least(1));
 }
 
@@ -55,8 +55,7 @@ void Match::validate(Problems& problems) const {
         problems.field("blocks", "does not go with first_blocks or last_blocks");
     if (role.empty() && name.empty() && blocks.empty() && first_blocks == 0 && last_blocks == 0)
         problems.field("role",
-                       "the match needs at least one of role, name, blocks, first_blocks, "
-                       "last_blocks");
+                       "the match needs at least one of role, name, blocks, first_blocks, last_blocks");
 }
 
 void Override::fields(Fields& v) {
@@ -76,7 +75,7 @@ void Override::validate(Problems& problems) const {
 void LearnOptions::fields(Fields& v) {
     const When with_activations{[this] { return objective.make()->needs().activations; },
                                 "this objective walks no samples through the block"};
-    v("objective", objective, Doc{"What is minimised.", "method section 4"});
+    v("objective", objective, Doc{"The loss that is minimised.", "method section 4"});
     v("inputs", inputs,
       Doc{"The block's inputs. compressed lets each block make up for the ones before it; the targets are "
           "the original model's outputs either way."},
@@ -92,7 +91,7 @@ void DistillOptions::fields(Fields& v) {
 
 void EmbeddingOptions::fields(Fields& v) {
     v("bits", bits,
-      Doc{"Bits of one code. Rows are as short as the model is wide: a codebook a row is dear above 4 bits."},
+      Doc{"Bits of one code. Rows are as short as the model is wide: per-row codebooks are expensive above 4 bits."},
       Range{1, 8});
     v("grouping", grouping, Doc{"Which rows (tokens) share a codebook."});
     v("codebook_init", codebook_init,
@@ -102,8 +101,8 @@ void EmbeddingOptions::fields(Fields& v) {
 
 void OutputWeightingOptions::fields(Fields& v) {
     v("groups", groups,
-      Doc{"Sets of neighbouring outputs of a layer that have second moments of their own. One is a weight a "
-          "token; more tell outputs apart, each costs the calibration's products again."},
+      Doc{"Sets of neighbouring outputs of a layer that have second moments of their own. One is a weight "
+          "per token; more tell outputs apart, each costs the calibration's products again."},
       Range{1, 1024});
 }
 
@@ -121,21 +120,20 @@ void CompressOptions::fields(Fields& v) {
     v("grouping", grouping, Doc{"Which neurons share a codebook.", "method section 3"});
     v("reorder", reorder,
       Doc{"Give neurons an order in which groups of a grouping that wants one (distribution) lie together, "
-          "where the rest of the model absorbs it: no bytes for it. None: a matrix stores its own order.",
+          "if the rest of the model absorbs it: it costs no bytes. None: a matrix stores its own order.",
           "method section 3"});
     v("codebook_init", codebook_init, Doc{"The first codebooks and mapping."});
     v("solver", solver, Doc{"Improves them layer by layer, without gradients.", "method section 5"});
     v("solver_inputs", solver_inputs,
-      Doc{"Whose inputs the initialiser and the solver see. original saves a pass where block learning "
-          "follows, compressed is better without it.",
+      Doc{"Whose inputs the initialiser and the solver see. original saves a pass if block learning follows; "
+          "compressed is better without it.",
           "method section 7"});
-    v("solver_target", solver_target, Doc{"What a layer's outputs are to be like.", "method section 4"});
+    v("solver_target", solver_target, Doc{"The target of a layer's outputs.", "method section 4"});
     v("output_weighting", output_weighting,
-      Doc{"Weight each token of the layer objective by the squared gradients of the language-model loss with "
-          "respect to the layer's outputs, in the initialiser and the solver. Costs a forward and a backward "
-          "of the calibration windows, and wants many tokens: a few carry most of the weight. None: all "
-          "tokens "
-          "count the same.",
+      Doc{"Weight each token of the layer objective by the squared gradients of the language-model loss "
+          "with respect to the layer's outputs, in the initialiser and the solver. Costs a forward and a "
+          "backward of the calibration windows, and wants many tokens: a few carry most of the weight. "
+          "None: all tokens count the same.",
           "GuidedQuant, arXiv 2505.07004, section 3"});
     v("recalibrate_norms", recalibrate_norms,
       Doc{"Correct the statistics of batch norms behind each solved block by what the compressed model's "
@@ -143,7 +141,7 @@ void CompressOptions::fields(Fields& v) {
           "arXiv 2106.08295, section 4.3, as a difference"});
     v("blocks_together", blocks_together,
       Doc{"Consecutive blocks that are reconstructed as one: learned on the last one's output, so that they "
-          "make up for each other. Takes as many times a block's memory; overrides count the model's own.",
+          "compensate for each other. Takes as many times a block's memory; overrides count the model's own.",
           "CBQ, arXiv 2312.07950 (there windows overlap)"},
       at_least(1));
     v("compare_with_solver", compare_with_solver,
@@ -154,8 +152,7 @@ void CompressOptions::fields(Fields& v) {
     v("learn", learn, Doc{"Joint learning of codebooks and mappings, block by block. None: not done."});
     v("distill", distill, Doc{"A pass over the whole model after that. None: not done."});
     v("embedding", embedding,
-      Doc{"Compress the embedding, and the head where it is not tied to it, after everything else. None: "
-          "they "
+      Doc{"Compress the embedding, and the head if it is not tied to it, after everything else. None: they "
           "keep their source's encoding."});
     v("overrides", overrides, Doc{"Exceptions by role, depth or name; later ones win."});
 }

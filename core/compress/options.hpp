@@ -21,8 +21,8 @@ namespace jlcm {
 /// Whose activations a stage looks at.
 enum class Inputs : std::uint8_t { original, compressed };
 inline EnumNames<Inputs> enum_names(Inputs /*tag*/) {
-    return {{Inputs::original, "original", "what the original model feeds the block"},
-            {Inputs::compressed, "compressed", "what the blocks compressed so far feed it"}};
+    return {{Inputs::original, "original", "the block's inputs in the original model"},
+            {Inputs::compressed, "compressed", "its inputs from the blocks compressed so far"}};
 }
 
 struct CalibrationOptions {
@@ -33,7 +33,7 @@ struct CalibrationOptions {
     std::optional<std::int64_t> solver_sequences;
     void fields(Fields& v);
     void validate(Problems& problems) const;
-    /// Of the samples, those that the layer-wise stages see.
+    /// How many of the samples the layer-wise stages see.
     [[nodiscard]] std::int64_t observed() const { return solver_sequences.value_or(sequences); }
 };
 
@@ -68,7 +68,7 @@ struct DistillOptions : DistillationOptions {
     void fields(Fields& v);
 };
 
-/// The embedding table, and the head where it has weights of its own.
+/// The embedding table, and the head if it has weights of its own.
 struct EmbeddingOptions {
     int bits = 4;
     Choice<Grouping> grouping{"per_row"};
@@ -82,20 +82,19 @@ struct OutputWeightingOptions {
     void fields(Fields& v);
 };
 
-/// What the layer-wise stages fit a layer's outputs to.
+/// The target that the layer-wise stages fit a layer's outputs to.
 enum class SolverTarget : std::uint8_t { same_input, original_output };
 inline EnumNames<SolverTarget> enum_names(SolverTarget /*tag*/) {
-    return {
-        {SolverTarget::same_input, "same_input", "what the original weights make of the same inputs"},
-        {SolverTarget::original_output, "original_output",
-         "what the original model puts out there, its own inputs being better: the layer makes up for the "
-         "compressed ones before it"}};
+    return {{SolverTarget::same_input, "same_input", "the original weights' outputs for the same inputs"},
+            {SolverTarget::original_output, "original_output",
+             "the original model's outputs, computed from its own inputs: the layer compensates for the "
+             "compressed layers before it"}};
 }
 
-/// What happens to rows whose order nothing absorbs.
+/// The treatment of rows whose order nothing absorbs.
 enum class Unabsorbed : std::uint8_t { store, leave };
 inline EnumNames<Unabsorbed> enum_names(Unabsorbed /*tag*/) {
-    return {{Unabsorbed::store, "store", "their order is stored, 2 bytes a row"},
+    return {{Unabsorbed::store, "store", "their order is stored, 2 bytes per row"},
             {Unabsorbed::leave, "leave", "they stay, and consecutive rows make their groups"}};
 }
 
@@ -125,11 +124,11 @@ struct CompressOptions {
     std::vector<Override> overrides;
     void fields(Fields& v);
     void validate(Problems& problems) const;
-    /// What the initialiser and the solver read by themselves.
+    /// The data that the initialiser and the solver read by themselves.
     [[nodiscard]] DataNeeds method_needs() const;
-    /// What the initialiser and the solver read of each block's data, as weighting and target have it.
+    /// The data of each block that they read once weighting and target are taken into account.
     [[nodiscard]] DataNeeds solving_needs() const;
-    /// What the learning of a block reads.
+    /// The data that the learning of a block reads.
     [[nodiscard]] DataNeeds learning_needs() const;
     /// Whether calibration samples go through the blocks at all.
     [[nodiscard]] bool needs_calibration() const;
@@ -137,7 +136,7 @@ struct CompressOptions {
     [[nodiscard]] bool needs_samples() const { return needs_calibration() || distill.has_value(); }
     /// The options that want samples, as a message lists them: "compress.solver (lnq)".
     [[nodiscard]] std::vector<std::string> why_samples() const;
-    /// Whether second moments are made of these inputs, for the solver or for learning.
+    /// Whether the solver or learning needs second moments of these inputs.
     [[nodiscard]] bool observes(Inputs inputs) const {
         return solver_inputs == inputs && (solving_needs() | learning_needs()).moments();
     }

@@ -92,8 +92,8 @@ void recalibrate_norms(const Executor& executor, const Block& block, const Weigh
             v = static_cast<float>(
                 corrected_variance(static_cast<double>(v), before.variance(c), after.variance(c)));
             require(std::isfinite(m) && std::isfinite(v),
-                    "recalibrate_norms: what {} reads in channel {} is not finite; use compute: float32, or "
-                    "leave it out",
+                    "recalibrate_norms: what {} reads in channel {} is not finite; use compute: "
+                    "float32, or leave it out",
                     node.name, c);
         }
         const auto put = [&](std::size_t which, const Tensor& value) {

@@ -15,7 +15,7 @@ namespace jlcm {
 struct CalibrationData {
     std::vector<Data> data;
     std::vector<double> shares;
-    /// [{"text", "text_sha256", "share"}], "images" in place of "text" where it is those
+    /// [{"text", "text_sha256", "share"}], "images" in place of "text" if it is those
     [[nodiscard]] nlohmann::json describe() const;
 };
 /// An input error names all that cannot be read.

@@ -13,10 +13,10 @@
 
 namespace jlcm {
 
-/// The second moments of what linear weights are multiplied with: sum of x x^T. Weights that read the same
+/// The second moments of the inputs of linear weights: sum of x x^T. Weights that read the same
 /// rows share one matrix; a grouped convolution has one for each group of its outputs. With token weights
 /// (GradientStatistics) there is also, for each set of a layer's outputs, the sum of x x^T weighted by them;
-/// samples must then come in order. Where the original model's inputs are observed too, by the other observer
+/// samples must then come in order. If the original model's inputs are observed too, by the other observer
 /// and before those of the same samples, there are also the moments sum of x_original x^T.
 class SecondMoments {
   public:
@@ -24,22 +24,22 @@ class SecondMoments {
     explicit SecondMoments(const Executor& executor, const GradientStatistics* gradients = nullptr)
         : executor_(&executor), gradients_(gradients) {}
     [[nodiscard]] LinearObserver observer();
-    /// Of what the original model feeds the same layers for the same samples.
+    /// Observes the original model's inputs of the same layers for the same samples.
     [[nodiscard]] LinearObserver original_observer();
-    /// Of a node's weight: [columns, columns] float32, one for each of its groups.
+    /// The matrix of a node's weight: [columns, columns] float32, one for each of its groups.
     [[nodiscard]] const std::vector<Tensor>& matrices(NodeId node) const;
     /// Their sum.
     [[nodiscard]] Tensor matrix(NodeId node) const;
     /// How many rows there were for each.
     [[nodiscard]] std::int64_t samples(NodeId node) const;
-    /// Those of sets of the node's outputs (LayerProblem::weighted_moments), where all outputs do not share
-    /// them: groups, else the weighted ones.
+    /// The matrices of sets of the node's outputs (LayerProblem::weighted_moments), if all outputs do not
+    /// share them: groups, else the weighted ones.
     [[nodiscard]] std::vector<Tensor> weighted(NodeId node) const;
     /// `weights` [rows, columns] of the node made to fit the original's outputs (fit_to_original_output), or
-    /// as they are where the original was not observed.
+    /// as they are if the original was not observed.
     [[nodiscard]] Tensor fitted_to_original(NodeId node, const Tensor& weights) const;
 
-    /// All of it, and back, to the same bits. An input error where a state is not one of these.
+    /// All of it, and back, to the same bits. An input error if a state is not one of these.
     [[nodiscard]] SavedState state() const;
     void restore(const SavedState& state);
 

@@ -19,10 +19,12 @@ std::string order_hash(const ReorderedModel& model) {
 
 }  // namespace
 
-nlohmann::json source_key(const std::string& loader, const Model& model, DType compute,
-                          const ReorderedModel* reordered) {
-    nlohmann::json key{
-        {"model_sha256", model.checkpoint().sha256}, {"loader", loader}, {"compute", name_of(compute)}};
+nlohmann::json source_key(const std::string& loader, const Model& model, const Backend& backend,
+                          DType compute, const ReorderedModel* reordered) {
+    nlohmann::json key{{"model_sha256", model.checkpoint().sha256},
+                       {"loader", loader},
+                       {"backend", backend.describe()},
+                       {"compute", name_of(compute)}};
     // Of one file, models of several outputs, or of one that is compared in several ways.
     for (const GraphOutput& output : model.graph().outputs())
         key["outputs"].push_back({{"name", output.name}, {"compared", output.compared}});

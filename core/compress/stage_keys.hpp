@@ -9,13 +9,14 @@
 
 namespace jlcm {
 
-/// The part of a key that says what computes: the model's content, how it was read (`loader`, as YAML) and in
-/// which order its neurons are (null: as given), and the type of its products. Specs that come to the same
-/// order share it.
-[[nodiscard]] nlohmann::json source_key(const std::string& loader, const Model& model, DType compute,
-                                        const ReorderedModel* reordered);
+/// The part of a key that says what computes: the model's content, how it was read (`loader`, as YAML), the
+/// order of its neurons (`reordered`; null: as given), the device and the type of its products. Specs that
+/// come to the same order share it.
+[[nodiscard]] nlohmann::json source_key(const std::string& loader, const Model& model, const Backend& backend,
+                                        DType compute, const ReorderedModel* reordered);
 
-/// What the pass over the blocks keeps in the cache for other runs: what leaves room for them.
+/// The results that the pass over the blocks keeps in the cache for other runs: those that leave room for
+/// theirs.
 struct SharedResults {
     bool moments = false;
     bool solved = false;
@@ -30,9 +31,9 @@ class StageKeys {
     StageKeys(const Compression& run, const Tensor& samples, std::int64_t observed);
 
     [[nodiscard]] nlohmann::json gradients() const { return {{"gradients", calibration()}}; }
-    /// Of the original's inputs of a block's layers.
+    /// The key of the second moments of a block's layers, of the original's inputs.
     [[nodiscard]] nlohmann::json second_moments(std::size_t block) const;
-    /// Of a block as the solver leaves it.
+    /// The key of a block as the solver leaves it.
     [[nodiscard]] nlohmann::json solved(std::size_t block) const;
 
   private:

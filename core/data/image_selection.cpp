@@ -21,7 +21,7 @@ class Subset final : public ImageSet {
 
 void ImageSelection::fields(Fields& v) {
     v("split", split,
-      Doc{"Which images are taken, where a data set has no training images of its own: calibrate on "
+      Doc{"Which images are taken, if a data set has no training images of its own: calibrate on "
           "calibration, evaluate on held_out."});
     v("every", every,
       Doc{"Images whose number (from 0) it divides are for calibration, all others are held out. Must be "

@@ -79,11 +79,11 @@ Data NamedDataset::load(const Directories& directories) const {
                   .documents = {},
                   .sha256 = sha256(text),
                   .source = std::string(text_.source)};
-    require(data.sha256 == text_.sha256,
-            "{} is not the text that {} stands for: its SHA-256 is {}, expected {}. Get it again, or name "
-            "the file "
-            "by its path to use it as it is",
-            path.string(), text_.name, data.sha256, text_.sha256);
+    require(
+        data.sha256 == text_.sha256,
+        "{} is not the text that {} stands for: its SHA-256 is {}, expected {}. Get it again, or name the "
+        "file by its path to use it as it is",
+        path.string(), text_.name, data.sha256, text_.sha256);
 
     if (text_.is_running_text) {
         const auto parts = cut(text, text_.delimiter);

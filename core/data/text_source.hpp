@@ -17,11 +17,10 @@ struct SplitOptions {
     void fields(Fields& v) {
         v("split", split,
           Doc{"Which documents are taken. Choose hyper-parameters and report generalisation on held_out; "
-              "calibrate "
-              "and learn on calibration."});
+              "calibrate and learn on calibration."});
         v("held_out", held_out,
-          Doc{"Share of the documents that is held out, by SHA-256 of each. Must be equal on both sides of a "
-              "split."},
+          Doc{"Share of the documents that is held out, by SHA-256 of each. Must be equal "
+              "on both sides of a split."},
           Range{0.0, 1.0});
     }
 };

@@ -31,9 +31,8 @@ nlohmann::json complete_config(nlohmann::json config) {
     ConfigReader reader(config, problems);
     if (reader.has("quantization_config"))
         reader.problem(
-            "weights quantised by 'quantization_config' cannot be read; take the model's original in F32, "
-            "F16 "
-            "or BF16");
+            "weights quantised by 'quantization_config' cannot be read; take the model's "
+            "original in F32, F16 or BF16");
     architecture.complete(reader);
     throw_together(problems);
     return config;
@@ -96,9 +95,8 @@ void check_tensors(const nlohmann::json& config, const std::map<std::string, Sto
     for (const auto& [name, tensor] : tensors)
         if (!known.contains(name))
             report(
-                "the tensor '{}' of shape {} is not part of a {} model of this configuration; the two have "
-                "to "
-                "be of one model",
+                "the tensor '{}' of shape {} is not part of a {} model of this configuration; the "
+                "two have to be of one model",
                 name, to_string(tensor.shape), config.at("model_type").get<std::string>());
     throw_together(problems);
 }

@@ -2,8 +2,9 @@
 // A language model on disk, whatever the format of its files: Hugging Face's configuration keys and tensor
 // names, weights as they are encoded.
 
+#include "core/backend/default_backend.hpp"
 #include "core/base/json.hpp"
-#include "core/graph/output_meaning.hpp"
+#include "core/graph/output_choice.hpp"
 #include "core/tensor/encoding.hpp"
 #include "core/tensor/tensor.hpp"
 
@@ -70,7 +71,8 @@ struct Checkpoint {
 
 /// What is wanted of a model that leaves a choice.
 struct ReadOptions {
-    std::vector<OutputChoice> outputs;  ///< none: the only one
+    std::vector<OutputChoice> outputs{};   ///< none: the only one
+    Backend& backend = default_backend();  ///< for what a reader has to compute (constants of an ONNX graph)
 };
 
 /// Any: a directory is a Hugging Face folder, a file *.onnx ONNX, another file GGUF.

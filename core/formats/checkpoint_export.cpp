@@ -126,8 +126,8 @@ void write_gguf_checkpoint(const fs::path& path, const Checkpoint& model, const 
                            Encoding encoding, TokenizerLoss loss) {
     const json config = exportable(model);
     require(config.at("model_type") == "llama",
-            "a model of type {} cannot be exported as GGUF, only llama; --format hf writes its Hugging Face "
-            "folder",
+            "a model of type {} cannot be exported as GGUF, only llama; --format hf "
+            "writes its Hugging Face folder",
             config.at("model_type").get<std::string>());
     GgufMetadata metadata = gguf_metadata_from_llama(config);
     metadata.emplace_back("general.file_type",

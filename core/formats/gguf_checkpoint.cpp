@@ -41,11 +41,10 @@ fs::path part_path(const fs::path& stem, std::int64_t part, std::int64_t parts) 
 fs::path split_stem(const fs::path& path, std::int64_t part, std::int64_t parts) {
     const std::string name = path.string();
     const std::string ending = part_path("", part, parts).string();
-    require(
-        name.ends_with(ending),
-        "the file is part {} of {} of a split model: its name has to end in '{}', that of the other parts "
-        "likewise",
-        part + 1, parts, ending);
+    require(name.ends_with(ending),
+            "the file is part {} of {} of a split model: its name has to end in '{}', that of "
+            "the other parts likewise",
+            part + 1, parts, ending);
     return name.substr(0, name.size() - ending.size());
 }
 
@@ -106,11 +105,10 @@ Gguf joined(const std::vector<GgufFile>& parts) {
             whole.tensors.push_back(tensor);
         }
     if (const auto count = whole_number(whole, "split.tensors.count"); count && parts.size() > 1)
-        require(
-            *count == std::ssize(whole.tensors),
-            "metadata 'split.tensors.count' is {}, but the {} parts hold {} tensors: some part is of another "
-            "model",
-            *count, parts.size(), whole.tensors.size());
+        require(*count == std::ssize(whole.tensors),
+                "metadata 'split.tensors.count' is {}, but the {} parts hold {} tensors: some "
+                "part is of another model",
+                *count, parts.size(), whole.tensors.size());
     return whole;
 }
 

@@ -8,6 +8,7 @@
 #include "core/formats/preprocess_file.hpp"
 #include "core/graph/execution.hpp"
 #include "core/graph/graph_json.hpp"
+#include "core/graph/output_meaning.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -18,17 +19,17 @@ namespace jlcm {
 namespace {
 
 /// The graph at any batch size: what is the same at two of them does not depend on it.
-LoweredOnnx lower_at_any_batch(const OnnxModel& model) {
-    LoweredOnnx lowered = lower_onnx(model, 1009);
-    require(to_json(lowered.graph) == to_json(lower_onnx(model, 1013).graph),
+LoweredOnnx lower_at_any_batch(const OnnxModel& model, Backend& backend) {
+    LoweredOnnx lowered = lower_onnx(model, 1009, backend);
+    require(to_json(lowered.graph) == to_json(lower_onnx(model, 1013, backend).graph),
             "what the model computes depends on the batch size in a way that is not supported");
     return lowered;
 }
 
 /// What `lowered` makes of `input`, sample by sample.
-Tensor output_of(const LoweredOnnx& lowered, const Weights& weights, const Tensor& input) {
+Tensor output_of(const LoweredOnnx& lowered, const Weights& weights, const Tensor& input, Backend& backend) {
     const Graph& graph = lowered.graph;
-    return Executor(graph, cpu_backend(), DType::f32).forward(graph.body(), weights, input);
+    return Executor(graph, backend, DType::f32).forward(graph.body(), weights, input);
 }
 
 Weights bound(const LoweredOnnx& lowered) {
@@ -53,7 +54,7 @@ bool agree(std::span<const float> a, std::span<const float> b) {
 
 /// A file for a fixed number of samples may mix them, which nobody notices where it is one: what `lowered`
 /// makes of twice as many has to be what `own`, the file as it is, makes of each half.
-void require_samples_apart(const LoweredOnnx& own, const LoweredOnnx& lowered) {
+void require_samples_apart(const LoweredOnnx& own, const LoweredOnnx& lowered, Backend& backend) {
     // Beyond this a damaged file keeps the machine busy.
     constexpr double most_operations = 4e12;
     constexpr double most_elements = 1 << 29;
@@ -69,11 +70,12 @@ void require_samples_apart(const LoweredOnnx& own, const LoweredOnnx& lowered) {
     const Rng rng(0, "samples apart");
     for (std::int64_t i = 0; i < input.size(); ++i)
         input.data<float>()[i] = static_cast<float>(rng.normal(static_cast<std::uint64_t>(i)));
-    const Tensor all = output_of(lowered, bound(lowered), input);
+    const Tensor all = output_of(lowered, bound(lowered), input, backend);
     const Weights weights = bound(own);
     bool is_same = !all.shape().empty() && all.rows() % 2 == 0;
     for (std::int64_t half = 0; half < 2 && is_same; ++half) {
-        const Tensor alone = output_of(own, weights, input.slice(half * samples, (half + 1) * samples));
+        const Tensor alone =
+            output_of(own, weights, input.slice(half * samples, (half + 1) * samples), backend);
         const std::int64_t rows = all.rows() / 2;
         const Tensor part = all.slice(half * rows, (half + 1) * rows);
         is_same = part.shape() == alone.shape() && agree(alone.values<float>(), part.values<float>());
@@ -81,34 +83,33 @@ void require_samples_apart(const LoweredOnnx& own, const LoweredOnnx& lowered) {
     require(is_same, "samples that go through it together come out otherwise than alone");
 }
 
-LoweredOnnx lower(const OnnxModel& model) {
+LoweredOnnx lower(const OnnxModel& model, Backend& backend) {
     const std::int64_t samples = model.input_shape.empty() ? -1 : model.input_shape.front();
-    if (samples < 0) return lower_at_any_batch(model);
+    if (samples < 0) return lower_at_any_batch(model, backend);
     // What is wrong with the file as it is comes first.
-    const LoweredOnnx own = lower_onnx(model, 0);
+    const LoweredOnnx own = lower_onnx(model, 0, backend);
     try {
-        LoweredOnnx lowered = lower_at_any_batch(model);
-        require_samples_apart(own, lowered);
+        LoweredOnnx lowered = lower_at_any_batch(model, backend);
+        require_samples_apart(own, lowered, backend);
         return lowered;
     } catch (const Error& error) {
         if (error.kind() != ErrorKind::input) throw;
         fail(
             "the batch is fixed: dimension 0 of the input '{0}' is {1}, and the file holds this number where "
-            "it "
-            "cannot be opened ({2}). Export it with an open batch, e.g. torch.onnx.export(..., "
+            "it cannot be opened ({2}). Export it with an open batch, e.g. torch.onnx.export(..., "
             "dynamic_axes={{'{0}': {{0: 'batch'}}}})",
             model.input, samples, error.what());
     }
 }
 
 /// "'p' [n, 10]", its shape worked out where the file does not state it.
-std::string describe_output(const OnnxModel& model, const std::string& name) {
+std::string describe_output(const OnnxModel& model, const std::string& name, Backend& backend) {
     if (const auto found = model.output_shapes.find(name); found != model.output_shapes.end())
         return fmt::format("'{}' {}", name, found->second);
     try {
         OnnxModel part = model;
         part.outputs = {name};
-        const Graph graph = lower(part).graph;
+        const Graph graph = lower(part, backend).graph;
         const Shape shape = graph.infer(graph.input_shape()).at(static_cast<std::size_t>(graph.features()));
         std::vector<std::string> sizes{"n"};
         for (std::size_t d = 1; d < shape.size(); ++d) sizes.push_back(std::to_string(shape[d]));
@@ -119,10 +120,12 @@ std::string describe_output(const OnnxModel& model, const std::string& name) {
 }
 
 /// Leaves the output that is asked for, and returns what is said of it.
-OutputChoice choose_output(OnnxModel& model, const std::vector<OutputChoice>& choices) {
+OutputChoice choose_output(OnnxModel& model, const ReadOptions& read) {
+    const std::vector<OutputChoice>& choices = read.outputs;
     const auto all = [&] {
         std::vector<std::string> list;
-        for (const std::string& name : model.outputs) list.push_back(describe_output(model, name));
+        for (const std::string& name : model.outputs)
+            list.push_back(describe_output(model, name, read.backend));
         return fmt::format("{}", fmt::join(list, ", "));
     };
     if (choices.empty()) {
@@ -160,11 +163,11 @@ Checkpoint read_onnx_checkpoint(const std::filesystem::path& path, const OnnxOpt
         const MappedFile file(path);
         OnnxModel model = parse_onnx(file.bytes());
         std::vector<std::string> dropped = model.outputs;
-        const OutputChoice choice = choose_output(model, options.read.outputs);
+        const OutputChoice choice = choose_output(model, options.read);
         std::erase(dropped, choice.name);
         auto left = left_out_record(model, dropped);
         if (options.fold_batch_norm) fold_batch_norms(model);
-        LoweredOnnx lowered = lower(model);
+        LoweredOnnx lowered = lower(model, options.read.backend);
         state_output(lowered.graph, choice.name, choice);
         Checkpoint checkpoint;
         if (!left.is_null()) checkpoint.extra["left_out"] = std::move(left);

@@ -12,9 +12,9 @@ constexpr double most_elements = 1 << 26;
 constexpr double most_operations = 4e10;
 
 /// In float64, so that what comes out is right to the last bit of float32, or nearly.
-OnnxTensor value_of(const LoweredOnnx& lowered, const Weights& weights, ValueId id) {
+OnnxTensor value_of(const LoweredOnnx& lowered, const Weights& weights, ValueId id, Backend& backend) {
     const Graph& graph = lowered.graph;
-    const Tensor result = Executor(graph, cpu_backend(), DType::f64)
+    const Tensor result = Executor(graph, backend, DType::f64)
                               .forward(graph.whole(id), weights, Tensor::zeros({1}, DType::f64));
     const auto values = result.values<double>();
     std::vector<float> rounded(values.size());
@@ -48,7 +48,7 @@ std::vector<std::optional<OnnxTensor>> run_on_constants(const Context& context, 
         if (outputs[i].constant) {
             results[i] = *outputs[i].constant;
         } else if (outputs[i].id >= 0) {
-            results[i] = value_of(lowered, weights, outputs[i].id);
+            results[i] = value_of(lowered, weights, outputs[i].id, context.backend());
         }
     }
     return results;

@@ -76,7 +76,8 @@ Value known(std::string name, OnnxTensor tensor) {
     return {std::move(name), shared, -1, shared->shape, {}};
 }
 
-Context::Context(const OnnxModel& model, std::int64_t batch) : model_(&model), batch_(batch) {
+Context::Context(const OnnxModel& model, std::int64_t batch, Backend& backend)
+    : model_(&model), backend_(&backend), batch_(batch) {
     // The model outlives the lowering: nothing is copied.
     for (const auto& [name, tensor] : model.constants)
         values_[name] = {name, {std::shared_ptr<const void>(), &tensor}, -1, tensor.shape, {}};
@@ -97,7 +98,8 @@ Context::Context(const OnnxModel& model, std::int64_t batch) : model_(&model), b
     values_[model.input] = {model.input, {}, id, shape, in_order(shape.size())};
 }
 
-Context::Context(const Context& outer, const OnnxNode& node) : model_(outer.model_), needed_(outer.needed_) {
+Context::Context(const Context& outer, const OnnxNode& node)
+    : model_(outer.model_), backend_(outer.backend_), needed_(outer.needed_) {
     for (std::size_t i = 0; i < node.inputs.size(); ++i)
         if (node.has_input(i)) values_.emplace(node.inputs[i], outer.input(node, i));
     (void)result_.graph.add_input("none", {1});

@@ -33,11 +33,12 @@ struct Value {
 /// input error where it is missing, or of another kind than the rule asks for.
 class Context {
   public:
-    /// `batch`: as lower_onnx.
-    Context(const OnnxModel& model, std::int64_t batch);
+    /// `batch`, `backend`: as lower_onnx.
+    Context(const OnnxModel& model, std::int64_t batch, Backend& backend);
     /// One node by itself, whose inputs are all known: a graph that depends on no input.
     Context(const Context& outer, const OnnxNode& node);
 
+    [[nodiscard]] Backend& backend() const { return *backend_; }
     [[nodiscard]] std::int64_t opset() const { return model_->opset; }
     /// Whether every input of the node is there: made by a node that was lowered, or known.
     [[nodiscard]] bool has_inputs(const OnnxNode& node) const;
@@ -109,6 +110,7 @@ class Context {
     [[nodiscard]] ValueId add(const std::string& name, const OperatorPtr& op,
                               const std::vector<ValueId>& inputs, const std::vector<ParameterId>& parameters);
     const OnnxModel* model_;
+    Backend* backend_;
     std::int64_t batch_ = 0;
     std::int64_t fixed_batch_ = 0;  ///< the file's own, where the batch is another; else 0
     std::map<std::string, Value> values_;

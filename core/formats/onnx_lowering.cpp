@@ -76,8 +76,8 @@ std::optional<std::vector<const OnnxTensor*>> known_inputs(const Context& contex
 /// Lowers nodes one after the other.
 class Lowering {
   public:
-    Lowering(const OnnxModel& model, std::int64_t batch, Needed needed)
-        : context_(model, batch), left_(most_folded(model)) {
+    Lowering(const OnnxModel& model, std::int64_t batch, Backend& backend, Needed needed)
+        : context_(model, batch, backend), left_(most_folded(model)) {
         context_.set_needed(std::move(needed.values));
     }
 
@@ -181,10 +181,10 @@ LeftOut left_out(const OnnxModel& model) {
     return result;
 }
 
-LoweredOnnx lower_onnx(const OnnxModel& model, std::int64_t batch) {
+LoweredOnnx lower_onnx(const OnnxModel& model, std::int64_t batch, Backend& backend) {
     Needed needed = needed_for_output(model);
     const std::vector<const OnnxNode*> nodes = std::move(needed.nodes);
-    Lowering lowering(model, batch, std::move(needed));
+    Lowering lowering(model, batch, backend, std::move(needed));
     RefusedNodes refusals;
     for (const OnnxNode* node : nodes) {
         try {

@@ -1,6 +1,7 @@
 #pragma once
 // ONNX nodes lowered to the operators of the graph.
 
+#include "core/backend/backend.hpp"
 #include "core/formats/onnx_model.hpp"
 #include "core/graph/graph.hpp"
 
@@ -27,6 +28,7 @@ struct LeftOut {
 /// `batch`: the size of the input's first dimension at which shapes are worked out; dimensions that are
 /// multiples of it are left open in the graph, so take a large prime. Constant shapes of a model whose own
 /// batch is fixed are read as those of one batch among many. 0: the model's own, and nothing is left open.
-[[nodiscard]] LoweredOnnx lower_onnx(const OnnxModel& model, std::int64_t batch);
+/// `backend` runs nodes whose inputs are all known and that have no folding rule.
+[[nodiscard]] LoweredOnnx lower_onnx(const OnnxModel& model, std::int64_t batch, Backend& backend);
 
 }  // namespace jlcm

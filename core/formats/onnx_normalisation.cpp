@@ -67,9 +67,8 @@ void instance_norm(Context& context, const OnnxNode& node) {
     for (const std::size_t i : {1, 2}) {
         OnnxTensor factor = context.constant(node, i);
         require(element_count(factor.shape) == x.shape[1],
-                "input {} has shape {}, expected one number for each of "
-                "{} channels",
-                i, to_string(factor.shape), x.shape[1]);
+                "input {} has shape {}, expected one number for each of {} channels", i,
+                to_string(factor.shape), x.shape[1]);
         factor.shape.assign(x.rank(), 1);
         factor.shape[1] = x.shape[1];
         const ValueId stored = context.plain(node, known(context.input(node, i).name, std::move(factor)));

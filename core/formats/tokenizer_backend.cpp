@@ -3,6 +3,7 @@
 #include "core/base/error.hpp"
 #include "core/formats/json.hpp"
 #include "core/formats/sentencepiece_model.hpp"
+#include "core/formats/tokenizer_parts.hpp"
 
 #include <algorithm>
 #include <cstdint>
@@ -19,28 +20,6 @@ namespace {
 using nlohmann::json;
 
 constexpr const char* dummy_prefix = "\xE2\x96\x81";
-
-/// A tokenizer.json without the parts that the caller adds.
-json with_model(json model) {
-    return {{"version", "1.0"},          {"truncation", nullptr},
-            {"padding", nullptr},        {"added_tokens", json::array()},
-            {"normalizer", nullptr},     {"pre_tokenizer", nullptr},
-            {"post_processor", nullptr}, {"decoder", nullptr},
-            {"model", std::move(model)}};
-}
-
-json byte_pair_model(json vocabulary, json merges) {
-    return {{"type", "BPE"},
-            {"dropout", nullptr},
-            {"unk_token", nullptr},
-            {"continuing_subword_prefix", nullptr},
-            {"end_of_word_suffix", nullptr},
-            {"fuse_unk", false},
-            {"byte_fallback", false},
-            {"ignore_merges", false},
-            {"vocab", std::move(vocabulary)},
-            {"merges", std::move(merges)}};
-}
 
 bool starts_character(char c) {
     return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U;
@@ -95,18 +74,6 @@ json merges_of(const std::vector<std::string>& pieces, const SentencePieceModel&
     json list = json::array();
     for (const Merge& merge : merges) list.push_back({std::string(merge.left), std::string(merge.right)});
     return list;
-}
-
-json added_token(std::size_t id, const std::string& content, bool special) {
-    return {{"id", id},        {"content", content},  {"single_word", false}, {"lstrip", false},
-            {"rstrip", false}, {"normalized", false}, {"special", special}};
-}
-
-json byte_level(bool add_prefix_space, bool use_regex) {
-    return {{"type", "ByteLevel"},
-            {"add_prefix_space", add_prefix_space},
-            {"trim_offsets", true},
-            {"use_regex", use_regex}};
 }
 
 json parsed_vocabulary(std::string_view text) {
@@ -181,7 +148,7 @@ json llama_tokenizer(std::string_view model, const LlamaSettings& settings) {
     bpe["fuse_unk"] = true;
     bpe["byte_fallback"] = true;
 
-    json result = with_model(std::move(bpe));
+    json result = tokenizer_with_model(std::move(bpe));
     for (std::size_t id = 0; id < file.pieces.size(); ++id)
         if (file.types[id] == 3 || file.types[id] == 4)
             result["added_tokens"].push_back(added_token(id, file.pieces[id], file.types[id] == 3));
@@ -211,7 +178,8 @@ json gpt2_tokenizer(std::string_view vocabulary, std::string_view merges, bool a
     // GPT2Tokenizer takes the lines between the first and what stands behind the last line feed, whatever
     // they are.
     merges = merges.substr(0, merges.rfind('\n') + 1);
-    json result = with_model(byte_pair_model(parsed_vocabulary(vocabulary), parsed_merges(merges, 1)));
+    json result =
+        tokenizer_with_model(byte_pair_model(parsed_vocabulary(vocabulary), parsed_merges(merges, 1)));
     result["pre_tokenizer"] = byte_level(add_prefix_space, true);
     result["decoder"] = byte_level(true, true);
     result["post_processor"] = byte_level(true, true);
@@ -220,7 +188,8 @@ json gpt2_tokenizer(std::string_view vocabulary, std::string_view merges, bool a
 
 json qwen2_tokenizer(std::string_view vocabulary, std::string_view merges) {
     const std::size_t first = merges.starts_with("#version:") ? 1 : 0;
-    json result = with_model(byte_pair_model(parsed_vocabulary(vocabulary), parsed_merges(merges, first)));
+    json result =
+        tokenizer_with_model(byte_pair_model(parsed_vocabulary(vocabulary), parsed_merges(merges, first)));
     result["normalizer"] = {{"type", "NFC"}};
     const json pattern{
         {"Regex",
@@ -238,11 +207,11 @@ json bert_tokenizer(std::string_view vocabulary, std::string_view unknown_token)
     json ids = json::object();
     const auto lines = lines_of(vocabulary);
     for (std::size_t i = 0; i < lines.size(); ++i) ids[std::string(lines[i])] = i;
-    json result = with_model({{"type", "WordPiece"},
-                              {"unk_token", unknown_token},
-                              {"continuing_subword_prefix", "##"},
-                              {"max_input_chars_per_word", 100},
-                              {"vocab", std::move(ids)}});
+    json result = tokenizer_with_model({{"type", "WordPiece"},
+                                        {"unk_token", unknown_token},
+                                        {"continuing_subword_prefix", "##"},
+                                        {"max_input_chars_per_word", 100},
+                                        {"vocab", std::move(ids)}});
     result["normalizer"] = {{"type", "BertNormalizer"},
                             {"clean_text", true},
                             {"handle_chinese_chars", true},

@@ -173,9 +173,8 @@ class Assembly {
         apart_ideographs_ = flag_setting("tokenize_chinese_chars").value_or(true);
         strip_accents_ = flag_setting("strip_accents");
         require(!flag_setting("split_special_tokens").value_or(false),
-                "'split_special_tokens' is true: not supported; remove it if special tokens in a text shall "
-                "count "
-                "as such");
+                "'split_special_tokens' is true: not supported; remove it if special tokens in a "
+                "text shall count as such");
     }
 
     /// A token of a list that says which id it has.
@@ -306,8 +305,7 @@ class Assembly {
                 if (from_pieces)
                     log_warning(
                         "tokenizer_config.json: 'add_prefix_space' asks LlamaTokenizer for tokenizer.model, "
-                        "which "
-                        "is missing; taking tokenizer.json as it is");
+                        "which is missing; taking tokenizer.json as it is");
                 tokenizer_ = given_;
                 return;
             }
@@ -483,8 +481,7 @@ class Assembly {
                 log_warning("{}: a token without content, of id {}, is left out", file, id);
             } else if (actual && *actual != id && told.insert(content).second) {
                 log_warning(
-                    "{}: \"{}\" is said to have the id {}, but it has {}, as Hugging Face's tokenizers "
-                    "count",
+                    "{}: \"{}\" is said to have the id {}, but it has {}, as Hugging Face's tokenizers count",
                     file, content, id, *actual);
             }
         }

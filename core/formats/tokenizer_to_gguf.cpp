@@ -246,8 +246,8 @@ void place_added_tokens(Conversion& out, const json& tokenizer, bool normalizes)
         const json& id = part(added, "id", json::value_t::number_unsigned);
         if (id >= out.list.size()) {  // the defaults of a tokenizer's class may name such tokens
             log_warning(
-                "the token '{}' is left out: its id {} is beyond the {} rows of the embedding, so the model cannot "
-                "read it",
+                "the token '{}' is left out: its id {} is beyond the {} rows of the embedding, so "
+                "the model cannot read it",
                 content, id.dump(), out.list.size());
             continue;
         }
@@ -377,13 +377,12 @@ void lose_single_prefix(Conversion& out, bool is_sentencepiece) {
     if (is_sentencepiece) {
         log_warning(
             "llama.cpp puts a space behind the tokens {}, where SentencePiece puts none: its ids of such "
-            "texts "
-            "differ; jlcm's are SentencePiece's",
+            "texts differ; jlcm's are SentencePiece's",
             all);
     } else {
         out.lose(
-            "a space is put before the text alone (prepend_scheme first), and llama.cpp puts one behind the "
-            "tokens {} too",
+            "a space is put before the text alone (prepend_scheme first), and llama.cpp puts one "
+            "behind the tokens {} too",
             all);
     }
 }
@@ -412,11 +411,10 @@ void from_tokenizer_json(Conversion& out, const Checkpoint& source) {
     const json tokenizer = parse_json(source.tokenizer.data);
     const json& model = part(tokenizer, "model", json::value_t::object);
     const std::string type = text(model, "type");
-    require(
-        type == "BPE" || (type.empty() && has(model, "merges")),
-        "a tokenizer.json with a model of the type '{}' cannot be written to GGUF, only byte-pair encodings "
-        "(BPE)",
-        type);
+    require(type == "BPE" || (type.empty() && has(model, "merges")),
+            "a tokenizer.json with a model of the type '{}' cannot be written to GGUF, only "
+            "byte-pair encodings (BPE)",
+            type);
     for (const char* key : {"continuing_subword_prefix", "end_of_word_suffix"})
         require(text(model, key).empty(), "GGUF has no words for the tokenizer's '{}'", key);
     if (flag(model, "byte_fallback", false)) {
@@ -468,8 +466,8 @@ void from_sentencepiece(Conversion& out, const Checkpoint& source) {
     } else {
         if (out.list.count(TokenType::byte) > 0)
             out.lose(
-                "characters without a piece become bytes (byte_fallback), llama.cpp's Unigram makes them "
-                "<unk>");
+                "characters without a piece become bytes (byte_fallback), llama.cpp's "
+                "Unigram makes them <unk>");
         if (model.remove_extra_whitespaces && !model.add_dummy_prefix)
             out.lose(
                 "spaces in rows are left out, and no text gets a space before it "

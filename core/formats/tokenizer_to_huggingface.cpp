@@ -3,6 +3,7 @@
 #include "core/formats/gguf_tokenizer.hpp"
 #include "core/formats/json.hpp"
 #include "core/formats/tokenizer_conversion.hpp"
+#include "core/formats/tokenizer_parts.hpp"
 
 #include <array>
 #include <cstdint>
@@ -22,19 +23,9 @@ json added_tokens(const GgufTokenizer& source) {
         const TokenType type = source.types[id];
         const bool special = type == TokenType::control || type == TokenType::unknown;
         if (special || type == TokenType::user_defined)
-            added.push_back({{"id", id},
-                             {"content", source.tokens[id]},
-                             {"single_word", false},
-                             {"lstrip", false},
-                             {"rstrip", false},
-                             {"normalized", false},
-                             {"special", special}});
+            added.push_back(added_token(id, source.tokens[id], special));
     }
     return added;
-}
-
-json byte_level() {
-    return {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", true}};
 }
 
 /// Puts the first and the last token around a text if the file says so.
@@ -50,7 +41,7 @@ json post_processor(const GgufTokenizer& source) {
     };
     if (source.add_bos.value_or(false)) single.insert(single.begin(), token("bos"));
     if (source.add_eos.value_or(false)) single.push_back(token("eos"));
-    if (tokens.empty()) return byte_level();
+    if (tokens.empty()) return byte_level(false, true);
     json pair = single;
     pair.push_back({{"Sequence", {{"id", "B"}, {"type_id", 1}}}});
     return {{"type", "TemplateProcessing"},
@@ -67,27 +58,13 @@ std::string tokenizer_json(const GgufTokenizer& source) {
         require(!vocabulary.contains(source.tokens[id]), "the token '{}' appears twice", source.tokens[id]);
         vocabulary[source.tokens[id]] = id;
     }
-    const json result{
-        {"version", "1.0"},
-        {"truncation", nullptr},
-        {"padding", nullptr},
-        {"added_tokens", added_tokens(source)},
-        {"normalizer", nullptr},
-        {"pre_tokenizer", pre_tokenizer_steps(pre)},
-        {"post_processor", post_processor(source)},
-        {"decoder", byte_level()},
-        {"model",
-         {{"type", "BPE"},
-          {"dropout", nullptr},
-          {"unk_token", nullptr},
-          {"continuing_subword_prefix", nullptr},
-          {"end_of_word_suffix", nullptr},
-          {"fuse_unk", false},
-          {"byte_fallback", false},
-          {"ignore_merges", pre.ignore_merges},
-          {"vocab", std::move(vocabulary)},
-          {"merges", source.merges}}},
-    };
+    json model = byte_pair_model(std::move(vocabulary), source.merges);
+    model["ignore_merges"] = pre.ignore_merges;
+    json result = tokenizer_with_model(std::move(model));
+    result["added_tokens"] = added_tokens(source);
+    result["pre_tokenizer"] = pre_tokenizer_steps(pre);
+    result["post_processor"] = post_processor(source);
+    result["decoder"] = byte_level(false, true);
     return result.dump(1);
 }
 

@@ -6,9 +6,9 @@
 
 namespace jlcm {
 
-/// The common shape; an input error that names both where there is none.
+/// The common shape; an input error that names both if there is none.
 [[nodiscard]] Shape broadcast(const Shape& a, const Shape& b);
-/// x repeated to `shape`, which it fits; x itself where it has that shape.
+/// x repeated to `shape`, which it fits; x itself if it has that shape.
 [[nodiscard]] Tensor expand(Backend& backend, const Tensor& x, const Shape& shape);
 /// The reverse: the sum over what was repeated.
 [[nodiscard]] Tensor sum_to(Backend& backend, const Tensor& x, const Shape& shape);

@@ -44,7 +44,7 @@ class GraphSizes {
     [[nodiscard]] double elements(ParameterId id) const {
         return static_cast<double>(element_count(graph_->parameter(id).shape));
     }
-    /// Of one sample's value.
+    /// Elements of a value for one sample.
     [[nodiscard]] double elements_of_value(ValueId value) const;
     [[nodiscard]] const Shape& shape_of(ValueId value) const {
         return shapes_[static_cast<std::size_t>(value)];
@@ -61,7 +61,8 @@ class GraphSizes {
     /// Bytes of all values of a range for `samples`, in float32 and in the compute type if that is another.
     [[nodiscard]] double values(NodeRange range, double samples) const;
     /// Bytes of what a forward through a range takes that keeps no value longer than it is read: as many
-    /// tensors of each size as are there at the same time, since freed memory serves tensors of its size only.
+    /// tensors of each size as are there at the same time, since freed memory serves tensors of its size
+    /// only.
     [[nodiscard]] double passing_values(NodeRange range, double samples) const;
     /// Bytes of what the range's largest convolution is multiplied with, each pixel as often as it is read.
     [[nodiscard]] double patches(NodeRange range, double samples) const;

@@ -7,7 +7,7 @@
 
 namespace jlcm {
 
-/// Blocks under ties. A block starts whole; where it meets another structure it is split: into blocks within
+/// Blocks under ties. A block starts whole; if it meets another structure, it is split: into blocks within
 /// blocks (a product) or into parts (a sum).
 class FeatureBlocks {
   public:
@@ -48,14 +48,14 @@ class FeatureBlocks {
     [[nodiscard]] std::int64_t product(const Blocks& blocks) const;
     void expand(const Blocks& blocks, Axis& parts) const;
     [[nodiscard]] bool is_sum(int block) const;
-    /// Whether a block within others has parts, whose features would lie scattered.
+    /// Whether a block inside others has parts of its own: their features would lie scattered.
     [[nodiscard]] bool is_scattered(const Axis& axis) const;
     void unite(int a, int b);
     void split(int block, Split how, std::int64_t first);
-    /// Ties as far as the present splits go; false where it had to split one and wants to be called again.
+    /// Ties as far as the present splits go; false if it had to split one and must be called again.
     [[nodiscard]] bool tie_expanded(const Axis& a, const Axis& b, const std::string& who);
     [[nodiscard]] bool tie_parts(Blocks a, Blocks b, const std::string& who);
-    /// Cuts the part behind its first `size` features; false where its blocks do not allow it.
+    /// Cuts the part behind its first `size` features; false if its blocks do not allow it.
     [[nodiscard]] bool cut(const Blocks& part, std::int64_t size);
     void refuse(const Axis& a, const Axis& b, const std::string& who);
 

@@ -11,12 +11,12 @@ namespace jlcm {
 /// the input, then a node's each. Graphs with a head or tied parameters have no such form. In place of
 /// "outputs" there may be "output", the last node's value, whose meaning is then found (output_meaning.hpp).
 [[nodiscard]] nlohmann::json to_json(const Graph& graph);
-/// The reverse, with blocks (blocks.hpp). An input error where the JSON is no graph whose shapes fit.
+/// The reverse, with blocks (blocks.hpp). An input error if the JSON is no graph whose shapes fit.
 [[nodiscard]] Graph graph_from_json(const nlohmann::json& json);
 
 /// An operator of its kind() and attributes(). An input error names a kind that there is not.
 [[nodiscard]] OperatorPtr make_operator(std::string_view kind, const nlohmann::json& attributes);
-/// The unary and binary ones; null where it is none.
+/// The unary and binary ones; null if it is none.
 [[nodiscard]] OperatorPtr make_elementwise(std::string_view kind, const nlohmann::json& attributes);
 /// Whether a kind is a binary one.
 [[nodiscard]] bool is_binary(std::string_view kind);

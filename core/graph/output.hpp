@@ -8,7 +8,7 @@ namespace jlcm {
 
 using ValueId = int;
 
-/// What the numbers of an output are.
+/// The kinds of numbers that an output holds.
 enum class OutputMeaning : std::uint8_t {
     logits,                    ///< a score per class; their softmax is the prediction
     probabilities,             ///< of classes that exclude each other
@@ -25,7 +25,7 @@ struct GraphOutput {
     ValueId value = -1;  ///< what the model returns
     OutputMeaning meaning = OutputMeaning::values;
     ValueId compared = -1;  ///< [samples, .., classes] unless it holds values
-    /// Of `compared`; never log_probabilities, which are logits.
+    /// The meaning of `compared`; never log_probabilities, which count as logits.
     OutputMeaning compared_as = OutputMeaning::values;
     std::string found;  ///< how the meaning is known: "a Softmax at its end"
 };

@@ -195,7 +195,7 @@ void OutputChoice::fields(Fields& v) {
           "operators at the output's end (Softmax, LogSoftmax, Sigmoid); an output [n, classes] without them "
           "holds logits, any other values."});
     v("axis", axis,
-      Doc{"The dimension of the classes, where a meaning is given. None: the second of four ([n, classes, "
+      Doc{"The dimension of the classes, if a meaning is given. None: the second of four ([n, classes, "
           "height, width]), else the last."});
 }
 

@@ -3,49 +3,26 @@
 
 #include "core/base/json.hpp"
 #include "core/graph/graph.hpp"
-#include "core/spec/fields.hpp"
-
-#include <optional>
+#include "core/graph/output_choice.hpp"
 
 namespace jlcm {
-
-inline EnumNames<OutputMeaning> enum_names(OutputMeaning /*tag*/) {
-    return {{OutputMeaning::logits, "logits", "scores of classes; their softmax is the prediction"},
-            {OutputMeaning::probabilities, "probabilities", "of classes that exclude each other"},
-            {OutputMeaning::log_probabilities, "log_probabilities", "their logarithms"},
-            {OutputMeaning::multilabel_logits, "multilabel_logits",
-             "scores of labels; the sigmoid of each is its probability"},
-            {OutputMeaning::multilabel_probabilities, "multilabel_probabilities",
-             "of labels that do not exclude each other"},
-            {OutputMeaning::values, "values", "none of these: boxes, embeddings, a regression"}};
-}
-
-/// "logits", ...
-[[nodiscard]] std::string name_of(OutputMeaning meaning);
-
-/// What the user says of an output.
-struct OutputChoice {
-    std::string name;
-    std::optional<OutputMeaning> meaning;  ///< none: found from the graph
-    std::optional<std::int64_t> axis;      ///< of the classes, where a meaning is given
-    void fields(Fields& v);
-};
 
 /// Makes the graph's features its one output, called `name`. Its meaning is the stated one, else what its
 /// last operators say, through whatever only moves elements: Softmax, LogSoftmax, the logarithm of a Softmax,
 /// Sigmoid, a weighted mean of Softmaxes. Of other outputs [samples, classes] it is assumed to be logits, and
-/// all else holds values. Appends a node where classes have to be moved into the last dimension. Input
+/// all else holds values. Appends a node if classes have to be moved into the last dimension. Input
 /// errors: a stated meaning that the shape does not allow.
 void state_output(Graph& graph, const std::string& name, const OutputChoice& choice = {});
 
-/// Of a graph without outputs of its own (a language model): logits.
+/// The meaning of what models are compared by; logits for a graph without outputs of its own (a language
+/// model).
 [[nodiscard]] OutputMeaning compared_as(const Graph& graph);
 
 /// The shape of an output for one sample, without the dimension of samples: [1000].
 [[nodiscard]] Shape sample_shape(const Graph& graph, const GraphOutput& output);
 
 /// How many classes each sample has one score of: of an output [samples, classes], or with further dimensions
-/// of one. An input error, which names the shape and what to do, where it is another; `what` names who asks.
+/// of one. An input error, which names the shape and what to do, if it is another; `what` names who asks.
 [[nodiscard]] std::int64_t need_classes(const Graph& graph, std::string_view what);
 
 /// {"name", "shape", "meaning", "found", "compared"}, for records.

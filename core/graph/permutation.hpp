@@ -113,7 +113,7 @@ class PermutationAnalysis {
     /// stream.
     [[nodiscard]] bool crosses_blocks(ClassId id) const;
 
-    /// Feature i of the re-ordered axis is the original's feature order[i]; empty where all stay.
+    /// Feature i of the re-ordered axis is the original's feature order[i]; empty if all stay.
     [[nodiscard]] std::vector<std::int32_t> order(const ParameterAxis& axis,
                                                   const Permutations& permutations) const;
     /// For each feature of the axis, its element of the class: instance * size + position; -1 where the

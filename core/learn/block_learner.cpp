@@ -12,11 +12,10 @@ namespace jlcm {
 
 void BlockLearningOptions::fields(Fields& v, const When& with_activations) {
     v("steps", steps,
-      Doc{"Steps of learning a block. With steps x batch up to the number of calibration samples each is "
-          "seen once, "
-          "which generalises better than several passes over fewer."},
+      Doc{"Learning steps per block. With steps x batch up to the number of calibration samples each is seen "
+          "once, which generalises better than several passes over fewer."},
       at_least(0));
-    v("batch", batch, Doc{"Calibration samples of a step."}, at_least(1), with_activations);
+    v("batch", batch, Doc{"Calibration samples per step."}, at_least(1), with_activations);
     v("estimator", estimator, Doc{"How gradients move the mapping."});
     v("codebook_rate", codebook_rate,
       Doc{"Adam step of the codewords, in units of their codebook's spacing."}, Range{0.0, 1.0});

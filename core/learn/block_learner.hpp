@@ -46,7 +46,7 @@ using BitsOfWeight = std::function<int(ParameterId)>;
 /// Bytes that an estimator keeps for the compressed weights of a range, beyond their codes.
 [[nodiscard]] double estimator_bytes(const GraphSizes& sizes, NodeRange range, const Estimator& estimator,
                                      const BitsOfWeight& bits);
-/// What learning every block takes: the stage "learn".
+/// The cost of learning every block: the stage "learn".
 [[nodiscard]] StageCost block_learner_cost(const GraphSizes& sizes, const BlockLearningOptions& options,
                                            const BitsOfWeight& bits);
 

@@ -15,7 +15,7 @@ namespace jlcm {
 
 void DistillationOptions::fields(Fields& v) {
     v("steps", steps, Doc{"Steps of distillation."}, at_least(0));
-    v("batch", batch, Doc{"Samples of a step."}, at_least(1));
+    v("batch", batch, Doc{"Samples per step."}, at_least(1));
     v("rate", rate,
       Doc{"Adam step of the codewords in units of their codebook's spacing, and of scales relative to each."},
       Range{0.0, 1.0});

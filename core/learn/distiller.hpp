@@ -24,7 +24,7 @@ struct DistillationOptions {
 };
 
 /// Learns `model` whole. `samples`: [count, ...] as the model reads them, visited in order, `batch` a step,
-/// from the start again where they run out. `original_features` (may be null, outlives the learner) remembers
+/// from the start again when they run out. `original_features` (may be null, outlives the learner) remembers
 /// what the original makes of them. Records of steps: {"step", "loss" (mean KL per prediction in nats; of
 /// values the squared error relative to the original's squares), "moved", "jumps"}.
 [[nodiscard]] std::unique_ptr<Trainable> make_distiller(CompressedModel& model, Tensor samples,
@@ -32,7 +32,7 @@ struct DistillationOptions {
                                                         Backend& backend,
                                                         FeatureStore* original_features = nullptr);
 
-/// What the distillation takes: the stage "distill". `sizes`: for a sample of distillation. Mappings of the
+/// The cost of distillation: the stage "distill". `sizes`: for a sample of distillation. Mappings of the
 /// models that are in memory are the caller's.
 [[nodiscard]] StageCost distiller_cost(const GraphSizes& sizes, const DistillationOptions& options,
                                        const BitsOfWeight& bits);

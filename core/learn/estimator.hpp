@@ -23,9 +23,9 @@ struct JumpHistogram {
 
 /// What a step of a mapping is made from. Tensors are float32, in stored row order.
 struct MappingStep {
-    Tensor gradient;   ///< dL/dW^ [rows, cols]
-    Tensor curvature;  ///< d2L/dw^2 [rows, cols], or [1, cols] where rows share it; undefined unless the
-                       ///< estimator needs it
+    Tensor gradient;          ///< dL/dW^ [rows, cols]
+    Tensor curvature;         ///< d2L/dw^2 [rows, cols], or [1, cols] if rows share it; undefined unless the
+                              ///< estimator needs it
     std::int64_t number = 0;  ///< counts from 0
     double rate_factor = 1;   ///< the schedule's value in (0, 1]
     double progress = 0;      ///< share of all steps that is done, in [0, 1]
@@ -47,7 +47,7 @@ class MappingLearner {
     virtual void relabel(const CompressedMatrix& matrix, const GroupMap& groups, const Tensor& former) = 0;
     [[nodiscard]] virtual std::vector<NamedTensor> state() = 0;
     /// What the forward takes in place of the codes' values, float32 [rows, cols], stored row order;
-    /// undefined where it takes those. The codes are what is stored in the end.
+    /// undefined if it takes those. Codes alone are stored in the end.
     [[nodiscard]] virtual Tensor soft_weights(const CodedMatrix& /*matrix*/, Backend& /*backend*/) const {
         return {};
     }
@@ -61,7 +61,7 @@ class Estimator {
     virtual ~Estimator() = default;
 
     /// State for one matrix, started at its present mapping. `target`: the original weights, stored row
-    /// order. Null where the estimator never moves a mapping.
+    /// order. Null if the estimator never moves a mapping.
     [[nodiscard]] virtual std::unique_ptr<MappingLearner> start(const CompressedMatrix& matrix,
                                                                 const Tensor& target) const = 0;
     /// Memory for each weight beyond its code, bytes.
@@ -73,7 +73,8 @@ class Estimator {
 template <>
 struct KindOf<Estimator> {
     static constexpr std::string_view name = "estimator";
-    static constexpr std::string_view doc = "How the gradient of a weight moves its mapping to codewords.";
+    static constexpr std::string_view doc =
+        "Rule by which the gradient of a weight changes its mapping to codewords.";
 };
 
 }  // namespace jlcm

@@ -32,14 +32,12 @@ void for_placed_weights(const CompressedMatrix& matrix, const Tensor& target,
 void StartMargin::fields(Fields& v) {
     v("margin", least,
       Doc{"How far from changing its codeword a weight starts at least, in spacings. A solver maps many "
-          "weights to a "
-          "codeword that is not their nearest; without a margin the first step would undo that.",
+          "weights to a codeword that is not their nearest; without a margin the first step would undo that.",
           "docs/method.md"},
       Range{0.0, 0.5});
     v("margin_spread", spread,
       Doc{"Each weight's margin is up to this much wider, at random: weights that are pushed the same way "
-          "then change "
-          "one after the other, not all in one step.",
+          "then change one after the other, not all in one step.",
           "docs/method.md"},
       Range{0.0, 0.5});
 }

@@ -32,14 +32,15 @@ class StartMargin {
     double spread = 0.2;
 
     void fields(Fields& v);
-    /// Of weight `index` of its matrix: uniform in [least, least + spread], the same for the same index.
+    /// The margin of weight `index` of its matrix: uniform in [least, least + spread], the same for the same
+    /// index.
     [[nodiscard]] float of(std::int64_t index) const;
 
   private:
     Rng rng_{0, "margin"};
 };
 
-/// One number a weight, float32 [rows, cols]: the original weight, moved into the cell of the codeword that
+/// One number per weight, float32 [rows, cols]: the original weight, moved into the cell of the codeword that
 /// it is mapped to, its margin away from the borders or, in a narrow cell, to the codeword.
 [[nodiscard]] Tensor latent_in_cells(const CompressedMatrix& matrix, const Tensor& target,
                                      const StartMargin& margin);

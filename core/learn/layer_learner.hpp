@@ -16,7 +16,7 @@ namespace jlcm {
                                                             const BlockLearningOptions& options,
                                                             Backend& backend);
 
-/// What learning the layers of every block takes: the stage "learn".
+/// The cost of learning the layers of every block: the stage "learn".
 [[nodiscard]] StageCost layer_learner_cost(const GraphSizes& sizes, const BlockLearningOptions& options,
                                            const BitsOfWeight& bits);
 

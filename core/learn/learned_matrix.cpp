@@ -11,8 +11,8 @@ namespace {
 
 void check(const std::string& name, const CompressedMatrix& matrix) {
     require(matrix.layout.dimension == 1 && matrix.layout.residual == 1,
-            "{}: joint learning takes codewords of dimension 1 and one codebook a group; this has dimension "
-            "{} and {}",
+            "{}: joint learning takes codewords of dimension 1 and one codebook a group; "
+            "this has dimension {} and {}",
             name, matrix.layout.dimension, matrix.layout.residual);
     require(matrix.outliers.empty(), "{}: joint learning of a matrix with outliers is not supported", name);
 }

@@ -8,7 +8,7 @@
 
 namespace jlcm {
 
-/// Learning rates of a step, the schedule's factor included where it says so.
+/// Learning rates of a step, the schedule's factor included if it says so.
 struct LearningRates {
     double codebook = 0;  ///< in units of each codebook's spacing, without the factor
     double scale = 0;     ///< relative to each scale, without the factor

@@ -14,7 +14,7 @@ namespace jlcm {
 
 class LearnedWeights {
   public:
-    /// Of `model`, the compressed weights that nodes of `range` read and, where `norms`, their norms.
+    /// Learns the compressed weights of `model` that nodes of `range` read and, if `norms`, their norms.
     /// `estimator` null: mappings stay.
     LearnedWeights(const CompressedModel& model, NodeRange range, const Estimator* estimator, bool norms,
                    Backend& backend);
@@ -26,7 +26,7 @@ class LearnedWeights {
     /// Frees the reconstructions again.
     void release(NodeRange range, Weights& weights) const;
 
-    /// What a backward over `range` has to fill for step().
+    /// The gradients that a backward over `range` has to fill for step().
     [[nodiscard]] Gradients wanted(NodeRange range) const;
 
     /// Whether the estimator looks at d2L/dw^2.

@@ -47,7 +47,7 @@ class Objective {
 template <>
 struct KindOf<Objective> {
     static constexpr std::string_view name = "objective";
-    static constexpr std::string_view doc = "What joint learning of a block minimises.";
+    static constexpr std::string_view doc = "The loss that joint learning of a block minimises.";
 };
 
 }  // namespace jlcm

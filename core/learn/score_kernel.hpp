@@ -50,14 +50,14 @@ namespace jlcm::JLCM_ISA {
     return largest;
 }
 
-/// What a table has the same for all weights with one code, if the rule does not look at scores.
+/// Factors that all weights with one code share, if the rule does not look at scores.
 struct TableFactors {
     static constexpr int size = 4096;
     float factors[size];
     float fastest[256];
 };
 
-/// `fixed`: the window where it is known at compile time, which unrolls all loops over it; 0: `given`.
+/// `fixed`: the window if it is known at compile time, which unrolls all loops over it; 0: `given`.
 template <class Rule, int fixed>
 void step_scores_of_window(std::int64_t n, int codewords, int given, const float* table,
                            const ScoreStep& step, const float* gradient, float* scores, float* first_moment,

@@ -13,8 +13,7 @@ namespace jlcm {
 void ScoreOptions::fields(Fields& v) {
     v("rate", rate,
       Doc{"The most that a step changes a score against the present codeword's, in spacings. Means the same "
-          "as "
-          "the rate of nearest; higher moves more weights.",
+          "as the rate of nearest; higher moves more weights.",
           "docs/method.md"},
       Range{0.0, 10.0});
     v("start", start,
@@ -23,11 +22,10 @@ void ScoreOptions::fields(Fields& v) {
           "docs/method.md"});
     margin.fields(v);
     v("window", window,
-      Doc{"Codewords around the present one that have a score. Bounds memory, and the length of a jump, "
-          "where "
+      Doc{"Codewords around the present one that have a score. Bounds memory, and the length of a jump, if "
           "codebooks are large."},
       Range{3, 256});
-    v("second_moment", second_moment, Doc{"What steps are divided by.", "docs/method.md"});
+    v("second_moment", second_moment, Doc{"The divisor of steps.", "docs/method.md"});
 }
 
 int ScoreOptions::window_of(int bits) const {

@@ -26,11 +26,11 @@ inline EnumNames<ScoreStart> enum_names(ScoreStart /*tag*/) {
 }
 
 inline EnumNames<SecondMoment> enum_names(SecondMoment /*tag*/) {
-    return {{SecondMoment::weight, "weight", "one running mean a weight, shared by its scores"},
+    return {{SecondMoment::weight, "weight", "one running mean per weight, shared by its scores"},
             {SecondMoment::score, "score",
-             "one a score: element-wise Adam, which cancels any factor between candidates"},
+             "one per score: element-wise Adam, which cancels any factor between candidates"},
             {SecondMoment::none, "none",
-             "one constant a matrix, the first gradient's root mean square: descent with momentum"}};
+             "one constant per matrix, the first gradient's root mean square: descent with momentum"}};
 }
 
 struct ScoreOptions {

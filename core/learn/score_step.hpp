@@ -7,7 +7,7 @@
 
 namespace jlcm {
 
-/// What a score's step is divided by.
+/// The divisor of a score's step.
 enum class SecondMoment : std::uint8_t {
     weight,  ///< one running mean per weight, of the square of the largest change of a score against the
              ///< present
@@ -23,7 +23,7 @@ struct ScoreStep {
 };
 
 /// First codeword of the window of a weight with this code: `window` (at most K) consecutive codewords, the
-/// present one in the middle where the codebook's ends allow. Inlined, since kernels of every instruction set
+/// present one in the middle if the codebook's ends allow. Inlined, since kernels of every instruction set
 /// use it.
 [[nodiscard, gnu::always_inline]] constexpr int score_window_begin(int code, int codewords, int window) {
     const int begin = code - window / 2;

@@ -150,8 +150,7 @@ std::string describe_divergence(OutputMeaning compared_as) {
             return "of each label by itself, summed over labels";
         case OutputMeaning::multilabel_probabilities:
             return fmt::format(
-                "of each label by itself, summed over labels; probabilities at least {:.1e} "
-                "from 0 and 1",
+                "of each label by itself, summed over labels; probabilities at least {:.1e} from 0 and 1",
                 label_probability_floor);
         default:
             return "";

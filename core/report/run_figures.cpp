@@ -70,8 +70,7 @@ const json* evaluation_with(const RunRecord& run, const std::string& figure, con
     }
     require(found.size() <= 1,
             "{}: {} of which evaluation? Name one by a part of its title (`evaluation` of a table's column, "
-            "--evaluation "
-            "of jlcm-plot):{}",
+            "--evaluation of jlcm-plot):{}",
             run.directory.string(), figure, titles);
     return found.empty() ? nullptr : found.front();
 }

@@ -10,12 +10,12 @@ void ColumnSpec::fields(Fields& v) {
           "moves, jumps.1, jumps.2, jumps.3+, or a place in result.json (footprint.bytes.runs)."},
       Required{});
     v("title", title, Doc{"Over the column. Empty: what the value is called."});
-    v("evaluation", evaluation, Doc{"A part of the evaluation's title, where runs have several."});
+    v("evaluation", evaluation, Doc{"A part of the evaluation's title, if runs have several."});
     v("digits", digits, Doc{"Behind the point."}, Range{0, 12});
     v("percent", percent, Doc{"Times 100, with a sign."});
     v("best", best,
       Doc{"Which end is set in bold, in each section. The original model's figures never are."});
-    v("error", error, Doc{"What stands behind the sign of plus and minus."});
+    v("error", error, Doc{"The error shown behind the plus-minus sign."});
     v("versus", versus, Doc{"The comparison with the baseline in place of the value."});
 }
 
@@ -43,12 +43,10 @@ void TableSpec::fields(Fields& v) {
     v("runs", runs,
       Doc{"Run directories, directories of them, or NAME.sweep.json files; the command line's win."});
     v("labels", labels,
-      Doc{"Where no sweep made the runs: names for parts of their paths, e.g. "
-          "\"{objective}/{estimator}/*\"."});
+      Doc{"If no sweep made the runs: names for parts of their paths, e.g. \"{objective}/{estimator}/*\"."});
     v("models", models,
       Doc{"Whose figures: original, solver_only, learned_only, compressed. With several, `model` is a key "
-          "that "
-          "tells them apart."});
+          "that tells them apart."});
     v("where", where,
       Doc{"Which runs: {key: value or list of values}. Keys are axes of the sweep, keys of the run's spec, "
           "`model`, or places in result.json."});
@@ -56,20 +54,20 @@ void TableSpec::fields(Fields& v) {
       Doc{"Keys that make a row; runs that share them all are averaged, and may differ in their seed alone. "
           "Empty: every axis of the sweep but the seed."});
     v("sections", sections,
-      Doc{"One of the rows' keys: a rule is drawn, and bests are found, where it changes."});
+      Doc{"One of the rows' keys: a rule is drawn, and bests are found, whenever it changes."});
     v("pivot", pivot, Doc{"A key whose values stand side by side, each with all columns."});
     v("columns", columns, Doc{"Empty: bits, bytes and every evaluation's figures."});
     v("baseline", baseline,
-      Doc{"The row that others are compared with: {key: value}; the keys that it does not name are the "
-          "row's own."});
-    v("pairs", pairs, Doc{"What the paired test for significance pairs."});
+      Doc{"The row that others are compared with: {key: value}; the keys that it does "
+          "not name are the row's own."});
+    v("pairs", pairs, Doc{"The pairs of the paired significance test."});
     v("sort", sort,
       Doc{"Keys of rows or values of columns, \"-\" in front for descending. Empty: as the runs come."});
-    v("names", names, Doc{"What is shown in place of a key or of a key's value."});
+    v("names", names, Doc{"Text shown in place of a key or of a key's value."});
 }
 
 namespace {
-const SectionRegistrar<TableSpec> section{"table", "What jlcm-table takes."};
+const SectionRegistrar<TableSpec> section{"table", "The spec of jlcm-table."};
 }
 
 }  // namespace jlcm

@@ -38,7 +38,7 @@ inline EnumNames<Versus> enum_names(Versus /*tag*/) {
 /// What pairs a paired test has.
 enum class Pairs : std::uint8_t { automatic, items, seeds };
 inline EnumNames<Pairs> enum_names(Pairs /*tag*/) {
-    return {{Pairs::automatic, "auto", "items where they were kept, else seeds"},
+    return {{Pairs::automatic, "auto", "items if they were kept, else seeds"},
             {Pairs::items, "items", "windows or images, each averaged over seeds"},
             {Pairs::seeds, "seeds", "runs of the same seed"}};
 }

@@ -103,8 +103,8 @@ std::vector<Workload> workloads(const RunSpec& spec, const Model& model) {
     return result;
 }
 
-std::unique_ptr<Model> load_model(const RunSpec& spec) {
-    auto model = std::make_unique<Model>(spec.model.load());
+std::unique_ptr<Model> load_model(const RunSpec& spec, Backend& backend) {
+    auto model = std::make_unique<Model>(spec.model.load(backend));
     model->join_blocks(spec.compress.blocks_together);
     return model;
 }
@@ -130,12 +130,12 @@ struct RunEstimator::State {
     std::map<std::pair<DType, Shape>, MachineRate> rates;
 };
 
-RunEstimator::RunEstimator() : state_(std::make_unique<State>()) {}
+RunEstimator::RunEstimator(Backend& backend) : backend_(backend), state_(std::make_unique<State>()) {}
 RunEstimator::~RunEstimator() = default;
 
 const Model& RunEstimator::model_of(const Resolved<RunSpec>& spec) {
     auto& model = state_->models[model_key(spec)];
-    if (!model) model = load_model(spec.value);
+    if (!model) model = load_model(spec.value, backend_);
     return *model;
 }
 
@@ -143,8 +143,7 @@ double RunEstimator::memory_bytes(const Resolved<RunSpec>& spec) {
     const Model& model = model_of(spec);
     const auto plan = plan_compression(model.graph(), spec.value.compress);
     constexpr double program = 3e7;
-    return plan_memory(sizes_of(spec.value, model, plan, compute_type(spec.value.compute, cpu_backend())),
-                       program)
+    return plan_memory(sizes_of(spec.value, model, plan, compute_type(spec.value.compute, backend_)), program)
         .largest()
         .total();
 }
@@ -171,22 +170,20 @@ RunEstimate RunEstimator::estimate(const Resolved<RunSpec>& resolved, const RunI
     auto evaluations = state_->workloads.find(reads);
     if (evaluations == state_->workloads.end())
         evaluations = state_->workloads.emplace(reads, workloads(spec, model)).first;
-    const DType compute = compute_type(spec.compute, cpu_backend());
+    const DType compute = compute_type(spec.compute, backend_);
     const Shape weight = typical_weight(model.graph());
     auto rate = state_->rates.find({compute, weight});
     if (rate == state_->rates.end())
         rate =
-            state_->rates.emplace(std::pair(compute, weight), measured_rate(cpu_backend(), compute, weight))
-                .first;
+            state_->rates.emplace(std::pair(compute, weight), measured_rate(backend_, compute, weight)).first;
     return estimate_of(spec, model, artifact, identity.provenance(), compute, rate->second,
                        evaluations->second);
 }
 
-std::string dry_run(const Resolved<RunSpec>& resolved) {
+std::string dry_run(const Resolved<RunSpec>& resolved, Backend& backend) {
     const RunSpec& spec = resolved.value;
-    Backend& backend = cpu_backend();
     const DType compute = compute_type(spec.compute, backend);
-    const RunInputs inputs = read_inputs(spec);
+    const RunInputs inputs = read_inputs(spec, backend);
     const Model& model = *inputs.model;
     const std::vector<Workload> evaluations = check_inputs(spec, inputs);
     const ArtifactPlan artifact = plan_artifact(model, spec.compress);

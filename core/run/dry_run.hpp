@@ -36,13 +36,14 @@ struct RunEstimate {
 /// The plan: weights by role with bits and groups, bytes of the artifact by kind, memory, time. The model is
 /// read and the groups are made; time comes from a short measurement of this machine. Input errors as the run
 /// itself would raise them.
-[[nodiscard]] std::string dry_run(const Resolved<RunSpec>& spec);
+[[nodiscard]] std::string dry_run(const Resolved<RunSpec>& spec, Backend& backend);
 
 /// Estimates of many runs. The model is read once for runs that share it, and groups are made once for runs
 /// that share them.
 class RunEstimator {
   public:
-    RunEstimator();
+    /// `backend` outlives it.
+    explicit RunEstimator(Backend& backend);
     RunEstimator(const RunEstimator&) = delete;
     RunEstimator& operator=(const RunEstimator&) = delete;
     ~RunEstimator();
@@ -56,6 +57,7 @@ class RunEstimator {
     [[nodiscard]] const Model& model_of(const Resolved<RunSpec>& spec);
     [[nodiscard]] const ArtifactPlan& artifact_of(const Resolved<RunSpec>& spec);
 
+    Backend& backend_;
     std::unique_ptr<State> state_;
 };
 

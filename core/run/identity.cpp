@@ -38,8 +38,8 @@ RunIdentity RunIdentifier::identify(const Resolved<RunSpec>& spec) {
     const RunSpec& options = spec.value;
     const Directories directories = data_directories(options.data_path);
     const std::string places = fmt::format("{}", fmt::join(options.data_path, ":"));
-    const auto& model =
-        known(models_, to_yaml(*spec.config.find("model")), [&] { return options.model.load().sha256; });
+    const auto& model = known(models_, to_yaml(*spec.config.find("model")),
+                              [&] { return options.model.load(backend_).sha256; });
     auto calibration = nlohmann::json::array();
     if (const auto& given = options.calibration; given && options.compress.needs_samples()) {
         CalibrationOptions datasets;
@@ -52,7 +52,7 @@ RunIdentity RunIdentifier::identify(const Resolved<RunSpec>& spec) {
     for (const auto& choice : options.evaluate)
         evaluation.push_back(known(evaluations_, places + to_yaml(choice.encode()),
                                    [&] { return choice.make()->data(directories); }));
-    return identity_of(spec, compute_type(options.compute, cpu_backend()), model, calibration, evaluation);
+    return identity_of(spec, compute_type(options.compute, backend_), model, calibration, evaluation);
 }
 
 }  // namespace jlcm

@@ -29,6 +29,9 @@ struct RunIdentity {
 /// The identities of many runs: models and data that they share are read once.
 class RunIdentifier {
   public:
+    /// `backend` outlives it.
+    explicit RunIdentifier(Backend& backend) : backend_(backend) {}
+
     /// Input errors where model or data cannot be read.
     [[nodiscard]] RunIdentity identify(const Resolved<RunSpec>& spec);
 
@@ -37,6 +40,7 @@ class RunIdentifier {
     template <class Read>
     const nlohmann::json& known(std::map<std::string, nlohmann::json>& memory, std::string key, Read read);
 
+    Backend& backend_;
     std::map<std::string, nlohmann::json> models_;
     std::map<std::string, nlohmann::json> calibrations_;
     std::map<std::string, nlohmann::json> evaluations_;

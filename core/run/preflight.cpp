@@ -55,8 +55,8 @@ void require_predictions(const RunSpec& spec, const Model& model, Refusals& refu
     const char* who = compress.output_weighting ? "compress.output_weighting" : "compress.solver";
     refusals.check([&] {
         require(!is_no_prediction,
-                "{}: the model is an encoder, it has no predictions that could be wrong, whose gradients are "
-                "wanted",
+                "{}: the model is an encoder, it has no predictions that could be wrong, "
+                "whose gradients are wanted",
                 who);
         if (model.graph().outputs().empty()) return;  // a language model predicts the tokens of a vocabulary
         require(
@@ -90,7 +90,7 @@ std::vector<Workload> check(const RunSpec& spec, const Model& model, const Calib
 
 }  // namespace
 
-RunInputs read_inputs(const RunSpec& spec) {
+RunInputs read_inputs(const RunSpec& spec, Backend& backend) {
     Refusals refusals;
     RunInputs inputs;
     inputs.directories = data_directories(spec.data_path);
@@ -106,7 +106,7 @@ RunInputs read_inputs(const RunSpec& spec) {
     }
     refusals.check([&] {
         inputs.model_path = find_model(spec.model.source);
-        inputs.model = std::make_unique<Model>(spec.model.load());
+        inputs.model = std::make_unique<Model>(spec.model.load(backend));
         inputs.model->join_blocks(spec.compress.blocks_together);
     });
     std::optional<std::map<ParameterId, MatrixPlan>> plan;

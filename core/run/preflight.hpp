@@ -27,7 +27,7 @@ struct RunInputs {
 
 /// Reads it. One input error tells all that is missing or refused, and, of what could be read, all that
 /// check_inputs() finds.
-[[nodiscard]] RunInputs read_inputs(const RunSpec& spec);
+[[nodiscard]] RunInputs read_inputs(const RunSpec& spec, Backend& backend);
 
 /// An input error with all in which the model, the data and the spec do not fit together, as far as it shows
 /// without running the model: data of the wrong kind, groupings that do not fit a matrix, a distillation or

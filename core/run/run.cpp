@@ -61,8 +61,8 @@ std::string loader_of(const RunSpec& spec) {
     return to_yaml(spec.model.loader.encode());
 }
 
-Sources read_sources(const Resolved<RunSpec>& spec, DType compute) {
-    RunInputs inputs = read_inputs(spec.value);
+Sources read_sources(const Resolved<RunSpec>& spec, Backend& backend, DType compute) {
+    RunInputs inputs = read_inputs(spec.value, backend);
     RunIdentity identity = identity_of(spec, compute, inputs.model->checkpoint().sha256,
                                        inputs.data.describe(), inputs.evaluated);
     return {std::move(inputs), nullptr, std::move(identity)};
@@ -178,8 +178,9 @@ json evaluate(const RunContext& run, const Sources& sources, const EarlierStages
     std::vector<BoundModel> bound;
     bound.reserve(4);
     const Compression& pipeline = run.pipeline;
-    CachedFeatures features(run.store.cache, run.store.stages,
-                            source_key(loader_of(run.spec), *sources.model, pipeline.compute, nullptr));
+    CachedFeatures features(
+        run.store.cache, run.store.stages,
+        source_key(loader_of(run.spec), *sources.model, pipeline.backend, pipeline.compute, nullptr));
     bound.emplace_back(*sources.model, pipeline.compute, pipeline.backend, &features);
     const auto add = [&](const char* name, const WeightSource& source) {
         names.emplace_back(name);
@@ -335,15 +336,14 @@ std::optional<json> finished_result(const RunFiles& files) {
     return std::nullopt;
 }
 
-RunOutcome run_experiment(const Resolved<RunSpec>& spec, const std::filesystem::path& out,
+RunOutcome run_experiment(const Resolved<RunSpec>& spec, const std::filesystem::path& out, Backend& backend,
                           const RunResources& resources) {
-    Backend& backend = cpu_backend();
     const DType compute = compute_type(spec.value.compute, backend);
     Stages stages;
     std::optional<Sources> sources;
     {
         const Stages::Timer timer(stages, "load");
-        sources.emplace(read_sources(spec, compute));
+        sources.emplace(read_sources(spec, backend, compute));
     }
     const RunFiles files{out / sources->identity.directory_name(spec.value)};
     const auto finished = [&]() -> std::optional<RunOutcome> {
@@ -395,7 +395,7 @@ RunOutcome run_experiment(const Resolved<RunSpec>& spec, const std::filesystem::
         backend,
         compute,
         spec.value.seed,
-        source_key(loader_of(spec.value), *sources->model, compute, sources->reordered.get()),
+        source_key(loader_of(spec.value), *sources->model, backend, compute, sources->reordered.get()),
         store};
     const RunContext run{spec.value, pipeline, store};
     log_info("{}: {} ({})", files.directory.string(), spec.value.model.source,

@@ -32,13 +32,13 @@ struct RunResources {
     std::string blocks;
 };
 
-/// Runs the spec in the directory NAME-HASH of `out`, HASH being that of the resolved spec, the model's
-/// content and the texts'. A run that was stopped goes on where it was saved and ends in the same bytes; a
-/// finished one is recognised, and so is one whose learning diverged: its result says where, and it has no
-/// artifact. Processes that compress different blocks of a run work side by side. Errors: everything that a
-/// user can get wrong, as input errors; `interrupted` with the state saved.
+/// Runs the spec on `backend`, in the directory NAME-HASH of `out`, HASH being that of the resolved spec, the
+/// model's content and the texts'. A run that was stopped goes on where it was saved and ends in the same
+/// bytes; a finished one is recognised, and so is one whose learning diverged: its result says where, and it
+/// has no artifact. Processes that compress different blocks of a run work side by side. Errors: everything
+/// that a user can get wrong, as input errors; `interrupted` with the state saved.
 [[nodiscard]] RunOutcome run_experiment(const Resolved<RunSpec>& spec, const std::filesystem::path& out,
-                                        const RunResources& resources = {});
+                                        Backend& backend, const RunResources& resources = {});
 
 /// What of a result is not a finite number, a line each: learning that diverged, figures that are NaN or
 /// infinite. Empty where all is well.

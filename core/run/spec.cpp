@@ -21,10 +21,8 @@ void ModelOptions::fields(Fields& v) {
           "scripts/fetch_model.sh), in JLCM_ASSETS/lm or beside a directory of JLCM_DATA."},
       Required{});
     v("outputs", outputs,
-      Doc{"Which of an ONNX file's outputs is compressed and compared, where it has several, and what it "
-          "means, where its graph does not say. What only other outputs need is left out, and the record "
-          "says "
-          "so."});
+      Doc{"Which of an ONNX file's outputs is compressed and compared, if it has several, and what it means, "
+          "if its graph does not say. Nodes that only other outputs need are left out and recorded."});
 }
 
 void ModelOptions::validate(Problems& problems) const {
@@ -35,29 +33,28 @@ void ModelOptions::validate(Problems& problems) const {
             problems.field("outputs", "the axis of output '{}' goes with a meaning", each.name);
 }
 
-Checkpoint ModelOptions::load() const {
-    return loader.make()->load(find_model(source), {.outputs = outputs});
+Checkpoint ModelOptions::load(Backend& backend) const {
+    return loader.make()->load(find_model(source), {.outputs = outputs, .backend = backend});
 }
 
 void RunSpec::fields(Fields& v) {
     v("version", version, Doc{"Version of this format: 1."}, Range{1, 1});
     v("name", name, Doc{"Begins the run directory's name; letters, digits, '_', '-', '.'."});
-    v("seed", seed, Doc{"Of everything that is drawn. Figures of several seeds say how much is luck."});
+    v("seed", seed, Doc{"Seed of all random draws. Runs with several seeds show how much is luck."});
     v("compute", compute,
-      Doc{"Type that products are made of; sums and everything learned stay float32. bfloat16 is about twice "
-          "as fast where the CPU has it."});
+      Doc{"Input type of matrix products; sums and everything learned stay float32. bfloat16 is about twice "
+          "as fast if the CPU has it."});
     v("checkpoint_minutes", checkpoint_minutes,
-      Doc{"How often learning saves its state, so that a run that was killed goes on from there."},
-      Range{0.0, 1e6});
+      Doc{"How often learning saves its state, so that a killed run resumes from there."}, Range{0.0, 1e6});
     v("data_path", data_path, Doc{"Directories with data, before those of JLCM_DATA and the cache."});
     v("plugins", plugins,
       Doc{"Shared objects (or directories of them) with more plugins. Loading one runs its code."});
     v("model", model, Doc{"The model that is compressed."});
     v("calibration", calibration,
-      Doc{"What calibration and learning look at. None: nothing, if no option of `compress` reads samples "
+      Doc{"The samples of calibration and learning. None: nothing, if no option of `compress` reads samples "
           "(e.g. `solver: rtn`)."});
     v("compress", compress, Doc{"How weights become codebooks and mappings."});
-    v("evaluate", evaluate, Doc{"What is measured in the end."});
+    v("evaluate", evaluate, Doc{"The evaluations at the end of the run."});
 }
 
 void RunSpec::validate(Problems& problems) const {
@@ -87,7 +84,7 @@ Config identity_of(Config resolved) {
 }
 
 namespace {
-const SectionRegistrar<RunSpec> section{"run", "What jlcm-run takes."};
+const SectionRegistrar<RunSpec> section{"run", "The spec of jlcm-run."};
 }
 
 }  // namespace jlcm

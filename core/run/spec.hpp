@@ -14,7 +14,7 @@ namespace jlcm {
 
 enum class Compute : std::uint8_t { automatic, float32, bfloat16 };
 inline EnumNames<Compute> enum_names(Compute /*tag*/) {
-    return {{Compute::automatic, "auto", "bfloat16 where the CPU multiplies it in hardware, else float32"},
+    return {{Compute::automatic, "auto", "bfloat16 if the CPU multiplies it in hardware, else float32"},
             {Compute::float32, "float32"},
             {Compute::bfloat16, "bfloat16", "products of bfloat16 inputs, summed in float32"}};
 }
@@ -25,8 +25,8 @@ struct ModelOptions {
     std::vector<OutputChoice> outputs;
     void fields(Fields& v);
     void validate(Problems& problems) const;
-    /// The model, as the loader reads it.
-    [[nodiscard]] Checkpoint load() const;
+    /// The model, as the loader reads it; `backend` for what that computes.
+    [[nodiscard]] Checkpoint load(Backend& backend) const;
 };
 
 struct RunSpec {

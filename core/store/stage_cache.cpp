@@ -1,6 +1,5 @@
 #include "core/store/stage_cache.hpp"
 
-#include "core/backend/backend.hpp"
 #include "core/base/cache.hpp"
 #include "core/base/files.hpp"
 #include "core/base/hash.hpp"
@@ -37,7 +36,6 @@ std::string machine_identity() {
     nlohmann::json identity{{"format", format_version},
                             {"code", program_code()},
                             {"plugins", nlohmann::json::array()},
-                            {"backend", cpu_backend().describe()},
                             {"environment", nlohmann::json::object()}};
     for (const fs::path& library : loaded_plugin_libraries())
         identity["plugins"].push_back(sha256(MappedFile(library)));

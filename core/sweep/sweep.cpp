@@ -125,9 +125,9 @@ class Conductor final : public LaunchObserver {
     }
 
     /// The runs that are left, as programs.
-    [[nodiscard]] std::vector<Job> jobs(const std::vector<std::string>& jlcm_run) const {
+    [[nodiscard]] std::vector<Job> jobs(const std::vector<std::string>& jlcm_run, Backend& backend) const {
         std::vector<Job> jobs;
-        RunEstimator estimator;
+        RunEstimator estimator(backend);
         for (const std::size_t i : jobs_) {
             const auto& directory = runs_[i].directory;
             write_file(RunFiles{directory}.spec(), to_yaml(runs_[i].spec.config));
@@ -257,10 +257,10 @@ class Conductor final : public LaunchObserver {
 
 }  // namespace
 
-std::vector<PlannedRun> plan_sweep(const SweepSpec& sweep, const std::filesystem::path& out,
+std::vector<PlannedRun> plan_sweep(const SweepSpec& sweep, const std::filesystem::path& out, Backend& backend,
                                    const Selection& selection) {
     std::vector<PlannedRun> runs;
-    RunIdentifier identifier;
+    RunIdentifier identifier(backend);
     for (const Variant& variant : expand(sweep)) {
         auto spec = decode(variant);
         auto identity = identifier.identify(spec);
@@ -272,13 +272,13 @@ std::vector<PlannedRun> plan_sweep(const SweepSpec& sweep, const std::filesystem
     return runs;
 }
 
-std::string sweep_dry_run(const SweepSpec& sweep, const std::vector<PlannedRun>& runs) {
+std::string sweep_dry_run(const SweepSpec& sweep, const std::vector<PlannedRun>& runs, Backend& backend) {
     const std::vector<std::string> axes = axes_of(runs);
     std::vector<std::string> header{"run"};
     header.insert(header.end(), axes.begin(), axes.end());
     for (const char* title : {"bits per linear weight", "file bytes", "memory, MB", "time", "state"})
         header.emplace_back(title);
-    RunEstimator estimator;
+    RunEstimator estimator(backend);
     std::vector<std::vector<std::string>> rows;
     double left = 0;
     double bytes = 0;
@@ -320,11 +320,12 @@ std::string sweep_dry_run(const SweepSpec& sweep, const std::vector<PlannedRun>&
 }
 
 SweepOutcome run_sweep(const SweepSpec& sweep, const std::vector<PlannedRun>& runs,
-                       const std::filesystem::path& out, const std::vector<std::string>& jlcm_run) {
+                       const std::filesystem::path& out, Backend& backend,
+                       const std::vector<std::string>& jlcm_run) {
     std::filesystem::create_directories(out);
     const RunLock lock(out / ("." + sweep.name + ".lock"));
     Conductor conductor(sweep, runs, out);
-    sweep.launcher.make()->launch(conductor.jobs(jlcm_run), conductor);
+    sweep.launcher.make()->launch(conductor.jobs(jlcm_run, backend), conductor);
     return conductor.outcome();
 }
 

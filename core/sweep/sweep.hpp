@@ -22,11 +22,12 @@ struct PlannedRun {
 
 /// Decodes every run's spec and finds its directory below `out`. Input errors name the run.
 [[nodiscard]] std::vector<PlannedRun> plan_sweep(const SweepSpec& sweep, const std::filesystem::path& out,
-                                                 const Selection& selection = {});
+                                                 Backend& backend, const Selection& selection = {});
 
 /// What would be run: every run with its labels, directory, bits, bytes, memory and time, and whether it is
 /// finished. Reads the models.
-[[nodiscard]] std::string sweep_dry_run(const SweepSpec& sweep, const std::vector<PlannedRun>& runs);
+[[nodiscard]] std::string sweep_dry_run(const SweepSpec& sweep, const std::vector<PlannedRun>& runs,
+                                        Backend& backend);
 
 struct SweepOutcome {
     std::string summary;
@@ -40,7 +41,7 @@ struct SweepOutcome {
 /// OUT/NAME.sweep.json up to date: the labels, directory and state of every run of the sweep. A run that
 /// fails does not stop the others.
 [[nodiscard]] SweepOutcome run_sweep(const SweepSpec& sweep, const std::vector<PlannedRun>& runs,
-                                     const std::filesystem::path& out,
+                                     const std::filesystem::path& out, Backend& backend,
                                      const std::vector<std::string>& jlcm_run);
 
 }  // namespace jlcm

@@ -216,22 +216,22 @@ void make_plugins_absolute(Config& spec) {
 void SweepSettings::fields(Fields& v) {
     v("set", set, Doc{"Settings over the spec: keys like compress.bits, or maps as in the spec itself."});
     v("grid", grid,
-      Doc{"Axes, of which every combination is run. `key: [values]`; `key: {name: value}` where tables shall "
-          "show short names; or `name: {value: {set, grid, zip}}`, where each value brings settings and "
-          "axes of its own."});
+      Doc{"Axes, of which every combination is run. `key: [values]`; `key: {name: value}` if tables are to "
+          "show short names; or `name: {value: {set, grid, zip}}`, where each value brings settings and axes "
+          "of its own."});
     v("zip", zip, Doc{"Axes of the same length that go side by side: their first values, their second, ..."});
 }
 
 void SweepSpec::fields(Fields& v) {
     v("version", version, Doc{"Version of this format: 1."}, Range{1, 1});
-    v("name", name, Doc{"Of the sweep; begins the names of the runs' directories."});
+    v("name", name, Doc{"Name of the sweep; it begins the names of the runs' directories."});
     v("base", base,
       Doc{"The path of the spec that every run starts from, relative to this file. None: `set` says all."});
     SweepSettings::fields(v);
     v("seeds", seeds, Doc{"Every run is repeated with each of these. Three tell luck from gain, roughly."});
     v("exclude", exclude,
-      Doc{"Combinations that are left out: maps {axis: value or list of values}, a run is left out where all "
-          "of a map holds."});
+      Doc{"Combinations that are left out: maps {axis: value or list of values}, a run is left out if it "
+          "matches all of a map."});
     v("launcher", launcher, Doc{"Where the runs are executed."});
     v("plugins", plugins,
       Doc{"Shared objects (or directories of them) with more launchers. Loading one runs its code. Plugins "
@@ -280,7 +280,7 @@ std::vector<Variant> expand(const SweepSpec& sweep) {
 }
 
 namespace {
-const SectionRegistrar<SweepSpec> section{"sweep", "What jlcm-sweep takes."};
+const SectionRegistrar<SweepSpec> section{"sweep", "The spec of jlcm-sweep."};
 }
 
 }  // namespace jlcm

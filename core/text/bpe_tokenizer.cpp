@@ -60,8 +60,8 @@ BpeTokenizer::BpeTokenizer(BpeDefinition definition, std::string hash)
           with_content(definition_.added_normalized, [&](std::string_view text) { return normalized(text); }),
           definition_.overlap) {
     const auto check_id = [&](std::optional<std::int32_t> id, std::string_view what) {
-        require(!id || (*id >= 0 && *id < vocabulary_size()),
-                "the tokenizer's {} has id {}, outside its {} tokens", what, *id, vocabulary_size());
+        if (id && (*id < 0 || *id >= vocabulary_size()))
+            fail("the tokenizer's {} has id {}, outside its {} tokens", what, *id, vocabulary_size());
     };
     const auto surface_of = [&](const std::string& token) {
         return definition_.byte_level ? bytes_of(token) : std::optional(token);

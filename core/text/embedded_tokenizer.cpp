@@ -49,9 +49,8 @@ class EmbeddedTokenizer final : public Tokenizer {
         }
         if (beyond.size() > most) list += fmt::format(" and {} more", beyond.size() - most);
         fail(
-            "the text has tokens that the model cannot read: {}. Its embedding has {} rows, for the ids "
-            "below {}: "
-            "take these tokens out of the text, or take the tokenizer that belongs to the model",
+            "the text has tokens that the model cannot read: {}. Its embedding has {} rows, for the ids below "
+            "{}: take these tokens out of the text, or take the tokenizer that belongs to the model",
             list, rows_, rows_);
     }
 

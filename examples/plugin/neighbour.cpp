@@ -36,9 +36,8 @@ struct NeighbourOptions {
 
     void fields(Fields& v) {
         v("threshold", threshold,
-          Doc{"How many times the mean gain of its matrix a weight's gain must be for it to move. Lower "
-              "moves more "
-              "weights; below 10 most moves are undone in the next steps."},
+          Doc{"How many times the mean gain of its matrix a weight's gain must be for it to move. Lower moves "
+              "more weights; below 10 most moves are undone in the next steps."},
           above(0));
         v("period", period,
           Doc{"Steps from one round of moves to the next; the codebooks settle in between."}, at_least(1));
@@ -86,8 +85,8 @@ class Neighbour : public Estimator {
     [[nodiscard]] std::unique_ptr<MappingLearner> start(const CompressedMatrix& matrix,
                                                         const Tensor& /*target*/) const override {
         require(matrix.layout.dimension == 1 && matrix.layout.residual == 1,
-                "estimator neighbour: codewords of {} weights in {} stages have no order, use one weight and "
-                "one stage",
+                "estimator neighbour: codewords of {} weights in {} stages have no order, use "
+                "one weight and one stage",
                 matrix.layout.dimension, matrix.layout.residual);
         return std::make_unique<NeighbourLearner>(options_);
     }

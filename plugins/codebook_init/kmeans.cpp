@@ -35,11 +35,12 @@ struct KMeansOptions {
 
     void fields(Fields& v) {
         v("weights", weights,
-          Doc{"What a weight's error counts. Without calibration inputs only `none` is possible; with them "
-              "the other is far better.",
+          Doc{"How much a weight's error counts. Without calibration inputs only `none` is possible; with "
+              "them the other is far better.",
               "SqueezeLLM, arXiv 2306.07629, with the layer objective's diagonal"});
         v("algorithm", algorithm, Doc{"How the clusters are found."});
-        v("iterations", iterations, Doc{"Of Lloyd's algorithm, at most."}, Range{.low = 1, .high = 100000});
+        v("iterations", iterations, Doc{"Maximum iterations of Lloyd's algorithm."},
+          Range{.low = 1, .high = 100000});
     }
 };
 
@@ -82,7 +83,7 @@ class KMeans : public CodebookInit {
 };
 
 const Registrar<CodebookInit, KMeans> registrar{
-    "kmeans", "K-means of each group's weights; of vectors of weights where codewords are.",
+    "kmeans", "K-means of each group's weights; of vectors of weights if codewords are vectors.",
     "Deep Compression, arXiv 1510.00149; exact: arXiv 1701.07204"};
 
 }  // namespace

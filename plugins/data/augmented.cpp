@@ -18,19 +18,16 @@ struct AugmentedOptions {
         v("dataset", dataset, Doc{"The images."}, Required{});
         v("copies", copies,
           Doc{"Views of each image. Nothing is stored: each is made when it is drawn. Calibration draws "
-              "without "
-              "replacement, so more cost nothing."},
+              "without replacement, so more cost nothing."},
           Range{1, 1e4});
         v("least_area", least_area,
           Doc{"A view is a part of the image of at least this share of its area, its sides in a ratio of 3/4 "
-              "to "
-              "4/3 of the image's, enlarged to the image's size. 1: the whole image."},
+              "to 4/3 of the image's, enlarged to the image's size. 1: the whole image."},
           Range{0.01, 1.0});
         v("flip", flip, Doc{"Half of the views are mirrored, left to right. Not for digits and letters."});
         v("mix", mix,
           Doc{"Share of the views in which a rectangle, of any area up to the whole, shows a view of another "
-              "image. "
-              "Such a view keeps its own label.",
+              "image. Such a view keeps its own label.",
               "CutMix, arXiv 1905.04899"},
           Range{0.0, 1.0});
     }
@@ -155,8 +152,7 @@ class Augmented final : public Dataset {
 };
 
 const Registrar<Dataset, Augmented> registrar{
-    "augmented",
-    "Random parts of another dataset's images, mirrored and not: where there are few to calibrate with.",
+    "augmented", "Random parts of another dataset's images, mirrored and not: for few calibration images.",
     "Szegedy et al., Going deeper with convolutions, CVPR 2015, section 6"};
 
 }  // namespace

@@ -37,8 +37,7 @@ std::vector<std::byte> read(const std::string& name, std::string_view expected,
         !path.empty(),
         "Fashion-MNIST's file fashion-mnist/{}.gz is neither in /usr/share/datasets nor in a directory of "
         "data_path or JLCM_DATA\nInstall the Debian package dataset-fashion-mnist (scripts/setup.sh does), "
-        "or "
-        "put it there",
+        "or put it there",
         name);
     auto bytes = read_maybe_gzip(path, std::size_t{1} << 28);
     const std::string hash = sha256(std::span<const std::byte>(bytes));

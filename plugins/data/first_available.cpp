@@ -10,8 +10,7 @@ struct FirstAvailableOptions {
     void fields(Fields& v) {
         v("datasets", datasets,
           Doc{"Datasets in order of preference. Which one was taken is in the record, and figures on "
-              "different texts "
-              "don't compare."},
+              "different texts don't compare."},
           Required{});
     }
     void validate(Problems& problems) const {

@@ -20,8 +20,8 @@ struct ImageFolderOptions {
     ImageSelection part;
     void fields(Fields& v) {
         v("path", path,
-          Doc{"A folder of JPEG and PNG files; looked for in the current directory and then where named "
-              "datasets are."},
+          Doc{"A folder of JPEG and PNG files; looked for in the current directory and then "
+              "where named datasets are."},
           Required{});
         v("labels", labels,
           Doc{"Where the images' classes come from. Folders are numbered by their names' order, or by their "

@@ -110,11 +110,10 @@ class Jsonl final : public Dataset {
         const json* value = value_at(line, options_.field);
         if (value == nullptr) {
             const auto names = fields_of(line);
-            problems.add(where,
-                         fmt::format("there is no field \"{}\"; name the one that holds the text by "
-                                     "field: {}",
-                                     options_.field,
-                                     names.empty() ? "NAME" : fmt::format("{}", fmt::join(names, ", or "))));
+            problems.add(
+                where, fmt::format("there is no field \"{}\"; name the one that holds the text by field: {}",
+                                   options_.field,
+                                   names.empty() ? "NAME" : fmt::format("{}", fmt::join(names, ", or "))));
             return std::nullopt;
         }
         auto text = text_of(*value);

@@ -16,7 +16,7 @@ struct TextFileOptions {
               "named datasets are."},
           Required{});
         v("separator", separator,
-          Doc{"What stands between documents, e.g. \"\\n\" for one a line. Empty: the file is one text."});
+          Doc{"Separator of documents, e.g. \"\\n\" for one per line. Empty: the file is one text."});
         v("part", part, Doc{"The documents to take."});
     }
     void validate(Problems& problems) const {
@@ -39,8 +39,7 @@ class TextFile final : public Dataset {
         std::error_code ignored;
         require(!std::filesystem::is_directory(place, ignored),
                 "{}: it is a folder; name what it holds: {{type: text_folder, path: ...}} or {{type: "
-                "image_folder, "
-                "path: ...}}",
+                "image_folder, path: ...}}",
                 place.string());
         const std::string text = read_text(place);
         const std::string name = std::filesystem::path(options_.path).filename().string();

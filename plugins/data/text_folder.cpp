@@ -21,7 +21,7 @@ struct TextFolderOptions {
               "then by name. Looked for in the current directory and then where named datasets are."},
           Required{});
         v("separator", separator,
-          Doc{"What stands between documents in a file, e.g. \"\\n\" for one per line. Empty: each file is a "
+          Doc{"Separator of documents in a file, e.g. \"\\n\" for one per line. Empty: each file is a "
               "document."});
         v("part", part, Doc{"The documents to take."});
     }

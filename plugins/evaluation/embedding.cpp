@@ -17,8 +17,7 @@ struct EmbeddingOptions {
     void fields(Fields& v) {
         v("dataset", dataset,
           Doc{"The text. It is cut into windows, which are embedded one by one, between the tokenizer's "
-              "tokens "
-              "for the beginning and the end of a text."},
+              "tokens for the beginning and the end of a text."},
           Required{});
         v("length", length, Doc{"Tokens of a window, with those at its ends."}, Range{3, 1 << 20});
         v("windows", windows, Doc{"How many windows, from the start of the text; 0: all."}, at_least(0));

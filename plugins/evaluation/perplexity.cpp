@@ -24,8 +24,8 @@ struct PerplexityOptions {
         v("dataset", dataset, Doc{"The text. Its documents are taken one after the other, as one text."},
           Required{});
         v("context", context,
-          Doc{"Tokens of a window; windows do not overlap. Longer contexts give lower figures: never compare "
-              "across them."},
+          Doc{"Tokens of a window; windows do not overlap. Longer contexts give lower figures: "
+              "never compare across them."},
           Range{2, 1 << 20});
         v("windows", windows,
           Doc{"How many windows, from the start of the text; 0: all. 20 windows of 2048 tell methods apart, "

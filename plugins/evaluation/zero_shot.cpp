@@ -36,8 +36,7 @@ struct ZeroShotOptions {
               "tasks/ below a data directory. A figure on one task says little; take several."},
           Required{});
         v("file", file,
-          Doc{"The task's file if it lies elsewhere: looked for in the current directory and then where "
-              "named "
+          Doc{"The task's file if it lies elsewhere: looked for in the current directory and then where named "
               "datasets are. Empty: the task is the file, or tasks/TASK.jsonl."});
         v("metric", metric,
           Doc{"Which of the task's figures is the one that tables show and tests compare."});
@@ -46,7 +45,7 @@ struct ZeroShotOptions {
               "compare runs pairwise (jlcm-compare)."},
           at_least(0));
         v("bos", bos,
-          Doc{"Put the tokenizer's beginning-of-text token in front; the harness does so where the tokenizer "
+          Doc{"Put the tokenizer's beginning-of-text token in front; the harness does so if the tokenizer "
               "adds it by itself."});
     }
     void validate(Problems& problems) const {

@@ -9,8 +9,8 @@ enum class Parts : std::uint8_t { scales_and_offsets, scales, codebooks };
 
 EnumNames<Parts> enum_names(Parts /*tag*/) {
     return {{Parts::scales_and_offsets, "scales_and_offsets",
-             "a scale and an offset each (32 bits) over one codebook for the matrix: integer formats with a "
-             "zero point"},
+             "a scale and an offset each (32 bits) over one codebook for the matrix: integer "
+             "formats with a zero point"},
             {Parts::scales, "scales", "a scale each (16 bits) over one codebook for the matrix"},
             {Parts::codebooks, "codebooks", "a codebook each (16 K bits)"}};
 }
@@ -22,10 +22,9 @@ struct ColumnGroupsOptions {
     void fields(Fields& v) {
         v("size", size,
           Doc{"Columns of a group; the last one may be narrower. 64 with a scale and an offset cost half a "
-              "bit "
-              "a weight."},
+              "bit per weight."},
           Range{1, 1 << 20});
-        v("parts", parts, Doc{"What each group holds."});
+        v("parts", parts, Doc{"The values that each group holds."});
     }
 };
 
@@ -49,7 +48,7 @@ class ColumnGroups : public Grouping {
 
 const Registrar<Grouping, ColumnGroups> registrar{
     "column_groups",
-    "Each row in groups of neighbouring columns: what integer formats do. Quality for bytes, where rows are "
+    "Each row in groups of neighbouring columns: as integer formats do. Trades bytes for quality if rows are "
     "long.",
     "GPTQ, arXiv 2210.17323, section 4 (groups)"};
 

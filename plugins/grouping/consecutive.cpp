@@ -10,7 +10,8 @@ struct ConsecutiveOptions {
     void fields(Fields& v) {
         v("groups", groups, Doc{"Row groups of a matrix (at most its rows)."},
           Range{.low = 1, .high = 65536});
-        v("parts", parts, Doc{"What a group holds. Scales cost 2 bytes a group, codebooks 2 K."});
+        v("parts", parts,
+          Doc{"The values that a group holds. Scales cost 2 bytes per group, codebooks 2 K."});
     }
 };
 

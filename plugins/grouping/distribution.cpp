@@ -21,10 +21,11 @@ struct DistributionOptions {
         v("groups", groups,
           Doc{"Row groups of a matrix (at most its rows). More groups fit better and cost more bytes."},
           Range{.low = 1, .high = 65536});
-        v("parts", parts, Doc{"What a group holds. Scales cost 2 bytes a group, codebooks 2 K."});
+        v("parts", parts,
+          Doc{"The values that a group holds. Scales cost 2 bytes per group, codebooks 2 K."});
         v("balanced", balanced,
-          Doc{"Groups of equal size (within one row). Helps where a few odd rows would otherwise get groups "
-              "of their own."});
+          Doc{"Groups of equal size (within one row). Helps if a few odd rows would otherwise get groups of "
+              "their own."});
         v("spread", spread,
           Doc{"Weight of the spread (the logarithm of a row's root mean square) against the shape of its "
               "distribution. 0 groups by "

@@ -12,7 +12,7 @@ class PerRow : public Grouping {
 };
 
 const Registrar<Grouping, PerRow> registrar{
-    "per_row", "A codebook for every row: the best quality, 16 K bits a row; dear where rows are short.",
+    "per_row", "A codebook for every row: the best quality, 16 K bits per row; expensive if rows are short.",
     "method section 3"};
 
 }  // namespace

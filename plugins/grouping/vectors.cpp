@@ -11,8 +11,7 @@ struct VectorsOptions {
     void fields(Fields& v) {
         v("dimension", dimension,
           Doc{"Weights of one codeword; divides the columns. A code of b bits then costs b / dimension bits "
-              "a "
-              "weight."},
+              "per weight."},
           Range{.low = 1, .high = 64});
         v("stages", stages, Doc{"Codebooks that are added up; each costs its codes again."},
           Range{.low = 1, .high = 16});

@@ -26,7 +26,7 @@ struct LocalOptions {
 
     void fields(Fields& v) {
         v("processes", processes,
-          Doc{"Runs at a time. One run uses all cores well where the model is large; small models gain from "
+          Doc{"Runs at a time. One run uses all cores well if the model is large; small models gain from "
               "several."},
           Range{1, 4096});
         v("threads", threads, Doc{"Threads of each run; 0: the cores shared out."}, Range{0, 4096});

@@ -22,7 +22,7 @@ namespace jlcm {
 /// What becomes of jobs when the sweep is interrupted.
 enum class OnInterrupt : std::uint8_t { leave, cancel };
 inline EnumNames<OnInterrupt> enum_names(OnInterrupt /*tag*/) {
-    return {{OnInterrupt::leave, "leave", "they go on; the same command finds them again"},
+    return {{OnInterrupt::leave, "leave", "they continue; the same command finds them again"},
             {OnInterrupt::cancel, "cancel", "they save their state and stop"}};
 }
 
@@ -47,22 +47,20 @@ struct SlurmOptions {
           Doc{"Tasks of an array at a time (sbatch --array=...%N); 0: as SLURM likes."}, at_least(0));
         v("threads", threads, Doc{"Threads of each run: sbatch --cpus-per-task."}, Range{1, 4096});
         v("memory_gib", memory_gib,
-          Doc{"Memory of a task (sbatch --mem); 0: a quarter more than the largest run is estimated to "
-              "need."},
+          Doc{"Memory of a task (sbatch --mem); 0: a quarter more than the largest run is estimated to need."},
           at_least(0.0));
         v("partition", partition, Doc{"sbatch --partition. Empty: SLURM's default."});
         v("time", time,
           Doc{"Time limit of a task (sbatch --time, e.g. \"4:00:00\"). A run that needs longer saves its "
-              "state, is "
-              "queued again and goes on. Empty: SLURM's default."});
+              "state, is queued again and resumes. Empty: SLURM's default."});
         v("extra", extra, Doc{"Further arguments of sbatch: [--account=physics, --qos=low]."});
         v("block_tasks", block_tasks,
-          Doc{"Tasks that the blocks of one model are shared out to, where they can be compressed apart "
-              "(jlcm-run --blocks): the solver sees the original's inputs, and so does block learning. What "
-              "comes after the blocks is a task that waits for them."},
+          Doc{"Tasks that the blocks of one model are shared out to, if they can be compressed independently "
+              "(jlcm-run --blocks): the solver sees the original's inputs, and so does block learning. A "
+              "task that waits for all blocks does the rest."},
           Range{1, 1000});
         v("save_seconds", save_seconds,
-          Doc{"How long before the time limit a run is told to save its state."}, Range{1, 65535});
+          Doc{"How long before the time limit a run is asked to save its state."}, Range{1, 65535});
         v("on_interrupt", on_interrupt, Doc{"What Ctrl-C does to the jobs."});
         v("poll_seconds", poll_seconds, Doc{"How often SLURM is asked."}, Range{0.05, 3600.0});
     }

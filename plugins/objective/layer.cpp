@@ -15,8 +15,7 @@ class LayerObjective final : public Objective {
 const Registrar<Objective, LayerObjective> registrar{
     "layer",
     "Squared error of each linear layer's output on the solver's inputs: no forward or backward, hence no "
-    "batch, inputs "
-    "or norm_rate.",
+    "batch, inputs or norm_rate.",
     "Nagel et al., AdaRound, ICML 2020, section 3.2"};
 
 }  // namespace

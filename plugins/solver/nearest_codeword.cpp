@@ -8,7 +8,8 @@ class NearestCodeword : public Solver {
   public:
     using Options = NoOptions;
     [[nodiscard]] DataNeeds needs() const override { return {}; }
-    SolverLog solve(const LayerProblem& problem, CompressedMatrix& matrix) const override {
+    SolverLog solve(const LayerProblem& problem, CompressedMatrix& matrix,
+                    Backend& /*backend*/) const override {
         problem.validate();
         map_to_nearest(matrix, problem.weights);
         return {};

@@ -15,7 +15,8 @@ class RoundToNearest : public Solver {
     explicit RoundToNearest(const Options& options) : options_(options) {}
     [[nodiscard]] DataNeeds needs() const override { return needs_of(options_.fit); }
     [[nodiscard]] bool starts_from_layout() const override { return true; }
-    SolverLog solve(const LayerProblem& problem, CompressedMatrix& matrix) const override {
+    SolverLog solve(const LayerProblem& problem, CompressedMatrix& matrix,
+                    Backend& /*backend*/) const override {
         const GroupedRows grouped{matrix.layout, matrix.row_order, matrix.offsets.defined()};
         matrix = fill_even_grids(problem, grouped, problem.second_moment_importance(), options_.fit);
         return {};

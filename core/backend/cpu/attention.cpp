@@ -12,7 +12,7 @@ namespace {
 constexpr std::int64_t tile_rows = 128;
 
 /// One head's columns of rows [begin, end) of a [.., width] tensor.
-MatrixView head_view(const Tensor& x, std::int64_t row, std::int64_t rows, std::int64_t width,
+HostMatrix head_view(const Tensor& x, std::int64_t row, std::int64_t rows, std::int64_t width,
                      std::int64_t column, std::int64_t head_dim) {
     const auto offset = static_cast<std::size_t>(row * width + column) * size_of(x.dtype());
     return {x.bytes().data() + offset, x.dtype(), rows, head_dim, width};
@@ -34,7 +34,7 @@ T* scratch(std::int64_t elements) {
 
 /// A rows x cols tile in the type that products are made in: itself, or rounded to bfloat16.
 template <class T>
-MatrixView operand(const T* tile, std::int64_t rows, std::int64_t cols, DType compute,
+HostMatrix operand(const T* tile, std::int64_t rows, std::int64_t cols, DType compute,
                    std::uint16_t* rounded) {
     if (compute != DType::bf16) return {tile, DTypeOf<T>::value, rows, cols, cols};
     if constexpr (std::is_same_v<T, float>) vocabulary_kernels().to_bfloat16(rows * cols, tile, rounded);
@@ -143,8 +143,8 @@ void backward(const AttentionShape& shape, const Tensor& q, const Tensor& k, con
     });
 }
 
-Tensor as_operand(const Tensor& x, DType compute) {
-    return compute == DType::bf16 ? cpu_backend().convert(x, DType::bf16) : x;
+Tensor as_operand(Backend& backend, const Tensor& x, DType compute) {
+    return compute == DType::bf16 ? backend.convert(x, DType::bf16) : x;
 }
 
 void check(const AttentionShape& shape, const Tensor& q, const Tensor& k, const Tensor& v, DType compute) {
@@ -159,14 +159,14 @@ void check(const AttentionShape& shape, const Tensor& q, const Tensor& k, const 
 
 }  // namespace
 
-Tensor attention(const AttentionShape& shape, const Tensor& q, const Tensor& k, const Tensor& v,
-                 DType compute, Tensor& log_sums) {
+Tensor attention(Backend& backend, const AttentionShape& shape, const Tensor& q, const Tensor& k,
+                 const Tensor& v, DType compute, Tensor& log_sums) {
     check(shape, q, k, v, compute);
     Tensor output = Tensor::empty(q.shape(), q.dtype());
     log_sums = Tensor::empty({shape.sequences, shape.query_heads, shape.length}, q.dtype());
-    const Tensor qo = as_operand(q, compute);
-    const Tensor ko = as_operand(k, compute);
-    const Tensor vo = as_operand(v, compute);
+    const Tensor qo = as_operand(backend, q, compute);
+    const Tensor ko = as_operand(backend, k, compute);
+    const Tensor vo = as_operand(backend, v, compute);
     if (q.dtype() == DType::f64) {
         forward<double>(shape, qo, ko, vo, compute, output, log_sums);
     } else {
@@ -175,17 +175,17 @@ Tensor attention(const AttentionShape& shape, const Tensor& q, const Tensor& k, 
     return output;
 }
 
-void attention_backward(const AttentionShape& shape, const Tensor& q, const Tensor& k, const Tensor& v,
-                        const Tensor& output, const Tensor& log_sums, const Tensor& gradient, DType compute,
-                        Tensor& dq, Tensor& dk, Tensor& dv) {
+void attention_backward(Backend& backend, const AttentionShape& shape, const Tensor& q, const Tensor& k,
+                        const Tensor& v, const Tensor& output, const Tensor& log_sums, const Tensor& gradient,
+                        DType compute, Tensor& dq, Tensor& dk, Tensor& dv) {
     check(shape, q, k, v, compute);
     dq = Tensor::empty(q.shape(), q.dtype());
     dk = Tensor::zeros(k.shape(), k.dtype());
     dv = Tensor::zeros(v.shape(), v.dtype());
-    const Tensor qo = as_operand(q, compute);
-    const Tensor ko = as_operand(k, compute);
-    const Tensor vo = as_operand(v, compute);
-    const Tensor go = as_operand(gradient, compute);
+    const Tensor qo = as_operand(backend, q, compute);
+    const Tensor ko = as_operand(backend, k, compute);
+    const Tensor vo = as_operand(backend, v, compute);
+    const Tensor go = as_operand(backend, gradient, compute);
     if (q.dtype() == DType::f64) {
         backward<double>(shape, qo, ko, vo, output, log_sums, gradient, go, compute, dq, dk, dv);
     } else {

@@ -7,11 +7,11 @@
 
 namespace jlcm::cpu {
 
-[[nodiscard]] Tensor attention(const AttentionShape& shape, const Tensor& q, const Tensor& k, const Tensor& v,
-                               DType compute, Tensor& log_sums);
+[[nodiscard]] Tensor attention(Backend& backend, const AttentionShape& shape, const Tensor& q,
+                               const Tensor& k, const Tensor& v, DType compute, Tensor& log_sums);
 
-void attention_backward(const AttentionShape& shape, const Tensor& q, const Tensor& k, const Tensor& v,
-                        const Tensor& output, const Tensor& log_sums, const Tensor& gradient, DType compute,
-                        Tensor& dq, Tensor& dk, Tensor& dv);
+void attention_backward(Backend& backend, const AttentionShape& shape, const Tensor& q, const Tensor& k,
+                        const Tensor& v, const Tensor& output, const Tensor& log_sums, const Tensor& gradient,
+                        DType compute, Tensor& dq, Tensor& dk, Tensor& dv);
 
 }  // namespace jlcm::cpu

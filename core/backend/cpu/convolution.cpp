@@ -118,7 +118,7 @@ Tensor by_taps(const Convolution& shape, const Tensor& weight) {
 }
 
 /// Rows of a matrix inside of `tensor`, from `first` on.
-MatrixView rows_of(const Tensor& tensor, std::int64_t first, std::int64_t rows, std::int64_t cols,
+HostMatrix rows_of(const Tensor& tensor, std::int64_t first, std::int64_t rows, std::int64_t cols,
                    std::int64_t stride, std::int64_t column = 0) {
     return {
         tensor.bytes().data() + static_cast<std::size_t>(first * stride + column) * size_of(tensor.dtype()),
@@ -211,7 +211,7 @@ Tensor by_products(const Convolution& shape, const Tensor& x, const Tensor& weig
         const std::int64_t rows = (lines.end - lines.first) * windows.out_size[1];
         const std::int64_t pixel = lines.image * windows.out_pixels() + lines.first * windows.out_size[1];
         for (std::int64_t g = 0; g < shape.groups; ++g) {
-            MatrixView input;
+            HostMatrix input;
             if (is_pointwise(shape)) {
                 input = rows_of(x, pixel, rows, columns, columns);
             } else {
@@ -267,8 +267,7 @@ void check(const Convolution& shape, const Tensor& x, const Tensor& weight) {
            name_of(weight.dtype()), shown(weight.shape()));
 }
 
-Tensor followed_by(const Epilogue& epilogue, Tensor y) {
-    Backend& backend = cpu_backend();
+Tensor followed_by(Backend& backend, const Epilogue& epilogue, Tensor y) {
     if (epilogue.scale.defined()) y = backend.scale_and_shift(y, epilogue.scale, epilogue.shift);
     if (epilogue.residual.defined()) backend.add_scaled(y, epilogue.residual.reshape(y.shape()), 1.0);
     return epilogue.function ? backend.unary(*epilogue.function, y) : y;
@@ -276,30 +275,30 @@ Tensor followed_by(const Epilogue& epilogue, Tensor y) {
 
 }  // namespace
 
-Tensor convolution(const Convolution& shape, const Tensor& x, const Tensor& weight, const Tensor* bias,
-                   const Epilogue& epilogue, PreparedWeight* prepared) {
+Tensor convolution(Backend& backend, const Convolution& shape, const Tensor& x, const Tensor& weight,
+                   const Tensor* bias, const Epilogue& epilogue, PreparedWeight* prepared) {
     check(shape, x, weight);
     if (x.dtype() != DType::f64)
         if (auto y = onednn_convolution(shape, x, weight, bias, epilogue, prepared)) return std::move(*y);
     Tensor y;
     if (shape.is_depthwise() && x.dtype() == DType::bf16)
-        y = depthwise<float>(shape, cpu_backend().convert(x, DType::f32),
-                             cpu_backend().convert(weight, DType::f32));
+        y = depthwise<float>(shape, backend.convert(x, DType::f32), backend.convert(weight, DType::f32));
     else if (shape.is_depthwise())
         y = x.dtype() == DType::f64 ? depthwise<double>(shape, x, weight)
                                     : depthwise<float>(shape, x, weight);
     else
         y = by_products(shape, x, weight);
-    if (bias != nullptr) cpu_backend().add_bias(y, *bias);
-    return followed_by(epilogue, std::move(y));
+    if (bias != nullptr) backend.add_bias(y, *bias);
+    return followed_by(backend, epilogue, std::move(y));
 }
 
-Tensor convolution_input_gradient(const Convolution& shape, const Tensor& weights, const Tensor& gradient) {
+Tensor convolution_input_gradient(Backend& backend, const Convolution& shape, const Tensor& weights,
+                                  const Tensor& gradient) {
     const Tensor weight = by_taps(shape, weights);
     const Windows& windows = shape.windows;
     if (shape.is_depthwise() && weight.dtype() == DType::bf16)
-        return depthwise_input_gradient<float>(shape, cpu_backend().convert(weight, DType::f32),
-                                               cpu_backend().convert(gradient, DType::f32));
+        return depthwise_input_gradient<float>(shape, backend.convert(weight, DType::f32),
+                                               backend.convert(gradient, DType::f32));
     if (shape.is_depthwise())
         return weight.dtype() == DType::f64 ? depthwise_input_gradient<double>(shape, weight, gradient)
                                             : depthwise_input_gradient<float>(shape, weight, gradient);
@@ -341,11 +340,11 @@ Tensor patches(const Convolution& shape, const Tensor& x) {
     return result;
 }
 
-void convolution_weight_gradient(const Convolution& shape, const Tensor& x, const Tensor& gradient,
-                                 Tensor& weight_gradient) {
+void convolution_weight_gradient(Backend& backend, const Convolution& shape, const Tensor& x,
+                                 const Tensor& gradient, Tensor& weight_gradient) {
     if (shape.is_depthwise() && x.dtype() == DType::bf16)
-        return depthwise_weight_gradient<float>(shape, cpu_backend().convert(x, DType::f32),
-                                                cpu_backend().convert(gradient, DType::f32), weight_gradient);
+        return depthwise_weight_gradient<float>(shape, backend.convert(x, DType::f32),
+                                                backend.convert(gradient, DType::f32), weight_gradient);
     if (shape.is_depthwise())
         return x.dtype() == DType::f64
                    ? depthwise_weight_gradient<double>(shape, x, gradient, weight_gradient)
@@ -366,15 +365,14 @@ void convolution_weight_gradient(const Convolution& shape, const Tensor& x, cons
         const Tensor inputs = patches_by_taps(some, images.slice(first, first + some.windows.images));
         for (std::int64_t g = 0; g < shape.groups; ++g) {
             Tensor part = sums.slice(g * outputs, (g + 1) * outputs);
-            cpu_backend().gemm(rows_of(gradient, first * pixels, rows, outputs, shape.outputs, g * outputs),
-                               Transpose::yes, rows_of(inputs, g * rows, rows, columns, columns),
-                               Transpose::no, part, true);
+            backend.gemm(submatrix(gradient, first * pixels, rows, g * outputs, outputs), Transpose::yes,
+                         submatrix(inputs, g * rows, rows, 0, columns), Transpose::no, part, true);
         }
     }
     Tensor ordered = Tensor::empty(sums.shape(), sums.dtype());
     transpose_rows(sums.dtype(), shape.outputs, shape.windows.taps(), shape.group_channels(),
                    sums.bytes().data(), ordered.bytes().data());
-    cpu_backend().add_scaled(weight_gradient, ordered, 1.0);
+    backend.add_scaled(weight_gradient, ordered, 1.0);
 }
 
 }  // namespace jlcm::cpu

@@ -47,7 +47,10 @@ class CpuBackend final : public Backend {
     }
     bool has_bfloat16() const override { return cpu_has_bfloat16(); }
 
-    void gemm(MatrixView a, Transpose ta, MatrixView b, Transpose tb, Tensor& c, bool accumulate) override {
+    void gemm(const MatrixView& left, Transpose ta, const MatrixView& right, Transpose tb, Tensor& c,
+              bool accumulate) override {
+        const HostMatrix a = host_matrix(left);
+        const HostMatrix b = host_matrix(right);
         const std::int64_t m = ta == Transpose::no ? a.rows : a.cols;
         const std::int64_t n = tb == Transpose::no ? b.cols : b.rows;
         ensure(c.size() == m * n && c.dtype() == (a.type == DType::f64 ? DType::f64 : DType::f32),
@@ -62,15 +65,15 @@ class CpuBackend final : public Backend {
             const std::int64_t column = task % column_tiles * columns;
             if (column >= n) return;
             const std::int64_t cols = std::min(columns, n - column);
-            const MatrixView a_tile = part(a, ta == Transpose::yes, row, rows);
-            const MatrixView b_tile = part(b, tb == Transpose::no, column, cols);
+            const HostMatrix a_tile = part(a, ta == Transpose::yes, row, rows);
+            const HostMatrix b_tile = part(b, tb == Transpose::no, column, cols);
             gemm_tile(a_tile, ta, b_tile, tb,
                       c.bytes().data() + static_cast<std::size_t>(row * n + column) * size_of(c.dtype()), n,
                       accumulate);
         });
     }
 
-    void multiply(MatrixView a, const BoundWeight& weight, Tensor& c) override {
+    void multiply(const MatrixView& a, const BoundWeight& weight, Tensor& c) override {
         if (!weight.is_packed()) {
             gemm(a, Transpose::no, matrix(weight.dense()), Transpose::yes, c, false);
             return;
@@ -97,7 +100,7 @@ class CpuBackend final : public Backend {
 
     void accumulate_gram(const Tensor& x, Tensor& gram) override {
         const std::int64_t n = last(x);
-        const MatrixView view = matrix(x);
+        const HostMatrix view = host_matrix(x);
         ensure(gram.shape() == Shape({n, n}), "a Gram matrix {} for rows of {}", shown(gram.shape()), n);
         // Only tiles on and above the diagonal are computed; the rest is mirrored.
         constexpr std::int64_t tile = 192;
@@ -364,15 +367,15 @@ class CpuBackend final : public Backend {
 
     Tensor convolution(const Convolution& shape, const Tensor& x, const Tensor& weight, const Tensor* bias,
                        const Epilogue& epilogue, PreparedWeight* prepared) override {
-        return cpu::convolution(shape, x, weight, bias, epilogue, prepared);
+        return cpu::convolution(*this, shape, x, weight, bias, epilogue, prepared);
     }
     Tensor convolution_input_gradient(const Convolution& shape, const Tensor& weight,
                                       const Tensor& gradient) override {
-        return cpu::convolution_input_gradient(shape, weight, gradient);
+        return cpu::convolution_input_gradient(*this, shape, weight, gradient);
     }
     void convolution_weight_gradient(const Convolution& shape, const Tensor& x, const Tensor& gradient,
                                      Tensor& weight_gradient) override {
-        cpu::convolution_weight_gradient(shape, x, gradient, weight_gradient);
+        cpu::convolution_weight_gradient(*this, shape, x, gradient, weight_gradient);
     }
     Tensor patches(const Convolution& shape, const Tensor& x) override { return cpu::patches(shape, x); }
 
@@ -508,14 +511,14 @@ class CpuBackend final : public Backend {
         const auto sizes = [](const Tensor& x) {
             const std::int64_t cols = last(x);
             const std::int64_t rows = x.shape()[x.shape().size() - 2];
-            return MatrixView{nullptr, x.dtype(), rows, cols, cols};
+            return HostMatrix{nullptr, x.dtype(), rows, cols, cols};
         };
-        const MatrixView each_a = sizes(a);
-        const MatrixView each_b = sizes(b);
-        const MatrixView each_c = sizes(c);
+        const HostMatrix each_a = sizes(a);
+        const HostMatrix each_b = sizes(b);
+        const HostMatrix each_c = sizes(c);
         const std::int64_t elements = each_c.rows * each_c.cols;
         if (elements == 0) return;
-        const auto at = [](const Tensor& x, MatrixView view, std::int64_t i) {
+        const auto at = [](const Tensor& x, HostMatrix view, std::int64_t i) {
             view.data =
                 x.bytes().data() + static_cast<std::size_t>(i * view.rows * view.cols) * size_of(view.type);
             return view;
@@ -534,12 +537,12 @@ class CpuBackend final : public Backend {
 
     Tensor attention(const AttentionShape& shape, const Tensor& q, const Tensor& k, const Tensor& v,
                      DType compute, Tensor& log_sums) override {
-        return cpu::attention(shape, q, k, v, compute, log_sums);
+        return cpu::attention(*this, shape, q, k, v, compute, log_sums);
     }
     void attention_backward(const AttentionShape& shape, const Tensor& q, const Tensor& k, const Tensor& v,
                             const Tensor& output, const Tensor& log_sums, const Tensor& gradient,
                             DType compute, Tensor& dq, Tensor& dk, Tensor& dv) override {
-        cpu::attention_backward(shape, q, k, v, output, log_sums, gradient, compute, dq, dk, dv);
+        cpu::attention_backward(*this, shape, q, k, v, output, log_sums, gradient, compute, dq, dk, dv);
     }
 
     Tensor cached_attention(const AttentionShape& shape, const Tensor& q,
@@ -555,11 +558,11 @@ class CpuBackend final : public Backend {
     double cross_entropy_backward(const Tensor& features, const Tensor& head,
                                   std::span<const std::int32_t> targets, double factor,
                                   Tensor& feature_gradient) override {
-        return cpu::cross_entropy_backward(features, head, targets, factor, feature_gradient);
+        return cpu::cross_entropy_backward(*this, features, head, targets, factor, feature_gradient);
     }
     double kl_backward(const Tensor& features, const Tensor& head, const Tensor& reference,
                        const Tensor& reference_head, double factor, Tensor& feature_gradient) override {
-        return cpu::kl_backward(features, head, reference, reference_head, factor, feature_gradient);
+        return cpu::kl_backward(*this, features, head, reference, reference_head, factor, feature_gradient);
     }
 
     double squared_error(const Tensor& a, const Tensor& b, double factor, Tensor& gradient) override {
@@ -585,7 +588,7 @@ class CpuBackend final : public Backend {
 
   private:
     /// `count` rows of the view from `first` on; columns where `of_columns`.
-    static MatrixView part(MatrixView view, bool of_columns, std::int64_t first, std::int64_t count) {
+    static HostMatrix part(HostMatrix view, bool of_columns, std::int64_t first, std::int64_t count) {
         const std::int64_t offset = of_columns ? first : first * view.stride;
         view.data =
             static_cast<const std::byte*>(view.data) + static_cast<std::size_t>(offset) * size_of(view.type);
@@ -609,36 +612,6 @@ class CpuBackend final : public Backend {
 };
 
 }  // namespace
-
-MatrixView matrix(const Tensor& tensor) {
-    ensure(tensor.defined() && !tensor.shape().empty(), "a tensor without a shape seen as a matrix");
-    const std::int64_t cols = tensor.shape().back();
-    const std::int64_t rows = cols == 0 ? 0 : tensor.size() / cols;
-    return {tensor.bytes().data(), tensor.dtype(), rows, cols, cols};
-}
-
-Strides strides_of(const Shape& shape) {
-    Strides strides{0, std::vector<std::int64_t>(shape.size(), 1)};
-    for (std::size_t d = shape.size(); d-- > 1;) strides.steps[d - 1] = strides.steps[d] * shape[d];
-    return strides;
-}
-
-Tensor Backend::product(const Tensor& a, Transpose ta, const Tensor& b, Transpose tb) {
-    const MatrixView va = matrix(a);
-    const MatrixView vb = matrix(b);
-    Tensor c =
-        Tensor::empty({ta == Transpose::no ? va.rows : va.cols, tb == Transpose::no ? vb.cols : vb.rows},
-                      a.dtype() == DType::f64 ? DType::f64 : DType::f32);
-    gemm(va, ta, vb, tb, c, false);
-    return c;
-}
-
-Tensor Backend::product(const Tensor& a, const BoundWeight& weight) {
-    const MatrixView rows = matrix(a);
-    Tensor c = Tensor::empty({rows.rows, weight.rows()}, a.dtype() == DType::f64 ? DType::f64 : DType::f32);
-    multiply(rows, weight, c);
-    return c;
-}
 
 Backend& cpu_backend() {
     static CpuBackend instance;

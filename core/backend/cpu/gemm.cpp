@@ -115,7 +115,7 @@ class PreparedMatmul {
     std::unordered_map<int, dnnl::memory> arguments_;
 };
 
-void multiply_bfloat16(const MatmulKey& key, const MatrixView& a, const MatrixView& b, float* c) {
+void multiply_bfloat16(const MatmulKey& key, const HostMatrix& a, const HostMatrix& b, float* c) {
     thread_local dnnl::stream stream(engine());
     thread_local Tensor scratch;
     thread_local std::map<MatmulKey, PreparedMatmul> prepared;
@@ -127,11 +127,11 @@ void multiply_bfloat16(const MatmulKey& key, const MatrixView& a, const MatrixVi
 using RowMajor = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 using ConstMap = Eigen::Map<const RowMajor, 0, Eigen::OuterStride<>>;
 
-ConstMap map(const MatrixView& view) {
+ConstMap map(const HostMatrix& view) {
     return {static_cast<const double*>(view.data), view.rows, view.cols, Eigen::OuterStride<>(view.stride)};
 }
 
-void multiply_double(const MatrixView& a, Transpose ta, const MatrixView& b, Transpose tb, double* c,
+void multiply_double(const HostMatrix& a, Transpose ta, const HostMatrix& b, Transpose tb, double* c,
                      std::int64_t m, std::int64_t n, std::int64_t c_stride, bool accumulate) {
     Eigen::Map<RowMajor, 0, Eigen::OuterStride<>> out(c, m, n, Eigen::OuterStride<>(c_stride));
     if (!accumulate) out.setZero();
@@ -151,7 +151,19 @@ const char* cpu_bfloat16_unit() {
     return features().amx_bf16 ? "AMX" : (features().avx512_bf16 ? "AVX512_BF16" : "none");
 }
 
-void gemm_tile(MatrixView a, Transpose ta, MatrixView b, Transpose tb, void* c, std::int64_t c_stride,
+HostMatrix host_matrix(const MatrixView& view) {
+    const DType type = view.tensor.dtype();
+    return {view.tensor.bytes().data() + static_cast<std::size_t>(view.offset) * size_of(type), type,
+            view.rows, view.cols, view.stride};
+}
+
+HostMatrix host_matrix(const Tensor& tensor) {
+    const std::int64_t cols = tensor.shape().back();
+    const std::int64_t rows = cols == 0 ? 0 : tensor.size() / cols;
+    return {tensor.bytes().data(), tensor.dtype(), rows, cols, cols};
+}
+
+void gemm_tile(HostMatrix a, Transpose ta, HostMatrix b, Transpose tb, void* c, std::int64_t c_stride,
                bool accumulate) {
     const std::int64_t m = ta == Transpose::no ? a.rows : a.cols;
     const std::int64_t k = ta == Transpose::no ? a.cols : a.rows;

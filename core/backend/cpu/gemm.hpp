@@ -9,9 +9,23 @@ namespace jlcm {
 /// Rows of op(a) that products take at a time.
 constexpr std::int64_t gemm_tile_rows = 256;
 
-/// c[m, n] (float32, or float64 for float64 inputs; `c_stride` elements from row to row) = op(a) op(b), or +=
-/// . Runs on the calling thread.
-void gemm_tile(MatrixView a, Transpose ta, MatrixView b, Transpose tb, void* c, std::int64_t c_stride,
+/// A matrix in memory of the host: `rows` x `cols` elements from `data` on, `stride` elements from row to
+/// row. A view: the owner keeps the memory.
+struct HostMatrix {
+    const void* data = nullptr;
+    DType type = DType::f32;
+    std::int64_t rows = 0;
+    std::int64_t cols = 0;
+    std::int64_t stride = 0;
+};
+
+[[nodiscard]] HostMatrix host_matrix(const MatrixView& view);
+/// The whole tensor: leading dimensions flattened into rows.
+[[nodiscard]] HostMatrix host_matrix(const Tensor& tensor);
+
+/// c[m, n] (float32, or float64 for float64 inputs; `c_stride` elements from row to row) = op(a) op(b), or
+/// c += op(a) op(b) with `accumulate`. Runs on the calling thread.
+void gemm_tile(HostMatrix a, Transpose ta, HostMatrix b, Transpose tb, void* c, std::int64_t c_stride,
                bool accumulate);
 
 /// Whether this processor multiplies bfloat16 numbers (AVX512_BF16 or AMX_BF16).

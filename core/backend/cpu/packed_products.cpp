@@ -1,6 +1,7 @@
 #include "core/backend/cpu/packed_products.hpp"
 
 #include "core/backend/cpu/dense_kernels.hpp"
+#include "core/backend/cpu/gemm.hpp"
 #include "core/backend/packed_product.hpp"
 #include "core/base/parallel.hpp"
 
@@ -32,7 +33,8 @@ void for_decoded_parts(const BoundWeight& weight,
     }
 }
 
-void multiply_codes(MatrixView a, const CodedRows& weight, Tensor& c) {
+void multiply_codes(const MatrixView& rows, const CodedRows& weight, Tensor& c) {
+    const HostMatrix a = host_matrix(rows);
     Tensor x = Tensor::empty({a.rows, a.cols});
     for (std::int64_t row = 0; row < a.rows; ++row) {
         float* to = x.data<float>() + row * a.cols;

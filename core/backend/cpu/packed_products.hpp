@@ -14,8 +14,8 @@ namespace jlcm::cpu {
 void for_decoded_parts(const BoundWeight& weight,
                        const std::function<void(const Tensor& rows, std::int64_t first)>& body);
 
-/// c = a W^T by kernels on codes, for a few rows `a` (float32 or bfloat16).
-void multiply_codes(MatrixView a, const CodedRows& weight, Tensor& c);
+/// c = a W^T by kernels on codes, for a few rows a (float32 or bfloat16).
+void multiply_codes(const MatrixView& rows, const CodedRows& weight, Tensor& c);
 
 /// Backend::embedding with a packed table: float32 [ids.., columns].
 [[nodiscard]] Tensor packed_embedding(const Tensor& ids, const PackedWeight& table);

@@ -52,8 +52,8 @@ class TiledLogits {
     /// [end - begin, rows of the head], of at most `token_tile` features.
     [[nodiscard]] const float* logits(std::int64_t begin, std::int64_t end) const {
         float* out = scratch_floats(slot_, token_tile * vocabulary_tile);
-        gemm_tile(matrix(features_.slice(begin, end)), Transpose::no, matrix(rows_), Transpose::yes, out,
-                  rows_.rows(), false);
+        gemm_tile(host_matrix(features_.slice(begin, end)), Transpose::no, host_matrix(rows_), Transpose::yes,
+                  out, rows_.rows(), false);
         return out;
     }
 
@@ -147,14 +147,13 @@ TokenScores score_tokens(const Tensor& features, const BoundWeight& head,
     return scores;
 }
 
-double kl_backward(const Tensor& features, const Tensor& head, const Tensor& reference,
+double kl_backward(Backend& backend, const Tensor& features, const Tensor& head, const Tensor& reference,
                    const Tensor& reference_head, double factor, Tensor& feature_gradient) {
     check(features, head);
     check(reference, reference_head);
     const std::int64_t tokens = features.rows();
     const std::int64_t vocabulary = head.rows();
     feature_gradient = Tensor::empty({tokens, features.shape()[1]});
-    Backend& backend = cpu_backend();
     double total = 0;
     for (std::int64_t begin = 0; begin < tokens; begin += gradient_tile) {
         const std::int64_t end = std::min(tokens, begin + gradient_tile);
@@ -185,7 +184,7 @@ double kl_backward(const Tensor& features, const Tensor& head, const Tensor& ref
     return total;
 }
 
-double cross_entropy_backward(const Tensor& features, const Tensor& head,
+double cross_entropy_backward(Backend& backend, const Tensor& features, const Tensor& head,
                               std::span<const std::int32_t> targets, double factor,
                               Tensor& feature_gradient) {
     check(features, head);
@@ -194,7 +193,6 @@ double cross_entropy_backward(const Tensor& features, const Tensor& head,
     ensure(static_cast<std::int64_t>(targets.size()) == tokens, "{} targets for {} tokens", targets.size(),
            tokens);
     feature_gradient = Tensor::empty({tokens, features.shape()[1]});
-    Backend& backend = cpu_backend();
     const auto& kernels = vocabulary_kernels();
     double total = 0;
     for (std::int64_t begin = 0; begin < tokens; begin += gradient_tile) {

@@ -10,10 +10,11 @@ namespace jlcm::cpu {
                                        std::span<const std::int32_t> targets, const Tensor* reference,
                                        const BoundWeight* reference_head);
 
-[[nodiscard]] double kl_backward(const Tensor& features, const Tensor& head, const Tensor& reference,
-                                 const Tensor& reference_head, double factor, Tensor& feature_gradient);
+[[nodiscard]] double kl_backward(Backend& backend, const Tensor& features, const Tensor& head,
+                                 const Tensor& reference, const Tensor& reference_head, double factor,
+                                 Tensor& feature_gradient);
 
-[[nodiscard]] double cross_entropy_backward(const Tensor& features, const Tensor& head,
+[[nodiscard]] double cross_entropy_backward(Backend& backend, const Tensor& features, const Tensor& head,
                                             std::span<const std::int32_t> targets, double factor,
                                             Tensor& feature_gradient);
 

@@ -124,8 +124,7 @@ class AdaRound final : public Estimator {
 const Registrar<Estimator, AdaRound> registrar{
     "adaround",
     "Each weight softly between two neighbouring codewords, driven to one of them: BRECQ on the block "
-    "objective. "
-    "The published method leaves the codebooks as they are (codebook_rate: 0).",
+    "objective. The published method leaves the codebooks as they are (codebook_rate: 0).",
     "AdaRound, arXiv 2004.10568; BRECQ, arXiv 2102.05426"};
 
 }  // namespace

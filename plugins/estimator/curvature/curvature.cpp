@@ -14,13 +14,11 @@ struct CurvatureOptions {
     StartMargin margin{};
     void fields(Fields& v) {
         v("trust", trust,
-          Doc{"The most that a weight's latent number moves in a step, in spacings. All weights step at "
-              "once, as "
-              "if each were alone; the bound keeps that from overshooting."},
+          Doc{"The most that a weight's latent number moves in a step, in spacings. All weights step at once, "
+              "as if each were alone; the bound keeps that from overshooting."},
           Range{0.0, 1.0});
         v("damping", damping,
-          Doc{"Share of the mean curvature of a row that is added to each weight's, since estimates near "
-              "zero "
+          Doc{"Share of the mean curvature of a row that is added to each weight's, since estimates near zero "
               "would ask for endless steps."},
           Range{0.0, 1e6});
         v("momentum", momentum, Doc{"Decay of the mean gradient."}, Range{0.0, 0.9999});
@@ -74,7 +72,7 @@ class Curvature final : public Estimator {
 
 const Registrar<Estimator, Curvature> registrar{
     "curvature",
-    "One latent number a weight, moved towards the codeword that minimises a quadratic model of the loss.",
+    "One latent number per weight, moved towards the codeword that minimises a quadratic model of the loss.",
     "ours; docs/method.md"};
 
 }  // namespace

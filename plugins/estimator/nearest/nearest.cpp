@@ -12,15 +12,14 @@ struct NearestOptions {
     void fields(Fields& v) {
         v("rate", rate,
           Doc{"Adam step of a weight's latent number, in units of its codebook's spacing. Higher moves more "
-              "weights; "
-              "above 0.05 short runs do not recover.",
+              "weights; above 0.05 short runs do not recover.",
               "docs/method.md"},
           Range{0.0, 1.0});
         margin.fields(v);
     }
 };
 
-/// One latent number a weight, mapped to the nearest codeword: only neighbours can be reached in a step.
+/// One latent number per weight, mapped to the nearest codeword: only neighbours can be reached in a step.
 class NearestLearner final : public MappingLearner {
   public:
     NearestLearner(Tensor latent, double rate)
@@ -63,7 +62,7 @@ class Nearest final : public Estimator {
 };
 
 const Registrar<Estimator, Nearest> registrar{"nearest",
-                                              "One latent number a weight, moved by Adam and mapped to the "
+                                              "One latent number per weight, moved by Adam and mapped to the "
                                               "nearest codeword: the proximal rule taken to its end.",
                                               "ours; docs/method.md"};
 

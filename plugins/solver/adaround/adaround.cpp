@@ -19,10 +19,11 @@ constexpr std::int64_t element_grain = 1 << 14;
 class Rounding {
   public:
     Rounding(const Tensor& weights, std::vector<std::int64_t> rows, CompressedMatrix& matrix,
-             const DampedMoments& moments, const AdaRoundParameters& parameters)
+             const DampedMoments& moments, const AdaRoundParameters& parameters, Backend& backend)
         : matrix_(matrix),
           moments_(moments),
           parameters_(parameters),
+          backend_(backend),
           kernels_(rounding_kernels()),
           groups_(matrix.layout.group_map()),
           rows_(std::move(rows)),
@@ -109,7 +110,7 @@ class Rounding {
 
     /// e H e^T of each row.
     [[nodiscard]] std::vector<double> objectives(const Tensor& errors) const {
-        const Tensor slopes = cpu_backend().product(errors, Transpose::no, moments_.matrix, Transpose::no);
+        const Tensor slopes = backend_.product(errors, Transpose::no, moments_.matrix, Transpose::no);
         std::vector<double> result(rows_.size(), 0.0);
         for (std::int64_t i = 0; i < errors.size(); ++i)
             result[static_cast<std::size_t>(i / shape_[1])] +=
@@ -142,8 +143,8 @@ class Rounding {
                                      gap_.data<float>() + begin, target_.data<float>() + begin,
                                      errors.data<float>() + begin);
             });
-            cpu_backend().gemm(matrix(errors), Transpose::no, matrix(moments_.matrix), Transpose::no, slopes,
-                               false);
+            backend_.gemm(matrix(errors), Transpose::no, matrix(moments_.matrix), Transpose::no, slopes,
+                          false);
             const bool regularised = step >= warmup;
             const double done =
                 regularised ? static_cast<double>(step - warmup) / std::max(1, parameters_.steps - warmup)
@@ -163,6 +164,7 @@ class Rounding {
     CompressedMatrix& matrix_;
     const DampedMoments& moments_;
     const AdaRoundParameters& parameters_;
+    Backend& backend_;
     const RoundingKernels& kernels_;
     GroupMap groups_;
     std::vector<std::int64_t> rows_;
@@ -175,7 +177,7 @@ class Rounding {
 }  // namespace
 
 SolverLog solve_adaround(const LayerProblem& problem, CompressedMatrix& matrix,
-                         const AdaRoundParameters& parameters) {
+                         const AdaRoundParameters& parameters, Backend& backend) {
     const Layout& layout = matrix.layout;
     begin_solving("adaround", problem, matrix,
                   layout.dimension == 1 && layout.residual == 1 && matrix.outliers.empty(),
@@ -195,7 +197,7 @@ SolverLog solve_adaround(const LayerProblem& problem, CompressedMatrix& matrix,
             const auto to = rows.begin() + static_cast<std::ptrdiff_t>(
                                                std::min(rows.size(), first + std::size_t{chunk_rows}));
             const auto [before, after] =
-                Rounding(problem.weights, {from, to}, matrix, moments, parameters).run();
+                Rounding(problem.weights, {from, to}, matrix, moments, parameters, backend).run();
             log.objective[0] += before;
             log.objective[1] += after;
         }

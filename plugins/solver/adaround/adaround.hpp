@@ -28,6 +28,6 @@ struct AdaRoundParameters {
 
 /// Scalar codewords in one stage, no outliers; any grouping. Codebooks stay. Cost: 2 R C^2 operations a step.
 SolverLog solve_adaround(const LayerProblem& problem, CompressedMatrix& matrix,
-                         const AdaRoundParameters& parameters);
+                         const AdaRoundParameters& parameters, Backend& backend);
 
 }  // namespace jlcm

@@ -27,8 +27,8 @@ class AdaRound : public Solver {
     explicit AdaRound(const Options& options) : options_(options) {}
     [[nodiscard]] DataNeeds needs() const override { return {.second_moments = true}; }
     [[nodiscard]] double products() const override { return static_cast<double>(options_.steps); }
-    SolverLog solve(const LayerProblem& problem, CompressedMatrix& matrix) const override {
-        return solve_adaround(problem, matrix, options_);
+    SolverLog solve(const LayerProblem& problem, CompressedMatrix& matrix, Backend& backend) const override {
+        return solve_adaround(problem, matrix, options_, backend);
     }
 
   private:
@@ -37,8 +37,7 @@ class AdaRound : public Solver {
 
 const Registrar<Solver, AdaRound> registrar{"adaround",
                                             "Learns whether each weight goes to the codeword below or above "
-                                            "it, on the layer's output error; codebooks "
-                                            "stay.",
+                                            "it, on the layer's output error; codebooks stay.",
                                             "AdaRound, arXiv 2004.10568"};
 
 }  // namespace

@@ -20,9 +20,11 @@ constexpr std::int64_t row_grain = 4;
 
 class Aqlm {
   public:
-    Aqlm(const LayerProblem& problem, CompressedMatrix& matrix, const AqlmParameters& parameters)
+    Aqlm(const LayerProblem& problem, CompressedMatrix& matrix, const AqlmParameters& parameters,
+         Backend& backend)
         : matrix_(matrix),
           parameters_(parameters),
+          backend_(backend),
           rows_(matrix.layout.rows),
           cols_(matrix.layout.cols),
           d_(matrix.layout.dimension),
@@ -83,17 +85,17 @@ class Aqlm {
 
     [[nodiscard]] Tensor errors() const {
         Tensor result = reconstruct(matrix_.codebooks);
-        cpu_backend().add_scaled(result, target_, -1.0);
+        backend_.add_scaled(result, target_, -1.0);
         return result;
     }
 
     /// x H, each row with its own second moments.
     [[nodiscard]] Tensor times_moments(const Tensor& x) const {
         if (moments_.size() == 1)
-            return cpu_backend().product(x, Transpose::no, moments_[0].matrix, Transpose::no);
+            return backend_.product(x, Transpose::no, moments_[0].matrix, Transpose::no);
         Tensor result = Tensor::empty(x.shape());
         for (std::size_t set = 0; set < moments_.size(); ++set) {
-            const Tensor all = cpu_backend().product(x, Transpose::no, moments_[set].matrix, Transpose::no);
+            const Tensor all = backend_.product(x, Transpose::no, moments_[set].matrix, Transpose::no);
             for (std::int64_t row = 0; row < rows_; ++row)
                 if (set_of_row_[static_cast<std::size_t>(row)] == set)
                     std::copy_n(all.data<float>() + row * padded_, padded_,
@@ -103,7 +105,7 @@ class Aqlm {
     }
 
     [[nodiscard]] double objective(const Tensor& errors) const {
-        return cpu_backend().dot(errors, times_moments(errors));
+        return backend_.dot(errors, times_moments(errors));
     }
 
     /// One pass of coordinate descent over all codes.
@@ -217,30 +219,29 @@ class Aqlm {
         Tensor books = matrix_.codebooks.reshape(shape).clone();
         const Tensor present = errors();
         const Tensor present_slopes = times_moments(present);
-        const double before = cpu_backend().dot(present, present_slopes);
+        const double before = backend_.dot(present, present_slopes);
         const Tensor diagonal = normal_diagonal();
         const auto preconditioned = [&](const Tensor& x) {
             Tensor y = x.clone();
             for (std::int64_t i = 0; i < y.size(); ++i) y.data<float>()[i] /= diagonal.data<float>()[i];
             return y;
         };
-        Backend& backend = cpu_backend();
         Tensor rest = gather(present_slopes);  // minus the gradient's half
         for (float& v : rest.values<float>()) v = -v;
         Tensor step = preconditioned(rest);
         Tensor direction = step.clone();
-        double product = cpu_backend().dot(rest, step);
+        double product = backend_.dot(rest, step);
         for (int i = 0; i < parameters_.codebook_steps && product > 0; ++i) {
             const Tensor moved = reconstruct(direction);
             const Tensor slopes = times_moments(moved);
-            const double curvature = cpu_backend().dot(moved, slopes);
+            const double curvature = backend_.dot(moved, slopes);
             if (!(curvature > 0)) break;
-            backend.add_scaled(books, direction, product / curvature);
-            backend.add_scaled(rest, gather(slopes), -product / curvature);
+            backend_.add_scaled(books, direction, product / curvature);
+            backend_.add_scaled(rest, gather(slopes), -product / curvature);
             step = preconditioned(rest);
-            const double next = cpu_backend().dot(rest, step);
+            const double next = backend_.dot(rest, step);
             Tensor turned = step.clone();
-            backend.add_scaled(turned, direction, next / product);
+            backend_.add_scaled(turned, direction, next / product);
             direction = turned;
             product = next;
         }
@@ -277,6 +278,7 @@ class Aqlm {
 
     CompressedMatrix& matrix_;
     const AqlmParameters& parameters_;
+    Backend& backend_;
     std::int64_t rows_;
     std::int64_t cols_;
     std::int64_t padded_ = 0;
@@ -292,13 +294,13 @@ class Aqlm {
 
 }  // namespace
 
-SolverLog solve_aqlm(const LayerProblem& problem, CompressedMatrix& matrix,
-                     const AqlmParameters& parameters) {
+SolverLog solve_aqlm(const LayerProblem& problem, CompressedMatrix& matrix, const AqlmParameters& parameters,
+                     Backend& backend) {
     const Layout& layout = matrix.layout;
     begin_solving("aqlm", problem, matrix,
                   has_one_vector_codebook(layout) && !matrix.offsets.defined() && matrix.outliers.empty(),
                   "one codebook for the matrix (grouping: vectors), without outliers");
-    SolverLog log = Aqlm(problem, matrix, parameters).run();
+    SolverLog log = Aqlm(problem, matrix, parameters, backend).run();
     if (layout.dimension == 1) (void)sort_codewords(matrix);
     return log;
 }

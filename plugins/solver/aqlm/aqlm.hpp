@@ -24,6 +24,7 @@ struct AqlmParameters {
 /// One codebook for the matrix, as the grouping `vectors` makes them, no outliers. Cost of a cycle: about
 /// stages R C (K + C) operations, of a codebook step 2 R C^2. The objective does not rise, up to float32
 /// rounding.
-SolverLog solve_aqlm(const LayerProblem& problem, CompressedMatrix& matrix, const AqlmParameters& parameters);
+SolverLog solve_aqlm(const LayerProblem& problem, CompressedMatrix& matrix, const AqlmParameters& parameters,
+                     Backend& backend);
 
 }  // namespace jlcm

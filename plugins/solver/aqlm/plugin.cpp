@@ -25,8 +25,8 @@ class AqlmSolver : public Solver {
         const AqlmParameters& parameters = options_;
         return parameters.rounds * (parameters.codebook_steps + 2.0 * parameters.cycles);
     }
-    SolverLog solve(const LayerProblem& problem, CompressedMatrix& matrix) const override {
-        return solve_aqlm(problem, matrix, options_);
+    SolverLog solve(const LayerProblem& problem, CompressedMatrix& matrix, Backend& backend) const override {
+        return solve_aqlm(problem, matrix, options_, backend);
     }
 
   private:

@@ -70,17 +70,11 @@ DiagonalBlock factor_block(const std::string& name, const float* a, std::int64_t
     return result;
 }
 
-MatrixView view(const Tensor& t, std::int64_t row, std::int64_t rows, std::int64_t col, std::int64_t cols) {
-    const std::int64_t stride = t.cols();
-    return {t.data<float>() + row * stride + col, DType::f32, rows, cols, stride};
-}
-
 }  // namespace
 
-FeedbackFactor factor_feedback(const std::string& name, Tensor matrix) {
+FeedbackFactor factor_feedback(const std::string& name, Tensor matrix, Backend& backend) {
     const std::int64_t n = matrix.rows();
     ensure(matrix.dtype() == DType::f32 && matrix.cols() == n, "a factor of {}", to_string(matrix.shape()));
-    Backend& backend = cpu_backend();
     float* a = matrix.data<float>();
     std::vector<float> moments(static_cast<std::size_t>(n));
     for (std::int64_t j = 0; j < n; ++j) moments[static_cast<std::size_t>(j)] = a[j * n + j];
@@ -94,8 +88,8 @@ FeedbackFactor factor_feedback(const std::string& name, Tensor matrix) {
         const std::int64_t begin = std::max<std::int64_t>(0, (end - 1) / block * block);
         const std::int64_t size = end - begin;
         Tensor rest = rest_memory.slice(0, end * size).reshape({end, size});
-        backend.gemm(view(matrix, 0, end, end, n - end), Transpose::no,
-                     view(matrix, begin, size, end, n - end), Transpose::yes, rest, false);
+        backend.gemm(submatrix(matrix, 0, end, end, n - end), Transpose::no,
+                     submatrix(matrix, begin, size, end, n - end), Transpose::yes, rest, false);
         parallel_for(end, block, [&](std::int64_t first, std::int64_t last) {
             for (std::int64_t i = first; i < last; ++i)
                 subtract(size, a + i * n + begin, lengths[static_cast<std::size_t>(i)],
@@ -109,8 +103,7 @@ FeedbackFactor factor_feedback(const std::string& name, Tensor matrix) {
         });
         const Tensor above = rest.slice(0, begin);
         Tensor solved = solved_memory.slice(0, begin * size).reshape({begin, size});
-        backend.gemm(view(above, 0, begin, 0, size), Transpose::no, jlcm::matrix(inverse), Transpose::no,
-                     solved, false);
+        backend.gemm(jlcm::matrix(above), Transpose::no, jlcm::matrix(inverse), Transpose::no, solved, false);
         parallel_for(begin, block, [&](std::int64_t first, std::int64_t last) {
             for (std::int64_t i = first; i < last; ++i)
                 copy(size, solved.data<float>() + i * size, lengths[static_cast<std::size_t>(i)],

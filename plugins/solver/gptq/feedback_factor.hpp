@@ -14,14 +14,16 @@
 
 namespace jlcm {
 
+class Backend;
+
 struct FeedbackFactor {
     Tensor feedback;              ///< N: float32 [n, n]; below the diagonal zeros
     std::vector<float> diagonal;  ///< D, positive
 };
 
 /// Factors `matrix` (symmetric, float32 [n, n]), which it takes over as working memory. Blocked: products by
-/// the backend in float32, diagonal blocks in float64. Throws an input error that begins with `name` where
+/// `backend` in float32, diagonal blocks in float64. Throws an input error that begins with `name` where
 /// the matrix is not positive definite.
-[[nodiscard]] FeedbackFactor factor_feedback(const std::string& name, Tensor matrix);
+[[nodiscard]] FeedbackFactor factor_feedback(const std::string& name, Tensor matrix, Backend& backend);
 
 }  // namespace jlcm

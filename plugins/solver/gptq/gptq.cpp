@@ -24,9 +24,11 @@ class Feedback {
   public:
     /// `rows`: the stored rows whose second moments are `second_moments`.
     Feedback(const LayerProblem& problem, const Tensor& second_moments, std::vector<std::int64_t> rows,
-             CompressedMatrix& matrix, const GptqParameters& parameters, std::vector<std::string>& notes)
+             CompressedMatrix& matrix, const GptqParameters& parameters, Backend& backend,
+             std::vector<std::string>& notes)
         : matrix_(matrix),
           parameters_(parameters),
+          backend_(backend),
           kernels_(JLCM_SELECT_KERNELS(gptq)),
           cols_(matrix.layout.cols),
           k_(matrix.layout.codewords()),
@@ -36,7 +38,7 @@ class Feedback {
         order_columns(moments);
         importance_ = diagonal_of(second_moments);
         load(problem);
-        factor_ = factor_feedback(problem.name, in_order(moments));
+        factor_ = factor_feedback(problem.name, in_order(moments), backend);
     }
 
     /// Maps every weight; returns the objective.
@@ -93,11 +95,9 @@ class Feedback {
         std::vector<double> objective(static_cast<std::size_t>(tiles), 0.0);
         for (const Block& block : blocks) {
             Tensor carried = Tensor::empty({count, block.size});
-            const MatrixView before{errors_.data<float>() + first * cols_, DType::f32, count, block.begin,
-                                    cols_};
-            const MatrixView feedback{factor_.feedback.data<float>() + block.begin, DType::f32, block.begin,
-                                      block.size, cols_};
-            cpu_backend().gemm(before, Transpose::no, feedback, Transpose::no, carried, false);
+            backend_.gemm(submatrix(errors_, first, count, 0, block.begin), Transpose::no,
+                          submatrix(factor_.feedback, 0, block.begin, block.begin, block.size), Transpose::no,
+                          carried, false);
             parallel_for(tiles, 1, [&](std::int64_t t, std::int64_t) {
                 objective[static_cast<std::size_t>(t)] +=
                     map_tile(first + t * lanes, rows_of(t), block,
@@ -250,6 +250,7 @@ class Feedback {
 
     CompressedMatrix& matrix_;
     const GptqParameters& parameters_;
+    Backend& backend_;
     const GptqKernels& kernels_;
     std::int64_t cols_;
     int k_;
@@ -263,8 +264,8 @@ class Feedback {
 
 }  // namespace
 
-SolverLog solve_gptq(const LayerProblem& problem, CompressedMatrix& matrix,
-                     const GptqParameters& parameters) {
+SolverLog solve_gptq(const LayerProblem& problem, CompressedMatrix& matrix, const GptqParameters& parameters,
+                     Backend& backend) {
     const Layout& layout = matrix.layout;
     begin_solving("gptq", problem, matrix,
                   layout.dimension == 1 && layout.residual == 1 && matrix.outliers.empty(),
@@ -275,8 +276,8 @@ SolverLog solve_gptq(const LayerProblem& problem, CompressedMatrix& matrix,
             "(grouping: column_groups)",
             problem.name);
     require(!parameters.refit || parameters.order == ColumnOrder::natural,
-            "{}: gptq finds scales anew in natural order only: by activation, a group's columns do not come "
-            "together",
+            "{}: gptq finds scales anew in natural order only: by activation, a group's "
+            "columns do not come together",
             problem.name);
     require_positive_scales(problem.name, matrix);
     SolverLog log;
@@ -285,9 +286,9 @@ SolverLog solve_gptq(const LayerProblem& problem, CompressedMatrix& matrix,
     auto rows = stored_rows(sets, matrix);
     for (std::size_t set = 0; set < sets.size(); ++set) {
         if (rows[set].empty()) continue;
-        objective +=
-            Feedback(problem, sets[set].second_moments, std::move(rows[set]), matrix, parameters, log.notes)
-                .run();
+        objective += Feedback(problem, sets[set].second_moments, std::move(rows[set]), matrix, parameters,
+                              backend, log.notes)
+                         .run();
     }
     log.objective.push_back(objective);
     return log;

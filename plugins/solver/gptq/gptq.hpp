@@ -38,6 +38,7 @@ struct GptqParameters {
 
 /// Scalar codewords in one stage, no outliers; any grouping. With `refit`, one shared codebook and a group
 /// for every row and column group. The log's objective holds the end only.
-SolverLog solve_gptq(const LayerProblem& problem, CompressedMatrix& matrix, const GptqParameters& parameters);
+SolverLog solve_gptq(const LayerProblem& problem, CompressedMatrix& matrix, const GptqParameters& parameters,
+                     Backend& backend);
 
 }  // namespace jlcm

@@ -8,9 +8,8 @@ void GptqParameters::fields(Fields& v) {
       Range{.low = 0.0, .high = 1.0});
     v("order", order, Doc{"Which columns are mapped first."});
     v("refit", refit,
-      Doc{"Find the scales (and offsets) of column groups anew from the weights as feedback has changed "
-          "them, as the published method does; in natural order only. None: they stay the "
-          "initialiser's."});
+      Doc{"Find the scales (and offsets) of column groups anew from the weights as feedback has changed them, "
+          "as the published method does; in natural order only. None: they stay the initialiser's."});
 }
 
 namespace {
@@ -22,8 +21,8 @@ class GptqSolver : public Solver {
     [[nodiscard]] DataNeeds needs() const override { return {.second_moments = true}; }
     /// Feedback, and the factor of the inverse.
     [[nodiscard]] double products() const override { return 2; }
-    SolverLog solve(const LayerProblem& problem, CompressedMatrix& matrix) const override {
-        return solve_gptq(problem, matrix, options_);
+    SolverLog solve(const LayerProblem& problem, CompressedMatrix& matrix, Backend& backend) const override {
+        return solve_gptq(problem, matrix, options_, backend);
     }
 
   private:

@@ -4,14 +4,13 @@ namespace jlcm {
 
 void LnqParameters::fields(Fields& v) {
     v("rounds", rounds,
-      Doc{"Mapping step and codebook step in turn. Two give most of the gain; each costs the same "
-          "again."},
+      Doc{"Mapping step and codebook step in turn. Two give most of the gain; each costs the same again."},
       Range{.low = 0, .high = 1000});
     v("cycles", cycles, Doc{"Passes of coordinate descent over the columns in each mapping step."},
       Range{.low = 1, .high = 100});
     v("damping", damping,
-      Doc{"Share of the mean second moment that is added to each. More helps where there are few "
-          "calibration inputs."},
+      Doc{"Share of the mean second moment that is added to each. More helps if there are few calibration "
+          "inputs."},
       Range{.low = 0.0, .high = 1.0});
 }
 
@@ -24,7 +23,8 @@ class LnqSolver : public Solver {
     [[nodiscard]] DataNeeds needs() const override { return {.second_moments = true}; }
     /// A cycle is one; normal equations of the codebooks half of one.
     [[nodiscard]] double products() const override { return 1.0 + options_.rounds * (options_.cycles + 0.5); }
-    SolverLog solve(const LayerProblem& problem, CompressedMatrix& matrix) const override {
+    SolverLog solve(const LayerProblem& problem, CompressedMatrix& matrix,
+                    Backend& /*backend*/) const override {
         return solve_lnq(problem, matrix, options_);
     }
 

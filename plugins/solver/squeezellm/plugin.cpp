@@ -9,8 +9,7 @@ void SqueezeLlmParameters::fields(Fields& v) {
           "SqueezeLLM, arXiv 2306.07629, section 4.2"},
       Range{.low = 0.0, .high = 0.5});
     v("outliers", outliers,
-      Doc{"Share of the weights that is kept aside because they are large. The published method takes "
-          "0.004.",
+      Doc{"Share of the weights that is kept aside because they are large. The published method takes 0.004.",
           "SqueezeLLM, arXiv 2306.07629, section 4.2"},
       Range{.low = 0.0, .high = 0.5});
 }
@@ -26,7 +25,8 @@ class SqueezeLlm : public Solver {
     [[nodiscard]] std::int64_t outliers(std::int64_t weights) const override {
         return squeezellm_outliers(weights, options_);
     }
-    SolverLog solve(const LayerProblem& problem, CompressedMatrix& matrix) const override {
+    SolverLog solve(const LayerProblem& problem, CompressedMatrix& matrix,
+                    Backend& /*backend*/) const override {
         solve_squeezellm(problem, matrix, options_);
         return {};
     }

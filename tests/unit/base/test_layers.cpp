@@ -1,11 +1,12 @@
 // The rooms of core/ stand in one order, and an include never points to the right in it; core/ knows neither
-// the plugins nor the programs.
+// the plugins nor the programs. Programs alone name the device that they compute on.
 
 #include <algorithm>
 #include <array>
 #include <filesystem>
 #include <fstream>
 #include <regex>
+#include <sstream>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -39,6 +40,18 @@ std::vector<std::string> included(const fs::path& file) {
         if (std::regex_search(line, match, pattern)) paths.push_back(match[1]);
     }
     return paths;
+}
+
+/// The devices that a file names (core/backend/default_backend.hpp), comments left aside.
+std::vector<std::string> devices_named(std::istream& stream) {
+    static const std::regex pattern(R"re(\b(cpu_backend|default_backend)\()re");
+    std::vector<std::string> names;
+    std::smatch match;
+    for (std::string line; std::getline(stream, line);) {
+        line = line.substr(0, line.find("//"));
+        if (std::regex_search(line, match, pattern)) names.push_back(match[1]);
+    }
+    return names;
 }
 
 /// What an include of `target` in a file of the room `room` of core/ breaks; empty where it is in order.
@@ -84,6 +97,27 @@ TEST_CASE("plugins include core and each other, never programs") {
     }
 }
 
+TEST_CASE("programs name the device, core and plugins get it as an argument") {
+    const fs::path root = JLCM_SOURCE_DIR;
+    int programs = 0;
+    for (const char* folder : {"core", "plugins", "apps"}) {
+        for (const auto& entry : fs::recursive_directory_iterator(root / folder)) {
+            if (!entry.is_regular_file() || !is_source(entry.path())) continue;
+            const std::string file = fs::relative(entry.path(), root).string();
+            if (file.starts_with("core/backend/")) continue;
+            std::ifstream stream(entry.path());
+            const auto names = devices_named(stream);
+            INFO(file);
+            CHECK(std::count(names.begin(), names.end(), "cpu_backend") == 0);
+            const auto count = std::count(names.begin(), names.end(), "default_backend");
+            // What opens a file for no run: the default of ReadOptions.
+            if (!file.starts_with("apps/")) CHECK(count == (file == "core/formats/checkpoint.hpp" ? 1 : 0));
+            programs += file.starts_with("apps/") && count > 0 ? 1 : 0;
+        }
+    }
+    CHECK(programs == 3);
+}
+
 TEST_CASE("the check of the rooms sees a breach") {
     CHECK(breach("tensor", "core/base/error.hpp").empty());
     CHECK(breach("tensor", "core/tensor/tensor.hpp").empty());
@@ -91,4 +125,6 @@ TEST_CASE("the check of the rooms sees a breach") {
     CHECK(breach("base", "core/attic/old.hpp") == "an unknown room");
     CHECK_FALSE(breach("report", "plugins/solver/lnq.hpp").empty());
     CHECK_FALSE(breach("base", "error.hpp").empty());
+    std::istringstream source("// cpu_backend()\nuse(default_backend());\n");
+    CHECK(devices_named(source) == std::vector<std::string>{"default_backend"});
 }

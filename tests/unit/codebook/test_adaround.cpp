@@ -1,3 +1,4 @@
+#include "core/backend/backend.hpp"
 #include "core/base/parallel.hpp"
 #include "core/codebook/codebook_init.hpp"
 #include "core/plugin/choice.hpp"
@@ -41,7 +42,7 @@ TEST_CASE("adaround comes close to the best of all roundings up or down") {
             }
             best = std::min(best, objective(w, other, hd));
         }
-        const auto log = solve_adaround(problem, m, {});
+        const auto log = solve_adaround(problem, m, {}, cpu_backend());
         CHECK(log.objective.back() == Approx(objective(w, m, hd)).epsilon(1e-3));
         CHECK(objective(w, m, hd) >= best * (1 - 1e-4));
         reached += objective(w, m, hd);
@@ -61,9 +62,9 @@ TEST_CASE("adaround improves layers, and gives the same bytes at any number of t
         auto one = begin.clone();
         auto two = begin.clone();
         set_thread_count(1);
-        const auto log = solve_adaround(problem, one, {.steps = 100});
+        const auto log = solve_adaround(problem, one, {.steps = 100}, cpu_backend());
         set_thread_count(3);
-        solve_adaround(problem, two, {.steps = 100});
+        solve_adaround(problem, two, {.steps = 100}, cpu_backend());
         set_thread_count(threads);
         one.validate("w");
         CHECK(one.identical(two));
@@ -75,9 +76,9 @@ TEST_CASE("adaround improves layers, and gives the same bytes at any number of t
     // Rows of sets with moments of their own are learned with those.
     problem.weighted_moments = {problem.second_moments, correlated_moments(90, 200, 3)};
     auto sets = start(problem, "per_row", 2);
-    CHECK(solve_adaround(problem, sets, {.steps = 50}).objective.back() > 0);
+    CHECK(solve_adaround(problem, sets, {.steps = 50}, cpu_backend()).objective.back() > 0);
     const LayerProblem constant{"w", Tensor::zeros({3, 8}), correlated_moments(8, 20, 4), 0};
     auto zeros = start(constant, "per_row", 2);
-    CHECK(solve_adaround(constant, zeros, {.steps = 5}).objective.back() == 0);
-    CHECK_THROWS_WITH(solve_adaround({"blk.q", w, {}, 0}, sets, {}), Catch::Contains("blk.q"));
+    CHECK(solve_adaround(constant, zeros, {.steps = 5}, cpu_backend()).objective.back() == 0);
+    CHECK_THROWS_WITH(solve_adaround({"blk.q", w, {}, 0}, sets, {}, cpu_backend()), Catch::Contains("blk.q"));
 }

@@ -1,3 +1,4 @@
+#include "core/backend/backend.hpp"
 #include "core/base/half.hpp"
 #include "core/base/parallel.hpp"
 #include "core/codebook/codebook_init.hpp"
@@ -48,7 +49,7 @@ TEST_CASE(
           "{type: vectors, dimension: 4, stages: 2, row_scales: false}", "{type: vectors, dimension: 1}"}) {
         auto m = start(problem, grouping, 4);
         const double before = objective(w, m, hd);
-        const auto log = solve_aqlm(problem, m, {.rounds = 4, .codebook_steps = 60});
+        const auto log = solve_aqlm(problem, m, {.rounds = 4, .codebook_steps = 60}, cpu_backend());
         m.validate("w");
         REQUIRE(log.objective.size() == 5);
         CHECK(log.objective.front() == Approx(before).epsilon(1e-3));
@@ -68,7 +69,7 @@ TEST_CASE(
         }
         // After many cycles with fixed codebooks no single code can change and gain.
         auto settled = m.clone();
-        solve_aqlm(problem, settled, {.rounds = 1, .cycles = 30, .codebook_steps = 0});
+        solve_aqlm(problem, settled, {.rounds = 1, .cycles = 30, .codebook_steps = 0}, cpu_backend());
         const auto reached = objective(w, settled, hd);
         if (!settled.scales.defined()) {
             for (const std::int64_t at : {std::int64_t{0}, std::int64_t{101}, settled.mapping.size() - 1}) {
@@ -93,12 +94,12 @@ TEST_CASE("aqlm gives the same bytes at any number of threads, and solves sets o
         for (const int count : {1, 3}) {
             set_thread_count(count);
             found.push_back(start(problem, "{type: vectors, dimension: 4, stages: 2}", 5));
-            const auto log = solve_aqlm(problem, found.back(), {});
+            const auto log = solve_aqlm(problem, found.back(), {}, cpu_backend());
             CHECK(log.objective.back() < 0.8 * log.objective.front());
         }
         set_thread_count(threads);
         CHECK(found[0].identical(found[1]));
     }
     auto scalar = start(problem, "per_row", 2);
-    CHECK_THROWS_WITH(solve_aqlm(problem, scalar, {}), Catch::Contains("vectors"));
+    CHECK_THROWS_WITH(solve_aqlm(problem, scalar, {}, cpu_backend()), Catch::Contains("vectors"));
 }

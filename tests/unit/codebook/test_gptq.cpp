@@ -1,3 +1,4 @@
+#include "core/backend/backend.hpp"
 #include "core/base/parallel.hpp"
 #include "core/plugin/choice.hpp"
 #include "plugins/solver/gptq/feedback_factor.hpp"
@@ -102,7 +103,7 @@ std::int64_t different_codes(const CompressedMatrix& a, const CompressedMatrix& 
 TEST_CASE("a feedback factor is H = N D N^T") {
     for (const std::int64_t n : {1, 5, 128, 200, 300}) {
         const Tensor h = correlated_moments(n, 2 * n + 3, 1).to(DType::f32);
-        const auto factor = factor_feedback("h", h.clone());
+        const auto factor = factor_feedback("h", h.clone(), cpu_backend());
         const float* f = factor.feedback.data<float>();
         double worst = 0;
         for (std::int64_t i = 0; i < n; ++i) {
@@ -122,7 +123,7 @@ TEST_CASE("a feedback factor is H = N D N^T") {
     }
     Tensor singular = Tensor::empty({3, 3});
     for (float& v : singular.values<float>()) v = 1;
-    CHECK_THROWS_WITH(factor_feedback("blk.q", singular),
+    CHECK_THROWS_WITH(factor_feedback("blk.q", singular, cpu_backend()),
                       Catch::Contains("blk.q") && Catch::Contains("damping"));
 }
 
@@ -160,7 +161,7 @@ TEST_CASE("gptq is the published method, up to ties") {
         parameters.order = by_activation ? ColumnOrder::activation : ColumnOrder::natural;
         if (refit) parameters.refit = GridFit::range;
         // Without weights in the literal one, the refit's range is the same: importance plays no part in it.
-        const auto log = solve_gptq(problem, fast, parameters);
+        const auto log = solve_gptq(problem, fast, parameters, cpu_backend());
         fast.validate("w");
         CHECK(different_codes(fast, literal) <= rows * cols / 200);
         REQUIRE(log.objective.size() == 1);
@@ -178,7 +179,7 @@ TEST_CASE("gptq of uncorrelated inputs is rounding to nearest, and of two inputs
     const auto start = on_even_grids(problem, column_groups(10, 70, 3, 32));
     for (const auto order : {ColumnOrder::natural, ColumnOrder::activation}) {
         auto m = start.clone();
-        solve_gptq(problem, m, {.damping = 0.01, .order = order, .refit = {}});
+        solve_gptq(problem, m, {.damping = 0.01, .order = order, .refit = {}}, cpu_backend());
         CHECK(m.identical(start));
     }
     // Two correlated inputs: the second weight's code is the best one given the first's nearest.
@@ -186,7 +187,7 @@ TEST_CASE("gptq of uncorrelated inputs is rounding to nearest, and of two inputs
     const Tensor h = correlated_moments(2, 50, 5);
     const LayerProblem small{"w", pair, h, 0};
     auto m = on_even_grids(small, Layout::per_tensor(40, 2, 2));
-    solve_gptq(small, m, {});
+    solve_gptq(small, m, {}, cpu_backend());
     const auto hd = damped(h, 0.01);
     for (std::int64_t row = 0; row < 40; ++row) {
         const double reached = row_objective(pair, decode(m), hd, row);
@@ -211,9 +212,9 @@ TEST_CASE("gptq beats rounding, and gives the same bytes at any number of thread
         auto one = start.clone();
         auto two = start.clone();
         set_thread_count(1);
-        solve_gptq(problem, one, parameters);
+        solve_gptq(problem, one, parameters, cpu_backend());
         set_thread_count(3);
-        solve_gptq(problem, two, parameters);
+        solve_gptq(problem, two, parameters, cpu_backend());
         set_thread_count(threads);
         CHECK(one.identical(two));
         CHECK(objective(w, one, hd) < 0.6 * objective(w, start, hd));
@@ -221,10 +222,10 @@ TEST_CASE("gptq beats rounding, and gives the same bytes at any number of thread
     // Sets of rows with moments of their own are as many problems.
     problem.weighted_moments = {h, correlated_moments(300, 700, 8), h};
     auto sets = start.clone();
-    solve_gptq(problem, sets, {});
+    solve_gptq(problem, sets, {}, cpu_backend());
     LayerProblem whole{"w", w, problem.weighted_moments[1], 0};
     auto second = start.clone();
-    solve_gptq(whole, second, {});
+    solve_gptq(whole, second, {}, cpu_backend());
     for (std::int64_t row = 44; row < 87;
          ++row)  // rows of the set in the middle: [ceil(130 / 3), ceil(260 / 3))
         for (std::int64_t j = 0; j < 300; ++j)
@@ -241,7 +242,7 @@ TEST_CASE("gptq of hard layers") {
     for (const Tensor& h : {silent, Tensor::zeros({cols, cols})}) {
         const LayerProblem problem{"blk.q", w, h, 30};
         auto m = on_even_grids(problem, column_groups(5, cols, 2, 16));
-        const auto log = solve_gptq(problem, m, {});
+        const auto log = solve_gptq(problem, m, {}, cpu_backend());
         m.validate("blk.q");
         CHECK_FALSE(log.notes.empty());
     }
@@ -249,16 +250,17 @@ TEST_CASE("gptq of hard layers") {
     auto m = on_even_grids(constant, column_groups(5, cols, 2, 16));
     GptqParameters refit;
     refit.refit = GridFit::least_squares;
-    solve_gptq(constant, m, refit);
+    solve_gptq(constant, m, refit, cpu_backend());
     const Tensor decoded = decode(m);
     for (const float v : decoded.values<float>()) CHECK(v == 0.0F);
 
     refit.order = ColumnOrder::activation;
-    CHECK_THROWS_WITH(solve_gptq(constant, m, refit), Catch::Contains("natural order"));
+    CHECK_THROWS_WITH(solve_gptq(constant, m, refit, cpu_backend()), Catch::Contains("natural order"));
     auto rows = on_even_grids(constant, Layout::per_row(5, cols, 2));
     refit.order = ColumnOrder::natural;
-    CHECK_THROWS_WITH(solve_gptq(constant, rows, refit), Catch::Contains("column_groups"));
-    CHECK_THROWS_WITH(solve_gptq({"blk.q", w, {}, 0}, rows, {}), Catch::Contains("second moments"));
+    CHECK_THROWS_WITH(solve_gptq(constant, rows, refit, cpu_backend()), Catch::Contains("column_groups"));
+    CHECK_THROWS_WITH(solve_gptq({"blk.q", w, {}, 0}, rows, {}, cpu_backend()),
+                      Catch::Contains("second moments"));
 }
 
 TEST_CASE("grids by least squares are never worse than by range, and exact where weights lie on a grid") {

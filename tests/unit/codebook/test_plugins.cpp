@@ -1,3 +1,4 @@
+#include "core/backend/backend.hpp"
 #include "core/base/rng.hpp"
 #include "core/codebook/artifact.hpp"
 #include "core/codebook/codebook_init.hpp"
@@ -130,12 +131,12 @@ TEST_CASE("k-means weighted by input second moments lowers the weighted error") 
     CHECK_THROWS_WITH(initialise("kmeans", {"w", w, {}, 0}, rows), Catch::Contains("calibration"));
 }
 
-TEST_CASE("groups of 64 columns with scale and zero point cost half a bit a weight") {
+TEST_CASE("groups of 64 columns with scale and zero point cost half a bit per weight") {
     const Tensor w = normal({64, 2048}, 7);
     const LayerProblem problem{"w", w, {}, 0};
     const auto rows = group("{type: column_groups, size: 64}", problem, 2);
     auto matrix = initialise("uniform", problem, rows);
-    Choice<Solver>("rtn").make()->solve(problem, matrix);
+    Choice<Solver>("rtn").make()->solve(problem, matrix, cpu_backend());
     matrix.validate("w");
     Artifact artifact;
     artifact.matrices.emplace("w", matrix);
@@ -177,7 +178,7 @@ TEST_CASE("solvers keep layouts and names, and lnq is the best of them") {
     const auto rows = group("{type: distribution, groups: 5}", problem, 2);
     const auto error = [&](const char* solver) {
         auto matrix = initialise("kmeans", problem, rows);
-        Choice<Solver>::parse(solver).make()->solve(problem, matrix);
+        Choice<Solver>::parse(solver).make()->solve(problem, matrix, cpu_backend());
         matrix.validate("w");
         CHECK(matrix.layout == rows.layout);
         CHECK(matrix.row_order == rows.row_order);

@@ -63,11 +63,15 @@ OpenedModel open_model(const std::string& source, const ReadOptions& options) {
         return {std::make_unique<CompressedModel>(artifact, base), base->input(), "artifact",
                 sha256(MappedFile(source))};
     }
-    auto model = std::make_unique<Model>(read_checkpoint(find_model(source), options));
-    const Checkpoint& checkpoint = model->checkpoint();
+    return open_model(read_checkpoint(find_model(source), options));
+}
+
+OpenedModel open_model(Checkpoint checkpoint) {
+    auto model = std::make_unique<Model>(std::move(checkpoint));
+    const Checkpoint& opened = model->checkpoint();
     ModelInput input = model->input();
-    std::string description = checkpoint.description;
-    std::string hash = checkpoint.sha256;
+    std::string description = opened.description;
+    std::string hash = opened.sha256;
     return {std::move(model), std::move(input), std::move(description), std::move(hash)};
 }
 

@@ -8,6 +8,8 @@
 #include "core/base/log.hpp"
 #include "core/base/parallel.hpp"
 #include "core/codebook/artifact_model.hpp"
+#include "core/formats/onnx.hpp"
+#include "core/model/model_loader.hpp"
 #include "core/plugin/library.hpp"
 #include "core/report/run_table.hpp"
 #include "core/run/result.hpp"
@@ -56,6 +58,7 @@ struct Arguments {
     std::string windows;
     std::string positions;
     bool bos = false;
+    std::string inputs;
     std::string output;
     std::string meaning;
     std::string compute = "auto";
@@ -92,14 +95,20 @@ ReadOptions read_options(const Arguments& given, Backend& backend) {
     return {.outputs = {std::move(choice)}, .backend = backend};
 }
 
+/// Sizes of inputs are said of ONNX files; an artifact has them.
+OpenedModel open(const std::string& source, const Arguments& given, Backend& backend) {
+    if (given.inputs.empty() || is_artifact(source)) return open_model(source, read_options(given, backend));
+    return open_model(read_onnx_checkpoint(
+        find_model(source), {.read = read_options(given, backend), .inputs = parse_input_choices(given.inputs)}));
+}
+
 nlohmann::json evaluate(const Arguments& given) {
     const auto choice = choice_of(given);
     Backend& backend = default_backend();
-    const ReadOptions read = read_options(given, backend);
     const DType compute = compute_type(compute_names.at(given.compute), backend);
-    const OpenedModel model = open_model(given.model, read);
+    const OpenedModel model = open(given.model, given, backend);
     std::optional<OpenedModel> original;
-    if (!given.original.empty()) original.emplace(open_model(given.original, read));
+    if (!given.original.empty()) original.emplace(open(given.original, given, backend));
     require(!original || original->input.is_like(model.input),
             "{} and {} do not read the same and cannot be compared", given.original, given.model);
 
@@ -148,6 +157,10 @@ int run(int argc, char** argv) {
     app.add_option("--set", given.sets, "Any option of the task: key=value; may be repeated")
         ->type_name("KEY=VALUE")
         ->allow_extra_args(false);
+    app.add_option(
+           "--inputs", given.inputs,
+           "Sizes that an ONNX file leaves open, as model.inputs of a spec: '{x: {shape: [3, 224, 224]}}'")
+        ->type_name("YAML");
     app.add_option("--output", given.output, "Of a model with several outputs, the one that is evaluated")
         ->type_name("NAME");
     app.add_option("--meaning", given.meaning,

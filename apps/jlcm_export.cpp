@@ -5,7 +5,10 @@
 #include "core/base/error.hpp"
 #include "core/base/log.hpp"
 #include "core/codebook/artifact.hpp"
+#include "core/codebook/onnx_export.hpp"
 #include "core/formats/checkpoint_export.hpp"
+#include "core/model/model_loader.hpp"
+#include "core/run/spec.hpp"
 
 #include <string>
 
@@ -18,33 +21,92 @@ using namespace jlcm;
 
 constexpr const char* examples = R"(Examples:
   jlcm-export runs/X/artifact.safetensors --format gguf --type f16 model.gguf
-  jlcm-export runs/X/artifact.safetensors --format hf --type f32 model/)";
+  jlcm-export runs/X/artifact.safetensors --format hf --type f32 model/
+  jlcm-export runs/X/artifact.safetensors --format onnx --type f32 model.onnx
+  jlcm-export runs/X/artifact.safetensors --format onnx --compact model.onnx --source original.onnx)";
+
+/// How the run of an artifact read its model, from the artifact's provenance.
+ModelOptions model_options(const Artifact& artifact) {
+    ModelOptions options;
+    const auto identity = artifact.provenance.find("identity");
+    if (identity == artifact.provenance.end() || !identity->contains("spec")) return options;
+    Problems problems;
+    const auto spec =
+        parse_config(identity->at("spec").get<std::string>(), {"the artifact's spec", 0, 0}, problems);
+    if (const Config* model = spec ? spec->find("model") : nullptr) decode_options(options, *model, problems);
+    problems.throw_if_any();
+    return options;
+}
+
+void export_onnx(const Artifact& artifact, const std::string& source, const std::string& target,
+                 OnnxForm form) {
+    const ModelOptions options = model_options(artifact);
+    require(!source.empty() || !options.source.empty(),
+            "the artifact does not say which file it was made of; name it: --source FILE.onnx");
+    const std::filesystem::path file =
+        source.empty() ? find_model(options.source) : std::filesystem::path(source);
+    OnnxOptions read{
+        .fold_batch_norm = false, .read = {.outputs = options.outputs}, .inputs = options.inputs};
+    if (options.loader.name() == "onnx") {
+        // The loader's own options, which the spec may give in place of the model's.
+        const Config loader = options.loader.encode();
+        Problems problems;
+        if (const Config* fold = loader.find("fold_batch_norm")) read.fold_batch_norm = fold->text == "true";
+        if (const Config* inputs = loader.find("inputs"); inputs != nullptr && read.inputs.all.empty())
+            InputChoicesSlot(read.inputs).decode(*inputs, {}, problems);
+        problems.throw_if_any();
+    }
+    const OnnxExport done = write_onnx_model(target, artifact, file, read, form);
+    log_info("{}: {} compressed matrices{} in place, {} bytes ({:.1f} % of the original's {})", target,
+             done.matrices, done.others > 0 ? fmt::format(" and {} other constants", done.others) : "",
+             done.bytes, 100.0 * static_cast<double>(done.bytes) / static_cast<double>(done.source_bytes),
+             done.source_bytes);
+}
 
 int run(int argc, char** argv) {
-    CLI::App app{"Decodes a compressed model (artifact) to a Hugging Face folder or a GGUF file."};
+    CLI::App app{"Makes a compressed model (artifact) a Hugging Face folder, a GGUF file or an ONNX file."};
     app.footer(examples);
     std::string source;
     std::string target;
     std::string format = "hf";
     std::string type = "f16";
+    std::string original;
+    bool is_compact = false;
     app.add_option("artifact", source, "The compressed model, *.safetensors")
         ->required()
         ->type_name("ARTIFACT");
     app.add_option("out", target, "The folder or file that is written")->required()->type_name("OUT");
-    app.add_option("--format", format, "hf (a Hugging Face folder) or gguf")
-        ->check(CLI::IsMember({"hf", "gguf"}))
+    app.add_option(
+           "--format", format,
+           "hf (a Hugging Face folder), gguf, or onnx: the file that an ONNX model was made of, with the "
+           "weights in place")
+        ->check(CLI::IsMember({"hf", "gguf", "onnx"}))
         ->capture_default_str();
     app.add_option("--type", type,
                    "f16, bf16 or f32; decoded codewords are exact in f32, and in f16 without scales")
         ->check(CLI::IsMember({"f16", "bf16", "f32"}))
         ->capture_default_str();
+    app.add_flag(
+        "--compact", is_compact,
+        "with onnx: codes and codebooks stay what they are, and standard operators in the graph decode them");
+    app.add_option("--source", original,
+                   "with onnx: the original file, where it is no longer where the run found it")
+        ->type_name("FILE.onnx");
     bool is_lossy = false;
     app.add_flag(
         "--lossy-tokenizer", is_lossy,
         "with gguf: write the file also if GGUF cannot say all of the tokenizer, so that ids of some texts "
         "are others; what is lost is named");
     if (const auto code = parse_arguments(app, argc, argv)) return *code;
+    require(format == "onnx" || (!is_compact && original.empty()),
+            "--compact and --source go with --format onnx");
+    require(format != "onnx" || type != "bf16", "--format onnx takes --type f16 or f32");
     const Artifact artifact = read_artifact(source);
+    if (format == "onnx") {
+        const OnnxForm decoded = type == "f16" ? OnnxForm::float16 : OnnxForm::float32;
+        export_onnx(artifact, original, target, is_compact ? OnnxForm::compact : decoded);
+        return 0;
+    }
     Checkpoint model;
     model.config = artifact.config;
     model.tokenizer = artifact.tokenizer;

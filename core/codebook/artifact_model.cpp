@@ -69,7 +69,12 @@ OpenedModel open_model(const std::string& source, const ReadOptions& options) {
         opened.weights = std::move(model);
         return opened;
     }
-    auto model = std::make_unique<Model>(read_checkpoint(find_model(source), options));
+    return open_model(read_checkpoint(find_model(source), options));
+}
+
+OpenedModel open_model(Checkpoint checkpoint) {
+    OpenedModel opened;
+    auto model = std::make_unique<Model>(std::move(checkpoint));
     opened.input = model->input();
     opened.checkpoint = &model->checkpoint();
     opened.description = opened.checkpoint->description;

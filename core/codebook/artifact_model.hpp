@@ -43,4 +43,7 @@ struct OpenedModel {
 /// `source` as find_model takes it, or an artifact's path, whose outputs are chosen already.
 [[nodiscard]] OpenedModel open_model(const std::string& source, const ReadOptions& options = {});
 
+/// A checkpoint that was read already.
+[[nodiscard]] OpenedModel open_model(Checkpoint checkpoint);
+
 }  // namespace jlcm

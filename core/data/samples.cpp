@@ -49,7 +49,8 @@ class ImageSource final : public SampleSource {
         return preprocessed(chosen, *preprocess_);
     }
     [[nodiscard]] std::string distinct(std::int64_t count) const override {
-        return fmt::format("{} images", draws_.distinct(count));
+        const bool are_tensors = dynamic_cast<const TensorSet*>(data_.front()->images.get()) != nullptr;
+        return fmt::format("{} {}", draws_.distinct(count), are_tensors ? "samples" : "images");
     }
 
   private:
@@ -63,6 +64,20 @@ class ImageSource final : public SampleSource {
     std::shared_ptr<const Preprocess> preprocess_;
 };
 
+/// Images want to be prepared; tensors have to have the network's shape.
+void require_readable(const ModelInput& input, const ImageData& data) {
+    const auto* tensors = dynamic_cast<const TensorSet*>(data.images.get());
+    if (tensors == nullptr) {
+        (void)input.need_preprocess(data.name);
+        return;
+    }
+    require(input.preprocess != nullptr, "{} holds tensors, and the model reads text", data.name);
+    const Shape& shape = tensors->samples().shape();
+    require(Shape(shape.begin() + 1, shape.end()) == input.preprocess->shape(),
+            "{} has samples of shape {}, the first dimension being that of samples, and the model reads {}",
+            data.name, to_string(shape), to_string(input.preprocess->shape()));
+}
+
 }  // namespace
 
 bool ModelInput::is_like(const ModelInput& other) const {
@@ -74,18 +89,21 @@ bool ModelInput::is_like(const ModelInput& other) const {
 
 Shape ModelInput::sample_shape(std::int64_t length) const {
     if (preprocess == nullptr) return {1, length};
-    const Shape& image = preprocess->shape();
-    return {1, image[0], image[1], image[2]};
+    Shape shape = preprocess->shape();
+    shape.insert(shape.begin(), 1);
+    return shape;
 }
 
 const Tokenizer& ModelInput::need_tokenizer(std::string_view what) const {
     require(tokenizer != nullptr, "{} works on text, and the model {}", what,
-            preprocess != nullptr ? "reads images" : "has no tokenizer");
+            preprocess == nullptr        ? "has no tokenizer"
+            : preprocess->takes_images() ? "reads images"
+                                         : "reads tensors");
     return *tokenizer;
 }
 
 const Preprocess& ModelInput::need_preprocess(std::string_view what) const {
-    require(preprocess != nullptr, "{} works on images, and {}", what,
+    require(preprocess != nullptr && preprocess->takes_images(), "{} works on images, and {}", what,
             tokenizer != nullptr
                 ? "the model reads text"
                 : "nothing says how the model wants them: put a preprocess.json beside its file");
@@ -96,8 +114,8 @@ void require_readable(const ModelInput& input, const std::vector<Data>& data, st
     Refusals refusals;
     for (const Data& each : data)
         refusals.check([&] {
-            if (std::holds_alternative<ImageData>(each)) {
-                (void)input.need_preprocess(name_of(each));
+            if (const auto* images = std::get_if<ImageData>(&each)) {
+                require_readable(input, *images);
             } else {
                 const Tokenizer& tokenizer = input.need_tokenizer(name_of(each));
                 if (refuses_some_texts(tokenizer)) (void)tokenize(std::get<TextData>(each), tokenizer);

@@ -4,6 +4,7 @@
 #include "core/base/hash.hpp"
 #include "core/base/rng.hpp"
 #include "core/formats/onnx_batch_norm.hpp"
+#include "core/formats/onnx_context.hpp"
 #include "core/formats/onnx_lowering.hpp"
 #include "core/formats/preprocess_file.hpp"
 #include "core/graph/execution.hpp"
@@ -83,9 +84,8 @@ void require_samples_apart(const LoweredOnnx& own, const LoweredOnnx& lowered, B
     require(is_same, "samples that go through it together come out otherwise than alone");
 }
 
-LoweredOnnx lower(const OnnxModel& model, Backend& backend) {
-    const std::int64_t samples = model.input_shape.empty() ? -1 : model.input_shape.front();
-    if (samples < 0) return lower_at_any_batch(model, backend);
+/// Of a file for a fixed number of samples.
+LoweredOnnx lower_fixed(const OnnxModel& model, Backend& backend) {
     // What is wrong with the file as it is comes first.
     const LoweredOnnx own = lower_onnx(model, 0, backend);
     try {
@@ -98,7 +98,24 @@ LoweredOnnx lower(const OnnxModel& model, Backend& backend) {
             "the batch is fixed: dimension 0 of the input '{0}' is {1}, and the file holds this number where "
             "it cannot be opened ({2}). Export it with an open batch, e.g. torch.onnx.export(..., "
             "dynamic_axes={{'{0}': {{0: 'batch'}}}})",
-            model.input, samples, error.what());
+            model.input, model.input_shape.front(), error.what());
+    }
+}
+
+LoweredOnnx lower(const OnnxModel& model, Backend& backend) {
+    if (!model.input_shape.empty() && model.input_shape.front() > 0) return lower_fixed(model, backend);
+    try {
+        return lower_at_any_batch(model, backend);
+    } catch (const Error& error) {
+        if (error.kind() != ErrorKind::input) throw;
+        // The batch may be open in name only, and the shapes inside those of one sample.
+        OnnxModel one = model;
+        if (!one.input_shape.empty()) one.input_shape.front() = 1;
+        try {
+            return lower_fixed(one, backend);
+        } catch (const Error&) {
+            throw error;
+        }
     }
 }
 
@@ -156,19 +173,54 @@ nlohmann::json left_out_record(const OnnxModel& model, const std::vector<std::st
             {"tensors", left.tensors}};
 }
 
+std::filesystem::path folder_of(const std::filesystem::path& path) {
+    return path.has_parent_path() ? path.parent_path() : ".";
+}
+
+/// Of the file; with external data, of the lines "<sha256>  <file name>\n" of all files.
+std::string hash_of(const MappedFile& file, const std::vector<std::filesystem::path>& others) {
+    if (others.empty()) return sha256(file.bytes());
+    const auto line = [](const MappedFile& each) {
+        return fmt::format("{}  {}\n", sha256(each.bytes()), each.path().filename().string());
+    };
+    std::string lines = line(file);
+    for (const auto& other : others) lines += line(MappedFile(other));
+    return sha256(std::as_bytes(std::span(lines)));
+}
+
+/// A file that was parsed, of which one output is taken.
+struct Opened {
+    OnnxModel model;
+    OutputChoice output;
+    std::vector<std::string> dropped;  ///< outputs
+    std::string sha256;
+};
+
+Opened open(const std::filesystem::path& path, const OnnxOptions& options) {
+    const MappedFile file(path);
+    std::vector<std::filesystem::path> files;
+    Opened opened;
+    opened.model = parse_onnx(file.bytes(), {.known_inputs = {},
+                                             .inputs = options.inputs.all,
+                                             .folder = folder_of(path),
+                                             .on_file = [&](const auto& other) { files.push_back(other); }});
+    opened.dropped = opened.model.outputs;
+    opened.output = choose_output(opened.model, options.read.outputs);
+    std::erase(opened.dropped, opened.output.name);
+    opened.sha256 = hash_of(file, files);
+    return opened;
+}
+
 }  // namespace
 
 Checkpoint read_onnx_checkpoint(const std::filesystem::path& path, const OnnxOptions& options) {
     try {
-        const MappedFile file(path);
-        OnnxModel model = parse_onnx(file.bytes());
-        std::vector<std::string> dropped = model.outputs;
-        const OutputChoice choice = choose_output(model, options.read);
-        std::erase(dropped, choice.name);
-        auto left = left_out_record(model, dropped);
+        Opened opened = open(path, options);
+        OnnxModel& model = opened.model;
+        auto left = left_out_record(model, opened.dropped);
         if (options.fold_batch_norm) fold_batch_norms(model);
         LoweredOnnx lowered = lower(model, options.read.backend);
-        state_output(lowered.graph, choice.name, choice);
+        state_output(lowered.graph, opened.output.name, opened.output);
         Checkpoint checkpoint;
         if (!left.is_null()) checkpoint.extra["left_out"] = std::move(left);
         checkpoint.config = {{"model_type", "graph"}, {"graph", to_json(lowered.graph)}};
@@ -185,12 +237,59 @@ Checkpoint read_onnx_checkpoint(const std::filesystem::path& path, const OnnxOpt
         const bool is_named = path.stem() != "model" || !path.has_parent_path();
         checkpoint.extra["name"] = (is_named ? path.stem() : path.parent_path().filename()).string();
         checkpoint.description = fmt::format("ONNX, opset {}, F32", model.opset);
-        checkpoint.sha256 = sha256(file.bytes());
+        checkpoint.sha256 = std::move(opened.sha256);
         add_preprocess_file(checkpoint, path);
         return checkpoint;
     } catch (const Error& error) {
         throw error.within(path.string());
     }
+}
+
+OnnxSource read_onnx_source(const std::filesystem::path& path, const OnnxOptions& options) {
+    try {
+        Opened opened = open(path, options);
+        OnnxModel& model = opened.model;
+        OnnxSource source;
+        source.opset = model.opset;
+        source.sha256 = std::move(opened.sha256);
+        if (options.fold_batch_norm) {
+            const OnnxModel former = model;
+            fold_batch_norms(model);
+            for (std::size_t i = 0; i < model.nodes.size(); ++i)
+                if (model.nodes[i].type != former.nodes[i].type ||
+                    model.nodes[i].inputs != former.nodes[i].inputs)
+                    source.changed_nodes.push_back(model.nodes[i]);
+            for (const auto& [name, tensor] : model.constants) {
+                const auto found = former.constants.find(name);
+                if (found == former.constants.end() || found->second.values != tensor.values)
+                    source.changed_constants.insert(name);
+            }
+        }
+        source.lowered = lower(model, options.read.backend);
+        return source;
+    } catch (const Error& error) {
+        throw error.within(path.string());
+    }
+}
+
+std::vector<float> in_file_order(const OnnxOrigin& origin, std::span<const float> values) {
+    const OnnxArrangement& arrangement = origin.arrangement;
+    std::vector<float> result(values.begin(), values.end());
+    if (!arrangement.places.empty()) {
+        // Dimension d of the file lies at places[d]: it moves back there.
+        Shape moved(arrangement.shape.size());
+        std::vector<int> back(moved.size());
+        for (std::size_t d = 0; d < moved.size(); ++d) {
+            const auto place = static_cast<std::size_t>(arrangement.places[d]);
+            moved[place] = arrangement.shape[d];
+            back[place] = static_cast<int>(d);
+        }
+        result = onnx_rules::moved({moved, std::move(result)}, back).floats();
+    }
+    if (arrangement.factor != 1)
+        for (float& value : result)
+            value = static_cast<float>(static_cast<double>(value) / arrangement.factor);
+    return result;
 }
 
 }  // namespace jlcm

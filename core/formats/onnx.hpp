@@ -2,15 +2,22 @@
 // ONNX files as checkpoints.
 
 #include "core/formats/checkpoint.hpp"
+#include "core/formats/input_choice.hpp"
+#include "core/formats/onnx_lowering.hpp"
+
+#include <set>
 
 namespace jlcm {
 
 struct OnnxOptions {
     bool fold_batch_norm = false;  ///< into the convolutions before them (onnx_batch_norm.hpp)
     ReadOptions read{};            ///< a file of several outputs wants one of them named
+    InputChoices inputs{};         ///< what the file leaves open of its inputs
 };
 
-/// The model of an ONNX file (opset 9 to 17, one float32 input whose first dimension is the batch). A file
+/// The model of an ONNX file (opset 7 and later; one input that is no constant, whose first dimension is the
+/// batch; external data beside the file or below). Sizes that the file leaves open are those of
+/// `options.inputs`. A file
 /// for a fixed number of samples is opened for any number; if it cannot be, or if its result for a sample
 /// depends on the other samples, an input error says what to do. `config` is
 /// {"model_type": "graph", "graph": graph_json.hpp}; `tensors` are float32 by the names of the file's
@@ -20,5 +27,18 @@ struct OnnxOptions {
 /// chosen.
 [[nodiscard]] Checkpoint read_onnx_checkpoint(const std::filesystem::path& path,
                                               const OnnxOptions& options = {});
+
+/// What an ONNX file becomes, for whoever puts other weights into it.
+struct OnnxSource {
+    LoweredOnnx lowered;
+    std::int64_t opset = 0;
+    std::string sha256;                       ///< as the checkpoint's
+    std::vector<OnnxNode> changed_nodes;      ///< that folding batch norms changed, as they are then
+    std::set<std::string> changed_constants;  ///< that it changed or made
+};
+[[nodiscard]] OnnxSource read_onnx_source(const std::filesystem::path& path, const OnnxOptions& options);
+
+/// Of a parameter that holds a constant of the file: such values of it in the constant's own arrangement.
+[[nodiscard]] std::vector<float> in_file_order(const OnnxOrigin& origin, std::span<const float> values);
 
 }  // namespace jlcm

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include <fmt/ranges.h>
+
 namespace jlcm::onnx_rules {
 namespace {
 
@@ -62,6 +64,21 @@ std::size_t axis_of(std::int64_t axis, std::size_t rank) {
     return static_cast<std::size_t>(axis < 0 ? axis + size : axis);
 }
 
+std::vector<float> as_numbers(const OnnxTensor& tensor) {
+    if (tensor.is_float()) return tensor.floats();
+    constexpr std::int64_t most = std::int64_t{1} << 24;
+    std::vector<float> values;
+    values.reserve(tensor.integers().size());
+    for (const std::int64_t value : tensor.integers()) {
+        require(value >= -most && value <= most,
+                "the integer {} among data, which are computed in float32: it is "
+                "exact up to {}",
+                value, most);
+        values.push_back(static_cast<float>(value));
+    }
+    return values;
+}
+
 OnnxTensor moved(const OnnxTensor& tensor, const std::vector<int>& places) {
     OnnxTensor result;
     result.shape = moved_shape(tensor.shape, places);
@@ -89,13 +106,23 @@ Context::Context(const OnnxModel& model, std::int64_t batch, Backend& backend)
         shape[0] = batch;
         example[0] = 1;
     }
-    for (std::size_t d = 0; d < shape.size(); ++d)
-        require(shape[d] > 0, "dimension {} of the input '{}' is left open; only the first one may be", d,
-                model.input);
+    std::vector<std::string> wanted;
+    bool is_settled = true;
+    for (std::size_t d = 1; d < shape.size(); ++d) {
+        is_settled = is_settled && shape[d] > 0;
+        wanted.push_back(shape[d] > 0 ? std::to_string(shape[d]) : fmt::format("SIZE_{}", d));
+    }
+    require(
+        is_settled,
+        "the file leaves sizes of the input '{0}' open, {1} with their first dimension being that of samples. "
+        "Say them: model.inputs: {{{0}: {{shape: [{2}]}}}} in a spec, --inputs '{{{0}: {{shape: [{2}]}}}}' of "
+        "jlcm-eval",
+        model.input, to_string(shape), fmt::join(wanted, ", "));
+    require(shape[0] > 0, "the number of samples is open");
     require(element_count(bounded(shape)) > 0, "the input '{}' is empty", model.input);
     const ValueId id = result_.graph.add_input(model.input, example);
     shapes_.push_back(shape);
-    values_[model.input] = {model.input, {}, id, shape, in_order(shape.size())};
+    values_[model.input] = {model.input, {}, id, shape, in_order(shape.size()), !model.input_is_float};
 }
 
 Context::Context(const Context& outer, const OnnxNode& node)
@@ -124,10 +151,16 @@ const Value& Context::input(const OnnxNode& node, std::size_t i) const {
 }
 
 Value Context::data(const OnnxNode& node, std::size_t i) {
+    const Value& value = input(node, i);
+    require(!value.constant || value.constant->is_float(),
+            "input {} ('{}') holds integers, where numbers are supported", i, value.name);
+    return any_data(node, i);
+}
+
+Value Context::any_data(const OnnxNode& node, std::size_t i) {
     Value value = input(node, i);
     if (!value.constant) return value;
-    require(value.constant->is_float(), "input {} ('{}') holds integers, where numbers are supported", i,
-            value.name);
+    value.is_integer = !value.constant->is_float();
     value.places = in_order(value.rank());
     value.id = plain(node, value);
     value.constant.reset();
@@ -154,6 +187,17 @@ std::optional<std::vector<std::int64_t>> Context::integers(const OnnxNode& node,
     if (node.has(key)) return node.integers(key);
     if (!node.has_input(i)) return std::nullopt;
     return constant(node, i).integers();
+}
+
+void Context::add_constants(const std::map<std::string, OnnxTensor>& constants) {
+    for (const auto& [name, tensor] : constants)
+        values_[name] = {name, {std::shared_ptr<const void>(), &tensor}, -1, tensor.shape, {}};
+}
+
+void Context::set_integer(const OnnxNode& node, std::size_t output, bool is_integer) {
+    if (output >= node.outputs.size()) return;
+    const auto found = values_.find(node.outputs[output]);
+    if (found != values_.end() && !found->second.constant) found->second.is_integer = is_integer;
 }
 
 void Context::set(const OnnxNode& node, std::size_t output, Value value) {
@@ -207,7 +251,8 @@ ValueId Context::in_places(const OnnxNode& node, const Value& value, const std::
         // Dimensions of one in front change nothing where shapes are broadcast.
         Shape shape = tensor.shape;
         while (shape.size() > 1 && shape.front() == 1) shape.erase(shape.begin());
-        const ParameterId id = parameter(value.name, "constant", shape, tensor.floats());
+        const ParameterId id = parameter(node, value.name, "constant", shape, as_numbers(tensor), false,
+                                         {value.shape, places, 1});
         const ValueId stored = add(value.name, make_constant(), {}, {id});
         return shape == tensor.shape ? stored : add(value.name, make_reshape(tensor.shape), {stored}, {});
     }
@@ -232,20 +277,37 @@ ValueId Context::channels_last(const OnnxNode& node, const Value& value) {
     return in_places(node, value, image_places(value.rank()));
 }
 
-ParameterId Context::parameter(const std::string& name, const std::string& role, const Shape& shape,
-                               const std::vector<float>& values, bool linear) {
+ParameterId Context::parameter(const OnnxNode& node, const std::string& name, const std::string& role,
+                               const Shape& shape, const std::vector<float>& values, bool linear,
+                               const OnnxArrangement& arrangement) {
     require(element_count(shape) == std::ssize(values), "'{}' has {} elements, expected shape {}", name,
             values.size(), to_string(shape));
     std::string unique = name;
     for (int i = 2;; ++i) {
         const auto found = result_.weights.find(unique);
         if (found == result_.weights.end()) break;
-        if (found->second.shape() == shape && std::ranges::equal(found->second.values<float>(), values))
+        if (found->second.shape() == shape && std::ranges::equal(found->second.values<float>(), values)) {
+            note_origin(node, unique, name, arrangement);
             return *result_.graph.find_parameter(unique);
+        }
         unique = fmt::format("{}.{}", name, i);
     }
     result_.weights.emplace(unique, Tensor::from<float>(shape, values));
+    note_origin(node, unique, name, arrangement);
     return result_.graph.add_parameter({unique, role, shape, -1, linear});
+}
+
+void Context::note_origin(const OnnxNode& node, const std::string& parameter, const std::string& name,
+                          const OnnxArrangement& arrangement) {
+    const Value* value = find(name);
+    const std::int64_t elements = element_count(result_.weights.at(parameter).shape());
+    if (value == nullptr || !value->constant || element_count(value->shape) != elements) return;
+    OnnxOrigin& origin = result_.origins[parameter];
+    origin.value = name;
+    origin.shape = value->shape;
+    origin.arrangement = arrangement;
+    if (node.outputs.empty() || std::ranges::count(origin.readers, node.outputs.front()) > 0) return;
+    origin.readers.push_back(node.outputs.front());
 }
 
 Shape Context::open_shape(const Shape& shape) const {

@@ -3,6 +3,7 @@
 
 #include "core/formats/onnx_lowering.hpp"
 #include "core/graph/broadcast.hpp"
+#include "core/graph/data_operators.hpp"
 #include "core/graph/tensor_operators.hpp"
 
 #include <functional>
@@ -22,6 +23,8 @@ struct Value {
     /// places[d]: the dimension of the graph's value that is dimension d here. Transposition costs nothing
     /// until somebody needs another order.
     std::vector<int> places;
+    /// Integers or truth values in ONNX, which the graph holds as numbers: exact up to 2^24.
+    bool is_integer = false;
 
     [[nodiscard]] std::size_t rank() const { return shape.size(); }
 };
@@ -46,6 +49,8 @@ class Context {
     [[nodiscard]] const Value& input(const OnnxNode& node, std::size_t i) const;
     /// Input i as a value of the graph; numbers that are known become one.
     [[nodiscard]] Value data(const OnnxNode& node, std::size_t i);
+    /// The same of numbers or integers.
+    [[nodiscard]] Value any_data(const OnnxNode& node, std::size_t i);
     /// The values of input i, which have to be known now.
     [[nodiscard]] const OnnxTensor& constant(const OnnxNode& node, std::size_t i) const;
     /// The one element of input i, which has to be known now.
@@ -55,7 +60,11 @@ class Context {
                                                                     const std::string& key,
                                                                     std::size_t i) const;
 
+    /// Constants of a graph inside of a node. They live as long as the model.
+    void add_constants(const std::map<std::string, OnnxTensor>& constants);
     void set(const OnnxNode& node, std::size_t output, Value value);
+    /// Whether an output that was set holds integers.
+    void set_integer(const OnnxNode& node, std::size_t output, bool is_integer);
     void set(const OnnxNode& node, Value value) { set(node, 0, std::move(value)); }
     /// What stands under a value's name; null where nothing does.
     [[nodiscard]] const Value* find(const std::string& name) const;
@@ -75,9 +84,12 @@ class Context {
     [[nodiscard]] ValueId channels_last(const OnnxNode& node, const Value& value);
 
     /// A parameter of the graph that holds `values`. Asked again for the same name, it is the same parameter;
-    /// the name is `name`, or where that holds other values or another shape already, with a number.
-    [[nodiscard]] ParameterId parameter(const std::string& name, const std::string& role, const Shape& shape,
-                                        const std::vector<float>& values, bool linear = false);
+    /// the name is `name`, or where that holds other values or another shape already, with a number. If the
+    /// node reads a constant of that name, the parameter is that, arranged as said.
+    [[nodiscard]] ParameterId parameter(const OnnxNode& node, const std::string& name,
+                                        const std::string& role, const Shape& shape,
+                                        const std::vector<float>& values, bool linear = false,
+                                        const OnnxArrangement& arrangement = {});
 
     /// The shape with the batch left open (-1), for a reshape at any batch size.
     [[nodiscard]] Shape open_shape(const Shape& shape) const;
@@ -107,6 +119,8 @@ class Context {
 
   private:
     [[nodiscard]] const Shape& graph_shape(ValueId id) const;
+    void note_origin(const OnnxNode& node, const std::string& parameter, const std::string& name,
+                     const OnnxArrangement& arrangement);
     [[nodiscard]] ValueId add(const std::string& name, const OperatorPtr& op,
                               const std::vector<ValueId>& inputs, const std::vector<ParameterId>& parameters);
     const OnnxModel* model_;
@@ -126,12 +140,22 @@ void add_convolution_rules(Rules& rules);
 void add_elementwise_rules(Rules& rules);
 void add_linear_rules(Rules& rules);
 void add_normalisation_rules(Rules& rules);
+void add_logic_rules(Rules& rules);
+void add_quantization_rules(Rules& rules);
 void add_resize_rules(Rules& rules);
+void add_selection_rules(Rules& rules);
 void add_shape_rules(Rules& rules);
 
 /// A function of two values that broadcast; one of them may be known.
 [[nodiscard]] Value combine(Context& context, const OnnxNode& node, Binary function, const Value& a,
                             const Value& b);
+/// A constant with so many dimensions, those in front being ones; other values stay.
+[[nodiscard]] Value with_rank(const Value& value, std::size_t rank);
+/// What an operator makes of these inputs of a node, numbers or integers, which broadcast.
+[[nodiscard]] Value broadcast_all(Context& context, const OnnxNode& node, const OperatorPtr& op,
+                                  const std::vector<std::size_t>& inputs);
+/// A Gather whose indices are data.
+void gather_by_data(Context& context, const OnnxNode& node);
 /// What a node makes of inputs that are all known, by its rule: its graph is run. One tensor an output; an
 /// output that nobody needs is left empty.
 [[nodiscard]] std::vector<std::optional<OnnxTensor>> run_on_constants(const Context& context,
@@ -147,6 +171,8 @@ inline constexpr std::int64_t size_limit = std::int64_t{1} << 31;
 [[nodiscard]] std::vector<int> image_places(std::size_t rank);
 /// `axis`, which may count from the end, in [0, rank).
 [[nodiscard]] std::size_t axis_of(std::int64_t axis, std::size_t rank);
+/// The values as numbers; an input error where an integer is none of float32.
+[[nodiscard]] std::vector<float> as_numbers(const OnnxTensor& tensor);
 /// The tensor with its dimensions where `places` says.
 [[nodiscard]] OnnxTensor moved(const OnnxTensor& tensor, const std::vector<int>& places);
 
@@ -161,9 +187,11 @@ struct Range {
     const std::optional<std::vector<std::int64_t>>& starts,
     const std::optional<std::vector<std::int64_t>>& ends, std::optional<std::vector<std::int64_t>> axes,
     std::optional<std::vector<std::int64_t>> steps, const Shape& shape);
-/// The parts that a Split of a dimension of `size` makes: of the given sizes, or of one.
+/// The parts that a Split of a dimension of `size` makes: of the given sizes, or of one, which the last has less
+/// of where it may.
 [[nodiscard]] std::vector<Range> split_ranges(std::int64_t size, std::size_t parts,
-                                              const std::optional<std::vector<std::int64_t>>& sizes);
+                                              const std::optional<std::vector<std::int64_t>>& sizes,
+                                              bool may_be_uneven);
 /// The matrix that a Flatten at `axis` makes.
 [[nodiscard]] Shape flattened(const Shape& shape, std::int64_t axis);
 /// The shape that a Reshape asks for, its zeros replaced by what is there.
@@ -172,6 +200,12 @@ struct Range {
 [[nodiscard]] Shape unsqueezed(const Shape& shape, const std::vector<std::int64_t>& axes);
 /// Output dimension d of a Transpose is input dimension [d].
 [[nodiscard]] std::vector<std::size_t> transposition(const OnnxNode& node, std::size_t rank);
+
+/// A constant repeated to `shape`.
+[[nodiscard]] OnnxTensor expanded(const OnnxTensor& tensor, const Shape& shape);
+/// What a DequantizeLinear makes of levels that are known; `zero` may be null.
+[[nodiscard]] OnnxTensor dequantized(const OnnxNode& node, const OnnxTensor& levels, const OnnxTensor& scale,
+                                     const OnnxTensor* zero);
 
 /// Whether there is a rule for inputs that are all known.
 [[nodiscard]] bool can_fold(std::string_view type);

@@ -63,11 +63,11 @@ void convolution(Context& context, const OnnxNode& node) {
     attributes.bias = node.has_input(2);
     const std::int64_t outputs = weight.shape[0];
     const std::int64_t columns = outputs == 0 ? 0 : element_count(weight.shape) / outputs;
-    std::vector<ParameterId> parameters{context.parameter(context.input(node, 1).name,
+    std::vector<ParameterId> parameters{context.parameter(node, context.input(node, 1).name,
                                                           convolution_role(attributes.groups, x.shape[1]),
                                                           {outputs, columns}, weight.floats(), true)};
     if (attributes.bias)
-        parameters.push_back(context.parameter(context.input(node, 2).name, "bias", {outputs},
+        parameters.push_back(context.parameter(node, context.input(node, 2).name, "bias", {outputs},
                                                context.constant(node, 2).floats()));
     context.set(node, context.emit(node, make_convolution(attributes), {context.channels_last(node, x)},
                                    parameters, image_places(x.rank())));
@@ -124,10 +124,11 @@ void transposed_convolution(Context& context, const OnnxNode& node) {
     const std::int64_t columns = element_count(weight.shape) / std::max<std::int64_t>(weight.shape[0], 1);
     const OnnxTensor rows = moved({{attributes.groups, channels, columns}, weight.values}, {0, 2, 1});
     const std::string role = attributes.groups == 1 ? "conv.transposed" : "conv.transposed.grouped";
-    std::vector<ParameterId> parameters{context.parameter(
-        context.input(node, 1).name, role, {attributes.groups * columns, channels}, rows.floats(), true)};
+    std::vector<ParameterId> parameters{
+        context.parameter(node, context.input(node, 1).name, role, {attributes.groups * columns, channels},
+                          rows.floats(), true, {{attributes.groups, channels, columns}, {0, 2, 1}, 1})};
     if (attributes.bias)
-        parameters.push_back(context.parameter(context.input(node, 2).name, "bias",
+        parameters.push_back(context.parameter(node, context.input(node, 2).name, "bias",
                                                {attributes.groups * group_outputs},
                                                context.constant(node, 2).floats()));
     context.set(node, context.emit(node, make_transposed_convolution(attributes),
@@ -178,6 +179,7 @@ template <bool smallest>
 void reduce_maximum(Context& context, const OnnxNode& node) {
     const Value x = context.data(node, 0);
     const auto given = context.integers(node, "axes", 1).value_or(Integers());
+    if (given.empty() && node.integer("noop_with_empty_axes", 0) != 0) return context.set(node, x);
     std::vector<bool> is_reduced(x.rank(), given.empty());
     for (const std::int64_t axis : given) is_reduced[axis_of(axis, x.rank())] = true;
     Shape shape;

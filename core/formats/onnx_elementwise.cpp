@@ -53,14 +53,6 @@ std::optional<UnaryFunction> with_number(Binary function, double number, bool is
     }
 }
 
-/// Both values with as many dimensions, those in front being ones.
-Value with_rank(const Value& value, std::size_t rank) {
-    if (value.rank() == rank || !value.constant) return value;
-    OnnxTensor tensor = *value.constant;
-    tensor.shape.insert(tensor.shape.begin(), rank - value.rank(), 1);
-    return known(value.name, std::move(tensor));
-}
-
 void binary(Context& context, const OnnxNode& node, Binary function) {
     context.set(node, combine(context, node, function, context.input(node, 0), context.input(node, 1)));
 }
@@ -85,8 +77,12 @@ Value chosen_part(Context& context, const OnnxNode& where, const Value& value, b
     return value.constant ? part : combine(context, where, Binary::multiply, value, part);
 }
 
-/// The sum of both parts.
+/// The sum of both parts where the condition is known.
 void where(Context& context, const OnnxNode& node) {
+    if (context.input(node, 0).constant == nullptr) {
+        context.set(node, broadcast_all(context, node, make_where(), {0, 1, 2}));
+        return;
+    }
     const Value a = chosen_part(context, node, context.input(node, 1), true);
     const Value b = chosen_part(context, node, context.input(node, 2), false);
     context.set(node, combine(context, node, Binary::add, a, b));
@@ -162,14 +158,85 @@ void dropout(Context& context, const OnnxNode& node) {
     pass_on(context, node);
 }
 
-/// To numbers of another width: all are computed alike.
+/// To numbers of another width all are computed alike; integers are numbers without a fraction.
 void cast(Context& context, const OnnxNode& node) {
     const std::int64_t type = node.integer("to", 0);
-    require(type == 1 || type == 10 || type == 11 || type == 16, "a cast to type {}", type);
-    pass_on(context, node);
+    constexpr std::int64_t boolean = 9;
+    const bool to_number = type == 1 || type == 10 || type == 11 || type == 16;
+    const bool to_integer = (type >= 2 && type <= 7) || type == 12 || type == 13;
+    require(to_number || to_integer || type == boolean, "a cast to type {}", type);
+    const Value x = context.any_data(node, 0);
+    const auto apply = [&](Pointwise function, const Value& to) {
+        return context.emit(node, make_pointwise(function), {to.id}, {}, to.places);
+    };
+    if (type == boolean)
+        context.set(node, apply(Pointwise::is_zero, apply(Pointwise::is_zero, x)));
+    else
+        context.set(node, to_integer && !x.is_integer ? apply(Pointwise::truncate, x) : x);
+}
+
+/// Integers are divided without a remainder, as C does.
+void divide(Context& context, const OnnxNode& node) {
+    const auto is_integer = [&](std::size_t i) {
+        const Value& x = context.input(node, i);
+        return x.constant ? !x.constant->is_float() : x.is_integer;
+    };
+    if (!is_integer(0) || !is_integer(1)) return binary(context, node, Binary::divide);
+    const Value y = broadcast_all(context, node, make_binary(Binary::divide), {0, 1});
+    context.set(node, context.emit(node, make_pointwise(Pointwise::truncate), {y.id}, {}, y.places));
+}
+
+void gelu(Context& context, const OnnxNode& node) {
+    const std::string approximate = node.text("approximate", "none");
+    require(approximate == "none" || approximate == "tanh", "approximate '{}'", approximate);
+    apply(context, node, {approximate == "tanh" ? Unary::gelu_tanh : Unary::gelu});
+}
+
+/// x sigmoid(alpha x)
+void swish(Context& context, const OnnxNode& node) {
+    const Value x = context.data(node, 0);
+    const double alpha = node.number("alpha", 1);
+    const Value scaled =
+        alpha == 1 ? x : context.emit(node, make_unary({Unary::affine, alpha, 0}), {x.id}, {}, x.places);
+    const Value gate = context.emit(node, make_unary({Unary::sigmoid}), {scaled.id}, {}, x.places);
+    context.set(node, context.emit(node, make_binary(Binary::multiply), {x.id, gate.id}, {}, x.places));
+}
+
+/// x tanh(softplus(x))
+void mish(Context& context, const OnnxNode& node) {
+    const Value x = context.data(node, 0);
+    const Value soft = context.emit(node, make_unary({Unary::softplus}), {x.id}, {}, x.places);
+    const Value gate = context.emit(node, make_unary({Unary::tanh}), {soft.id}, {}, x.places);
+    context.set(node, context.emit(node, make_binary(Binary::multiply), {x.id, gate.id}, {}, x.places));
 }
 
 }  // namespace
+
+Value with_rank(const Value& value, std::size_t rank) {
+    if (value.rank() == rank || !value.constant) return value;
+    OnnxTensor tensor = *value.constant;
+    tensor.shape.insert(tensor.shape.begin(), rank - value.rank(), 1);
+    return known(value.name, std::move(tensor));
+}
+
+Value broadcast_all(Context& context, const OnnxNode& node, const OperatorPtr& op,
+                    const std::vector<std::size_t>& inputs) {
+    std::size_t rank = 0;
+    for (const std::size_t i : inputs) rank = std::max(rank, context.input(node, i).rank());
+    std::vector<Value> values;
+    std::vector<int> places;
+    bool is_alike = true;
+    for (const std::size_t i : inputs) {
+        values.push_back(with_rank(context.input(node, i), rank));
+        is_alike = is_alike && values.back().rank() == rank;
+        if (places.empty() && !values.back().constant) places = values.back().places;
+    }
+    if (places.size() != rank) places = in_order(rank);
+    std::vector<ValueId> ids;
+    for (const Value& value : values)
+        ids.push_back(is_alike ? context.in_places(node, value, places) : context.plain(node, value));
+    return is_alike ? context.emit(node, op, ids, {}, places) : context.emit(node, op, ids);
+}
 
 Value combine(Context& context, const OnnxNode& node, Binary function, const Value& a, const Value& b) {
     for (const bool first : {false, true}) {
@@ -202,6 +269,9 @@ void add_elementwise_rules(Rules& rules) {
     rules["HardSigmoid"] = hard_sigmoid;
     rules["HardSwish"] = plain_unary<Unary::hard_swish>;
     rules["Softplus"] = plain_unary<Unary::softplus>;
+    rules["Gelu"] = gelu;
+    rules["Swish"] = swish;
+    rules["Mish"] = mish;
     rules["Erf"] = plain_unary<Unary::erf>;
     rules["Exp"] = plain_unary<Unary::exponential>;
     rules["Log"] = plain_unary<Unary::logarithm>;
@@ -217,7 +287,7 @@ void add_elementwise_rules(Rules& rules) {
     rules["Add"] = plain_binary<Binary::add>;
     rules["Sub"] = plain_binary<Binary::subtract>;
     rules["Mul"] = plain_binary<Binary::multiply>;
-    rules["Div"] = plain_binary<Binary::divide>;
+    rules["Div"] = divide;
     rules["Identity"] = pass_on;
     rules["Where"] = where;
     rules["Cast"] = cast;

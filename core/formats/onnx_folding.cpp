@@ -65,16 +65,6 @@ std::int64_t offset(const Strides& strides, const std::vector<std::int64_t>& pos
     return at;
 }
 
-OnnxTensor expanded(const OnnxTensor& tensor, const Shape& shape) {
-    if (tensor.shape == shape) return tensor;
-    const Strides dense = strides_of(tensor.shape);
-    Strides strides{0, std::vector<std::int64_t>(shape.size(), 0)};
-    const std::size_t missing = shape.size() - tensor.shape.size();
-    for (std::size_t d = 0; d < tensor.shape.size(); ++d)
-        if (tensor.shape[d] != 1) strides.steps[missing + d] = dense.steps[d];
-    return picked(tensor, shape, [&](const auto& position) { return offset(strides, position); });
-}
-
 std::vector<float> as_floats(const OnnxTensor& tensor) {
     if (tensor.is_float()) return tensor.floats();
     return {tensor.integers().begin(), tensor.integers().end()};
@@ -212,6 +202,7 @@ Outputs cast(const OnnxNode& node, std::int64_t, const Inputs& inputs) {
     // TensorProto.DataType: FLOAT, FLOAT16, DOUBLE, BFLOAT16 are numbers; BOOL is 9.
     const bool to_float = type == 1 || type == 10 || type == 11 || type == 16;
     OnnxTensor result = at(inputs, 0);
+    result.type = static_cast<int>(type);
     if (to_float) {
         result.values = as_floats(result);
         return {std::move(result)};
@@ -305,7 +296,8 @@ Outputs split(const OnnxNode& node, std::int64_t, const Inputs& inputs) {
     if (node.has("split")) sizes = node.integers("split");
     if (inputs.size() > 1 && inputs[1] != nullptr) sizes = inputs[1]->integers();
     Outputs parts;
-    for (const Range& range : split_ranges(x.shape[axis], node.outputs.size(), sizes))
+    for (const Range& range :
+         split_ranges(x.shape[axis], node.outputs.size(), sizes, node.has("num_outputs")))
         parts.push_back(part_of(x, axis, range));
     return parts;
 }
@@ -447,6 +439,10 @@ Outputs flatten(const OnnxNode& node, std::int64_t, const Inputs& inputs) {
     return {with_shape(at(inputs, 0), flattened(at(inputs, 0).shape, node.integer("axis", 1)))};
 }
 
+Outputs dequantize(const OnnxNode& node, std::int64_t, const Inputs& inputs) {
+    return {dequantized(node, at(inputs, 0), at(inputs, 1), inputs.size() > 2 ? inputs[2] : nullptr)};
+}
+
 Outputs tile(const OnnxNode&, std::int64_t, const Inputs& inputs) {
     const OnnxTensor& x = at(inputs, 0);
     const auto& repeats = at(inputs, 1).integers();
@@ -575,6 +571,7 @@ const std::map<std::string, Folding, std::less<>>& foldings() {
         {"Round", of_numbers(rounded)},
         {"Floor", of_numbers([](double x) { return std::floor(x); })},
         {"Ceil", of_numbers([](double x) { return std::ceil(x); })},
+        {"DequantizeLinear", dequantize},
         {"Flatten", flatten},
         {"Split", split},
         {"Tile", tile},
@@ -587,6 +584,16 @@ const std::map<std::string, Folding, std::less<>>& foldings() {
 }
 
 }  // namespace
+
+OnnxTensor expanded(const OnnxTensor& tensor, const Shape& shape) {
+    if (tensor.shape == shape) return tensor;
+    const Strides dense = strides_of(tensor.shape);
+    Strides strides{0, std::vector<std::int64_t>(shape.size(), 0)};
+    const std::size_t missing = shape.size() - tensor.shape.size();
+    for (std::size_t d = 0; d < tensor.shape.size(); ++d)
+        if (tensor.shape[d] != 1) strides.steps[missing + d] = dense.steps[d];
+    return picked(tensor, shape, [&](const auto& position) { return offset(strides, position); });
+}
 
 bool can_fold(std::string_view type) {
     return foldings().contains(type);

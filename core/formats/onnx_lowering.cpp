@@ -1,6 +1,7 @@
 #include "core/formats/onnx_lowering.hpp"
 
 #include "core/formats/onnx_context.hpp"
+#include "core/formats/onnx_definitions.hpp"
 
 #include <algorithm>
 #include <set>
@@ -18,17 +19,33 @@ const Rules& rules() {
         add_convolution_rules(all);
         add_elementwise_rules(all);
         add_linear_rules(all);
+        add_logic_rules(all);
         add_normalisation_rules(all);
+        add_quantization_rules(all);
         add_resize_rules(all);
+        add_selection_rules(all);
         add_shape_rules(all);
         return all;
     }();
     return table;
 }
 
+using Names = std::set<std::string, std::less<>>;
+
+/// Adds what a graph inside of a node reads to the names: its own values, and those around it.
+void add_reads(const OnnxNode& node, Names& names) {
+    names.insert(node.inputs.begin(), node.inputs.end());
+    for (const auto& [key, attribute] : node.attributes) {
+        const auto* body = std::get_if<std::shared_ptr<const OnnxGraph>>(&attribute);
+        if (body == nullptr) continue;
+        names.insert((*body)->outputs.begin(), (*body)->outputs.end());
+        for (const OnnxNode& inner : (*body)->nodes) add_reads(inner, names);
+    }
+}
+
 /// What the first output needs: values by name, and nodes in order.
 struct Needed {
-    std::set<std::string, std::less<>> values;
+    Names values;
     std::vector<const OnnxNode*> nodes;
 };
 Needed needed_for_output(const OnnxModel& model) {
@@ -38,11 +55,57 @@ Needed needed_for_output(const OnnxModel& model) {
         for (const std::string& output : node->outputs)
             is_needed = is_needed || needed.values.contains(output);
         if (!is_needed) continue;
-        needed.values.insert(node->inputs.begin(), node->inputs.end());
+        add_reads(*node, needed.values);
         needed.nodes.push_back(&*node);
     }
     std::ranges::reverse(needed.nodes);
     return needed;
+}
+
+/// What is to be done about a node that is not supported.
+std::string remedy(const OnnxNode& node) {
+    static const std::map<std::string, const char*, std::less<>> remedies{
+        {"Loop",
+         "loops are not supported; export with fixed sizes, so that they are unrolled (torch.jit.trace "
+         "in place of script), or simplify the file (onnxsim)"},
+        {"Scan",
+         "loops are not supported; export with fixed sizes, so that they are unrolled (torch.jit.trace "
+         "in place of script), or simplify the file (onnxsim)"},
+        {"NonMaxSuppression",
+         "how much it makes depends on the data; choose an output in front of it "
+         "(model.outputs), or cut the file there (onnx.utils.extract_model)"},
+        {"NonZero",
+         "how much it makes depends on the data; choose an output in front of it (model.outputs), or cut "
+         "the file there (onnx.utils.extract_model)"},
+        {"DynamicQuantizeLinear", "take the float model, or one quantised in the QDQ format"},
+        {"ConvInteger", "take the float model, or one quantised in the QDQ format"},
+        {"MatMulInteger", "take the float model, or one quantised in the QDQ format"},
+        {"QLinearConv", "take the float model, or one quantised in the QDQ format"},
+        {"QLinearMatMul", "take the float model, or one quantised in the QDQ format"},
+    };
+    if (!node.domain.empty())
+        return fmt::format(
+            "an operator of the domain '{}', which is not ONNX's own; export without fused or "
+            "quantised operators of a runtime",
+            node.domain);
+    const auto found = remedies.find(node.type);
+    return found != remedies.end()
+               ? found->second
+               : "not supported; an export at another opset, or a simplified one (onnxsim), may do without it";
+}
+
+/// Whether outputs hold integers or truth values, where all of the inputs say `inputs` of theirs.
+bool makes_integers(const OnnxNode& node, std::size_t output, bool inputs) {
+    static const Names always{"Equal", "Less",   "Greater", "LessOrEqual",   "GreaterOrEqual",
+                              "And",   "Or",     "Xor",     "Not",           "IsNaN",
+                              "IsInf", "ArgMax", "ArgMin",  "QuantizeLinear"};
+    static const Names never{"DequantizeLinear"};
+    if (node.type == "Cast") {
+        const std::int64_t type = node.integer("to", 0);
+        return type != 1 && type != 10 && type != 11 && type != 16;
+    }
+    if (node.type == "TopK" && output == 1) return true;
+    return !never.contains(node.type) && (inputs || always.contains(node.type));
 }
 
 /// Elements that folding may make in all, so that a small file does not fill memory: its own several times
@@ -56,8 +119,9 @@ std::int64_t most_folded(const OnnxModel& model) {
 /// Whether it repeats numbers for each sample, so that what it makes is not known before the number of
 /// samples.
 bool repeats_for_samples(const Context& context, const OnnxNode& node) {
-    if (node.type != "Expand" || !context.constant(node, 0).is_float()) return false;
-    const auto& shape = context.constant(node, 1).integers();
+    const bool fills = node.type == "ConstantOfShape";
+    if (!fills && (node.type != "Expand" || !context.constant(node, 0).is_float())) return false;
+    const auto& shape = context.constant(node, fills ? 0 : 1).integers();
     return std::ranges::any_of(shape, [&](std::int64_t size) { return context.is_batch(size); });
 }
 
@@ -72,52 +136,6 @@ std::optional<std::vector<const OnnxTensor*>> known_inputs(const Context& contex
     if (repeats_for_samples(context, node)) return std::nullopt;
     return inputs;
 }
-
-/// Lowers nodes one after the other.
-class Lowering {
-  public:
-    Lowering(const OnnxModel& model, std::int64_t batch, Backend& backend, Needed needed)
-        : context_(model, batch, backend), left_(most_folded(model)) {
-        context_.set_needed(std::move(needed.values));
-    }
-
-    void lower(const OnnxNode& node) {
-        const auto found = rules().find(node.type);
-        const Rule rule = found == rules().end() ? nullptr : found->second;
-        require(rule != nullptr || can_fold(node.type),
-                "not supported; an export at another opset, or a simplified one, may do without it");
-        // What made an input was refused already.
-        if (!context_.has_inputs(node)) return;
-        if (const auto inputs = known_inputs(context_, node)) {
-            if (auto folded = fold(node, context_.opset(), *inputs)) {
-                for (std::size_t i = 0; i < folded->size(); ++i) keep(node, i, std::move((*folded)[i]));
-            } else {
-                auto made = run_on_constants(context_, node, rule);
-                for (std::size_t i = 0; i < made.size(); ++i)
-                    if (made[i]) keep(node, i, std::move(*made[i]));
-            }
-        } else {
-            require(rule != nullptr, "only supported where it does not depend on the model's input");
-            rule(context_, node);
-        }
-        for (std::size_t i = 0; i < node.outputs.size(); ++i)
-            require(node.outputs[i].empty() || !context_.is_needed(node.outputs[i]) ||
-                        context_.find(node.outputs[i]) != nullptr,
-                    "its output {} ('{}') is not supported", i, node.outputs[i]);
-    }
-
-    [[nodiscard]] LoweredOnnx finish() { return context_.finish(); }
-
-  private:
-    void keep(const OnnxNode& node, std::size_t output, OnnxTensor tensor) {
-        left_ -= element_count(tensor.shape);
-        require(left_ >= 0, "the constants of the model become too large");
-        context_.set(node, output, known("", std::move(tensor)));
-    }
-
-    Context context_;
-    std::int64_t left_;  ///< elements that may still be made
-};
 
 /// What is wrong with nodes, alike ones together.
 class RefusedNodes {
@@ -158,6 +176,103 @@ class RefusedNodes {
     std::vector<Refusal> refusals_;
 };
 
+/// Lowers nodes one after the other.
+class Lowering {
+  public:
+    Lowering(const OnnxModel& model, std::int64_t batch, Backend& backend, Names needed)
+        : context_(model, batch, backend), opset_(model.opset), left_(most_folded(model)) {
+        context_.set_needed(std::move(needed));
+    }
+
+    /// What cannot be lowered is noted, and what depends on it passed over.
+    void lower(const OnnxNode& node) {
+        try {
+            // What made an input was refused already.
+            if (!context_.has_inputs(node)) return;
+            if (node.type == "If" && node.domain.empty()) return choose_branch(node);
+            lower_one(node);
+            for (std::size_t i = 0; i < node.outputs.size(); ++i)
+                require(node.outputs[i].empty() || !context_.is_needed(node.outputs[i]) ||
+                            context_.find(node.outputs[i]) != nullptr,
+                        "its output {} ('{}') is not supported", i, node.outputs[i]);
+        } catch (const Error& error) {
+            if (error.kind() != ErrorKind::input)
+                throw error.within(fmt::format("node '{}', a {} (opset {})", node.name, node.type, opset_));
+            refusals_.add(node, error.what());
+        }
+    }
+
+    [[nodiscard]] LoweredOnnx finish() {
+        refusals_.throw_if_any(opset_);
+        return context_.finish();
+    }
+
+  private:
+    void lower_one(const OnnxNode& node) {
+        const auto found = node.domain.empty() ? rules().find(node.type) : rules().end();
+        const Rule rule = found == rules().end() ? nullptr : found->second;
+        if (rule == nullptr && (!node.domain.empty() || !can_fold(node.type))) fail("{}", remedy(node));
+        require_known_definition(node, opset_);
+        if (const auto inputs = known_inputs(context_, node)) {
+            if (auto folded = fold(node, opset_, *inputs)) {
+                for (std::size_t i = 0; i < folded->size(); ++i) keep(node, i, std::move((*folded)[i]));
+            } else {
+                auto made = run_on_constants(context_, node, rule);
+                for (std::size_t i = 0; i < made.size(); ++i)
+                    if (made[i]) keep(node, i, std::move(*made[i]));
+            }
+            return;
+        }
+        require(rule != nullptr, "only supported where it does not depend on the model's input");
+        rule(context_, node);
+        const bool integers = reads_integers(node);
+        for (std::size_t i = 0; i < node.outputs.size(); ++i)
+            context_.set_integer(node, i, makes_integers(node, i, integers));
+    }
+
+    /// Of the input that the output's type is that of.
+    [[nodiscard]] bool reads_integers(const OnnxNode& node) const {
+        if (node.type == "ConstantOfShape") {
+            const auto found = node.attributes.find("value");
+            const auto* value =
+                found == node.attributes.end() ? nullptr : std::get_if<OnnxTensor>(&found->second);
+            return value != nullptr && !value->is_float();
+        }
+        const std::size_t i = node.type == "Where" ? 1 : 0;
+        if (!node.has_input(i)) return false;
+        const Value& value = context_.input(node, i);
+        return value.constant ? !value.constant->is_float() : value.is_integer;
+    }
+
+    /// The nodes of the branch of an If that its condition chooses, in place of it.
+    void choose_branch(const OnnxNode& node) {
+        require(context_.input(node, 0).constant != nullptr,
+                "its condition depends on the model's input; make the input that it asks for a constant "
+                "(model.inputs: {{NAME: {{value: 1}}}}), or export one branch");
+        const char* key = context_.number(node, 0) != 0 ? "then_branch" : "else_branch";
+        const auto found = node.attributes.find(key);
+        const auto* body = found == node.attributes.end()
+                               ? nullptr
+                               : std::get_if<std::shared_ptr<const OnnxGraph>>(&found->second);
+        require(body != nullptr && (*body)->outputs.size() >= node.outputs.size(), "it has no {}", key);
+        context_.add_constants((*body)->constants);
+        for (const OnnxNode& inner : (*body)->nodes) lower(inner);
+        for (std::size_t i = 0; i < node.outputs.size(); ++i)
+            if (const Value* value = context_.find((*body)->outputs[i])) context_.set(node, i, *value);
+    }
+
+    void keep(const OnnxNode& node, std::size_t output, OnnxTensor tensor) {
+        left_ -= element_count(tensor.shape);
+        require(left_ >= 0, "the constants of the model become too large");
+        context_.set(node, output, known("", std::move(tensor)));
+    }
+
+    Context context_;
+    std::int64_t opset_;
+    std::int64_t left_;  ///< elements that may still be made
+    RefusedNodes refusals_;
+};
+
 }  // namespace
 
 LeftOut left_out(const OnnxModel& model) {
@@ -183,20 +298,8 @@ LeftOut left_out(const OnnxModel& model) {
 
 LoweredOnnx lower_onnx(const OnnxModel& model, std::int64_t batch, Backend& backend) {
     Needed needed = needed_for_output(model);
-    const std::vector<const OnnxNode*> nodes = std::move(needed.nodes);
-    Lowering lowering(model, batch, backend, std::move(needed));
-    RefusedNodes refusals;
-    for (const OnnxNode* node : nodes) {
-        try {
-            lowering.lower(*node);
-        } catch (const Error& error) {
-            if (error.kind() != ErrorKind::input)
-                throw error.within(
-                    fmt::format("node '{}', a {} (opset {})", node->name, node->type, model.opset));
-            refusals.add(*node, error.what());
-        }
-    }
-    refusals.throw_if_any(model.opset);
+    Lowering lowering(model, batch, backend, std::move(needed.values));
+    for (const OnnxNode* node : needed.nodes) lowering.lower(*node);
     return lowering.finish();
 }
 

@@ -7,9 +7,26 @@
 
 namespace jlcm {
 
+/// How a parameter's elements are arranged: those of a constant, seen as `shape`, whose dimension d becomes
+/// dimension places[d], times `factor`.
+struct OnnxArrangement {
+    Shape shape{};              ///< empty: of the parameter, nothing moves
+    std::vector<int> places{};  ///< empty: nothing moves
+    double factor = 1;
+};
+
+/// The constant of the file that a parameter holds, so that another value of it can be put in its place.
+struct OnnxOrigin {
+    std::string value;  ///< its name: an initializer, or what a node makes of constants
+    Shape shape;        ///< that it has there
+    OnnxArrangement arrangement;
+    std::vector<std::string> readers;  ///< nodes that read it as this parameter: their first outputs
+};
+
 struct LoweredOnnx {
-    Graph graph;                            ///< without blocks
-    std::map<std::string, Tensor> weights;  ///< float32, by the parameters' names
+    Graph graph;                                ///< without blocks
+    std::map<std::string, Tensor> weights;      ///< float32, by the parameters' names
+    std::map<std::string, OnnxOrigin> origins;  ///< of those parameters that hold a constant of the file
 };
 
 /// What the first output does not need, and the graph thus has not.

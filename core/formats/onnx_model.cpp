@@ -1,13 +1,16 @@
 #include "core/formats/onnx_model.hpp"
 
 #include "core/base/half.hpp"
+#include "core/formats/onnx_external_data.hpp"
 
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cmath>
 #include <cstring>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <set>
 
 #include <fmt/ranges.h>
@@ -16,8 +19,11 @@
 namespace jlcm {
 namespace {
 
-constexpr std::int64_t first_opset = 9;
-constexpr std::int64_t last_opset = 17;
+constexpr std::int64_t first_opset = 7;
+
+/// Newer than the definitions that this is built with.
+constexpr int uint4_type = 21;
+constexpr int int4_type = 22;
 
 /// Names of TensorProto.DataType, those newer than the definitions included.
 std::string type_name(int type) {
@@ -46,19 +52,38 @@ std::string text_of(const char* text) {
     return text != nullptr ? text : "";
 }
 
+using Bytes = std::span<const std::byte>;
+
+OnnxExternalData::Entries entries_of(const Onnx__TensorProto& tensor) {
+    OnnxExternalData::Entries entries;
+    for (const auto* entry : std::span(tensor.external_data, tensor.n_external_data))
+        entries[text_of(entry->key)] = text_of(entry->value);
+    return entries;
+}
+
+/// Raw bytes of a tensor, its own or those of another file; nothing where its values stand in fields.
+std::optional<Bytes> raw_bytes(const Onnx__TensorProto& tensor, OnnxExternalData& external,
+                               const std::string& name) {
+    if (tensor.data_location == ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL || tensor.n_external_data > 0)
+        return external.bytes_of(entries_of(tensor), name);
+    if (tensor.has_raw_data != 0) return std::as_bytes(std::span(tensor.raw_data.data, tensor.raw_data.len));
+    return std::nullopt;
+}
+
 /// Elements of type Stored, converted; from raw bytes or from the field of their type.
 template <class Stored, class Value, class Element, class Convert>
-std::vector<Value> elements(const Onnx__TensorProto& tensor, std::int64_t count, std::span<Element> field,
-                            Convert convert) {
+std::vector<Value> elements(const Onnx__TensorProto& tensor, std::optional<Bytes> raw, std::int64_t count,
+                            std::span<Element> field, Convert convert) {
     std::vector<Value> values;
-    if (tensor.has_raw_data != 0) {
-        const auto& raw = tensor.raw_data;
-        require(raw.len / sizeof(Stored) == static_cast<std::size_t>(count) && raw.len % sizeof(Stored) == 0,
-                "the tensor '{}' has {} bytes of data for {} elements", text_of(tensor.name), raw.len, count);
+    if (raw) {
+        require(raw->size() / sizeof(Stored) == static_cast<std::size_t>(count) &&
+                    raw->size() % sizeof(Stored) == 0,
+                "the tensor '{}' has {} bytes of data for {} elements", text_of(tensor.name), raw->size(),
+                count);
         values.reserve(static_cast<std::size_t>(count));
-        for (std::size_t at = 0; at < raw.len; at += sizeof(Stored)) {
+        for (std::size_t at = 0; at < raw->size(); at += sizeof(Stored)) {
             Stored element{};
-            std::memcpy(&element, raw.data + at, sizeof element);
+            std::memcpy(&element, raw->data() + at, sizeof element);
             values.push_back(convert(element));
         }
         return values;
@@ -70,22 +95,35 @@ std::vector<Value> elements(const Onnx__TensorProto& tensor, std::int64_t count,
     return values;
 }
 
-OnnxTensor tensor_of(const Onnx__TensorProto& tensor) {
+/// Two elements of four bits a byte, the lower ones first.
+std::vector<std::int64_t> nibbles(const Onnx__TensorProto& tensor, std::optional<Bytes> raw,
+                                  std::int64_t count, bool is_signed) {
+    const std::int64_t pairs = count / 2 + count % 2;
+    const auto bytes = elements<std::uint8_t, std::int64_t>(tensor, raw, pairs,
+                                                            std::span(tensor.int32_data, tensor.n_int32_data),
+                                                            [](std::uint8_t v) { return v; });
+    std::vector<std::int64_t> values;
+    values.reserve(static_cast<std::size_t>(count));
+    for (std::int64_t i = 0; i < count; ++i) {
+        const std::int64_t value = bytes[static_cast<std::size_t>(i / 2)] >> (i % 2 * 4) & 15;
+        values.push_back(is_signed && value > 7 ? value - 16 : value);
+    }
+    return values;
+}
+
+OnnxTensor tensor_of(const Onnx__TensorProto& tensor, OnnxExternalData& external) {
     const std::string name = text_of(tensor.name);
-    require(
-        tensor.data_location != ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL && tensor.n_external_data == 0,
-        "the tensor '{}' lies in another file (external data), which is not supported; "
-        "onnx.save_model(onnx.load(PATH), NEW) puts it into one",
-        name);
     require(tensor.segment == nullptr, "the tensor '{}' is a segment, which is not supported", name);
     OnnxTensor result;
     result.shape.assign(tensor.dims, tensor.dims + tensor.n_dims);
+    result.type = tensor.data_type;
     const std::int64_t count = checked_count(result.shape, name);
+    const auto raw = raw_bytes(tensor, external, name);
     const auto floats = [&]<class Stored, class Element>(Stored, std::span<Element> field, auto convert) {
-        result.values = elements<Stored, float>(tensor, count, field, convert);
+        result.values = elements<Stored, float>(tensor, raw, count, field, convert);
     };
     const auto integers = [&]<class Stored, class Element>(Stored, std::span<Element> field) {
-        result.values = elements<Stored, std::int64_t>(tensor, count, field,
+        result.values = elements<Stored, std::int64_t>(tensor, raw, count, field,
                                                        [](Stored v) { return static_cast<std::int64_t>(v); });
     };
     const std::span small(tensor.int32_data, tensor.n_int32_data);
@@ -130,15 +168,26 @@ OnnxTensor tensor_of(const Onnx__TensorProto& tensor) {
         case ONNX__TENSOR_PROTO__DATA_TYPE__BOOL:
             integers(std::uint8_t{}, small);
             break;
+        case uint4_type:
+        case int4_type:
+            result.values = nibbles(tensor, raw, count, tensor.data_type == int4_type);
+            break;
         default:
             fail("the tensor '{}' is of type {}, which is not supported", name, type_name(tensor.data_type));
     }
-    result.file_bytes =
-        tensor.has_raw_data != 0 ? tensor.raw_data.len : onnx__tensor_proto__get_packed_size(&tensor);
+    result.file_bytes = raw ? raw->size() : onnx__tensor_proto__get_packed_size(&tensor);
     return result;
 }
 
-OnnxAttribute attribute_of(const Onnx__AttributeProto& attribute) {
+struct Free {
+    void operator()(Onnx__ModelProto* model) const { onnx__model_proto__free_unpacked(model, nullptr); }
+    void operator()(Onnx__TensorProto* tensor) const { onnx__tensor_proto__free_unpacked(tensor, nullptr); }
+    void operator()(Onnx__GraphProto* graph) const { onnx__graph_proto__free_unpacked(graph, nullptr); }
+};
+
+OnnxGraph body_of(const Onnx__AttributeProto& attribute, OnnxExternalData& external, int depth);
+
+OnnxAttribute attribute_of(const Onnx__AttributeProto& attribute, OnnxExternalData& external, int depth) {
     switch (attribute.type) {
         case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT:
             return attribute.i;
@@ -154,33 +203,57 @@ OnnxAttribute attribute_of(const Onnx__AttributeProto& attribute) {
             return std::vector<float>(attribute.floats, attribute.floats + attribute.n_floats);
         case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__TENSOR:
             require(attribute.t != nullptr, "the attribute '{}' has no value", text_of(attribute.name));
-            return tensor_of(*attribute.t);
+            return tensor_of(*attribute.t, external);
+        case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__GRAPH:
+            return std::make_shared<const OnnxGraph>(body_of(attribute, external, depth + 1));
         default:
-            fail("the attribute '{}' is of a type that is not supported (number {})", text_of(attribute.name),
-                 static_cast<int>(attribute.type));
+            return OnnxUnread{fmt::format("type {}", static_cast<int>(attribute.type))};
     }
 }
 
-OnnxNode node_of(const Onnx__NodeProto& proto, std::int64_t number, std::int64_t opset) {
+OnnxNode node_of(const Onnx__NodeProto& proto, std::int64_t number, OnnxExternalData& external, int depth) {
     OnnxNode node;
     node.type = text_of(proto.op_type);
     node.name = text_of(proto.name);
     if (node.name.empty()) node.name = fmt::format("{}_{}", node.type, number);
-    const std::string domain = text_of(proto.domain);
-    require(domain.empty() || domain == "ai.onnx",
-            "node '{}' is a {} of the domain '{}' (opset {}), which is not supported", node.name, node.type,
-            domain, opset);
+    node.domain = text_of(proto.domain);
+    if (node.domain == "ai.onnx") node.domain.clear();
     node.inputs.assign(proto.input, proto.input + proto.n_input);
     node.outputs.assign(proto.output, proto.output + proto.n_output);
-    require(!node.outputs.empty(), "node '{}', a {} (opset {}), has no output", node.name, node.type, opset);
+    require(!node.outputs.empty(), "node '{}', a {}, has no output", node.name, node.type);
     for (const auto* attribute : std::span(proto.attribute, proto.n_attribute)) {
         try {
-            node.attributes.emplace(text_of(attribute->name), attribute_of(*attribute));
+            node.attributes.emplace(text_of(attribute->name), attribute_of(*attribute, external, depth));
         } catch (const Error& error) {
-            throw error.within(fmt::format("node '{}', a {} (opset {})", node.name, node.type, opset));
+            throw error.within(fmt::format("node '{}', a {}", node.name, node.type));
         }
     }
     return node;
+}
+
+void read_constants(const Onnx__GraphProto& graph, OnnxExternalData& external,
+                    std::map<std::string, OnnxTensor>& constants) {
+    require(graph.n_sparse_initializer == 0, "sparse initializers are not supported");
+    for (const auto* tensor : std::span(graph.initializer, graph.n_initializer))
+        require(constants.emplace(text_of(tensor->name), tensor_of(*tensor, external)).second,
+                "two initializers have the name '{}'", text_of(tensor->name));
+}
+
+OnnxGraph body_of(const Onnx__AttributeProto& attribute, OnnxExternalData& external, int depth) {
+    constexpr int deepest = 16;
+    require(depth <= deepest, "graphs within graphs are nested more than {} deep", deepest);
+    const std::unique_ptr<Onnx__GraphProto, Free> unpacked(
+        onnx__graph_proto__unpack(nullptr, attribute.g.len, attribute.g.data));
+    require(unpacked != nullptr, "the graph of the attribute '{}' is damaged", text_of(attribute.name));
+    const Onnx__GraphProto& proto = *unpacked;
+    OnnxGraph graph;
+    read_constants(proto, external, graph.constants);
+    graph.has_inputs = proto.n_input > 0;
+    for (const auto* node : std::span(proto.node, proto.n_node))
+        graph.nodes.push_back(node_of(*node, std::ssize(graph.nodes), external, depth));
+    for (const auto* output : std::span(proto.output, proto.n_output))
+        graph.outputs.push_back(text_of(output->name));
+    return graph;
 }
 
 std::int64_t opset_of(const Onnx__ModelProto& model) {
@@ -190,32 +263,116 @@ std::int64_t opset_of(const Onnx__ModelProto& model) {
         if (domain.empty() || domain == "ai.onnx") opset = import->version;
     }
     require(opset >= 0, "no operator set is named (opset_import)");
-    require(opset >= first_opset && opset <= last_opset, "opset {} is not supported; supported are {} to {}",
-            opset, first_opset, last_opset);
+    require(opset >= first_opset,
+            "opset {} is not supported; supported are {} and later. onnx.version_converter.convert_version("
+            "onnx.load(PATH), 17) makes a later one of it",
+            opset, first_opset);
     return opset;
 }
 
-void read_input(const Onnx__GraphProto& graph, OnnxModel& model) {
-    for (const auto* input : std::span(graph.input, graph.n_input)) {
-        const std::string name = text_of(input->name);
-        if (model.constants.contains(name)) continue;
-        require(model.input.empty(), "the inputs '{}' and '{}': models of one input are supported",
-                model.input, name);
-        model.input = name;
-        require(input->type != nullptr && input->type->value_case == ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE,
-                "the input '{}' is no tensor", name);
-        const Onnx__TypeProto__Tensor& type = *input->type->tensor_type;
-        require(type.elem_type == ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT,
-                "the input '{}' is of type {}; FLOAT is supported", name, type_name(type.elem_type));
-        require(type.shape != nullptr, "the input '{}' has no shape", name);
-        for (const auto* dimension : std::span(type.shape->dim, type.shape->n_dim)) {
-            const bool is_known =
-                dimension->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE &&
-                dimension->dim_value > 0;
-            model.input_shape.push_back(is_known ? dimension->dim_value : -1);
-        }
+struct Input {
+    std::string name;
+    Shape shape;  ///< -1 where the file leaves a size open
+    int type = 0;
+
+    [[nodiscard]] bool is_float() const {
+        return type == ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT ||
+               type == ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT16 ||
+               type == ONNX__TENSOR_PROTO__DATA_TYPE__BFLOAT16 ||
+               type == ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE;
     }
-    require(!model.input.empty(), "the model has no input");
+    [[nodiscard]] std::string describe() const {
+        std::vector<std::string> sizes;
+        for (const std::int64_t size : shape) sizes.push_back(size < 0 ? "?" : std::to_string(size));
+        return fmt::format("'{}' {} [{}]", name, type_name(type), fmt::join(sizes, ", "));
+    }
+};
+
+Input input_of(const Onnx__ValueInfoProto& proto) {
+    Input input;
+    input.name = text_of(proto.name);
+    require(proto.type != nullptr && proto.type->value_case == ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE,
+            "the input '{}' is no tensor", input.name);
+    const Onnx__TypeProto__Tensor& type = *proto.type->tensor_type;
+    input.type = type.elem_type;
+    const bool is_integer = (input.type >= ONNX__TENSOR_PROTO__DATA_TYPE__UINT8 &&
+                             input.type <= ONNX__TENSOR_PROTO__DATA_TYPE__INT64) ||
+                            input.type == ONNX__TENSOR_PROTO__DATA_TYPE__BOOL ||
+                            input.type == ONNX__TENSOR_PROTO__DATA_TYPE__UINT32 ||
+                            input.type == ONNX__TENSOR_PROTO__DATA_TYPE__UINT64;
+    require(input.is_float() || is_integer,
+            "the input '{}' is of type {}; numbers and integers are supported", input.name,
+            type_name(input.type));
+    require(type.shape != nullptr, "the input '{}' has no shape", input.name);
+    for (const auto* dimension : std::span(type.shape->dim, type.shape->n_dim)) {
+        const bool is_known = dimension->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE &&
+                              dimension->dim_value > 0;
+        input.shape.push_back(is_known ? dimension->dim_value : -1);
+    }
+    return input;
+}
+
+/// Sizes that the file leaves open, as they are said.
+void settle_sizes(Input& input, const Shape& said) {
+    if (said.empty()) return;
+    require(said.size() + 1 == input.shape.size(),
+            "the shape {} is said of the input {}: it wants {} sizes, those behind the first dimension",
+            to_string(said), input.describe(), input.shape.empty() ? 0 : input.shape.size() - 1);
+    for (std::size_t d = 0; d < said.size(); ++d) {
+        std::int64_t& size = input.shape[d + 1];
+        require(said[d] > 0 && (size < 0 || size == said[d]), "the shape {} is said of the input {}",
+                to_string(said), input.describe());
+        size = said[d];
+    }
+}
+
+/// All elements alike; one sample where the file leaves their number open.
+OnnxTensor constant_input(const Input& input, double value) {
+    Shape shape = input.shape;
+    if (!shape.empty() && shape[0] < 0) shape[0] = 1;
+    for (const std::int64_t size : shape)
+        require(size > 0 && size < 1 << 24,
+                "the input {} is said to be {}, and its size is open: say its shape too", input.describe(),
+                value);
+    const std::int64_t count = checked_count(shape, input.name);
+    require(count <= 1 << 26, "the input {} is said to be {}, and it is too large", input.describe(), value);
+    const auto elements = static_cast<std::size_t>(count);
+    if (input.is_float()) return {shape, std::vector<float>(elements, static_cast<float>(value))};
+    require(value == std::floor(value) && std::abs(value) < 9e15, "the input {} is said to be {}",
+            input.describe(), value);
+    return {shape, std::vector<std::int64_t>(elements, static_cast<std::int64_t>(value))};
+}
+
+void read_input(const Onnx__GraphProto& graph, const std::vector<InputChoice>& choices, OnnxModel& model) {
+    std::vector<Input> inputs;
+    for (const auto* proto : std::span(graph.input, graph.n_input))
+        if (!model.constants.contains(text_of(proto->name))) inputs.push_back(input_of(*proto));
+    const auto listed = [&] {
+        std::vector<std::string> list;
+        for (const Input& input : inputs) list.push_back(input.describe());
+        return fmt::format("{}", fmt::join(list, ", "));
+    };
+    std::set<std::string> constant;
+    for (const InputChoice& choice : choices) {
+        const auto found = std::ranges::find_if(inputs, [&](const Input& input) {
+            return input.name == choice.name || (choice.name.empty() && inputs.size() == 1);
+        });
+        require(found != inputs.end(), "the model has no input '{}'; it has {}", choice.name, listed());
+        settle_sizes(*found, choice.shape);
+        if (!choice.value) continue;
+        model.constants[found->name] = constant_input(*found, *choice.value);
+        constant.insert(found->name);
+    }
+    const std::string all = listed();
+    std::erase_if(inputs, [&](const Input& input) { return constant.contains(input.name); });
+    require(!inputs.empty(), "the model has no input that is not a constant");
+    require(inputs.size() == 1,
+            "the model has the inputs {}; one is supported. Others can be made constants, if that is what is "
+            "wanted: model.inputs: {{{}: {{value: 0}}}} in a spec",
+            all, inputs.back().name);
+    model.input = inputs.front().name;
+    model.input_shape = inputs.front().shape;
+    model.input_is_float = inputs.front().is_float();
 }
 
 void read_outputs(const Onnx__GraphProto& graph, OnnxModel& model) {
@@ -239,25 +396,38 @@ void read_outputs(const Onnx__GraphProto& graph, OnnxModel& model) {
     require(!model.outputs.empty(), "the model has no output");
 }
 
-/// Every value is made once, before it is read.
-void check_order(const OnnxModel& model) {
-    std::set<std::string, std::less<>> known{model.input};
-    for (const auto& [name, tensor] : model.constants) known.insert(name);
-    for (const OnnxNode& node : model.nodes) {
+using Names = std::set<std::string, std::less<>>;
+
+/// Every value is made once, before it is read, by the nodes around or inside.
+void check_order(const std::vector<OnnxNode>& nodes, Names known);
+
+void check_order(const OnnxGraph& graph, Names known) {
+    for (const auto& [name, tensor] : graph.constants) known.insert(name);
+    check_order(graph.nodes, std::move(known));
+}
+
+void check_order(const std::vector<OnnxNode>& nodes, Names known) {
+    for (const OnnxNode& node : nodes) {
         for (const std::string& input : node.inputs)
             require(input.empty() || known.contains(input),
                     "node '{}' reads the value '{}', which nothing before it makes", node.name, input);
+        // The bodies of loops have inputs of their own, and are refused where they are lowered.
+        for (const auto& [key, attribute] : node.attributes)
+            if (const auto* body = std::get_if<std::shared_ptr<const OnnxGraph>>(&attribute))
+                if (!(*body)->has_inputs) check_order(**body, known);
         for (const std::string& output : node.outputs)
             require(output.empty() || known.insert(output).second, "the value '{}' is made twice", output);
     }
+}
+
+void check_order(const OnnxModel& model) {
+    Names known{model.input};
+    for (const auto& [name, tensor] : model.constants) known.insert(name);
+    check_order(model.nodes, known);
+    for (const OnnxNode& node : model.nodes) known.insert(node.outputs.begin(), node.outputs.end());
     for (const std::string& output : model.outputs)
         require(known.contains(output), "nothing makes the output '{}'", output);
 }
-
-struct Free {
-    void operator()(Onnx__ModelProto* model) const { onnx__model_proto__free_unpacked(model, nullptr); }
-    void operator()(Onnx__TensorProto* tensor) const { onnx__tensor_proto__free_unpacked(tensor, nullptr); }
-};
 
 std::unique_ptr<Onnx__ModelProto, Free> unpack(std::span<const std::byte> bytes) {
     const auto* data = reinterpret_cast<const std::uint8_t*>(bytes.data());  // NOLINT: bytes as C has them
@@ -304,12 +474,18 @@ std::vector<std::int64_t> OnnxNode::integers(const std::string& key,
     return value != nullptr ? *value : otherwise;
 }
 
+std::vector<float> OnnxNode::numbers(const std::string& key, const std::vector<float>& otherwise) const {
+    const auto* value = find_attribute<std::vector<float>>(*this, key);
+    return value != nullptr ? *value : otherwise;
+}
+
 OnnxTensor parse_onnx_tensor(std::span<const std::byte> bytes) {
     const auto* data = reinterpret_cast<const std::uint8_t*>(bytes.data());  // NOLINT: bytes as C has them
     const std::unique_ptr<Onnx__TensorProto, Free> proto(
         onnx__tensor_proto__unpack(nullptr, bytes.size(), data));
     require(proto != nullptr, "this is no ONNX tensor, or it is damaged");
-    return tensor_of(*proto);
+    OnnxExternalData external({});
+    return tensor_of(*proto, external);
 }
 
 std::vector<std::string> onnx_inputs(std::span<const std::byte> bytes) {
@@ -320,20 +496,17 @@ std::vector<std::string> onnx_inputs(std::span<const std::byte> bytes) {
     return names;
 }
 
-OnnxModel parse_onnx(std::span<const std::byte> bytes, std::map<std::string, OnnxTensor> known_inputs) {
+OnnxModel parse_onnx(std::span<const std::byte> bytes, const OnnxReading& reading) {
     const auto proto = unpack(bytes);
+    OnnxExternalData external(reading.folder, reading.on_file);
     OnnxModel model;
-    model.constants = std::move(known_inputs);
+    model.constants = reading.known_inputs;
     model.opset = opset_of(*proto);
     const Onnx__GraphProto& graph = *proto->graph;
-    require(graph.n_sparse_initializer == 0, "sparse initializers are not supported");
-    for (const auto* tensor : std::span(graph.initializer, graph.n_initializer)) {
-        require(model.constants.emplace(text_of(tensor->name), tensor_of(*tensor)).second,
-                "two initializers have the name '{}'", text_of(tensor->name));
-    }
-    read_input(graph, model);
+    read_constants(graph, external, model.constants);
+    read_input(graph, reading.inputs, model);
     for (const auto* node : std::span(graph.node, graph.n_node))
-        model.nodes.push_back(node_of(*node, std::ssize(model.nodes), model.opset));
+        model.nodes.push_back(node_of(*node, std::ssize(model.nodes), external, 0));
     read_outputs(graph, model);
     check_order(model);
     return model;

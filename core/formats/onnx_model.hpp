@@ -1,11 +1,14 @@
 #pragma once
 // An ONNX file as plain data: its nodes, attributes and constants, checked, without protobuf's types.
 
+#include "core/formats/input_choice.hpp"
 #include "core/tensor/tensor.hpp"
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
+#include <memory>
 #include <span>
 #include <string>
 #include <variant>
@@ -19,6 +22,7 @@ struct OnnxTensor {
     Shape shape;
     std::variant<std::vector<float>, std::vector<std::int64_t>> values;
     std::uint64_t file_bytes = 0;  ///< that its values take in the file; 0 where it was made here
+    int type = 0;                  ///< TensorProto.DataType in the file; 0 where it was made here
 
     [[nodiscard]] bool is_float() const { return values.index() == 0; }
     /// Input errors where they are of the other kind.
@@ -26,8 +30,16 @@ struct OnnxTensor {
     [[nodiscard]] const std::vector<std::int64_t>& integers() const;
 };
 
+struct OnnxGraph;
+
+/// An attribute of a type that no rule reads: strings, sparse tensors, types.
+struct OnnxUnread {
+    std::string what;
+};
+
 using OnnxAttribute =
-    std::variant<std::int64_t, float, std::string, std::vector<std::int64_t>, std::vector<float>, OnnxTensor>;
+    std::variant<std::int64_t, float, std::string, std::vector<std::int64_t>, std::vector<float>, OnnxTensor,
+                 std::shared_ptr<const OnnxGraph>, OnnxUnread>;
 
 struct OnnxNode {
     std::string name;                 ///< never empty: of nodes without one, the type and their number
@@ -35,6 +47,7 @@ struct OnnxNode {
     std::vector<std::string> inputs;  ///< names of values; empty where an optional one is left out
     std::vector<std::string> outputs;
     std::map<std::string, OnnxAttribute> attributes;
+    std::string domain{};  ///< empty: ONNX's own
 
     /// Attributes, or `otherwise` where there is none; input errors where one is of another type.
     [[nodiscard]] std::int64_t integer(const std::string& key, std::int64_t otherwise) const;
@@ -42,14 +55,25 @@ struct OnnxNode {
     [[nodiscard]] std::string text(const std::string& key, const std::string& otherwise) const;
     [[nodiscard]] std::vector<std::int64_t> integers(const std::string& key,
                                                      const std::vector<std::int64_t>& otherwise = {}) const;
+    [[nodiscard]] std::vector<float> numbers(const std::string& key,
+                                             const std::vector<float>& otherwise = {}) const;
     [[nodiscard]] bool has(const std::string& key) const { return attributes.contains(key); }
     [[nodiscard]] bool has_input(std::size_t i) const { return i < inputs.size() && !inputs[i].empty(); }
 };
 
+/// The body of a node that decides what runs (If). It reads the values around it by name.
+struct OnnxGraph {
+    std::vector<OnnxNode> nodes;
+    std::vector<std::string> outputs;
+    std::map<std::string, OnnxTensor> constants;
+    bool has_inputs = false;  ///< the body of a Loop or a Scan
+};
+
 struct OnnxModel {
     std::int64_t opset = 0;
-    std::string input;  ///< the one input that is no constant
-    Shape input_shape;  ///< -1 where the size is left open
+    std::string input;           ///< the one input that is no constant
+    Shape input_shape;           ///< -1 where the size is left open
+    bool input_is_float = true;  ///< else integers or truth values, which float32 holds up to 2^24
     std::vector<std::string> outputs;
     std::map<std::string, std::string>
         output_shapes;            ///< as the file states them, "[n, 10]"; not all need be
@@ -57,11 +81,18 @@ struct OnnxModel {
     std::map<std::string, OnnxTensor> constants;
 };
 
-/// Parses the bytes of an ONNX file of opset 9 to 17. Input errors name what is wrong or not supported: other
-/// opsets and domains, element types, external data, sizes that do not fit their data.
-/// `known_inputs`: inputs of the model that are constants here.
-[[nodiscard]] OnnxModel parse_onnx(std::span<const std::byte> bytes,
-                                   std::map<std::string, OnnxTensor> known_inputs = {});
+/// Where the parts of a model are that its file leaves to others.
+struct OnnxReading {
+    std::map<std::string, OnnxTensor> known_inputs{};  ///< inputs that are constants here
+    std::vector<InputChoice> inputs{};                 ///< sizes and values of inputs
+    std::filesystem::path folder{};  ///< that external data lie in, or below; empty: nowhere
+    /// Called with each file of external data, once, in their order.
+    std::function<void(const std::filesystem::path&)> on_file{};
+};
+
+/// Parses the bytes of an ONNX file. Input errors name what is wrong or not supported: opsets, element types,
+/// external data outside of the folder, sizes that do not fit their data.
+[[nodiscard]] OnnxModel parse_onnx(std::span<const std::byte> bytes, const OnnxReading& reading = {});
 /// The names of a model's inputs, constants among them included, in the file's order.
 [[nodiscard]] std::vector<std::string> onnx_inputs(std::span<const std::byte> bytes);
 /// A tensor by itself (TensorProto), as ONNX's own tests keep them.

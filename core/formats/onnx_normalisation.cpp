@@ -12,11 +12,13 @@ std::vector<int> features_last(std::size_t rank) {
 void batch_norm(Context& context, const OnnxNode& node) {
     const Value x = context.data(node, 0);
     require(node.integer("training_mode", 0) == 0, "training_mode is not supported");
+    require(node.integer("spatial", 1) != 0, "statistics of every pixel (spatial = 0) are not supported");
     std::vector<ParameterId> parameters;
     for (const std::size_t i : {1, 2, 3, 4}) {
         const OnnxTensor& tensor = context.constant(node, i);
-        parameters.push_back(context.parameter(
-            context.input(node, i).name, i < 3 ? "norm" : "norm.statistics", tensor.shape, tensor.floats()));
+        parameters.push_back(context.parameter(node, context.input(node, i).name,
+                                               i < 3 ? "norm" : "norm.statistics", tensor.shape,
+                                               tensor.floats()));
     }
     const auto places = features_last(x.rank());
     context.set(node, context.emit(node, make_batch_norm(node.number("epsilon", 1e-5)),
@@ -28,7 +30,7 @@ ParameterId flat_parameter(Context& context, const OnnxNode& node, std::size_t i
     const OnnxTensor& tensor = context.constant(node, i);
     require(element_count(tensor.shape) == elements, "input {} of shape {}, expected {} elements", i,
             to_string(tensor.shape), elements);
-    return context.parameter(context.input(node, i).name, "norm", {elements}, tensor.floats());
+    return context.parameter(node, context.input(node, i).name, "norm", {elements}, tensor.floats());
 }
 
 void layer_norm(Context& context, const OnnxNode& node) {
@@ -40,7 +42,7 @@ void layer_norm(Context& context, const OnnxNode& node) {
     std::vector<ParameterId> parameters{flat_parameter(context, node, 1, features)};
     parameters.push_back(node.has_input(2)
                              ? flat_parameter(context, node, 2, features)
-                             : context.parameter(node.name + ".bias", "norm", {features},
+                             : context.parameter(node, node.name + ".bias", "norm", {features},
                                                  std::vector<float>(static_cast<std::size_t>(features), 0)));
     const auto op = make_layer_norm(node.number("epsilon", 1e-5), true);
     if (axis + 1 == x.rank()) {

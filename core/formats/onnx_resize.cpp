@@ -78,15 +78,30 @@ void resize(Context& context, const OnnxNode& node) {
     require(how.coordinates == "half_pixel" || how.coordinates == "pytorch_half_pixel" ||
                 how.coordinates == "align_corners" || how.coordinates == "asymmetric",
             "the coordinate_transformation_mode '{}'", how.coordinates);
+    require(
+        node.integer("antialias", 0) == 0 && node.text("keep_aspect_ratio_policy", "stretch") == "stretch",
+        "antialias and keep_aspect_ratio_policy are not supported");
     std::vector<std::int64_t> sizes;
     std::vector<float> scales;
     if (!is_old && node.has_input(3)) {
         sizes = context.constant(node, 3).integers();
         const Shape asked = sizes;
-        if (sizes.size() == x.rank() && !context.holds_batch(sizes[0]))
+        if (sizes.size() == x.rank() && !node.has("axes") && !context.holds_batch(sizes[0]))
             sizes = context.for_all_samples(x.shape, [&](const Shape&) { return asked; });
     } else {
-        scales = context.constant(node, scales_at).floats();
+        scales = node.has("scales") ? node.numbers("scales") : context.constant(node, scales_at).floats();
+    }
+    if (node.has("axes")) {
+        const auto axes = node.integers("axes");
+        const auto spread = [&](auto& list, const auto& rest) {
+            if (list.empty()) return;
+            auto all = rest;
+            require(list.size() == axes.size(), "{} sizes or scales for {} axes", list.size(), axes.size());
+            for (std::size_t i = 0; i < axes.size(); ++i) all[axis_of(axes[i], x.rank())] = list[i];
+            list = std::move(all);
+        };
+        spread(sizes, x.shape);
+        spread(scales, std::vector<float>(x.rank(), 1));
     }
     require(std::max(sizes.size(), scales.size()) == x.rank(), "sizes or scales do not fit shape {}",
             to_string(x.shape));
@@ -105,8 +120,8 @@ void resize(Context& context, const OnnxNode& node) {
         for (std::size_t other = 0; other < x.rank(); ++other)
             if (other != d) places[other] = next++;
         places[d] = next;
-        const ParameterId matrix = context.parameter(fmt::format("{}.resize.{}", node.name, d), "constant",
-                                                     {out, in}, matrix_of(how, in, out, scale));
+        const ParameterId matrix = context.parameter(node, fmt::format("{}.resize.{}", node.name, d),
+                                                     "constant", {out, in}, matrix_of(how, in, out, scale));
         x = context.emit(node, make_linear(), {context.in_places(node, x, places)}, {matrix}, places);
     }
     context.set(node, std::move(x));

@@ -9,7 +9,7 @@ namespace {
 /// The same elements in the shape that `change` makes of the input's; `knows_batch`: of any batch's.
 void reshape_by(Context& context, const OnnxNode& node, const std::function<Shape(const Shape&)>& change,
                 bool knows_batch = false) {
-    const Value x = context.data(node, 0);
+    const Value x = context.any_data(node, 0);
     const Shape shape = knows_batch ? change(x.shape) : context.for_all_samples(x.shape, change);
     context.set(node, context.emit(node, make_reshape(context.open_shape(shape)), {context.plain(node, x)}));
 }
@@ -40,7 +40,7 @@ void unsqueeze(Context& context, const OnnxNode& node) {
 
 // Nothing moves: only where each dimension lies is noted.
 void transpose(Context& context, const OnnxNode& node) {
-    const Value x = context.data(node, 0);
+    const Value x = context.any_data(node, 0);
     const auto order = transposition(node, x.rank());
     Value result = x;
     for (std::size_t d = 0; d < order.size(); ++d) {
@@ -56,7 +56,7 @@ Value take(Context& context, const OnnxNode& node, const Value& x, std::size_t a
 }
 
 void slice(Context& context, const OnnxNode& node) {
-    Value x = context.data(node, 0);
+    Value x = context.any_data(node, 0);
     for (const auto& [axis, range] :
          slices(context.integers(node, "starts", 1), context.integers(node, "ends", 2),
                 context.integers(node, "axes", 3), context.integers(node, "steps", 4), x.shape))
@@ -65,16 +65,30 @@ void slice(Context& context, const OnnxNode& node) {
 }
 
 void split(Context& context, const OnnxNode& node) {
-    const Value x = context.data(node, 0);
+    const Value x = context.any_data(node, 0);
     const std::size_t axis = axis_of(node.integer("axis", 0), x.rank());
-    const auto ranges = split_ranges(x.shape[axis], node.outputs.size(), context.integers(node, "split", 1));
+    const auto ranges = split_ranges(x.shape[axis], node.outputs.size(), context.integers(node, "split", 1),
+                                     node.has("num_outputs"));
     for (std::size_t i = 0; i < ranges.size(); ++i)
         if (context.is_needed(node.outputs[i])) context.set(node, i, take(context, node, x, axis, ranges[i]));
 }
 
+/// Widths before and behind of some dimensions as those of all.
+Integers along_all(const Integers& widths, const Integers& axes, std::size_t rank) {
+    require(widths.size() == 2 * axes.size(), "{} pads for {} axes", widths.size(), axes.size());
+    Integers all(2 * rank, 0);
+    for (std::size_t i = 0; i < axes.size(); ++i) {
+        const std::size_t d = axis_of(axes[i], rank);
+        all[d] = widths[i];
+        all[rank + d] = widths[axes.size() + i];
+    }
+    return all;
+}
+
 void pad(Context& context, const OnnxNode& node) {
-    Value x = context.data(node, 0);
-    const Integers widths = bounded(context.integers(node, "pads", 1).value_or(Integers()));
+    Value x = context.any_data(node, 0);
+    Integers widths = bounded(context.integers(node, "pads", 1).value_or(Integers()));
+    if (node.has_input(3)) widths = along_all(widths, context.constant(node, 3).integers(), x.rank());
     require(widths.size() == 2 * x.rank(), "pads do not fit shape {}", to_string(x.shape));
     PadAttributes attributes{Integers(x.rank(), 0), Integers(x.rank(), 0), PadMode::constant, 0};
     const std::string mode = node.text("mode", "constant");
@@ -125,17 +139,18 @@ void concat(Context& context, const OnnxNode& node) {
         if (value.constant && samples > 1 && axis > 0 && value.shape[0] == 1) {
             Shape shape = value.shape;
             shape[0] = samples;
-            value = repeated(context, node, context.data(node, i), shape);
+            value = repeated(context, node, context.any_data(node, i), shape);
         }
         inputs.push_back(context.in_places(node, value, places));
     }
     context.set(node, context.emit(node, make_concat(places[axis]), inputs, {}, places));
 }
 
-// Indices are constants: parts, one after the other.
+// Indices that are constants: parts, one after the other.
 void gather(Context& context, const OnnxNode& node) {
+    if (context.input(node, 1).constant == nullptr) return gather_by_data(context, node);
     const OnnxTensor& index = context.constant(node, 1);
-    const Value x = context.data(node, 0);
+    const Value x = context.any_data(node, 0);
     const std::size_t axis = axis_of(node.integer("axis", 0), x.rank());
     std::vector<std::int64_t> indices = index.integers();
     require(!indices.empty(), "without indices");
@@ -169,9 +184,37 @@ void gather(Context& context, const OnnxNode& node) {
 }
 
 void expand_to(Context& context, const OnnxNode& node) {
-    const Value x = context.data(node, 0);
+    const Value x = context.any_data(node, 0);
     const Shape shape = broadcast(x.shape, context.constant(node, 1).integers());
     context.set(node, shape == x.shape ? x : repeated(context, node, x, shape));
+}
+
+/// A constant that is repeated for each sample.
+void constant_of_shape(Context& context, const OnnxNode& node) {
+    const Shape& shape = context.constant(node, 0).integers();
+    Shape one(shape.size(), 1);
+    const OnnxTensor list{{std::ssize(one)}, one};
+    OnnxTensor value = fold(node, context.opset(), {&list}).value().front();
+    const OnnxNode source{
+        .name = node.name, .type = "", .inputs = {}, .outputs = node.outputs, .attributes = {}};
+    Value x = known(node.name + ".value", std::move(value));
+    x.places = in_order(shape.size());
+    x.id = context.plain(source, x);
+    x.constant.reset();
+    context.set(node, repeated(context, node, x, shape));
+}
+
+/// As many copies along each dimension as said.
+void tile(Context& context, const OnnxNode& node) {
+    Value x = context.any_data(node, 0);
+    const auto& repeats = context.constant(node, 1).integers();
+    require(repeats.size() == x.rank(), "{} repeats of shape {}", repeats.size(), to_string(x.shape));
+    for (std::size_t d = 0; d < x.rank(); ++d) {
+        require(repeats[d] > 0 && repeats[d] < 1 << 12, "{} repeats of dimension {}", repeats[d], d);
+        const std::vector<ValueId> copies(static_cast<std::size_t>(repeats[d]), x.id);
+        if (repeats[d] > 1) x = context.emit(node, make_concat(x.places[d]), copies, {}, x.places);
+    }
+    context.set(node, std::move(x));
 }
 
 void shape_of(Context& context, const OnnxNode& node) {
@@ -254,7 +297,7 @@ std::int64_t square_side(const OnnxNode& node, const Value& x) {
 }
 
 void depth_to_space(Context& context, const OnnxNode& node) {
-    const Value x = context.data(node, 0);
+    const Value x = context.any_data(node, 0);
     const std::int64_t side = square_side(node, x);
     const std::string mode = node.text("mode", "DCR");
     require((mode == "DCR" || mode == "CRD") && x.shape[1] % (side * side) == 0,
@@ -272,7 +315,7 @@ void depth_to_space(Context& context, const OnnxNode& node) {
 }
 
 void space_to_depth(Context& context, const OnnxNode& node) {
-    const Value x = context.data(node, 0);
+    const Value x = context.any_data(node, 0);
     const std::int64_t side = square_side(node, x);
     require(x.shape[2] % side == 0 && x.shape[3] % side == 0, "blocks of {} in shape {}", side,
             to_string(x.shape));
@@ -323,14 +366,15 @@ std::vector<std::pair<std::size_t, Range>> slices(const std::optional<std::vecto
 }
 
 std::vector<Range> split_ranges(std::int64_t size, std::size_t parts,
-                                const std::optional<std::vector<std::int64_t>>& sizes) {
+                                const std::optional<std::vector<std::int64_t>>& sizes, bool may_be_uneven) {
     const auto count = static_cast<std::int64_t>(parts);
     require(count > 0 && (!sizes || std::ssize(*sizes) == count), "{} sizes for {} parts",
             sizes ? sizes->size() : 0, count);
     std::vector<Range> ranges;
     std::int64_t begin = 0;
     for (std::size_t i = 0; i < parts; ++i) {
-        const std::int64_t part = sizes ? (*sizes)[i] : size / count;
+        std::int64_t part = sizes ? (*sizes)[i] : size / count;
+        if (!sizes && may_be_uneven) part = std::min((size + count - 1) / count, size - begin);
         require(part >= 0 && part <= size - begin, "parts that do not fit a dimension of {}", size);
         ranges.push_back({begin, part, 1});
         begin += part;
@@ -404,6 +448,8 @@ void add_shape_rules(Rules& rules) {
     rules["Concat"] = concat;
     rules["Gather"] = gather;
     rules["Expand"] = expand_to;
+    rules["ConstantOfShape"] = constant_of_shape;
+    rules["Tile"] = tile;
     rules["Shape"] = shape_of;
     rules["Size"] = size_of_value;
     rules["ReduceMean"] = plain_reduce<Reduction::mean>;

@@ -2,6 +2,7 @@
 
 #include "core/base/json_error.hpp"
 #include "core/graph/blocks.hpp"
+#include "core/graph/data_operators.hpp"
 #include "core/graph/output_meaning.hpp"
 #include "core/graph/tensor_operators.hpp"
 
@@ -45,6 +46,13 @@ const std::map<std::string, Maker, std::less<>>& makers() {
         {"log_softmax", [](const json&) { return make_log_softmax(); }},
         {"matmul", [](const json&) { return make_matmul(); }},
         {"reduce", [](const json& a) { return make_reduce(a.get<ReduceAttributes>()); }},
+        {"where", [](const json&) { return make_where(); }},
+        {"quantize", [](const json& a) { return make_quantize(a.get<QuantizeAttributes>()); }},
+        {"cumulative_sum",
+         [](const json& a) { return make_cumulative_sum(a.get<CumulativeSumAttributes>()); }},
+        {"gather", [](const json& a) { return make_gather(a.at("dimension").get<int>()); }},
+        {"gather_elements", [](const json& a) { return make_gather_elements(a.at("dimension").get<int>()); }},
+        {"top_k", [](const json& a) { return make_top_k(a.get<TopKAttributes>()); }},
     };
     return table;
 }
@@ -71,8 +79,12 @@ void check_arity(const std::string& name, const Operator& op, std::size_t inputs
         {"concat", {1, any, 0}},
         {"layer_norm", {1, 1, attributes.value("affine", false) ? std::size_t{2} : 0}},
         {"matmul", {2, 2, 0}},
+        {"where", {3, 3, 0}},
+        {"quantize", {3, 3, 0}},
+        {"gather", {2, 2, 0}},
+        {"gather_elements", {2, 2, 0}},
     };
-    const std::size_t elementwise = is_binary(op.kind()) ? 2 : 1;
+    const std::size_t elementwise = is_binary(op.kind()) || make_comparison(op.kind()) ? 2 : 1;
     const auto found = table.find(op.kind());
     const Arity arity = found == table.end() ? Arity{elementwise, elementwise, 0} : found->second;
     require(inputs >= arity.least_inputs && inputs <= arity.most_inputs && parameters == arity.parameters,
@@ -146,6 +158,8 @@ Graph read_graph(const json& description) {
 
 OperatorPtr make_operator(std::string_view kind, const json& attributes) {
     if (OperatorPtr op = make_elementwise(kind, attributes)) return op;
+    if (OperatorPtr op = make_pointwise(kind)) return op;
+    if (OperatorPtr op = make_comparison(kind)) return op;
     const auto found = makers().find(kind);
     require(found != makers().end(), "the operator '{}' is not known", kind);
     return found->second(attributes);

@@ -99,6 +99,8 @@ ModelInput make_input(const nlohmann::json& config, const nlohmann::json& extra,
                 "the configuration of the model does not say for how many positions it is made "
                 "(max_position_embeddings)");
         input.max_positions = config.at("max_position_embeddings");
+    } else if (const Shape shape = sample_shape(config); !shape.empty()) {
+        input.preprocess = std::make_shared<const Preprocess>(Preprocess::of_tensors(shape));
     }
     return input;
 }

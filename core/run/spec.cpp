@@ -12,6 +12,20 @@ bool can_do_without_data(const EmbeddingOptions& embedding) {
     return !needs.any() || needs.can_do_without;
 }
 
+/// A loader of ONNX files that has them among its options.
+Choice<ModelLoader> with_inputs(const Choice<ModelLoader>& loader, InputChoices inputs) {
+    require(loader.name() == "onnx" || loader.name() == "auto",
+            "model.inputs are of ONNX files, and the loader is {}; leave the key out", loader.name());
+    Config options = loader.name() == "onnx" ? loader.encode() : Config::map();
+    options.entry("type").value = Config::string("onnx");
+    options.entry("inputs").value = InputChoicesSlot(inputs).encode();
+    Problems problems;
+    Choice<ModelLoader> choice;
+    choice.decode(options, problems);
+    problems.throw_if_any();
+    return choice;
+}
+
 }  // namespace
 
 void ModelOptions::fields(Fields& v) {
@@ -23,6 +37,10 @@ void ModelOptions::fields(Fields& v) {
     v("outputs", outputs,
       Doc{"Which of an ONNX file's outputs is compressed and compared, if it has several, and what it means, "
           "if its graph does not say. Nodes that only other outputs need are left out and recorded."});
+    v("inputs", inputs,
+      Doc{"By the name of an input of an ONNX file: {shape: [3, 640, 640]}, the sizes of one sample where the "
+          "file leaves them open; or {value: 1}, which makes the input a constant. A file with one input that "
+          "is no constant is supported today."});
 }
 
 void ModelOptions::validate(Problems& problems) const {
@@ -34,7 +52,9 @@ void ModelOptions::validate(Problems& problems) const {
 }
 
 Checkpoint ModelOptions::load(Backend& backend) const {
-    return loader.make()->load(find_model(source), {.outputs = outputs, .backend = backend});
+    const ReadOptions read{.outputs = outputs, .backend = backend};
+    if (inputs.all.empty()) return loader.make()->load(find_model(source), read);
+    return with_inputs(loader, inputs).make()->load(find_model(source), read);
 }
 
 void RunSpec::fields(Fields& v) {

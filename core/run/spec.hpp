@@ -2,6 +2,7 @@
 // What jlcm-run takes. Every key is documented where it is declared (spec.cpp).
 
 #include "core/compress/options.hpp"
+#include "core/formats/input_choice.hpp"
 #include "core/model/evaluation.hpp"
 #include "core/model/model_loader.hpp"
 
@@ -23,6 +24,7 @@ struct ModelOptions {
     Choice<ModelLoader> loader{"auto"};
     std::string source;
     std::vector<OutputChoice> outputs;
+    InputChoices inputs;
     void fields(Fields& v);
     void validate(Problems& problems) const;
     /// The model, as the loader reads it; `backend` for what that computes.

@@ -32,7 +32,21 @@ class ImageSet {
     [[nodiscard]] virtual Image image(std::int64_t index) const = 0;
 };
 
-/// Images with their classes, as datasets hold them.
+/// Numbered samples that are no pictures, as a network reads them: float32 [samples, ...]. Wherever sets of images
+/// go they go too; nothing is done to them.
+class TensorSet final : public ImageSet {
+  public:
+    explicit TensorSet(Tensor samples) : samples_(std::move(samples)) {}
+    [[nodiscard]] const Tensor& samples() const { return samples_; }
+    [[nodiscard]] std::int64_t count() const override { return samples_.rows(); }
+    /// An input error: there is none.
+    [[nodiscard]] Image image(std::int64_t index) const override;
+
+  private:
+    Tensor samples_;
+};
+
+/// Images (or other samples) with their classes, as datasets hold them.
 struct ImageData {
     std::string name;    ///< as tables show it, with the part that was taken
     std::string sha256;  ///< of the files' bytes; with `name` it says which images these are

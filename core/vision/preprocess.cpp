@@ -258,6 +258,7 @@ Image Preprocess::fit(const Image& image) const {
 }
 
 void Preprocess::apply(const Image& image, std::span<float> sample) const {
+    require(takes_images(), "nothing says how the model wants images: put a preprocess.json beside its file");
     const Image fitted = fit(image);
     const std::int64_t area = height_ * width_;
     ensure(std::ssize(sample) == channels_ * area, "a sample of {} values", sample.size());
@@ -271,6 +272,16 @@ void Preprocess::apply(const Image& image, std::span<float> sample) const {
     }
 }
 
+Preprocess Preprocess::of_tensors(Shape network) {
+    Preprocess preprocess;
+    preprocess.shape_ = std::move(network);
+    return preprocess;
+}
+
+Image TensorSet::image(std::int64_t /*index*/) const {
+    fail("the samples are tensors of shape {}, and images are wanted", to_string(samples_.shape()));
+}
+
 Tensor preprocessed(std::span<const ImageChoice> chosen, const Preprocess& preprocess) {
     Shape shape = preprocess.shape();
     const std::int64_t size = element_count(shape);
@@ -278,9 +289,17 @@ Tensor preprocessed(std::span<const ImageChoice> chosen, const Preprocess& prepr
     Tensor samples = Tensor::empty(shape);
     parallel_for(std::ssize(chosen), 1, [&](std::int64_t i, std::int64_t) {
         const ImageChoice& each = chosen[static_cast<std::size_t>(i)];
-        preprocess.apply(each.set->image(each.index),
-                         samples.values<float>().subspan(static_cast<std::size_t>(i * size),
-                                                         static_cast<std::size_t>(size)));
+        const auto sample = samples.values<float>().subspan(static_cast<std::size_t>(i * size),
+                                                            static_cast<std::size_t>(size));
+        if (const auto* tensors = dynamic_cast<const TensorSet*>(each.set)) {
+            const Tensor& all = tensors->samples();
+            require(Shape(all.shape().begin() + 1, all.shape().end()) == preprocess.shape(),
+                    "samples of shape {}, where the model reads [samples] + {}", to_string(all.shape()),
+                    to_string(preprocess.shape()));
+            std::ranges::copy(all.slice(each.index, each.index + 1).values<float>(), sample.begin());
+        } else {
+            preprocess.apply(each.set->image(each.index), sample);
+        }
     });
     return samples;
 }

@@ -26,12 +26,17 @@ class Preprocess {
     /// error names every key that is unknown, wrong, or says something else than the network or another key.
     explicit Preprocess(const nlohmann::json& json, const Shape& network = {});
 
-    /// Of one sample: [channels, height, width], or [height, width, channels].
+    /// Of a network that nothing says of how it wants images: it reads tensors of the shape `network` as they are.
+    [[nodiscard]] static Preprocess of_tensors(Shape network);
+    [[nodiscard]] bool takes_images() const { return channels_ > 0; }
+
+    /// Of one sample: [channels, height, width], or [height, width, channels]; of tensors any.
     [[nodiscard]] const Shape& shape() const { return shape_; }
     /// An input error where the image does not become one of shape().
     void apply(const Image& image, std::span<float> sample) const;
 
   private:
+    Preprocess() = default;
     void read_size(const nlohmann::json& json, const Shape& network);
     void read_resize(const nlohmann::json& json);
     void read_crop(const nlohmann::json& json);
@@ -60,7 +65,8 @@ struct ImageChoice {
     std::int64_t index = 0;
 };
 
-/// The chosen images as float32 [chosen, channels, height, width]; several are decoded at once.
+/// The chosen images as float32 [chosen, channels, height, width]; several are decoded at once. Of a TensorSet its
+/// samples as they are; an input error where their shape is not that of the network.
 [[nodiscard]] Tensor preprocessed(std::span<const ImageChoice> chosen, const Preprocess& preprocess);
 
 }  // namespace jlcm

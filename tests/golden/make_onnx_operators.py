@@ -314,5 +314,90 @@ case("where_masks", (2, 3, 4), [("Where", ["c", "x", "low"], {}), ("Softmax", ["
      {"c": condition, "low": np.float32(-np.inf)})
 case("where_constant_first", (2, 3, 4), [("Where", ["c", "k", "x"], {})], {"c": condition[:1], "k": f(3, 4)})
 case("where_of_two", (2, 3, 4), [("Relu", ["x"], {}), ("Where", ["c", "x", "y0"], {})], {"c": condition})
+case("class_token_of_zeros", (3, 4, 8),
+     [("Shape", ["x"], {"end": 1}), ("Concat", ["y0", "one", "size"], {"axis": 0}), ("ConstantOfShape", ["y1"], {}),
+      ("Add", ["y2", "token"], {}), ("Concat", ["y3", "x"], {"axis": 1}), ("MatMul", ["y4", "w"], {})],
+     {"one": i(1), "size": i(8), "token": f(1, 1, 8), "w": f(8, 6)})
+
+# Comparisons and truth values, which become numbers at the end
+number_type = TensorProto.FLOAT
+for kind in ["Equal", "Less", "LessOrEqual", "Greater", "GreaterOrEqual"]:
+    case(f"{kind.lower()}_data", (2, 3, 4), [("Round", ["x"], {}), (kind, ["y0", "c"], {}), ("Cast", ["y1"], {"to": number_type})],
+         {"c": np.round(f(3, 4))})
+    case(f"{kind.lower()}_first", (2, 3, 4), [("Round", ["x"], {}), (kind, ["c", "y0"], {}), ("Cast", ["y1"], {"to": number_type})],
+         {"c": np.float32(0)})
+for kind in ["And", "Or", "Xor"]:
+    case(f"{kind.lower()}_data", (2, 3, 4),
+         [("Greater", ["x", "zero"], {}), ("Less", ["x", "c"], {}), (kind, ["y0", "y1"], {}), ("Not", ["y2"], {}),
+          ("Cast", ["y3"], {"to": number_type})], {"zero": np.float32(0), "c": f(4)})
+case("where_data", (2, 3, 4), [("Greater", ["x", "c"], {}), ("Neg", ["x"], {}), ("Where", ["y0", "x", "y1"], {})], {"c": f(3, 1)})
+case("where_data_constants", (2, 3, 4), [("Greater", ["x", "c"], {}), ("Where", ["y0", "a", "b"], {})],
+     {"c": f(4), "a": f(3, 4), "b": np.float32(-1)})
+case("mask_by_data", (2, 4, 4), [("Less", ["x", "zero"], {}), ("Where", ["y0", "low", "x"], {}), ("Softmax", ["y1"], {"axis": -1})],
+     {"zero": np.float32(0), "low": np.float32(-1e9)})
+case("is_nan", (2, 5), [("Sqrt", ["x"], {}), ("IsNaN", ["y0"], {}), ("Cast", ["y1"], {"to": number_type})])
+for kind in ["Sin", "Cos", "Floor", "Ceil", "Round", "Sign"]:
+    case(f"{kind.lower()}_data", (2, 3, 4), [("Mul", ["x", "three"], {}), (kind, ["y0"], {})], {"three": np.float32(3)})
+case("integers", (2, 3, 4),
+     [("Mul", ["x", "ten"], {}), ("Cast", ["y0"], {"to": TensorProto.INT64}), ("Div", ["y1", "three"], {}), ("Add", ["y2", "one"], {}),
+      ("Cast", ["y3"], {"to": number_type})], {"ten": np.float32(10), "three": i(3), "one": i(1)})
+case("cast_to_bool", (2, 3, 4), [("Round", ["x"], {}), ("Cast", ["y0"], {"to": TensorProto.BOOL}), ("Cast", ["y1"], {"to": number_type})])
+
+# By indices and order
+case("argmax", (2, 3, 4), [("ArgMax", ["x"], {"axis": 1}), ("Cast", ["y0"], {"to": number_type})])
+case("argmax_last", (2, 3, 4), [("Round", ["x"], {}), ("ArgMax", ["y0"], {"axis": -1, "keepdims": 0, "select_last_index": 1}),
+                                ("Cast", ["y1"], {"to": number_type})])
+case("argmin", (2, 3, 4), [("Round", ["x"], {}), ("ArgMin", ["y0"], {"axis": 2, "keepdims": 0}), ("Cast", ["y1"], {"to": number_type})])
+case("topk", (2, 3, 7), [("TopK", ["x", "k"], {"_outputs": ["values", "indices"]}), ("Relu", ["values"], {})], {"k": i(3)})
+case("topk_indices", (2, 7, 3), [("TopK", ["x", "k"], {"_outputs": ["values", "indices"], "axis": 1, "largest": 0}),
+                                 ("Cast", ["indices"], {"to": number_type}), ("Add", ["y1", "values"], {})], {"k": i(3)})
+for attributes in [{}, {"exclusive": 1}, {"reverse": 1}, {"exclusive": 1, "reverse": 1}]:
+    one(f"cumsum_{len(cases)}", (2, 3, 4), "CumSum", {"axis": np.int32(1)}, **attributes)
+case("gather_table", (2, 5),
+     [("Mul", ["x", "three"], {}), ("Clip", ["y0", "low", "high"], {}), ("Cast", ["y1"], {"to": TensorProto.INT64}),
+      ("Gather", ["table", "y2"], {}), ("MatMul", ["y3", "w"], {})],
+     {"three": np.float32(3), "low": np.float32(-6), "high": np.float32(5), "table": f(6, 8), "w": f(8, 3)})
+case("gather_columns", (2, 5),
+     [("Abs", ["x"], {}), ("Clip", ["y0", "low", "high"], {}), ("Cast", ["y1"], {"to": TensorProto.INT64}),
+      ("Gather", ["table", "y2"], {"axis": 1})], {"low": np.float32(0), "high": np.float32(5), "table": f(3, 6)})
+case("gather_elements", (2, 3, 4),
+     [("ArgMax", ["x"], {"axis": 2}), ("GatherElements", ["x", "y0"], {"axis": 2})])
+one("tile", (2, 3, 4), "Tile", {"repeats": i(1, 2, 3)})
+
+# Sums of products
+for equation, shape in [("bij,jk->bik", (4, 5)), ("bij,kj->bki", (5, 4)), ("bij,jkl->bkil", (4, 2, 3)), ("bij,ij->bi", (3, 4)),
+                        ("bij,bkj->bik", None), ("bij,bij->b", None), ("bij,bik->bjk", None)]:
+    constants = {"w": f(*shape)} if shape else {}
+    case(f"einsum_{len(cases)}", (2, 3, 4), [("Einsum", ["x", "w" if shape else "x"], {"equation": equation})], constants)
+case("einsum_first", (2, 3, 4), [("Einsum", ["w", "x"], {"equation": "kj,bij->bik"})], {"w": f(5, 4)})
+case("einsum_one", (2, 3, 4), [("Einsum", ["x"], {"equation": "bij->bj"})])
+case("einsum_turned", (2, 3, 4), [("Einsum", ["x"], {"equation": "b i j -> b j i"})])
+
+# Levels
+for kind, low, high in [(np.uint8, 0, 255), (np.int8, -128, 127)]:
+    case(f"qdq_{kind.__name__}", (2, 3, 4),
+         [("QuantizeLinear", ["x", "scale", "zero"], {}), ("DequantizeLinear", ["y0", "scale", "zero"], {})],
+         {"scale": np.float32(0.013), "zero": kind(3)})
+case("qdq_channels", (2, 3, 4),
+     [("QuantizeLinear", ["x", "scale", "zero"], {"axis": 1}), ("DequantizeLinear", ["y0", "scale", "zero"], {"axis": 1})],
+     {"scale": np.abs(f(3)) / 50 + np.float32(0.001), "zero": np.array([1, -2, 3], np.int8)})
+case("qdq_weights", (2, 4),
+     [("DequantizeLinear", ["levels", "scale", "zero"], {"axis": 1}), ("MatMul", ["x", "y0"], {})],
+     {"levels": random.integers(-128, 128, (4, 5)).astype(np.int8), "scale": np.abs(f(5)), "zero": np.array([0, 1, 2, -3, 4], np.int8)})
+
+# Newer and older operator sets
+case("gelu_new", (2, 5), [("Gelu", ["x"], {}), ("Gelu", ["y0"], {"approximate": "tanh"})], opset=20)
+case("mish_new", (2, 5), [("Mish", ["x"], {})], opset=18)
+case("split_uneven", (2, 7), [("Split", ["x"], {"num_outputs": 3, "axis": 1, "_outputs": ["a", "b", "c"]}), ("Concat", ["c", "a"], {"axis": 1})],
+     opset=18)
+case("reduce_axes_as_input", (2, 3, 4), [("ReduceMax", ["x", "axes"], {"keepdims": 0}), ("ReduceMean", ["y0", "last"], {})],
+     {"axes": i(1), "last": i(-1)}, opset=18)
+case("pad_axes", (2, 3, 4), [("Pad", ["x", "pads", "", "axes"], {})], {"pads": i(1, 2), "axes": i(-1)}, opset=18)
+case("resize_axes", (2, 3, 4, 5), [("Resize", ["x", "", "scales"], {"axes": [2, 3], "mode": "linear"})],
+     {"scales": np.array([2, 1.5], np.float32)}, opset=18)
+case("layer_21", (2, 5), [("Gemm", ["x", "w"], {}), ("Relu", ["y0"], {})], {"w": f(5, 3)}, opset=21)
+case("upsample_7", (2, 3, 4, 5), [("Upsample", ["x"], {"scales": [1.0, 1.0, 2.0, 2.0], "mode": "nearest"})], opset=7)
+case("gemm_7", (2, 5), [("Gemm", ["x", "w", "b"], {"transB": 1}), ("Relu", ["y0"], {})], {"w": f(3, 5), "b": f(3)}, opset=7)
+case("batch_in_name_only", (1, 3, 4), [("Reshape", ["x", "s"], {}), ("MatMul", ["y0", "w"], {})], {"s": i(1, 12), "w": f(12, 5)})
 
 (folder / "cases.json").write_text(json.dumps(cases))

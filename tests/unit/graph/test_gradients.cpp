@@ -1,4 +1,5 @@
 // Every operator's backward against central differences, in double precision.
+#include "core/graph/data_operators.hpp"
 #include "core/graph/execution.hpp"
 #include "core/graph/tensor_operators.hpp"
 #include "core/graph/transformer.hpp"
@@ -273,4 +274,42 @@ TEST_CASE("a whole Llama backward matches finite differences") {
         INFO(graph.parameter(id).name);
         check_gradient(problem, problem.weights[id], gradient, upstream);
     }
+}
+
+TEST_CASE("backward of selections and sums matches finite differences") {
+    check_all_gradients(single(make_pointwise(Pointwise::sine), {3, 7}, {}));
+    check_all_gradients(single(make_pointwise(Pointwise::cosine), {3, 7}, {}));
+    for (const bool exclusive : {false, true})
+        for (const bool reverse : {false, true})
+            check_all_gradients(single(make_cumulative_sum({exclusive, reverse}), {2, 3, 5}, {}));
+    check_all_gradients(single(make_top_k({3, true, false, false}), {2, 7}, {}));
+    check_all_gradients(single(make_top_k({1, false, false, true}), {2, 3, 4}, {}));
+    // A condition, indices: constants beside the input.
+    const auto with_constant = [](const OperatorPtr& op, const Shape& input, const Shape& shape,
+                                  const std::vector<double>& values, bool constant_first) {
+        Graph graph;
+        const ValueId x = graph.add_input("x");
+        const ParameterId id = graph.add_parameter({"c", "other", shape});
+        const ValueId c = graph.add("constant", make_constant(), {}, {id});
+        std::vector<ValueId> inputs =
+            constant_first ? std::vector<ValueId>{c, x, x} : std::vector<ValueId>{x, c};
+        const ValueId y = graph.add("op", op, inputs);
+        Weights weights(graph);
+        weights.bind(id, Tensor::from<double>(shape, values));
+        return Problem{graph, weights, random_tensor(input, "input"), y};
+    };
+    const auto check_input = [](const Problem& problem) {
+        Recording recording;
+        const Tensor y = problem.run(&recording);
+        const Tensor upstream = random_tensor(y.shape(), "upstream");
+        Gradients gradients;
+        gradients.want_input = true;
+        const Executor executor(problem.graph, cpu_backend(), DType::f64);
+        executor.backward(problem.graph.whole(problem.output), recording, problem.weights, upstream,
+                          gradients);
+        check_gradient(problem, problem.input, gradients.input, upstream);
+    };
+    check_input(with_constant(make_where(), {2, 4}, {4}, {1, 0, 0, 1}, true));
+    check_input(with_constant(make_gather(1), {3, 4, 2}, {2, 3}, {0, 3, 3, -1, 1, 0}, false));
+    check_input(with_constant(make_gather_elements(1), {2, 4}, {2, 3}, {0, 3, 3, -1, 1, 1}, false));
 }

@@ -205,7 +205,7 @@ Opened open(const std::filesystem::path& path, const OnnxOptions& options) {
                                              .folder = folder_of(path),
                                              .on_file = [&](const auto& other) { files.push_back(other); }});
     opened.dropped = opened.model.outputs;
-    opened.output = choose_output(opened.model, options.read.outputs);
+    opened.output = choose_output(opened.model, options.read);
     std::erase(opened.dropped, opened.output.name);
     opened.sha256 = hash_of(file, files);
     return opened;

@@ -1,5 +1,6 @@
 #include "core/generate/cached_decoder.hpp"
 
+#include "core/backend/few_rows.hpp"
 #include "core/base/interrupt.hpp"
 #include "core/graph/cost.hpp"
 
@@ -50,7 +51,8 @@ Tensor CachedDecoder::read(std::span<const std::int32_t> tokens) {
         last = features.reshape({some, width}).slice(some - 1, some);
     }
     Backend& backend = executor_.backend();
-    const Tensor logits = backend.product(backend.convert(last, head_.dtype()), head_);
+    const bool by_codes = codes_for(head_, 1) != nullptr;
+    const Tensor logits = backend.product(by_codes ? last : backend.convert(last, head_.dtype()), head_);
     return logits.reshape({head_.rows()});
 }
 

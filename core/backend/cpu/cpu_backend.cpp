@@ -9,6 +9,7 @@
 #include "core/backend/cpu/packed_products.hpp"
 #include "core/backend/cpu/pooling.hpp"
 #include "core/backend/cpu/vocabulary.hpp"
+#include "core/backend/few_rows.hpp"
 #include "core/base/parallel.hpp"
 
 #include <algorithm>
@@ -81,12 +82,10 @@ class CpuBackend final : public Backend {
         const std::int64_t n = weight.rows();
         ensure(c.size() == a.rows * n, "a product of {} rows and {} into {}", a.rows, shown(weight.shape()),
                shown(c.shape()));
-        constexpr std::int64_t few_rows = 8;
-        if (weight.products() == Products::fast && a.rows <= few_rows)
-            if (const CodedRows* codes = weight.packed().codes()) {
-                cpu::multiply_codes(a, *codes, c);
-                return;
-            }
+        if (const CodedRows* codes = codes_for(weight, a.rows)) {
+            cpu::multiply_codes(a, *codes, c);
+            return;
+        }
         cpu::for_decoded_parts(weight, [&](const Tensor& rows, std::int64_t first) {
             if (rows.rows() == n) {
                 gemm(a, Transpose::no, matrix(rows), Transpose::yes, c, false);

@@ -35,18 +35,22 @@ void for_decoded_parts(const BoundWeight& weight,
 
 void multiply_codes(const MatrixView& rows, const CodedRows& weight, Tensor& c) {
     const HostMatrix a = host_matrix(rows);
-    Tensor x = Tensor::empty({a.rows, a.cols});
-    for (std::int64_t row = 0; row < a.rows; ++row) {
-        float* to = x.data<float>() + row * a.cols;
-        if (a.type == DType::bf16) {
-            vocabulary_kernels().from_bfloat16(
-                a.cols, static_cast<const std::uint16_t*>(a.data) + row * a.stride, to);
-        } else {
-            std::copy_n(static_cast<const float*>(a.data) + row * a.stride, a.cols, to);
+    const auto* x = static_cast<const float*>(a.data);
+    Tensor copy;
+    if (a.type != DType::f32 || a.stride != a.cols) {
+        copy = Tensor::empty({a.rows, a.cols});
+        for (std::int64_t row = 0; row < a.rows; ++row) {
+            float* to = copy.data<float>() + row * a.cols;
+            if (a.type == DType::bf16) {
+                vocabulary_kernels().from_bfloat16(
+                    a.cols, static_cast<const std::uint16_t*>(a.data) + row * a.stride, to);
+            } else {
+                std::copy_n(static_cast<const float*>(a.data) + row * a.stride, a.cols, to);
+            }
         }
+        x = copy.data<float>();
     }
-    const QuantisedRows quantised =
-        quantise_activations(x.data<float>(), a.rows, a.cols, activation_order(weight));
+    const QuantisedRows quantised = quantise_activations(x, a.rows, a.cols, activation_order(weight));
     packed_product(weight, quantised, c.data<float>());
 }
 

@@ -100,7 +100,7 @@ class ConvolutionOperator final : public Operator {
     }
     std::int64_t weight_groups() const override { return attributes_.groups; }
     std::string weight_inputs_key() const override {
-        return nlohmann::json(attributes_.windows).dump() + std::shown(attributes_.groups);
+        return nlohmann::json(attributes_.windows).dump() + std::to_string(attributes_.groups);
     }
     // Groups move as a whole; a group's channels, which the columns of all rows stand for, alike in all
     // groups.

@@ -1,3 +1,4 @@
+#include "core/backend/few_rows.hpp"
 #include "core/base/json.hpp"
 #include "core/graph/permutation.hpp"
 
@@ -23,7 +24,10 @@ class Linear final : public Operator {
     // The weight's type decides the precision: a bfloat16 weight makes a bfloat16 product of a rounded input.
     Tensor forward(const ForwardContext& context) const override {
         const BoundWeight& weight = context.weight(0);
-        const Tensor& x = context.input_as(0, weight.dtype());
+        // Kernels on codes round activations themselves.
+        const Tensor& plain = context.input(0);
+        const bool by_codes = plain.dtype() == DType::f32 && codes_for(weight, matrix(plain).rows) != nullptr;
+        const Tensor& x = by_codes ? plain : context.input_as(0, weight.dtype());
         Shape shape = x.shape();
         shape.back() = weight.rows();
         Tensor y = Tensor::empty(shape, weight.dtype() == DType::f64 ? DType::f64 : DType::f32);

@@ -70,7 +70,7 @@ class TransposedConvolution final : public Operator {
     }
     std::int64_t weight_groups() const override { return attributes_.groups; }
     std::string weight_inputs_key() const override {
-        return attributes_.groups == 1 ? "" : "by " + std::shown(attributes_.groups);
+        return attributes_.groups == 1 ? "" : "by " + std::to_string(attributes_.groups);
     }
     void permutation_rule(PermutationRule& rule) const override {
         const std::size_t last = rule.input_shape(0).size() - 1;

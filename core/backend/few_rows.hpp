@@ -1,0 +1,16 @@
+#pragma once
+// When a product with a packed weight goes by kernels on codes.
+
+#include "core/backend/weight.hpp"
+
+namespace jlcm {
+
+/// What kernels on codes read for a product of `rows` rows; null if it goes by decoded rows: products are exact,
+/// the weight has no kernel, or the rows are so many that decoding pays.
+[[nodiscard]] inline const CodedRows* codes_for(const BoundWeight& weight, std::int64_t rows) {
+    constexpr std::int64_t few_rows = 8;
+    const bool is_fast = weight.is_packed() && weight.products() == Products::fast && rows <= few_rows;
+    return is_fast ? weight.packed().codes() : nullptr;
+}
+
+}  // namespace jlcm

@@ -43,7 +43,7 @@ const json& member(const json& object, const char* name) {
 }
 
 void add_id(std::vector<std::int32_t>& ids, const json& id, const Tokenizer& tokenizer) {
-    if (!id.is_number_unsigned() || id >= tokenizer.vocabulary_size()) return;
+    if (!id.is_number_integer() || id < 0 || id >= tokenizer.vocabulary_size()) return;
     const auto number = id.get<std::int32_t>();
     if (std::ranges::count(ids, number) == 0) ids.push_back(number);
 }
@@ -73,10 +73,10 @@ void read_gguf(PromptFormat& format, const Checkpoint& model, const Tokenizer& t
     format.begins_conversations = true;
     for (const char* name : {"eos", "eot", "eom"})
         if (const auto id = given.special_id(name))
-            add_id(format.ends, json(static_cast<std::uint32_t>(*id)), tokenizer);
+            add_id(format.ends, json(*id), tokenizer);
     for (const auto& [id, spelling] : format.special)
         if (std::ranges::count(known_ends, spelling) > 0)
-            add_id(format.ends, json(static_cast<std::uint32_t>(id)), tokenizer);
+            add_id(format.ends, json(id), tokenizer);
     constexpr std::array<std::pair<const char*, const char*>, 4> names{
         {{"bos", "bos_token"}, {"eos", "eos_token"}, {"unknown", "unk_token"}, {"padding", "pad_token"}}};
     for (const auto& [gguf_name, name] : names)
@@ -219,7 +219,7 @@ std::vector<std::int32_t> ChatFormat::ends(const Tokenizer& tokenizer) const {
     while (behind.starts_with(' ') || behind.starts_with('\n')) behind.remove_prefix(1);
     for (const auto& [id, spelling] : format_.special)
         if (!spelling.empty() && behind.starts_with(spelling))
-            add_id(ends, json(static_cast<std::uint32_t>(id)), tokenizer);
+            add_id(ends, json(id), tokenizer);
     return ends;
 }
 

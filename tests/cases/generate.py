@@ -139,7 +139,8 @@ def until(holds, seconds=60):
     end = time.monotonic() + seconds
     while not holds(shown):
         shown += process.stdout.read() or b""
-        assert time.monotonic() < end and process.poll() is None, (shown, process.poll())
+        assert process.poll() is None, (shown, process.returncode, process.stderr.read())
+        assert time.monotonic() < end, shown
         time.sleep(0.01)
 
 

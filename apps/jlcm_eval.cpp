@@ -9,6 +9,7 @@
 #include "core/base/parallel.hpp"
 #include "core/codebook/artifact_model.hpp"
 #include "core/formats/onnx.hpp"
+#include "core/graph/output_meaning.hpp"
 #include "core/model/model_loader.hpp"
 #include "core/plugin/library.hpp"
 #include "core/report/run_table.hpp"

@@ -26,38 +26,29 @@ Tensor cached_attention(const AttentionShape& shape, const Tensor& q, const KeyV
     const std::int64_t n = shape.head_dim;
     const std::int64_t sharing = shape.query_heads / shape.key_heads;
     Tensor y = Tensor::zeros(q.shape());
-    // A task is one key/value head of one sequence: its rows are read once for the heads that share it.
-    parallel_for(shape.sequences * shape.key_heads, 1, [&](std::int64_t task, std::int64_t) {
-        const std::int64_t sequence = task / shape.key_heads;
-        const std::int64_t head = task % shape.key_heads;
+    parallel_for(shape.sequences * shape.query_heads, 1, [&](std::int64_t task, std::int64_t) {
+        const std::int64_t sequence = task / shape.query_heads;
+        const std::int64_t head = task % shape.query_heads;
         thread_local std::vector<float> scores;
         for (std::int64_t token = 0; token < shape.length; ++token) {
             const std::int64_t seen = shape.causal ? before + token + 1 : cache.tokens();
-            scores.resize(static_cast<std::size_t>(seen * sharing));
-            const std::int64_t row =
-                (sequence * shape.length + token) * shape.query_width() + head * sharing * n;
+            scores.resize(static_cast<std::size_t>(seen));
+            const std::int64_t at = (sequence * shape.length + token) * shape.query_width() + head * n;
             const auto each_page = [&](Part part, const auto& body) {
-                for (std::int64_t page = 0; page * KeyValueCache::page_tokens < seen; ++page) {
-                    const std::int64_t first = page * KeyValueCache::page_tokens;
-                    const auto rows = cache.rows(part, sequence, head, page);
-                    const std::int64_t count = std::min(rows.count, seen - first);
-                    for (std::int64_t h = 0; h < sharing; ++h)
-                        body(rows, count, row + h * n, scores.data() + h * seen + first);
+                for (std::int64_t first = 0; first < seen; first += KeyValueCache::page_tokens) {
+                    const auto rows =
+                        cache.rows(part, sequence, head / sharing, first / KeyValueCache::page_tokens);
+                    body(rows, std::min(rows.count, seen - first), scores.data() + first);
                 }
             };
-            each_page(Part::keys, [&](const auto& rows, std::int64_t count, std::int64_t at, float* out) {
+            each_page(Part::keys, [&](const auto& rows, std::int64_t count, float* out) {
                 rows_of_type.dot(n, count, q.data<float>() + at, rows.elements, rows.scales,
                                  static_cast<float>(shape.scale), out);
             });
-            for (std::int64_t h = 0; h < sharing; ++h) {
-                float* own = scores.data() + h * seen;
-                const float sum = kernels.exponentials(seen, *std::max_element(own, own + seen), own);
-                for (std::int64_t t = 0; t < seen; ++t) own[t] /= sum;
-            }
-            each_page(
-                Part::values, [&](const auto& rows, std::int64_t count, std::int64_t at, float* weights) {
-                    rows_of_type.add(n, count, weights, rows.elements, rows.scales, y.data<float>() + at);
-                });
+            kernels.softmax(seen, scores.data());
+            each_page(Part::values, [&](const auto& rows, std::int64_t count, const float* weights) {
+                rows_of_type.add(n, count, weights, rows.elements, rows.scales, y.data<float>() + at);
+            });
         }
     });
     return y;

@@ -17,8 +17,8 @@ struct CachedRowKernels {
 };
 struct CachedAttentionKernels {
     CachedRowKernels rows[3];
-    /// x = exp(x - maximum), and the sum of them, in order.
-    float (*exponentials)(std::int64_t n, float maximum, float* x);
+    /// In place over n >= 1 scores.
+    void (*softmax)(std::int64_t n, float* x);
 };
 [[nodiscard]] const CachedAttentionKernels& cached_attention_kernels();
 

@@ -69,9 +69,9 @@ void dot(std::int64_t n, std::int64_t count, const float* q, const void* rows, c
             for (std::int64_t l = 0; l < lanes; ++l) sums[l] += q[i + l] * values[l];
         }
         for (std::int64_t l = 0; i + l < n; ++l) sums[l] += q[i + l] * Type::value(row[i + l]);
-        float sum = 0;
-        for (const float each : sums) sum += each;
-        scores[t] = sum * scale * (scales != nullptr ? scales[t] : 1.0F);
+        for (std::int64_t half = lanes / 2; half > 0; half /= 2)
+            for (std::int64_t l = 0; l < half; ++l) sums[l] += sums[l + half];
+        scores[t] = sums[0] * scale * (scales != nullptr ? scales[t] : 1.0F);
     }
 }
 
@@ -91,17 +91,25 @@ void add(std::int64_t n, std::int64_t count, const float* weights, const void* r
     }
 }
 
-float exponentials(std::int64_t n, float maximum, float* x) {
+void softmax(std::int64_t n, float* x) {
+    float maximum = x[0];
+    for (std::int64_t i = 1; i < n; ++i) maximum = maximum < x[i] ? x[i] : maximum;
     for (std::int64_t i = 0; i < n; ++i) x[i] = exponential(x[i] - maximum);
-    float sum = 0;
-    for (std::int64_t i = 0; i < n; ++i) sum += x[i];
-    return sum;
+    float sums[lanes] = {};
+    std::int64_t i = 0;
+    for (; i + lanes <= n; i += lanes)
+        for (std::int64_t l = 0; l < lanes; ++l) sums[l] += x[i + l];
+    for (std::int64_t l = 0; i + l < n; ++l) sums[l] += x[i + l];
+    for (std::int64_t half = lanes / 2; half > 0; half /= 2)
+        for (std::int64_t l = 0; l < half; ++l) sums[l] += sums[l + half];
+    const float factor = 1.0F / sums[0];
+    for (i = 0; i < n; ++i) x[i] *= factor;
 }
 
 }  // namespace
 
 extern const CachedAttentionKernels cached_attention;
 const CachedAttentionKernels cached_attention{
-    {{dot<Float32>, add<Float32>}, {dot<Float16>, add<Float16>}, {dot<Int8>, add<Int8>}}, exponentials};
+    {{dot<Float32>, add<Float32>}, {dot<Float16>, add<Float16>}, {dot<Int8>, add<Int8>}}, softmax};
 
 }  // namespace jlcm::JLCM_ISA

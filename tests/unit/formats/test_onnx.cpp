@@ -21,6 +21,10 @@
 namespace {
 
 using namespace jlcm;
+
+LoweredOnnx lower_onnx(const OnnxModel& model, std::int64_t batch) {
+    return jlcm::lower_onnx(model, batch, cpu_backend());
+}
 namespace fs = std::filesystem;
 
 std::vector<float> read_floats(const fs::path& path) {
@@ -49,7 +53,7 @@ double difference(const A& a, const B& b) {
 std::vector<double> reordered_output(const LoweredOnnx& model, const Tensor& input) {
     const PermutationAnalysis analysis(model.graph);
     const Permutations permutations = test::random_permutations(analysis, 11);
-    LoweredOnnx moved{model.graph, {}};
+    LoweredOnnx moved{model.graph, {}, {}};
     for (ParameterId id = 0; id < static_cast<ParameterId>(model.graph.parameters().size()); ++id) {
         const Parameter& parameter = model.graph.parameter(id);
         const auto order = [&](int d) {
@@ -65,7 +69,7 @@ std::vector<double> reordered_output(const LoweredOnnx& model, const Tensor& inp
 /// A file as a checkpoint has it: at any batch size.
 LoweredOnnx read(const fs::path& path) {
     const Checkpoint checkpoint = read_onnx_checkpoint(path);
-    LoweredOnnx model{graph_from_json(checkpoint.config.at("graph")), {}};
+    LoweredOnnx model{graph_from_json(checkpoint.config.at("graph")), {}, {}};
     for (const auto& [name, stored] : checkpoint.tensors) model.weights.emplace(name, decode(stored));
     return model;
 }

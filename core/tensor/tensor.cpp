@@ -94,7 +94,7 @@ std::string to_string(const Shape& shape) {
 std::int64_t element_count(const Shape& shape) {
     std::int64_t count = 1;
     for (const std::int64_t size : shape)
-        require(!__builtin_mul_overflow(count, size, &count), "a shape of {} is too large", to_string(shape));
+        require(!__builtin_mul_overflow(count, size, &count), "a shape of {} is too large", shown(shape));
     return count;
 }
 
@@ -126,7 +126,7 @@ Tensor Tensor::view(Shape shape, DType type, std::span<const std::byte> bytes,
 
 Tensor Tensor::slice(std::int64_t begin, std::int64_t end) const {
     ensure(defined() && !shape_.empty() && begin >= 0 && begin <= end && end <= rows(),
-           "rows {}..{} of shape {}", begin, end, to_string(shape_));
+           "rows {}..{} of shape {}", begin, end, shown(shape_));
     Tensor view = *this;
     view.offset_ += static_cast<std::size_t>(begin * cols()) * size_of(type_);
     view.shape_.front() = end - begin;
@@ -134,7 +134,7 @@ Tensor Tensor::slice(std::int64_t begin, std::int64_t end) const {
 }
 
 Tensor Tensor::reshape(Shape shape) const {
-    ensure(element_count(shape) == size(), "shape {} seen as {}", to_string(shape_), to_string(shape));
+    ensure(element_count(shape) == size(), "shape {} seen as {}", shown(shape_), shown(shape));
     Tensor view = *this;
     view.shape_ = std::move(shape);
     return view;

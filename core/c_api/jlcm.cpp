@@ -18,6 +18,15 @@
 
 using namespace jlcm;
 
+namespace {
+
+/// What every model runs on.
+Backend& device() {
+    return default_backend();
+}
+
+}  // namespace
+
 struct jlcm_model {
     OpenedModel opened;
     std::string config;
@@ -33,7 +42,7 @@ struct jlcm_model {
     [[nodiscard]] const Graph& graph() const { return opened.weights->graph(); }
     /// Bound for forwards in float32, once somebody asks for one.
     [[nodiscard]] const BoundModel& bound() const {
-        std::call_once(once_, [&] { bound_.emplace(*opened.weights, DType::f32, default_backend()); });
+        std::call_once(once_, [&] { bound_.emplace(*opened.weights, DType::f32, device()); });
         return *bound_;
     }
 
@@ -150,8 +159,8 @@ std::vector<jlcm_outputs::Output> run(const jlcm_model& model, const Tensor& inp
     const GraphOutput& output = graph.outputs().front();
     const Block whole = graph.whole(output.value);
     Weights weights(graph);
-    bind_weights(weights, *model.opened.weights, whole.nodes, DType::f32, default_backend(), Binding::packed);
-    return {{output.name, Executor(graph, default_backend(), DType::f32).forward(whole, weights, input)}};
+    bind_weights(weights, *model.opened.weights, whole.nodes, DType::f32, device(), Binding::packed);
+    return {{output.name, Executor(graph, device(), DType::f32).forward(whole, weights, input)}};
 }
 
 GenerationOptions generation_options(const jlcm_generation& given) {
@@ -348,7 +357,7 @@ jlcm_status jlcm_generate(const jlcm_model* model, const char* prompt, const jlc
         const GenerationOptions generation = generation_options(*options);
         const OpenedModel& opened = model->opened;
         const Tokenizer& tokenizer = opened.input.need_tokenizer("jlcm_generate");
-        Backend& backend = default_backend();
+        Backend& backend = device();
         CachedDecoder decoder(
             *opened.weights, opened.input,
             {.compute = backend.has_bfloat16() && options->exact == 0 ? DType::bf16 : DType::f32,

@@ -64,7 +64,9 @@ void measure(const char* name, CodedRows weight, std::int64_t matrices, int repe
         std::memcpy(bytes.data<std::uint8_t>() + i, &bits, 8);
     }
     const Tensor dense = Tensor::zeros({side, side}, DType::bf16);
-    const Tensor x = Tensor::zeros({1, side});
+    Tensor x = Tensor::empty({1, side});
+    for (std::int64_t i = 0; i < side; ++i)
+        x.data<float>()[i] = static_cast<float>(rng.normal(static_cast<std::uint64_t>(i)));
     const Tensor x16 = x.to(DType::bf16);
     Tensor y = Tensor::empty({1, side});
     for (const int threads : {1, 2}) {

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that the build needs; asks for no network where all are there.
-#   scripts/setup.sh [--tests] [--lint] [--bench] [--slurm]
+#   scripts/setup.sh [--tests] [--lint] [--bench] [--slurm] [--aarch64]
 # --tests: also the data of ONNX's own tests; --lint: also what lint and fuzzing (.ci/run) take of LLVM 16;
-# --bench: also what only bench/ compares with; --slurm: also the SLURM that the launcher's test starts.
+# --bench: also what only bench/ compares with; --slurm: also the SLURM that the launcher's test starts;
+# --aarch64: also the cross compiler and the emulator of scripts/test_aarch64.sh.
 source "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
 
 packages=(
@@ -18,7 +19,8 @@ for argument; do
         --lint) packages+=(clang-16 clang-format-16 clang-tidy-16 libclang-rt-16-dev git) ;;
         --bench) packages+=(libopenblas-dev) ;;
         --slurm) packages+=(munge slurm-wlm) ;;
-        *) die "unknown argument '$argument'" "Usage: scripts/setup.sh [--tests] [--lint] [--bench] [--slurm]" ;;
+        --aarch64) packages+=(g++-aarch64-linux-gnu qemu-user) ;;
+        *) die "unknown argument '$argument'" "Usage: scripts/setup.sh [--tests] [--lint] [--bench] [--slurm] [--aarch64]" ;;
     esac
 done
 

@@ -12,7 +12,9 @@
 // - The columns of a block belong to 16 lanes. A lane's integers u q are summed exactly; times d, they are
 //   added over the blocks of a column group, in float32 and in order. That times a is added over column
 //   groups; then the lanes are added as a tree (l + 8, + 4, + 2, + 1), and the sum of b times the group's z.
-// Block formats: a block's scale takes the place of a and is multiplied by d first; K-quants likewise.
+// Block formats: blocks of 32 columns, lanes of 4 columns, 8 for even blocks and 8 for odd ones. A lane's integers
+// times (scale * d) are added over the blocks, then the lanes; then the sums of minimum times z over even and over odd
+// blocks.
 //
 // The error against exact arithmetic: at most d / 2 |t - b| a weight from the activations and |x| times the
 // tables' error (CodeTables); b meets x unrounded.
@@ -42,11 +44,12 @@ struct QuantisedRows {
     std::int64_t tokens = 0;
     std::int64_t cols = 0;
     std::int64_t blocks = 0;  ///< of a token
-    Tensor
-        values;  ///< int8 as u8 [tokens, blocks, columns of a block], in order, zeros behind the last column
-    Tensor lane_sums;  ///< i32 [tokens, blocks, 16]: the sums of a lane's values
-    Tensor steps;      ///< f32 [tokens, blocks]: d
-    Tensor sums;       ///< f32 [tokens, blocks]: z
+    /// int8 as u8 [tokens, blocks, columns of a block]: in the order of the products, zeros behind the last column.
+    Tensor values;
+    /// i32 [tokens, blocks, 16], or 8 for block formats: minus the sum of each lane's values.
+    Tensor minus_lane_sums;
+    Tensor steps;  ///< f32 [tokens, blocks]: d
+    Tensor sums;   ///< f32 [tokens, blocks]: z
 };
 
 /// `x`: float32 [tokens, cols], one row behind the other.

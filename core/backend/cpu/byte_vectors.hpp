@@ -100,9 +100,6 @@ template <int n>
 JLCM_INLINE Integers shifted_left(Integers v) {
     return vshlq_n_s32(v, n);
 }
-JLCM_INLINE Integers minus(Integers v) {
-    return vnegq_s32(v);
-}
 
 #else
 
@@ -159,19 +156,16 @@ template <int n>
 JLCM_INLINE Integers shifted_left(Integers v) {
     return JLCM_V(slli_epi32)(v, n);
 }
-JLCM_INLINE Integers minus(Integers v) {
-    return JLCM_V(sub_epi32)(no_integers(), v);
-}
 
 #endif
 
-/// -2^bits times the sums of a lane's bytes: where sums begin of what has 2^bits added to each byte.
+/// 2^bits times minus the sums of a lane's bytes: where sums begin of what has 2^bits added to each byte.
 template <int bits>
-JLCM_INLINE Integers less_bias(const std::int32_t* lane_sums) {
+JLCM_INLINE Integers less_bias(const std::int32_t* minus_lane_sums) {
     if constexpr (bits == 0) {
         return no_integers();
     } else {
-        return minus(shifted_left<bits>(load_integers(lane_sums)));
+        return shifted_left<bits>(load_integers(minus_lane_sums));
     }
 }
 

@@ -42,9 +42,7 @@ std::int64_t last(const Tensor& x) {
 class CpuBackend final : public Backend {
   public:
     std::string describe() const override {
-        const char* vectors =
-            isa_level() >= IsaLevel::v4 ? "AVX-512" : (isa_level() == IsaLevel::v3 ? "AVX2" : "SSE4.2");
-        return fmt::format("cpu, {}, bfloat16 unit: {}", vectors, cpu_bfloat16_unit());
+        return fmt::format("cpu, {}, bfloat16 unit: {}", vectors_name(), cpu_bfloat16_unit());
     }
     bool has_bfloat16() const override { return cpu_has_bfloat16(); }
 

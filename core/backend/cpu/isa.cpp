@@ -51,4 +51,21 @@ IsaLevel isa_level() {
     return level;
 }
 
+const char* vectors_name() {
+#if defined(__aarch64__)
+    return "NEON";
+#else
+    switch (isa_level()) {
+        case IsaLevel::v2:
+            return "SSE4.2";
+        case IsaLevel::v3:
+            return "AVX2";
+        case IsaLevel::v4:
+        case IsaLevel::v4vnni:
+            break;
+    }
+    return "AVX-512";
+#endif
+}
+
 }  // namespace jlcm

@@ -42,6 +42,9 @@ enum class IsaLevel {
 /// The highest level that this processor has; the environment variable JLCM_ISA=LEVEL lowers it (for tests).
 [[nodiscard]] IsaLevel isa_level();
 
+/// What families run on that are not compiled for every level: "SSE4.2", "AVX2", "AVX-512" or "NEON".
+[[nodiscard]] const char* vectors_name();
+
 template <class Table>
 struct IsaVariant {
     IsaLevel level;

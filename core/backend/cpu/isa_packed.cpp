@@ -19,8 +19,8 @@ constexpr int width_of(int bits) {
     return bits == 3 ? 2 : bits;
 }
 
-void quantise(int width, const float* x, std::int64_t cols, std::int8_t* values, std::int32_t* lane_sums,
-              float* steps, float* sums) {
+void quantise(int width, const float* x, std::int64_t cols, std::int8_t* values,
+              std::int32_t* minus_lane_sums, float* steps, float* sums) {
     const int codes_per_word = 32 / width;
     const int shifts = 8 / width;
     const std::int64_t block_cols = lanes * codes_per_word;
@@ -46,15 +46,15 @@ void quantise(int width, const float* x, std::int64_t cols, std::int8_t* values,
                 const std::int32_t* from = integers + (shifts * b + s) * words;
                 for (int lane = 0; lane < lanes; ++lane) {
                     const std::int32_t value = lane < words ? from[lane] : 0;
-                    sum[lane] += value;
+                    sum[lane] -= value;
                     packed[lane] |= (static_cast<std::uint32_t>(value) & 0xffU) << (8 * b);
                 }
             }
             __builtin_memcpy(values, packed, block_bytes);
             values += block_bytes;
         }
-        __builtin_memcpy(lane_sums, sum, sizeof sum);
-        lane_sums += lanes;
+        __builtin_memcpy(minus_lane_sums, sum, sizeof sum);
+        minus_lane_sums += lanes;
     }
 }
 
@@ -183,7 +183,7 @@ struct Tile {
 #pragma GCC unroll 4
             for (int t = 0; t < tokens; ++t) {
                 const Integers begin = less_bias<dot_bias_bits>(
-                    x.lane_sums + ((token + t) * x.blocks + block) * lanes + part * part_lanes);
+                    x.minus_lane_sums + ((token + t) * x.blocks + block) * lanes + part * part_lanes);
 #pragma GCC unroll 4
                 for (int r = 0; r < rows; ++r) acc[r][t] = begin;
             }

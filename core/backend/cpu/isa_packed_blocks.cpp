@@ -10,8 +10,8 @@ namespace {
 constexpr int block_cols = 32;
 constexpr int block_lanes = 8;
 
-void quantise(const float* x, std::int64_t cols, std::int8_t* values, std::int32_t* lane_sums, float* steps,
-              float* sums) {
+void quantise(const float* x, std::int64_t cols, std::int8_t* values, std::int32_t* minus_lane_sums,
+              float* steps, float* sums) {
     const std::int64_t blocks = cols / block_cols;
     for (std::int64_t block = 0; block < blocks; ++block) {
         std::int32_t integers[block_cols];
@@ -21,12 +21,12 @@ void quantise(const float* x, std::int64_t cols, std::int8_t* values, std::int32
         for (int i = 0; i < block_cols; ++i)
             values[block * block_cols + i] = static_cast<std::int8_t>(integers[i]);
         for (int lane = 0; lane < block_lanes; ++lane)
-            lane_sums[block * block_lanes + lane] =
-                integers[4 * lane] + integers[4 * lane + 1] + integers[4 * lane + 2] + integers[4 * lane + 3];
+            minus_lane_sums[block * block_lanes + lane] = -integers[4 * lane] - integers[4 * lane + 1] -
+                                                          integers[4 * lane + 2] - integers[4 * lane + 3];
     }
     if (blocks % 2 != 0) {
         __builtin_memset(values + blocks * block_cols, 0, block_cols);
-        __builtin_memset(lane_sums + blocks * block_lanes, 0, block_lanes * sizeof(std::int32_t));
+        __builtin_memset(minus_lane_sums + blocks * block_lanes, 0, block_lanes * sizeof(std::int32_t));
         steps[blocks] = 0;
         sums[blocks] = 0;
     }
@@ -56,35 +56,50 @@ JLCM_INLINE float half_at(const std::uint8_t* p) {
 #endif
 }
 
-/// Sixteen bytes for each of the four times 16 columns that two blocks are made of.
-struct Granules {
-    const std::uint8_t* at[4];
-};
+// Loads for two blocks, as four times 16 bytes; the part of them that is one vector.
 
-/// The part of them that is one vector.
+/// 32 bytes for each block.
 template <int part>
-JLCM_INLINE Bytes load_part(const Granules& granules) {
-#if defined(__aarch64__)
-    return load(granules.at[part]);
-#else
-    const auto sixteen = [&](int i) {
-        return _mm_loadu_si128(reinterpret_cast<const __m128i*>(granules.at[i]));
-    };
+JLCM_INLINE Bytes load_pair(const std::uint8_t* first, const std::uint8_t* second) {
 #if defined(__AVX512BW__)
-    const __m256i low = _mm256_inserti128_si256(_mm256_castsi128_si256(sixteen(0)), sixteen(1), 1);
-    const __m256i high = _mm256_inserti128_si256(_mm256_castsi128_si256(sixteen(2)), sixteen(3), 1);
+    const __m256i low = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(first));
+    const __m256i high = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(second));
     return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
 #elif defined(__AVX2__)
-    return _mm256_inserti128_si256(_mm256_castsi128_si256(sixteen(2 * part)), sixteen(2 * part + 1), 1);
+    return load(part == 0 ? first : second);
 #else
-    return sixteen(part);
+    return load((part < 2 ? first : second) + part % 2 * 16);
 #endif
+}
+/// 16 bytes for each block, twice.
+template <int part>
+JLCM_INLINE Bytes load_twice(const std::uint8_t* first, const std::uint8_t* second) {
+#if defined(__AVX512BW__) || defined(__AVX2__)
+    const auto twice = [](const std::uint8_t* p) {
+        return _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+    };
+#if defined(__AVX512BW__)
+    return _mm512_inserti64x4(_mm512_castsi256_si512(twice(first)), twice(second), 1);
+#else
+    return twice(part == 0 ? first : second);
+#endif
+#else
+    return load(part < 2 ? first : second);
+#endif
+}
+/// The same 32 bytes for both blocks.
+template <int part>
+JLCM_INLINE Bytes load_shared(const std::uint8_t* both) {
+#if defined(__AVX512BW__)
+    return _mm512_broadcast_i64x4(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(both)));
+#else
+    return load_pair<part>(both, both);
 #endif
 }
 
-/// Each granule shifted to the right by its own number of bits, or to the left by a negative one.
+/// Each 16 bytes shifted to the right by its own number of bits, or to the left by a negative one.
 template <int part, int a, int b, int c, int d>
-JLCM_INLINE Bytes shift_granules(Bytes v) {
+JLCM_INLINE Bytes shift_each(Bytes v) {
 #if defined(__AVX512BW__)
     if constexpr (a == b && b == c && c == d) {
         return shifted<a>(v);
@@ -132,15 +147,15 @@ struct Q8_0 : SingleBlocks {
     static constexpr bool has_minimum = false;
     template <int pair, int part>
     JLCM_INLINE static Bytes integers(const std::uint8_t* first, const std::uint8_t* second) {
-        return load_part<part>({{first + 2, first + 18, second + 2, second + 18}});
+        return load_pair<part>(first + 2, second + 2);
     }
 };
 
 /// The nibbles of 16 bytes for each of two blocks: the lower ones are the first 16 columns.
 template <int part>
 JLCM_INLINE Bytes nibbles(const std::uint8_t* first, const std::uint8_t* second) {
-    const Bytes both = load_part<part>({{first, first, second, second}});
-    return bits_and(shift_granules<part, 0, 4, 0, 4>(both), all_bytes(15));
+    const Bytes both = load_twice<part>(first, second);
+    return bits_and(shift_each<part, 0, 4, 0, 4>(both), all_bytes(15));
 }
 
 struct Q4_0 : SingleBlocks {
@@ -178,10 +193,12 @@ struct MinimumBlocks {
     JLCM_INLINE static void scales(const std::uint8_t* structure, float* scales, float* minimums) {
         std::uint32_t packed[3];
         __builtin_memcpy(packed, structure + 4, sizeof packed);
-        std::uint32_t words[4] = {packed[0] & 0x3f3f3f3fU,
-                                  (packed[2] & 0x0f0f0f0fU) | ((packed[0] >> 6) & 0x03030303U) << 4,
-                                  packed[1] & 0x3f3f3f3fU,
-                                  ((packed[2] >> 4) & 0x0f0f0f0fU) | ((packed[1] >> 6) & 0x03030303U) << 4};
+        // The first four lie in the low bits of a word, the last four in its high bits and in nibbles of the third.
+        const auto eight = [](std::uint32_t word, std::uint32_t nibbles) {
+            const std::uint32_t last = (nibbles & 0x0f0f0f0fU) | ((word >> 6) & 0x03030303U) << 4;
+            return (word & 0x3f3f3f3fU) | static_cast<std::uint64_t>(last) << 32;
+        };
+        const std::uint64_t words[2] = {eight(packed[0], packed[2]), eight(packed[1], packed[2] >> 4)};
         std::uint8_t integers[16];
         __builtin_memcpy(integers, words, sizeof integers);
         const float scale = half_at(structure);
@@ -196,8 +213,8 @@ struct MinimumBlocks {
 /// The low four bits of a pair of blocks in a structure, from 32 bytes.
 template <int part>
 JLCM_INLINE Bytes low_nibbles(const std::uint8_t* bytes) {
-    const Bytes both = load_part<part>({{bytes, bytes + 16, bytes, bytes + 16}});
-    return bits_and(shift_granules<part, 0, 0, 4, 4>(both), all_bytes(15));
+    const Bytes both = load_shared<part>(bytes);
+    return bits_and(shift_each<part, 0, 0, 4, 4>(both), all_bytes(15));
 }
 
 struct Q4_K : MinimumBlocks {
@@ -214,10 +231,8 @@ struct Q5_K : MinimumBlocks {
     JLCM_INLINE static Bytes integers(const std::uint8_t* structure, const std::uint8_t* /*second*/) {
         // Block j has its fifth bits at bit j of 32 bytes.
         constexpr int down = 2 * pair - 4;
-        const Bytes fifth =
-            load_part<part>({{structure + 16, structure + 32, structure + 16, structure + 32}});
-        const Bytes high =
-            bits_and(shift_granules<part, down, down, down + 1, down + 1>(fifth), all_bytes(16));
+        const Bytes fifth = load_shared<part>(structure + 16);
+        const Bytes high = bits_and(shift_each<part, down, down, down + 1, down + 1>(fifth), all_bytes(16));
         return bits_or(low_nibbles<part>(structure + 48 + 32 * pair), high);
     }
 };
@@ -242,12 +257,11 @@ struct Q6_K {
         constexpr int half = pair / 2;
         constexpr int nibble = 4 * (pair % 2);
         const std::uint8_t* low = structure + 64 * half;
-        const Bytes four = load_part<part>({{low, low + 16, low + 32, low + 48}});
-        const std::uint8_t* high = structure + 128 + 32 * half;
-        const Bytes two = load_part<part>({{high, high + 16, high, high + 16}});
+        const Bytes four = load_pair<part>(low, low + 32);
+        const Bytes two = load_shared<part>(structure + 128 + 32 * half);
         constexpr int down = nibble - 4;
         return bits_or(bits_and(shifted<nibble>(four), all_bytes(15)),
-                       bits_and(shift_granules<part, down, down, down + 2, down + 2>(two), all_bytes(48)));
+                       bits_and(shift_each<part, down, down, down + 2, down + 2>(two), all_bytes(48)));
     }
 };
 
@@ -276,7 +290,7 @@ JLCM_INLINE Floats factors_of_lanes(const float* factors) {
 template <class Format, int tokens>
 struct Row {
     const std::int8_t* values[tokens];
-    const std::int32_t* lane_sums[tokens];
+    const std::int32_t* minus_lane_sums[tokens];
     const float* steps[tokens];
     const float* block_sums[tokens];
     Floats sums[tokens][parts];
@@ -286,7 +300,7 @@ struct Row {
         for (int t = 0; t < tokens; ++t) {
             const std::int64_t at = (token + t) * x.blocks;
             values[t] = x.values + at * block_cols;
-            lane_sums[t] = x.lane_sums + at * block_lanes;
+            minus_lane_sums[t] = x.minus_lane_sums + at * block_lanes;
             steps[t] = x.steps + at;
             block_sums[t] = x.sums + at;
             for (auto& part : sums[t]) part = no_floats();
@@ -303,7 +317,7 @@ struct Row {
         for (int t = 0; t < tokens; ++t) {
             const Factor right = factor(values[t] + block * block_cols + part * vector_bytes);
             const Integers begin =
-                less_bias<Format::bias_bits>(lane_sums[t] + block * block_lanes + part * part_lanes);
+                less_bias<Format::bias_bits>(minus_lane_sums[t] + block * block_lanes + part * part_lanes);
             Integers sum;
             if constexpr (Format::signed_bytes) {
                 sum = dot_signed(begin, left, right);
@@ -355,8 +369,11 @@ struct Row {
         alignas(64) float scaled[tokens][scales];
 #pragma GCC unroll 4
         for (int t = 0; t < tokens; ++t) {
-            for (int i = 0; i < scales; ++i)
-                scaled[t][i] = scale[i] * steps[t][block + i / Format::block_scales];
+            for (int i = 0; i < 8; ++i)
+                for (int half = 0; half < Format::block_scales; ++half) {
+                    const int at = Format::block_scales * i + half;
+                    scaled[t][at] = scale[at] * steps[t][block + i];
+                }
             if constexpr (Format::has_minimum)
                 for (int i = 0; i < 8; i += 2)
                     minimums[t] = minimums[t] + load_two(minimum + i) * load_two(block_sums[t] + block + i);

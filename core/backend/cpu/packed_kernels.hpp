@@ -11,12 +11,12 @@ namespace jlcm {
 /// Activations as QuantisedRows holds them.
 struct PackedActivations {
     std::int64_t tokens;
-    std::int64_t blocks;            ///< of a token
-    const std::int8_t* values;      ///< [tokens, blocks, columns of a block]
-    const std::int32_t* lane_sums;  ///< [tokens, blocks, 16], or 8 of block formats
-    const float* steps;             ///< [tokens, blocks]
-    const float* sums;              ///< [tokens, blocks]
-    const float* group_sums;        ///< [tokens, column groups]: of codes
+    std::int64_t blocks;                  ///< of a token
+    const std::int8_t* values;            ///< [tokens, blocks, columns of a block]
+    const std::int32_t* minus_lane_sums;  ///< [tokens, blocks, 16], or 8 of block formats
+    const float* steps;                   ///< [tokens, blocks]
+    const float* sums;                    ///< [tokens, blocks]
+    const float* group_sums;              ///< [tokens, column groups]: of codes
 };
 
 /// Rows of codes, and where the products go.
@@ -50,19 +50,19 @@ struct PackedBlocks {
 
 struct PackedKernels {
     const char* name;
-    /// One token in blocks for planes of `width` bits (1, 2, 4): values [blocks, 512 / width], lane_sums
+    /// One token in blocks for planes of `width` bits (1, 2, 4): values [blocks, 512 / width], minus_lane_sums
     /// [blocks, 16], steps and sums [blocks].
     void (*quantise)(int width, const float* x, std::int64_t cols, std::int8_t* values,
-                     std::int32_t* lane_sums, float* steps, float* sums);
+                     std::int32_t* minus_lane_sums, float* steps, float* sums);
     /// The products of stored rows [begin, end) with every token.
     void (*product)(const PackedCodes& weight, const PackedActivations& x, std::int64_t begin,
                     std::int64_t end);
 };
 
 struct BlockKernels {
-    /// One token in blocks of 32 in place, an even number of them: values [blocks, 32], lane_sums [blocks, 8],
+    /// One token in blocks of 32 in place, an even number of them: values [blocks, 32], minus_lane_sums [blocks, 8],
     /// steps and sums [blocks].
-    void (*quantise)(const float* x, std::int64_t cols, std::int8_t* values, std::int32_t* lane_sums,
+    void (*quantise)(const float* x, std::int64_t cols, std::int8_t* values, std::int32_t* minus_lane_sums,
                      float* steps, float* sums);
     /// The products of rows [begin, end) with every token, for each encoding.
     using Product = void (*)(const PackedBlocks& weight, const PackedActivations& x, std::int64_t begin,

@@ -132,7 +132,7 @@ PackedActivations activations_of(const QuantisedRows& x) {
     return {x.tokens,
             x.blocks,
             signed_octets(x.values),
-            x.lane_sums.data<std::int32_t>(),
+            x.minus_lane_sums.data<std::int32_t>(),
             x.steps.data<float>(),
             x.sums.data<float>(),
             nullptr};
@@ -279,21 +279,21 @@ QuantisedRows quantise_activations(const float* x, std::int64_t tokens, std::int
     if (in_place) rows.blocks += rows.blocks % 2;  // kernels take two at once
     const std::int64_t lanes = in_place ? 8 : 16;
     rows.values = Tensor::empty({tokens, rows.blocks, width}, DType::u8);
-    rows.lane_sums = Tensor::empty({tokens, rows.blocks, lanes}, DType::i32);
+    rows.minus_lane_sums = Tensor::empty({tokens, rows.blocks, lanes}, DType::i32);
     rows.steps = Tensor::empty({tokens, rows.blocks});
     rows.sums = Tensor::empty({tokens, rows.blocks});
     for (std::int64_t token = 0; token < tokens; ++token) {
         const std::int64_t first = token * rows.blocks;
         // NOLINTNEXTLINE: int8 kept as u8
         auto* values = reinterpret_cast<std::int8_t*>(rows.values.data<std::uint8_t>()) + first * width;
-        auto* lane_sums = rows.lane_sums.data<std::int32_t>() + first * lanes;
+        auto* minus_lane_sums = rows.minus_lane_sums.data<std::int32_t>() + first * lanes;
         auto* steps = rows.steps.data<float>() + first;
         auto* sums = rows.sums.data<float>() + first;
         if (in_place) {
-            block_kernels().quantise(x + token * cols, cols, values, lane_sums, steps, sums);
+            block_kernels().quantise(x + token * cols, cols, values, minus_lane_sums, steps, sums);
         } else {
             packed_kernels().quantise(static_cast<int>(512 / width), x + token * cols, cols, values,
-                                      lane_sums, steps, sums);
+                                      minus_lane_sums, steps, sums);
         }
     }
     return rows;

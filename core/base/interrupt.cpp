@@ -2,7 +2,9 @@
 
 #include "core/base/error.hpp"
 
+#include <array>
 #include <csignal>
+#include <cstddef>
 #include <ctime>
 
 namespace jlcm {
@@ -31,8 +33,19 @@ void handle(int signal) {
 }  // namespace
 
 void catch_interrupts() {
-    std::signal(SIGINT, handle);
-    std::signal(SIGTERM, handle);
+    // oneDNN's float32 products leave data below the stack pointer or move it into a buffer of theirs: a handler that
+    // ran on that stack would overwrite it. Signals to the process come to the main thread, which calls this.
+    static std::array<std::byte, std::size_t{1} << 16> memory;
+    stack_t stack{};
+    stack.ss_sp = memory.data();
+    stack.ss_size = memory.size();
+    ensure(::sigaltstack(&stack, nullptr) == 0, "no stack of their own for signal handlers");
+    struct sigaction action {};
+    action.sa_handler =
+        handle;  // NOLINT(cppcoreguidelines-pro-type-union-access): the interface of the system
+    action.sa_flags = SA_ONSTACK | SA_RESTART;
+    ensure(::sigaction(SIGINT, &action, nullptr) == 0 && ::sigaction(SIGTERM, &action, nullptr) == 0,
+           "no handlers of signals");
 }
 
 bool interrupt_requested() {

@@ -20,6 +20,7 @@
 #include "core/text/utf8.hpp"
 
 #include <cstdio>
+#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
@@ -227,7 +228,8 @@ int generate(const Arguments& given) {
     require(given.chat || (given.system.empty() && given.messages.empty() && given.chat_template.empty() &&
                            given.template_sets.empty()),
             "--system, --messages, --template and --template-set belong to a conversation: add --chat");
-    if (!given.memory_limit.empty()) limit_memory(parse_bytes(given.memory_limit));
+    const double limit = given.memory_limit.empty() ? std::numeric_limits<double>::infinity()
+                                                    : parse_bytes(given.memory_limit);
     const auto prompts = prompts_of(given);
     const OpenedModel model = open_model(given.model);
     Session session(given, model);
@@ -240,13 +242,14 @@ int generate(const Arguments& given) {
                                  .cache = cache_names.at(given.cache),
                                  .products = product_names.at(given.products),
                                  .context = given.context};
-    CachedDecoder decoder(*model.weights, model.input, options, backend);
     const DecoderMemory memory =
         decoder_memory(model.weights->graph(), model.input, options, model.file_bytes());
     log_info("memory, at most: {}", memory.describe());
-    require(given.memory_limit.empty() || memory.total() <= parse_bytes(given.memory_limit),
+    require(memory.total() <= limit,
             "the memory limit is {}, and generation may need {}: {}; lower --context, or take --cache int8",
             given.memory_limit, format_bytes(memory.total()), memory.describe());
+    if (!given.memory_limit.empty()) limit_memory(limit);
+    CachedDecoder decoder(*model.weights, model.input, options, backend);
     const int code = prompts.empty() ? session.converse(decoder) : session.answer(prompts, decoder);
     session.say_speed();
     return code;

@@ -16,7 +16,8 @@ std::set<std::string> names_of(const MappedArtifact& artifact) {
 
 }  // namespace
 
-PackedModel::PackedModel(const MappedArtifact& artifact) : base_(artifact, names_of(artifact)) {
+PackedModel::PackedModel(const MappedArtifact& artifact)
+    : base_(static_cast<const Checkpoint&>(artifact), names_of(artifact)) {
     std::map<std::string, Shape> shapes;
     std::map<std::string, std::shared_ptr<const PackedWeight>> weights;
     for (const auto& [name, matrix] : artifact.matrices) {

@@ -50,6 +50,8 @@ struct IsaVariant {
     IsaLevel level;
     const Table* table;
 };
+template <class Table>
+IsaVariant(IsaLevel, const Table*) -> IsaVariant<Table>;
 
 /// The last variant that this processor runs. They ascend, and the first one is of the lowest level.
 template <class Table, int n>

@@ -337,6 +337,7 @@ LoweredOnnx Context::finish() {
             output.name, model_->input);
     const OnnxNode end{.name = "output", .type = "", .inputs = {}, .outputs = {}, .attributes = {}};
     const ValueId id = plain(end, output);
+    require(id > 0, "the output '{}' is the input '{}' as it is", output.name, model_->input);
     require(id == static_cast<ValueId>(shapes_.size()) - 1, "the output '{}' is not made by the last node",
             output.name);
     result_.graph.set_head(id, -1);

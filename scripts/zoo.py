@@ -67,9 +67,9 @@ def call(program, *given):
 
 
 def error_of(text):
-    lines = [line for line in text.splitlines() if line.strip()]
-    picked = [line for line in lines if "error" in line] or lines[-1:] or ["no message"]
-    return re.sub(r"^.*?error:? *", "", " ".join(lines[lines.index(picked[0]):]))[:400]
+    """What a program said last, without its name and the place of the file."""
+    said = text[text.rfind("jlcm-"):] if "jlcm-" in text else text
+    return re.sub(r"\S*/(?=[^/ ]+\.onnx)", "", re.sub(r"^jlcm-\w+: ", "", said.strip()))[:400]
 
 
 def examine(path, work):

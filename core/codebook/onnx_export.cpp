@@ -3,6 +3,7 @@
 #include "core/base/files.hpp"
 #include "core/codebook/onnx_decoder.hpp"
 #include "core/formats/onnx_edit.hpp"
+#include "core/formats/preprocess_file.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -10,11 +11,21 @@
 namespace jlcm {
 namespace {
 
-/// The hash of the model that the run read; empty where the artifact does not say.
-std::string stated_hash(const Artifact& artifact) {
-    const auto identity = artifact.provenance.find("identity");
-    if (identity == artifact.provenance.end() || !identity->is_object()) return {};
-    return identity->value("model_sha256", "");
+/// An input error unless the artifact was made of the file with this hash.
+void require_source(const Artifact& artifact, const std::filesystem::path& source, const std::string& hash) {
+    std::string expected = artifact.extra.value("onnx_sha256", "");
+    Checkpoint found;
+    found.sha256 = hash;
+    if (expected.empty()) {
+        // Older artifacts name the hash of all that the run read, preprocess.json included.
+        const auto identity = artifact.provenance.find("identity");
+        if (identity != artifact.provenance.end() && identity->is_object())
+            expected = identity->value("model_sha256", "");
+        add_preprocess_file(found, source);
+    }
+    require(expected.empty() || expected == found.sha256 || expected == hash,
+            "{}: this is not the file that the artifact was made of: its SHA-256 is {}, expected {}",
+            source.string(), found.sha256, expected);
 }
 
 bool is_same(const Tensor& a, const Tensor& b) {
@@ -128,10 +139,7 @@ OnnxExport write_onnx_model(const std::filesystem::path& path, const Artifact& a
     require(artifact.config.is_object() && artifact.config.value("model_type", "") == "graph",
             "the artifact is a language model's, and no ONNX file's; export it with --format hf or gguf");
     const OnnxSource lowered = read_onnx_source(source, options);
-    const std::string stated = stated_hash(artifact);
-    require(stated.empty() || stated == lowered.sha256,
-            "{}: this is not the file that the artifact was made of: its SHA-256 is {}, expected {}",
-            source.string(), lowered.sha256, stated);
+    require_source(artifact, source, lowered.sha256);
     const MappedFile file(source);
     const auto folder = source.has_parent_path() ? source.parent_path() : std::filesystem::path(".");
     OnnxEdit edit(file.bytes(), folder);

@@ -237,6 +237,7 @@ Checkpoint read_onnx_checkpoint(const std::filesystem::path& path, const OnnxOpt
         const bool is_named = path.stem() != "model" || !path.has_parent_path();
         checkpoint.extra["name"] = (is_named ? path.stem() : path.parent_path().filename()).string();
         checkpoint.description = fmt::format("ONNX, opset {}, F32", model.opset);
+        checkpoint.extra["onnx_sha256"] = opened.sha256;
         checkpoint.sha256 = std::move(opened.sha256);
         add_preprocess_file(checkpoint, path);
         return checkpoint;

@@ -107,17 +107,18 @@ Context::Context(const OnnxModel& model, std::int64_t batch, Backend& backend)
         example[0] = 1;
     }
     std::vector<std::string> wanted;
+    std::string stated = "[n";
     bool is_settled = true;
     for (std::size_t d = 1; d < shape.size(); ++d) {
         is_settled = is_settled && shape[d] > 0;
         wanted.push_back(shape[d] > 0 ? std::to_string(shape[d]) : fmt::format("SIZE_{}", d));
+        stated += shape[d] > 0 ? fmt::format(", {}", shape[d]) : ", ?";
     }
     require(
         is_settled,
-        "the file leaves sizes of the input '{0}' open, {1} with their first dimension being that of samples. "
-        "Say them: model.inputs: {{{0}: {{shape: [{2}]}}}} in a spec, --inputs '{{{0}: {{shape: [{2}]}}}}' of "
-        "jlcm-eval",
-        model.input, to_string(shape), fmt::join(wanted, ", "));
+        "the file leaves sizes of the input '{0}' open: {1}], n being the number of samples. Say them: "
+        "model.inputs: {{{0}: {{shape: [{2}]}}}} in a spec, --inputs '{{{0}: {{shape: [{2}]}}}}' of jlcm-eval",
+        model.input, stated, fmt::join(wanted, ", "));
     require(shape[0] > 0, "the number of samples is open");
     require(element_count(bounded(shape)) > 0, "the input '{}' is empty", model.input);
     const ValueId id = result_.graph.add_input(model.input, example);
@@ -339,6 +340,7 @@ LoweredOnnx Context::finish() {
             output.name, model_->input);
     const OnnxNode end{.name = "output", .type = "", .inputs = {}, .outputs = {}, .attributes = {}};
     const ValueId id = plain(end, output);
+    require(id > 0, "the output '{}' is the input '{}' as it is", output.name, model_->input);
     require(id == static_cast<ValueId>(shapes_.size()) - 1, "the output '{}' is not made by the last node",
             output.name);
     result_.graph.set_head(id, -1);

@@ -43,6 +43,20 @@ void add_reads(const OnnxNode& node, Names& names) {
     }
 }
 
+/// Nodes that the values need, in order; what they read is added to the values.
+std::vector<const OnnxNode*> needed_for(const std::vector<OnnxNode>& nodes, Names& values) {
+    std::vector<const OnnxNode*> needed;
+    for (auto node = nodes.rbegin(); node != nodes.rend(); ++node) {
+        if (std::ranges::none_of(node->outputs,
+                                 [&](const std::string& name) { return values.contains(name); }))
+            continue;
+        add_reads(*node, values);
+        needed.push_back(&*node);
+    }
+    std::ranges::reverse(needed);
+    return needed;
+}
+
 /// What the first output needs: values by name, and nodes in order.
 struct Needed {
     Names values;
@@ -50,15 +64,7 @@ struct Needed {
 };
 Needed needed_for_output(const OnnxModel& model) {
     Needed needed{{model.outputs.front()}, {}};
-    for (auto node = model.nodes.rbegin(); node != model.nodes.rend(); ++node) {
-        bool is_needed = false;
-        for (const std::string& output : node->outputs)
-            is_needed = is_needed || needed.values.contains(output);
-        if (!is_needed) continue;
-        add_reads(*node, needed.values);
-        needed.nodes.push_back(&*node);
-    }
-    std::ranges::reverse(needed.nodes);
+    needed.nodes = needed_for(model.nodes, needed.values);
     return needed;
 }
 
@@ -71,6 +77,9 @@ std::string remedy(const OnnxNode& node) {
         {"Scan",
          "loops are not supported; export with fixed sizes, so that they are unrolled (torch.jit.trace "
          "in place of script), or simplify the file (onnxsim)"},
+        {"LSTM", "recurrent layers are not supported; choose an output in front of them (model.outputs)"},
+        {"GRU", "recurrent layers are not supported; choose an output in front of them (model.outputs)"},
+        {"RNN", "recurrent layers are not supported; choose an output in front of them (model.outputs)"},
         {"NonMaxSuppression",
          "how much it makes depends on the data; choose an output in front of it "
          "(model.outputs), or cut the file there (onnx.utils.extract_model)"},
@@ -256,7 +265,10 @@ class Lowering {
                                : std::get_if<std::shared_ptr<const OnnxGraph>>(&found->second);
         require(body != nullptr && (*body)->outputs.size() >= node.outputs.size(), "it has no {}", key);
         context_.add_constants((*body)->constants);
-        for (const OnnxNode& inner : (*body)->nodes) lower(inner);
+        Names wanted;
+        for (std::size_t i = 0; i < node.outputs.size(); ++i)
+            if (context_.is_needed(node.outputs[i])) wanted.insert((*body)->outputs[i]);
+        for (const OnnxNode* inner : needed_for((*body)->nodes, wanted)) lower(*inner);
         for (std::size_t i = 0; i < node.outputs.size(); ++i)
             if (const Value* value = context_.find((*body)->outputs[i])) context_.set(node, i, *value);
     }

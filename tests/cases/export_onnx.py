@@ -32,7 +32,7 @@ def build(name, opset, ir_version, external=False):
         "conv.w": weight(8, 3, 3, 3), "conv.b": weight(8, 1)[:, 0], "bn.scale": weight(8, 1)[:, 0] + 1, "bn.shift": weight(8, 1)[:, 0],
         "bn.mean": weight(8, 1)[:, 0], "bn.var": np.abs(weight(8, 1)[:, 0]) + 0.5, "depth.w": weight(8, 1, 3, 3),
         "up.w": weight(8, 4, 2, 2), "flat": np.array([0, -1], np.int64), "gemm.w": weight(20, 256), "gemm.b": weight(20, 1)[:, 0],
-        "plain.w": weight(20, 21), "turned.base": weight(21, 18), "twice.w": weight(18, 18), "half.w": weight(18, 16, kind=np.float16),
+        "plain.w": weight(20, 21), "turned.base": weight(21, 18), "twice.w": weight(18, 18), "twice.b": weight(18, 1)[:, 0], "half.w": weight(18, 16, kind=np.float16),
     }
     nodes = [
         ("Conv", ["x", "conv.w", "conv.b"], "c0", {"pads": [1, 1, 1, 1]}),
@@ -50,7 +50,7 @@ def build(name, opset, ir_version, external=False):
         ("MatMul", ["f3", "turned.again"], "f4", {}),
         ("Relu", ["f4"], "f5", {}),
         ("MatMul", ["f5", "twice.w"], "f6", {}),
-        ("Gemm", ["f6", "twice.w"], "f7", {"transB": 1}),
+        ("Gemm", ["f6", "twice.w", "twice.b"], "f7", {"transB": 1}),
         ("Cast", ["half.w"], "half.wide", {"to": TensorProto.FLOAT}),
         ("MatMul", ["f7", "half.wide"], "f8", {}),
     ]
@@ -78,7 +78,7 @@ def build(name, opset, ir_version, external=False):
     onnx.checker.check_model(model)
     path = Path(f"{name}.onnx")
     if external:
-        onnx.save(model, path, save_as_external_data=True, location=f"{name}.data", size_threshold=0)
+        onnx.save(model, path, save_as_external_data=True, location=f"{name}.data", size_threshold=100)
     else:
         onnx.save(model, path)
     return path

@@ -348,9 +348,9 @@ case("argmax", (2, 3, 4), [("ArgMax", ["x"], {"axis": 1}), ("Cast", ["y0"], {"to
 case("argmax_last", (2, 3, 4), [("Round", ["x"], {}), ("ArgMax", ["y0"], {"axis": -1, "keepdims": 0, "select_last_index": 1}),
                                 ("Cast", ["y1"], {"to": number_type})])
 case("argmin", (2, 3, 4), [("Round", ["x"], {}), ("ArgMin", ["y0"], {"axis": 2, "keepdims": 0}), ("Cast", ["y1"], {"to": number_type})])
-case("topk", (2, 3, 7), [("TopK", ["x", "k"], {"_outputs": ["values", "indices"]}), ("Relu", ["values"], {})], {"k": i(3)})
-case("topk_indices", (2, 7, 3), [("TopK", ["x", "k"], {"_outputs": ["values", "indices"], "axis": 1, "largest": 0}),
-                                 ("Cast", ["indices"], {"to": number_type}), ("Add", ["y1", "values"], {})], {"k": i(3)})
+case("topk", (2, 3, 7), [("TopK", ["x", "count"], {"_outputs": ["values", "indices"]}), ("Relu", ["values"], {})], {"count": i(3)})
+case("topk_indices", (2, 7, 3), [("TopK", ["x", "count"], {"_outputs": ["values", "indices"], "axis": 1, "largest": 0}),
+                                 ("Cast", ["indices"], {"to": number_type}), ("Add", ["y1", "values"], {})], {"count": i(3)})
 for attributes in [{}, {"exclusive": 1}, {"reverse": 1}, {"exclusive": 1, "reverse": 1}]:
     one(f"cumsum_{len(cases)}", (2, 3, 4), "CumSum", {"axis": np.int32(1)}, **attributes)
 case("gather_table", (2, 5),

@@ -1,4 +1,7 @@
-// Tokens per second of a prompt and of what follows, and the memory that it takes.
+// Tokens per second of a prompt and of what follows, and the memory that it takes. With --text: the perplexity of a
+// text that is read token by token, which shows what kernels on codes and cached keys and values cost in quality
+// (jlcm-eval has the exact figure of the same windows).
+#include "core/base/files.hpp"
 #include "core/base/log.hpp"
 #include "core/base/parallel.hpp"
 #include "core/codebook/artifact_model.hpp"
@@ -6,6 +9,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
+#include <limits>
 
 #include <CLI/CLI.hpp>
 
@@ -26,7 +31,37 @@ struct Settings {
     bool exact = false;
     bool float32 = false;
     std::string cache = "float16";
+    std::string text;
+    std::int64_t context = 512;
+    std::int64_t windows = 4;
 };
+
+/// -log p of a token.
+double nll(const Tensor& logits, std::int32_t token) {
+    double largest = -std::numeric_limits<double>::infinity();
+    for (const float each : logits.values<float>()) largest = std::max(largest, static_cast<double>(each));
+    double sum = 0;
+    for (const float each : logits.values<float>()) sum += std::exp(static_cast<double>(each) - largest);
+    return largest + std::log(sum) - static_cast<double>(logits.data<float>()[token]);
+}
+
+/// Windows without overlap, every token behind the first of a window counts.
+void perplexity(const Settings& settings, const Tokenizer& tokenizer, CachedDecoder& decoder) {
+    const auto ids = tokenizer.encode(read_file(settings.text));
+    double total = 0;
+    std::int64_t tokens = 0;
+    for (std::int64_t window = 0; window < settings.windows; ++window) {
+        decoder.keep(0);
+        for (std::int64_t i = 0; i + 1 < settings.context; ++i) {
+            const auto at = static_cast<std::size_t>(window * settings.context + i);
+            require(at + 1 < ids.size(), "{}: the text is too short", settings.text);
+            total += nll(decoder.read(std::span(ids).subspan(at, 1)), ids[at + 1]);
+            ++tokens;
+        }
+    }
+    fmt::print("perplexity {:.4f} over {} windows of {} tokens, {} scored\n",
+               std::exp(total / static_cast<double>(tokens)), settings.windows, settings.context, tokens);
+}
 
 void measure(const Settings& settings) {
     const Clock::time_point opening = Clock::now();
@@ -39,8 +74,11 @@ void measure(const Settings& settings) {
         .compute = backend.has_bfloat16() && !settings.float32 ? DType::bf16 : DType::f32,
         .cache = caches.at(settings.cache),
         .products = settings.exact ? Products::exact : Products::fast,
-        .context = std::min(opened.input.max_positions, settings.prompt + settings.tokens)};
+        .context = std::min(opened.input.max_positions,
+                            std::max(settings.context, settings.prompt + settings.tokens))};
     CachedDecoder decoder(*opened.weights, opened.input, options, backend);
+    if (!settings.text.empty())
+        return perplexity(settings, opened.input.need_tokenizer("perplexity"), decoder);
     const std::int64_t vocabulary =
         opened.weights->graph().parameter(opened.weights->graph().head()).shape[0];
     std::vector<std::int32_t> prompt;
@@ -82,6 +120,9 @@ int main(int argc, char** argv) try {
     app.add_flag("--exact", settings.exact, "Products as with dense weights");
     app.add_flag("--float32", settings.float32, "Products in float32");
     app.add_option("--cache", settings.cache, "Of keys and values: float32, float16 or int8");
+    app.add_option("--text", settings.text, "Measure the perplexity of this text instead");
+    app.add_option("--context", settings.context, "Tokens of its windows");
+    app.add_option("--windows", settings.windows, "How many of them");
     CLI11_PARSE(app, argc, argv);
     measure(settings);
     return 0;

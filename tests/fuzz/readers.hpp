@@ -260,7 +260,7 @@ inline void read_chat_template(Bytes bytes) {
     }
     const ChatTemplate parsed{std::string(source), "template"};
     constexpr std::size_t longest = 1 << 18;
-    const std::string made = parsed.render(variables, 0, {.work = 1 << 22, .output = longest});
+    const std::string made = parsed.render(variables, 0, {.work = 1 << 20, .output = longest});
     ensure(made.size() <= longest && valid_utf8(made) == made,
            "the text of a template is too long, or no UTF-8");
 }

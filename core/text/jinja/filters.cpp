@@ -269,16 +269,20 @@ Keyed keyed(const Value& value, const Value* attribute, bool with_case, Budget& 
     return result;
 }
 
-Value filter_sort(const Value& value, const Call& call, Budget& budget) {
-    const auto given = call.bind({"reverse", "case_sensitive", "attribute"});
-    Keyed items = keyed(value, given[2], flag_or(given[1], false), budget);
-    const bool reverse = flag_or(given[0], false);
+/// A list of the items in the order of their keys.
+Value sorted(Keyed items, bool reverse, Budget& budget) {
     std::ranges::stable_sort(items, [&](const auto& a, const auto& b) {
         return reverse ? less(b.first, a.first, budget) : less(a.first, b.first, budget);
     });
-    std::vector<Value> sorted;
-    for (auto& [key, item] : items) sorted.push_back(std::move(item));
-    return make_sequence(std::move(sorted), SequenceKind::list, budget);
+    std::vector<Value> result;
+    for (auto& [key, item] : items) result.push_back(std::move(item));
+    return make_sequence(std::move(result), SequenceKind::list, budget);
+}
+
+Value filter_sort(const Value& value, const Call& call, Budget& budget) {
+    const auto given = call.bind({"reverse", "case_sensitive", "attribute"});
+    Keyed items = keyed(value, given[2], flag_or(given[1], false), budget);
+    return sorted(std::move(items), flag_or(given[0], false), budget);
 }
 
 template <bool largest>
@@ -325,13 +329,7 @@ Value filter_dictsort(const Value& value, const Call& call, Budget& budget) {
         items.emplace_back(key_of(by == "key" ? name : item, nullptr, flag_or(given[0], false), budget),
                            make_sequence({name, item}, SequenceKind::tuple, budget));
     }
-    const bool reverse = flag_or(given[2], false);
-    std::ranges::stable_sort(items, [&](const auto& a, const auto& b) {
-        return reverse ? less(b.first, a.first, budget) : less(a.first, b.first, budget);
-    });
-    std::vector<Value> sorted;
-    for (auto& [key, item] : items) sorted.push_back(std::move(item));
-    return make_sequence(std::move(sorted), SequenceKind::list, budget);
+    return sorted(std::move(items), flag_or(given[2], false), budget);
 }
 
 Value filter_indent(const Value& value, const Call& call, Budget& budget) {

@@ -97,15 +97,12 @@ class Lexer {
         return true;
     }
 
-    /// The same of "}}", which a newline does not belong to.
-    bool skip_print_end() {
-        if (rest().starts_with("-}}")) {
-            at_ += 3;
-            skip_spaces();
-            return true;
-        }
-        if (!rest().starts_with("}}")) return false;
-        at_ += 2;
+    /// The same of an end that a newline does not belong to: "}}", and that of "raw".
+    bool skip_plain_end(std::string_view end) {
+        const bool strips = rest().starts_with('-');
+        if (!rest().substr(strips ? 1 : 0).starts_with(end)) return false;
+        at_ += end.size() + (strips ? 1 : 0);
+        if (strips) skip_spaces();
         return true;
     }
 
@@ -128,22 +125,10 @@ class Lexer {
         if (rest().starts_with(name)) {
             at_ += name.size();
             skip_spaces();
-            if (name == "endraw" ? skip_end("%}") : skip_raw_begin()) return true;
+            if (name == "endraw" ? skip_end("%}") : skip_plain_end("%}")) return true;
         }
         at_ = before;
         return false;
-    }
-
-    /// A newline behind "{% raw %}" stays.
-    bool skip_raw_begin() {
-        if (rest().starts_with("-%}")) {
-            at_ += 3;
-            skip_spaces();
-            return true;
-        }
-        if (!rest().starts_with("%}")) return false;
-        at_ += 2;
-        return true;
     }
 
     bool read_raw(std::size_t tag) {
@@ -169,7 +154,7 @@ class Lexer {
             skip_spaces();
             if (at_ >= source_.size()) refuse_at(tag, "the tag is not ended by '{}'", is_print ? "}}" : "%}");
             const std::size_t begin = at_;
-            if (open.empty() && (is_print ? skip_print_end() : skip_end("%}"))) {
+            if (open.empty() && (is_print ? skip_plain_end("}}") : skip_end("%}"))) {
                 add(is_print ? TokenKind::print_end : TokenKind::block_end, is_print ? "}}" : "%}", begin);
                 return;
             }

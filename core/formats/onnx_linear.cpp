@@ -213,6 +213,15 @@ Value summed(Context& context, const OnnxNode& node, const Value& x, std::string
     return context.emit(node, make_reduce(attributes), {x.id}, {}, places);
 }
 
+/// The value as one of the graph, a constant too.
+Value in_graph(Context& context, const OnnxNode& node, Value value) {
+    if (!value.constant) return value;
+    value.id = context.plain(node, value);
+    value.constant.reset();
+    value.places = in_order(value.rank());
+    return value;
+}
+
 Shape sizes_of(const std::string& wanted, const std::string& letters, const Value& x) {
     Shape shape;
     for (const char letter : wanted) shape.push_back(x.shape[letters.find(letter)]);
@@ -238,7 +247,8 @@ void einsum(Context& context, const OnnxNode& node) {
     Equation equation = equation_of(node, values);
     require(values.size() == 1 || values.size() == 2, "{} inputs", values.size());
     if (values.size() == 1) {
-        const Value sum = summed(context, node, values[0], equation.inputs[0], equation.output);
+        const Value sum =
+            summed(context, node, in_graph(context, node, values[0]), equation.inputs[0], equation.output);
         return set_ordered(context, node, sum, equation.inputs[0], equation.output);
     }
     if (values[0].constant) {
@@ -247,7 +257,7 @@ void einsum(Context& context, const OnnxNode& node) {
     }
     std::string& left = equation.inputs[0];
     std::string& right = equation.inputs[1];
-    values[0] = summed(context, node, values[0], left, right + equation.output);
+    values[0] = summed(context, node, in_graph(context, node, values[0]), left, right + equation.output);
     if (!values[1].constant) values[1] = summed(context, node, values[1], right, left + equation.output);
     std::string common;
     std::string summed_over;

@@ -196,10 +196,13 @@ class Lowering {
     /// What cannot be lowered is noted, and what depends on it passed over.
     void lower(const OnnxNode& node) {
         try {
+            // Unknown operators are named behind refused ones too.
+            const bool is_choice = node.type == "If" && node.domain.empty();
+            const Rule rule = is_choice ? nullptr : known_rule(node);
             // What made an input was refused already.
             if (!context_.has_inputs(node)) return;
-            if (node.type == "If" && node.domain.empty()) return choose_branch(node);
-            lower_one(node);
+            if (is_choice) return choose_branch(node);
+            lower_one(node, rule);
             for (std::size_t i = 0; i < node.outputs.size(); ++i)
                 require(node.outputs[i].empty() || !context_.is_needed(node.outputs[i]) ||
                             context_.find(node.outputs[i]) != nullptr,
@@ -217,11 +220,16 @@ class Lowering {
     }
 
   private:
-    void lower_one(const OnnxNode& node) {
+    /// Null if the operator is known on constants alone; an input error if it is not known.
+    [[nodiscard]] Rule known_rule(const OnnxNode& node) const {
         const auto found = node.domain.empty() ? rules().find(node.type) : rules().end();
         const Rule rule = found == rules().end() ? nullptr : found->second;
         if (rule == nullptr && (!node.domain.empty() || !can_fold(node.type))) fail("{}", remedy(node));
         require_known_definition(node, opset_);
+        return rule;
+    }
+
+    void lower_one(const OnnxNode& node, Rule rule) {
         if (const auto inputs = known_inputs(context_, node)) {
             if (auto folded = fold(node, opset_, *inputs)) {
                 for (std::size_t i = 0; i < folded->size(); ++i) keep(node, i, std::move((*folded)[i]));

@@ -338,7 +338,7 @@ case("mask_by_data", (2, 4, 4), [("Less", ["x", "zero"], {}), ("Where", ["y0", "
 case("is_nan", (2, 5), [("Sqrt", ["x"], {}), ("IsNaN", ["y0"], {}), ("Cast", ["y1"], {"to": number_type})])
 for kind in ["Sin", "Cos", "Floor", "Ceil", "Round", "Sign"]:
     case(f"{kind.lower()}_data", (2, 3, 4), [("Mul", ["x", "three"], {}), (kind, ["y0"], {})], {"three": np.float32(3)})
-case("integers", (2, 3, 4),
+case("integers_of_data", (2, 3, 4),
      [("Mul", ["x", "ten"], {}), ("Cast", ["y0"], {"to": TensorProto.INT64}), ("Div", ["y1", "three"], {}), ("Add", ["y2", "one"], {}),
       ("Cast", ["y3"], {"to": number_type})], {"ten": np.float32(10), "three": i(3), "one": i(1)})
 case("cast_to_bool", (2, 3, 4), [("Round", ["x"], {}), ("Cast", ["y0"], {"to": TensorProto.BOOL}), ("Cast", ["y1"], {"to": number_type})])

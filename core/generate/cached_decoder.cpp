@@ -1,7 +1,6 @@
 #include "core/generate/cached_decoder.hpp"
 
 #include "core/backend/few_rows.hpp"
-#include "core/base/interrupt.hpp"
 #include "core/graph/cost.hpp"
 
 #include <algorithm>
@@ -38,10 +37,9 @@ Tensor CachedDecoder::read(std::span<const std::int32_t> tokens) {
     require(position() + count <= context_,
             "{} tokens behind {} exceed the context of {}: begin anew, or give a larger context", count,
             position(), context_);
-    state_.keep(position());  // an earlier call may have been interrupted
+    state_.keep(position());  // an earlier call may have failed
     Tensor last;
     for (std::int64_t begin = 0; begin < count; begin += tokens_per_step) {
-        throw_if_interrupted();
         const std::int64_t some = std::min(tokens_per_step, count - begin);
         const Tensor ids = Tensor::from<std::int32_t>(
             {1, some}, tokens.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(some)));

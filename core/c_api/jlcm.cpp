@@ -43,7 +43,7 @@ struct jlcm_model {
     /// Bound for forwards in float32, once somebody asks for one.
     [[nodiscard]] const BoundModel& bound() const {
         std::call_once(once_, [&] { bound_.emplace(*opened.weights, DType::f32, device()); });
-        return *bound_;
+        return bound_.value();
     }
 
   private:
@@ -151,9 +151,10 @@ std::vector<jlcm_outputs::Output> run(const jlcm_model& model, const Tensor& inp
     }
     if (graph.outputs().empty()) {
         Tensor scores = model.bound().scores(input);
-        const std::int64_t width = scores.cols();
-        return {{graph.head() >= 0 ? "logits" : "features",
-                 scores.reshape({input.shape()[0], scores.size() / width / input.shape()[0], width})}};
+        Shape shape = input.shape();
+        shape.resize(2);
+        shape.push_back(scores.shape().back());
+        return {{graph.head() >= 0 ? "logits" : "features", scores.reshape(shape)}};
     }
     (void)graph.infer(input.shape());
     const GraphOutput& output = graph.outputs().front();

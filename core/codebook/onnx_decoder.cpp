@@ -25,7 +25,7 @@ class Chain {
     }
     template <class T>
     std::string constant(OnnxType type, const Shape& shape, const std::vector<T>& values) {
-        const std::string output = next_name();
+        std::string output = next_name();
         std::string bytes(values.size() * sizeof(T), '\0');
         std::memcpy(bytes.data(), values.data(), bytes.size());
         messages_.push_back(onnx_constant(output, type, shape, bytes));
@@ -232,7 +232,7 @@ class Decoder {
 
     /// A number for each group, broadcast to [rows, codes of a row, 1].
     std::string of_groups(const Tensor& numbers) {
-        const std::string all = chain_.halves({numbers.size()}, numbers.values<float>());
+        std::string all = chain_.halves({numbers.size()}, numbers.values<float>());
         const std::string group = groups();
         if (group.empty()) return all;
         const std::string spread = chain_.node("Gather", {all, group}, {{"axis", 0}});

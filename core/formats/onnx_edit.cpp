@@ -138,16 +138,16 @@ std::string OnnxNewNode::message() const {
         attribute.integer(attribute_field::type, kind);
         node.text(node_field::attribute, attribute.message());
     };
-    for (const auto& [key, value] : integers)
-        add(key, attribute_field::integer_type, [&](WireWriter& attribute) {
-            attribute.integer(attribute_field::integer, static_cast<std::uint64_t>(value));
+    for (const auto& entry : integers)
+        add(entry.first, attribute_field::integer_type, [&](WireWriter& attribute) {
+            attribute.integer(attribute_field::integer, static_cast<std::uint64_t>(entry.second));
         });
-    for (const auto& [key, value] : texts)
-        add(key, attribute_field::text_type,
-            [&](WireWriter& attribute) { attribute.text(attribute_field::text, value); });
-    for (const auto& [key, values] : lists)
-        add(key, attribute_field::integers_type, [&](WireWriter& attribute) {
-            for (const std::int64_t value : values)
+    for (const auto& entry : texts)
+        add(entry.first, attribute_field::text_type,
+            [&](WireWriter& attribute) { attribute.text(attribute_field::text, entry.second); });
+    for (const auto& entry : lists)
+        add(entry.first, attribute_field::integers_type, [&](WireWriter& attribute) {
+            for (const std::int64_t value : entry.second)
                 attribute.integer(attribute_field::integers, static_cast<std::uint64_t>(value));
         });
     return node.message();

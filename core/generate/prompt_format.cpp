@@ -72,11 +72,9 @@ void read_gguf(PromptFormat& format, const Checkpoint& model, const Tokenizer& t
         format.begin = {*bos};
     format.begins_conversations = true;
     for (const char* name : {"eos", "eot", "eom"})
-        if (const auto id = given.special_id(name))
-            add_id(format.ends, json(*id), tokenizer);
+        if (const auto id = given.special_id(name)) add_id(format.ends, json(*id), tokenizer);
     for (const auto& [id, spelling] : format.special)
-        if (std::ranges::count(known_ends, spelling) > 0)
-            add_id(format.ends, json(id), tokenizer);
+        if (std::ranges::count(known_ends, spelling) > 0) add_id(format.ends, json(id), tokenizer);
     constexpr std::array<std::pair<const char*, const char*>, 4> names{
         {{"bos", "bos_token"}, {"eos", "eos_token"}, {"unknown", "unk_token"}, {"padding", "pad_token"}}};
     for (const auto& [gguf_name, name] : names)
@@ -103,7 +101,7 @@ void read_names(PromptFormat& format, const Checkpoint& model) {
 }
 
 void read_huggingface(PromptFormat& format, const Checkpoint& model, const Tokenizer& tokenizer) {
-    if (tokenizer.bos()) format.begin = {*tokenizer.bos()};
+    if (const auto bos = tokenizer.bos()) format.begin = {*bos};
     format.ends = ends_of(model, tokenizer);
     read_names(format, model);
     if (model.tokenizer.format != "tokenizer.json") return;
@@ -160,7 +158,7 @@ PromptFormat prompt_format(const Checkpoint& model, const Tokenizer& tokenizer) 
     } else {
         read_huggingface(format, model, tokenizer);
     }
-    if (format.ends.empty() && tokenizer.eos()) format.ends = {*tokenizer.eos()};
+    if (const auto eos = tokenizer.eos(); eos && format.ends.empty()) format.ends = {*eos};
     complete_names(format, tokenizer);
     return format;
 }
@@ -218,8 +216,7 @@ std::vector<std::int32_t> ChatFormat::ends(const Tokenizer& tokenizer) const {
     std::string_view behind = std::string_view(text).substr(at + mark.size());
     while (behind.starts_with(' ') || behind.starts_with('\n')) behind.remove_prefix(1);
     for (const auto& [id, spelling] : format_.special)
-        if (!spelling.empty() && behind.starts_with(spelling))
-            add_id(ends, json(id), tokenizer);
+        if (!spelling.empty() && behind.starts_with(spelling)) add_id(ends, json(id), tokenizer);
     return ends;
 }
 

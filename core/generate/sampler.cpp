@@ -21,7 +21,7 @@ void require_usable(std::span<const float> logits) {
     for (std::size_t id = 0; id < logits.size(); ++id) {
         const float value = logits[id];
         require(
-            !std::isnan(value) && !(std::isinf(value) && value > 0),
+            std::isfinite(value) || (std::isinf(value) && value < 0),
             "the model's logits are not finite (that of token {} is {}): its weights are damaged, or bfloat16 does not "
             "hold its values (--compute float32 does)",
             id, value);

@@ -71,7 +71,7 @@ class Tensors final : public Dataset {
         const MappedFile file(path);
         try {
             const Tensor all = chosen(read_arrays(path, file.bytes()));
-            require(all.shape().size() >= 1 && all.size() > 0, "an array of shape {} holds no samples",
+            require(!all.shape().empty() && all.size() > 0, "an array of shape {} holds no samples",
                     to_string(all.shape()));
             require(options_.first < all.rows(), "it has {} samples, and {} is the first to take", all.rows(),
                     options_.first);

@@ -177,7 +177,7 @@ struct Job {
         if (codes) {
             packed_kernels().product(*codes, x, begin, end);
         } else {
-            product_of (*weight->encoding)(blocks, x, begin, end);
+            product_of(weight->encoding.value())(blocks, x, begin, end);
         }
     }
 };

@@ -15,7 +15,7 @@ class Quantize final : public Operator {
     }
     std::string_view kind() const override { return "quantize"; }
     Shape infer(std::span<const Shape> inputs, std::span<const Shape>) const override {
-        const Shape shape = broadcast(broadcast(inputs[0], inputs[1]), inputs[2]);
+        Shape shape = broadcast(broadcast(inputs[0], inputs[1]), inputs[2]);
         require(shape == inputs[0], "quantize: scales of shape {} and {} for values of shape {}",
                 to_string(inputs[1]), to_string(inputs[2]), to_string(inputs[0]));
         return shape;

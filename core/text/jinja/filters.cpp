@@ -84,7 +84,7 @@ Value filter_length(const Value& value, const Call& call, Budget& /*budget*/) {
 
 Value filter_default(const Value& value, const Call& call, Budget& budget) {
     const auto given = call.bind({"default_value", "boolean"});
-    if (!value.is_undefined() && !(flag_or(given[1], false) && !value.truth())) return value;
+    if (!value.is_undefined() && (value.truth() || !flag_or(given[1], false))) return value;
     return given[0] == nullptr ? text_result("", budget) : *given[0];
 }
 
@@ -405,8 +405,8 @@ Value filter_map(const Value& value, const Call& call, Budget& budget) {
         const auto given = call.bind({"attribute", "default"});
         if (given[0] == nullptr) refuse("map needs a filter or an attribute");
         for (const Value& item : looked_at(value, budget)) {
-            Value found = path_of(item, *given[0], budget);
-            items.push_back(found.is_undefined() && given[1] != nullptr ? *given[1] : std::move(found));
+            const Value found = path_of(item, *given[0], budget);
+            items.push_back(found.is_undefined() && given[1] != nullptr ? *given[1] : found);
         }
     } else {
         const auto [name, rest] = named_call(call, 0, "");

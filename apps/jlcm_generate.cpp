@@ -165,7 +165,7 @@ class Session {
 
     /// Prints what the model would read.
     void print_prompts(const std::vector<std::string>& prompts) {
-        if (prompts.empty()) fmt::print("{}\n", chat_.value().text(messages_));
+        if (prompts.empty() && chat_) fmt::print("{}\n", chat_->text(messages_));
         for (const std::string& each : prompts) fmt::print("{}\n", text_of(each));
     }
 
@@ -186,9 +186,9 @@ class Session {
     }
 
     int converse(Decoder& decoder) {
-        const ChatFormat& chat = chat_.value();
-        Generator generator(decoder, tokenizer_, chat.ends(tokenizer_));
-        return hold_conversation(chat, tokenizer_, generator, messages_, given_.generation, given_.json,
+        if (!chat_) fail("a conversation needs --chat");
+        Generator generator(decoder, tokenizer_, chat_->ends(tokenizer_));
+        return hold_conversation(*chat_, tokenizer_, generator, messages_, given_.generation, given_.json,
                                  generations_);
     }
 

@@ -14,7 +14,6 @@
 #include <cstring>
 #include <mutex>
 #include <new>
-#include <optional>
 
 using namespace jlcm;
 
@@ -42,13 +41,15 @@ struct jlcm_model {
     [[nodiscard]] const Graph& graph() const { return opened.weights->graph(); }
     /// Bound for forwards in float32, once somebody asks for one.
     [[nodiscard]] const BoundModel& bound() const {
-        std::call_once(once_, [&] { bound_.emplace(*opened.weights, DType::f32, device()); });
-        return bound_.value();
+        std::call_once(once_, [&] {
+            bound_ = std::make_unique<const BoundModel>(*opened.weights, DType::f32, device());
+        });
+        return *bound_;
     }
 
   private:
     mutable std::once_flag once_;
-    mutable std::optional<BoundModel> bound_;
+    mutable std::unique_ptr<const BoundModel> bound_;
 };
 
 struct jlcm_outputs {

@@ -176,8 +176,8 @@ struct Job {
     void run(std::int64_t begin, std::int64_t end) const {
         if (codes) {
             packed_kernels().product(*codes, x, begin, end);
-        } else {
-            product_of(weight->encoding.value())(blocks, x, begin, end);
+        } else if (weight->encoding) {
+            product_of (*weight->encoding)(blocks, x, begin, end);
         }
     }
 };

@@ -1,5 +1,7 @@
 #include "core/compress/embedding.hpp"
 
+#include <algorithm>
+
 namespace jlcm {
 
 std::vector<ParameterId> embedding_parameters(const Graph& graph) {
@@ -8,6 +10,20 @@ std::vector<ParameterId> embedding_parameters(const Graph& graph) {
         if (graph.parameter(id).role == "embedding") ids.push_back(id);
     if (graph.head() >= 0 && graph.parameter(graph.head()).tied_to < 0) ids.push_back(graph.head());
     return ids;
+}
+
+StageCost embedding_cost(const PipelineSizes& sizes) {
+    double codes = 0;
+    double largest = 0;
+    for (const ParameterId id : embedding_parameters(sizes.graph.graph())) {
+        codes += sizes.graph.elements(id);
+        largest = std::max(largest, sizes.graph.elements(id));
+    }
+    StageCost stage{"embedding", {}};
+    stage.add("codes", codes);
+    stage.add("weights of a table, decoded and sorted", 2 * 4 * largest);
+    stage.loops = codes;
+    return stage;
 }
 
 void compress_embedding(const EmbeddingOptions& options, CompressedModel& model) {

@@ -2,6 +2,7 @@
 
 #include "core/base/error.hpp"
 #include "core/compress/cost.hpp"
+#include "core/compress/embedding.hpp"
 #include "core/model/evaluation.hpp"
 
 #include <algorithm>
@@ -59,6 +60,10 @@ std::vector<StageCost> stage_costs(const RunSizes& run) {
             return found == run.plan.end() ? 0 : found->second.bits;
         }));
         stages.back().add("samples", pipeline.samples());
+        stages.back().add("mappings", mappings);
+    }
+    if (run.compress.embedding) {
+        stages.push_back(embedding_cost(pipeline));
         stages.back().add("mappings", mappings);
     }
     if (run.longest_evaluated > 0) {

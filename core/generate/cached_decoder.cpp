@@ -67,9 +67,11 @@ DecoderMemory decoder_memory(const Graph& graph, const ModelInput& input, const 
     memory.cache = CachedDecoder::cache_bytes(graph, options.cache, memory.context);
     const GraphSizes sizes(graph, {1, std::min(memory.context, tokens_per_step)}, options.compute);
     constexpr double program = 60e6;  // with the tokenizer and what products work in
-    memory.work =
-        program + sizes.decoded(graph.body().nodes) / 4 * static_cast<double>(size_of(options.compute)) +
-        sizes.largest_block([&](const Block& block) { return sizes.passing_values(block.nodes, 1); });
+    // Parts of matrices that are decoded (packed_products.cpp), tables of codewords in 8 bits and in float32.
+    const double decoded = options.products == Products::fast ? 16e6 : 96e6;
+    memory.work = program + decoded + 0.03 * weight_bytes + sizes.largest_block([&](const Block& block) {
+        return sizes.passing_values(block.nodes, 1);
+    });
     return memory;
 }
 

@@ -100,7 +100,8 @@ ReadOptions read_options(const Arguments& given, Backend& backend) {
 OpenedModel open(const std::string& source, const Arguments& given, Backend& backend) {
     if (given.inputs.empty() || is_artifact(source)) return open_model(source, read_options(given, backend));
     return open_model(read_onnx_checkpoint(
-        find_model(source), {.read = read_options(given, backend), .inputs = parse_input_choices(given.inputs)}));
+        find_model(source),
+        {.read = read_options(given, backend), .inputs = parse_input_choices(given.inputs)}));
 }
 
 nlohmann::json evaluate(const Arguments& given) {

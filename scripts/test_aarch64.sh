@@ -16,11 +16,11 @@ mkdir -p "$build/include"
 for library in catch2 fmt; do ln -sfn "/usr/include/$library" "$build/include/$library"; done
 
 sources=(
-    core/base/parallel core/base/rng core/tensor/encoding core/tensor/memory core/tensor/tensor core/codebook/packing
+    core/base/parallel core/base/rng core/tensor/encoding core/tensor/memory core/tensor/tensor core/codebook/decoding_kernels core/codebook/packing
     core/backend/cpu/isa core/backend/cpu/packed_product
     tests/unit/backend/test_packed_product tests/support/main
 )
-kernels=(core/backend/cpu/isa_packed core/backend/cpu/isa_packed_blocks)
+kernels=(core/backend/cpu/isa_packed core/backend/cpu/isa_packed_blocks core/codebook/isa_decoding)
 launcher=$(command -v ccache || true)
 objects=()
 jobs=()

@@ -1,6 +1,6 @@
 #pragma once
-// A weight as products read it: dense in memory, or packed as a file or a run holds it. Whole matrices of
-// packed weights are never decoded: products take tiles of rows, or codes.
+// A weight as products read it: dense in memory, or packed as a file or a run holds it. Products of many rows
+// decode one packed matrix at a time into scratch memory, products of few rows read codes.
 
 #include "core/backend/coded_rows.hpp"
 #include "core/tensor/tensor.hpp"

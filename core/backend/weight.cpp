@@ -50,17 +50,21 @@ void PackedWeight::decode_bfloat16(std::int64_t begin, std::int64_t end, std::ui
     }
 }
 
+void decode(const PackedWeight& weight, std::int64_t begin, std::int64_t end, Tensor& rows) {
+    if (rows.dtype() == DType::bf16) {
+        weight.decode_bfloat16(begin, end, rows.data<std::uint16_t>());
+    } else {
+        weight.decode(begin, end, rows.data<float>());
+    }
+}
+
 Tensor BoundWeight::tile(std::int64_t begin, std::int64_t end, Tensor& scratch) const {
     if (!is_packed()) return dense_.slice(begin, end);
     const std::int64_t count = end - begin;
     if (!scratch.defined() || scratch.dtype() != type_ || scratch.size() < count * cols())
-        scratch = Tensor::empty({std::max(count, std::min(weight_tile_rows, rows())) * cols()}, type_);
+        scratch = Tensor::empty({count * cols()}, type_);
     Tensor tile = scratch.slice(0, count * cols()).reshape({count, cols()});
-    if (type_ == DType::bf16) {
-        packed_->decode_bfloat16(begin, end, tile.data<std::uint16_t>());
-    } else {
-        packed_->decode(begin, end, tile.data<float>());
-    }
+    decode(*packed_, begin, end, tile);
     return tile;
 }
 

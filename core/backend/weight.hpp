@@ -33,6 +33,9 @@ class PackedWeight {
     [[nodiscard]] virtual std::string describe() const = 0;
 };
 
+/// Rows [begin, end) of a packed weight to `rows` [end - begin, cols], float32 or bfloat16. One thread.
+void decode(const PackedWeight& weight, std::int64_t begin, std::int64_t end, Tensor& rows);
+
 /// How packed weights are multiplied with few rows. `exact`: as the dense weights that they decode to. `fast`:
 /// by kernels on codes, which round activations to 8 bits, if there is one for the weight.
 enum class Products : std::uint8_t { exact, fast };
@@ -70,9 +73,6 @@ class BoundWeight {
     Tensor dense_;
     std::shared_ptr<const PackedWeight> packed_;
 };
-
-/// Rows of a packed weight that a product decodes at a time.
-constexpr std::int64_t weight_tile_rows = 512;
 
 /// A packed weight whose rows and columns have another order: row i is row rows[i] of `base`, columns alike.
 /// An empty order leaves them in place.

@@ -47,9 +47,21 @@ struct jlcm_model {
         return *bound_;
     }
 
+    /// All weights of an ONNX model, bound in float32 by the first forward.
+    [[nodiscard]] const Weights& weights() const {
+        std::call_once(weights_once_, [&] {
+            weights_ = std::make_unique<Weights>(graph());
+            bind_weights(*weights_, *opened.weights, {0, graph().node_count()}, DType::f32, device(),
+                         Binding::packed);
+        });
+        return *weights_;
+    }
+
   private:
     mutable std::once_flag once_;
     mutable std::unique_ptr<const BoundModel> bound_;
+    mutable std::once_flag weights_once_;
+    mutable std::unique_ptr<Weights> weights_;
 };
 
 struct jlcm_outputs {
@@ -113,13 +125,9 @@ std::unique_ptr<jlcm_model> opened(const char* path) {
     model->provenance = model->opened.provenance.dump();
     const Graph& graph = model->graph();
     model->inputs.push_back(graph.values().front());
-    std::map<std::string, std::string> held;
-    for (const WeightUse& use : weight_uses(*model->opened.weights)) held[use.name] = use.held;
     for (ParameterId id = 0; id < static_cast<ParameterId>(graph.parameters().size()); ++id) {
-        const Parameter& parameter = graph.parameter(id);
-        if (parameter.tied_to >= 0) continue;
-        const auto found = held.find(parameter.name);
-        model->tensors.push_back({id, found == held.end() ? "dense" : found->second});
+        if (graph.parameter(id).tied_to < 0)
+            model->tensors.push_back({id, held_as(*model->opened.weights, id)});
     }
     return model;
 }
@@ -160,9 +168,7 @@ std::vector<jlcm_outputs::Output> run(const jlcm_model& model, const Tensor& inp
     (void)graph.infer(input.shape());
     const GraphOutput& output = graph.outputs().front();
     const Block whole = graph.whole(output.value);
-    Weights weights(graph);
-    bind_weights(weights, *model.opened.weights, whole.nodes, DType::f32, device(), Binding::packed);
-    return {{output.name, Executor(graph, device(), DType::f32).forward(whole, weights, input)}};
+    return {{output.name, Executor(graph, device(), DType::f32).forward(whole, model.weights(), input)}};
 }
 
 GenerationOptions generation_options(const jlcm_generation& given) {

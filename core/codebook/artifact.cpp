@@ -386,6 +386,13 @@ void read_files(Checkpoint& artifact, const Safetensors& file, Parts& parts) {
     }
 }
 
+/// The parts of one matrix. `parts` outlives it.
+PartReader reader_of(Parts& parts, const std::string& name) {
+    return [&parts, name](std::string_view suffix, const Layout& layout) {
+        return read_part(parts, name + std::string(suffix), suffix, layout);
+    };
+}
+
 /// Reads the matrix that `description` and the parts of `name` describe.
 using ReadMatrix = std::function<void(const std::string& name, const json& description, Parts& parts)>;
 
@@ -438,11 +445,9 @@ Artifact parse_artifact(const Safetensors& file, Codes codes) {
     Artifact artifact;
     static_cast<Checkpoint&>(artifact) =
         parse_checkpoint(file, [&](const std::string& name, const json& description, Parts& parts) {
-            const auto read = [&](std::string_view suffix, const Layout& layout) {
-                return read_part(parts, name + std::string(suffix), suffix, layout);
-            };
             CompressedMatrix& matrix =
-                artifact.matrices.emplace(name, matrix_from_parts(name, description, read)).first->second;
+                artifact.matrices.emplace(name, matrix_from_parts(name, description, reader_of(parts, name)))
+                    .first->second;
             if (codes == Codes::kept) return;
             matrix.mapping = Tensor();
             release_mapped_pages();
@@ -455,10 +460,8 @@ MappedArtifact parse_mapped_artifact(const Safetensors& file, const std::shared_
     MappedArtifact artifact;
     static_cast<Checkpoint&>(artifact) = parse_checkpoint(file, [&](const std::string& name,
                                                                     const json& description, Parts& parts) {
-        const auto read = [&](std::string_view suffix, const Layout& layout) {
-            return read_part(parts, name + std::string(suffix), suffix, layout);
-        };
-        PackedMatrix matrix{matrix_from_parts(name, description, read, MappingPart::elsewhere), {}, mapped};
+        PackedMatrix matrix{
+            matrix_from_parts(name, description, reader_of(parts, name), MappingPart::elsewhere), {}, mapped};
         matrix.codes = packed_codes(parts, name + std::string(part::mapping), matrix.values.layout);
         artifact.matrices.emplace(name, std::move(matrix));
     });

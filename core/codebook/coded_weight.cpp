@@ -3,6 +3,7 @@
 #include "core/base/half.hpp"
 #include "core/codebook/decoding_kernels.hpp"
 #include "core/codebook/packing.hpp"
+#include "core/tensor/reorder.hpp"
 
 #include <algorithm>
 #include <array>
@@ -17,7 +18,7 @@ class CodedWeight : public PackedWeight {
     explicit CodedWeight(CompressedMatrix values)
         : values_(std::move(values)),
           groups_(values_.layout.group_map()),
-          stored_(inverse(values_.row_order)),
+          stored_(inverse_order(values_.row_order)),
           is_table_(values_.layout.dimension == 1 && values_.layout.residual == 1 &&
                     values_.outliers.empty()) {}
 
@@ -56,13 +57,6 @@ class CodedWeight : public PackedWeight {
     [[nodiscard]] virtual Codes codes_of(std::int64_t row) const = 0;
 
   private:
-    static std::vector<std::int32_t> inverse(const std::vector<std::int32_t>& order) {
-        std::vector<std::int32_t> place(order.size());
-        for (std::size_t i = 0; i < order.size(); ++i)
-            place[static_cast<std::size_t>(order[i])] = static_cast<std::int32_t>(i);
-        return place;
-    }
-
     template <class Body>
     void each_row(std::int64_t begin, std::int64_t end, Body body) const {
         for (std::int64_t row = begin; row < end; ++row) {

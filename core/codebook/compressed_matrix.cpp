@@ -264,10 +264,7 @@ Tensor to_stored_order(const Tensor& matrix, const std::vector<std::int32_t>& ro
 }
 
 Tensor to_model_order(const Tensor& matrix, const std::vector<std::int32_t>& row_order) {
-    std::vector<std::int32_t> place(row_order.size());
-    for (std::size_t i = 0; i < place.size(); ++i)
-        place[static_cast<std::size_t>(row_order[i])] = static_cast<std::int32_t>(i);
-    return reorder(matrix, place, {});
+    return reorder(matrix, inverse_order(row_order), {});
 }
 
 Tensor sort_codewords(CompressedMatrix& matrix) {

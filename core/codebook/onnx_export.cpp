@@ -120,18 +120,6 @@ class Export {
     std::map<std::string, std::vector<float>> written_;  ///< by the constants' names
 };
 
-std::uint64_t bytes_with_data(const MappedFile& file, const OnnxOptions& options) {
-    std::uint64_t bytes = file.bytes().size();
-    const auto folder =
-        file.path().has_parent_path() ? file.path().parent_path() : std::filesystem::path(".");
-    (void)parse_onnx(file.bytes(),
-                     {.known_inputs = {},
-                      .inputs = options.inputs.all,
-                      .folder = folder,
-                      .on_file = [&](const auto& other) { bytes += std::filesystem::file_size(other); }});
-    return bytes;
-}
-
 }  // namespace
 
 OnnxExport write_onnx_model(const std::filesystem::path& path, const Artifact& artifact,
@@ -149,7 +137,7 @@ OnnxExport write_onnx_model(const std::filesystem::path& path, const Artifact& a
     out.write(bytes);
     out.commit();
     result.bytes = bytes.size();
-    result.source_bytes = bytes_with_data(file, options);
+    result.source_bytes = lowered.bytes;
     return result;
 }
 

@@ -32,7 +32,8 @@ Tensor PackedModel::weight(ParameterId id) const {
     if (found == matrices_.end()) return base_.weight(id);
     const PackedWeight& packed = *found->second;
     Tensor result = Tensor::empty({packed.rows(), packed.cols()});
-    parallel_for(packed.rows(), weight_tile_rows, [&](std::int64_t begin, std::int64_t end) {
+    constexpr std::int64_t grain = 512;  // rows
+    parallel_for(packed.rows(), grain, [&](std::int64_t begin, std::int64_t end) {
         packed.decode(begin, end, result.data<float>() + begin * packed.cols());
     });
     return result;

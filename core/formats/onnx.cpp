@@ -194,6 +194,7 @@ struct Opened {
     OutputChoice output;
     std::vector<std::string> dropped;  ///< outputs
     std::string sha256;
+    std::uint64_t bytes = 0;  ///< with external data
 };
 
 Opened open(const std::filesystem::path& path, const OnnxOptions& options) {
@@ -208,6 +209,8 @@ Opened open(const std::filesystem::path& path, const OnnxOptions& options) {
     opened.output = choose_output(opened.model, options.read);
     std::erase(opened.dropped, opened.output.name);
     opened.sha256 = hash_of(file, files);
+    opened.bytes = file.bytes().size();
+    for (const auto& other : files) opened.bytes += std::filesystem::file_size(other);
     return opened;
 }
 
@@ -253,6 +256,7 @@ OnnxSource read_onnx_source(const std::filesystem::path& path, const OnnxOptions
         OnnxSource source;
         source.opset = model.opset;
         source.sha256 = std::move(opened.sha256);
+        source.bytes = opened.bytes;
         if (options.fold_batch_norm) {
             const OnnxModel former = model;
             fold_batch_norms(model);

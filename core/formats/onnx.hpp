@@ -33,6 +33,7 @@ struct OnnxSource {
     LoweredOnnx lowered;
     std::int64_t opset = 0;
     std::string sha256;                       ///< as the checkpoint's
+    std::uint64_t bytes = 0;                  ///< of the file and its external data
     std::vector<OnnxNode> changed_nodes;      ///< that folding batch norms changed, as they are then
     std::set<std::string> changed_constants;  ///< that it changed or made
 };

@@ -192,19 +192,32 @@ BoundBytes bound_bytes(const Model& model, DType compute) {
     return bytes;
 }
 
+namespace {
+
+/// What inference reads the parameter as; null if that is dense.
+std::shared_ptr<const PackedWeight> packed_in_use(const WeightSource& source, ParameterId id) {
+    const Graph& graph = source.graph();
+    return is_read_packed(graph, graph.body().nodes, id) ? source.packed(id) : nullptr;
+}
+
+}  // namespace
+
+std::string held_as(const WeightSource& source, ParameterId id) {
+    if (source.graph().parameter(id).shape.size() < 2) return "dense";
+    const auto packed = packed_in_use(source, id);
+    return packed != nullptr ? packed->describe() : "dense, decoded once";
+}
+
 std::vector<WeightUse> weight_uses(const WeightSource& source) {
     const Graph& graph = source.graph();
-    const NodeRange body = graph.body().nodes;
-    std::vector<ParameterId> ids = graph.parameters_of(body);
+    std::vector<ParameterId> ids = graph.parameters_of(graph.body().nodes);
     if (graph.head() >= 0) ids.push_back(graph.head());
     std::vector<WeightUse> uses;
     for (const ParameterId id : ids) {
         const Parameter& parameter = graph.parameter(id);
         if (parameter.shape.size() < 2) continue;
-        const auto packed = is_read_packed(graph, body, id) ? source.packed(id) : nullptr;
-        WeightUse use{parameter.name, parameter.shape, "dense, decoded once", "products of dense weights"};
-        if (packed != nullptr) {
-            use.held = packed->describe();
+        WeightUse use{parameter.name, parameter.shape, held_as(source, id), "products of dense weights"};
+        if (const auto packed = packed_in_use(source, id); packed != nullptr) {
             use.kernel = packed->codes() != nullptr
                              ? fmt::format("codes, {}", packed_kernels_name())
                              : fmt::format("decoded for each product: {}", packed->no_codes_reason());

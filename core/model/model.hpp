@@ -93,6 +93,10 @@ struct BoundBytes {
 };
 [[nodiscard]] BoundBytes bound_bytes(const Model& model, DType compute);
 
+/// How a parameter is held while the model runs: "packed 2-bit codes", "Q8_0", "dense, decoded once", or "dense"
+/// if it is no matrix.
+[[nodiscard]] std::string held_as(const WeightSource& source, ParameterId id);
+
 /// How each matrix of a model runs: in what form it is held, and by what it is multiplied with few rows.
 struct WeightUse {
     std::string name;

@@ -38,6 +38,13 @@ Tensor reorder(const Tensor& tensor, const std::vector<std::int32_t>& rows,
     return result;
 }
 
+std::vector<std::int32_t> inverse_order(const std::vector<std::int32_t>& order) {
+    std::vector<std::int32_t> place(order.size());
+    for (std::size_t i = 0; i < order.size(); ++i)
+        place[static_cast<std::size_t>(order[i])] = static_cast<std::int32_t>(i);
+    return place;
+}
+
 Tensor gather_rows(const Tensor& tensor, std::span<const std::int64_t> rows) {
     Shape shape = tensor.shape();
     shape.front() = std::ssize(rows);

@@ -14,6 +14,9 @@ namespace jlcm {
 [[nodiscard]] Tensor reorder(const Tensor& tensor, const std::vector<std::int32_t>& rows,
                              const std::vector<std::int32_t>& columns);
 
+/// The place of each element of a permutation: result[order[i]] = i. Empty for an empty order.
+[[nodiscard]] std::vector<std::int32_t> inverse_order(const std::vector<std::int32_t>& order);
+
 /// result[i, ...] = tensor[rows[i], ...], as many as there are `rows`.
 [[nodiscard]] Tensor gather_rows(const Tensor& tensor, std::span<const std::int64_t> rows);
 

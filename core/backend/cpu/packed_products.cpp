@@ -24,11 +24,7 @@ void for_decoded_parts(const BoundWeight& weight,
         Tensor rows = scratch.slice(0, std::min(step, packed.rows() - first));
         parallel_for(rows.rows(), decoded_rows, [&](std::int64_t begin, std::int64_t end) {
             Tensor own = rows.slice(begin, end);
-            if (weight.dtype() == DType::bf16) {
-                packed.decode_bfloat16(first + begin, first + end, own.data<std::uint16_t>());
-            } else {
-                packed.decode(first + begin, first + end, own.data<float>());
-            }
+            decode(packed, first + begin, first + end, own);
         });
         body(rows, first);
     }

@@ -85,9 +85,8 @@ void resize(Context& context, const OnnxNode& node) {
     std::vector<float> scales;
     if (!is_old && node.has_input(3)) {
         sizes = context.constant(node, 3).integers();
-        const Shape asked = sizes;
         if (sizes.size() == x.rank() && !node.has("axes") && !context.holds_batch(sizes[0]))
-            sizes = context.for_all_samples(x.shape, [&](const Shape&) { return asked; });
+            sizes = context.for_all_samples(x.shape, [&](const Shape&) { return sizes; });
     } else {
         scales = node.has("scales") ? node.numbers("scales") : context.constant(node, scales_at).floats();
     }

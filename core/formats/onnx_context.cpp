@@ -288,8 +288,10 @@ ParameterId Context::parameter(const OnnxNode& node, const std::string& name, co
         const auto found = result_.weights.find(unique);
         if (found == result_.weights.end()) break;
         if (found->second.shape() == shape && std::ranges::equal(found->second.values<float>(), values)) {
-            note_origin(node, unique, name, arrangement);
-            return *result_.graph.find_parameter(unique);
+            if (const auto same = result_.graph.find_parameter(unique)) {
+                note_origin(node, unique, name, arrangement);
+                return *same;
+            }
         }
         unique = fmt::format("{}.{}", name, i);
     }

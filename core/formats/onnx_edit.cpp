@@ -61,7 +61,11 @@ constexpr std::uint32_t value_name = 1;
 template <class Visit>
 void for_each_field(std::string_view message, Visit visit) {
     WireReader reader(message);
-    while (const auto field = reader.next()) visit(*field);
+    while (true) {
+        const auto field = reader.next();
+        if (!field) return;
+        visit(*field);
+    }
 }
 
 std::string text_of(std::string_view message, std::uint32_t number) {

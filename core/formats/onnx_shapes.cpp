@@ -194,7 +194,9 @@ void constant_of_shape(Context& context, const OnnxNode& node) {
     const Shape& shape = context.constant(node, 0).integers();
     Shape one(shape.size(), 1);
     const OnnxTensor list{{std::ssize(one)}, one};
-    OnnxTensor value = fold(node, context.opset(), {&list}).value().front();
+    auto folded = fold(node, context.opset(), {&list});
+    ensure(folded.has_value(), "{} without a rule for constants", node.type);
+    OnnxTensor value = std::move(folded->front());
     const OnnxNode source{
         .name = node.name, .type = "", .inputs = {}, .outputs = node.outputs, .attributes = {}};
     Value x = known(node.name + ".value", std::move(value));

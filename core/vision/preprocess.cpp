@@ -199,7 +199,8 @@ void Preprocess::read_range(const json& json) {
 Preprocess::Preprocess(const json& json, const Shape& network) {
     require(json.is_object(), "no object");
     Findings findings;
-    for (const auto& [key, value] : json.items()) {
+    for (const auto& item : json.items()) {
+        const std::string& key = item.key();
         if (std::ranges::find(keys(), key) != keys().end() || is_for_people(key)) continue;
         findings.check([&] {
             fail("'{}' is no key of it{}; remarks stand under 'notes'", key, suggestion(key, keys()));

@@ -180,7 +180,7 @@ struct Factor {
 #endif
 };
 JLCM_INLINE Factor factor(const std::int8_t* p) {
-    Factor x;
+    Factor x{};
     x.value = load(p);
 #if !defined(__aarch64__) && !defined(__AVX512VNNI__)
     x.magnitude = JLCM_V(abs_epi8)(x.value);

@@ -27,10 +27,10 @@ void quantise(int width, const float* x, std::int64_t cols, std::int8_t* values,
     for (std::int64_t first = 0; first < cols; first += block_cols) {
         const std::int64_t count = cols - first < block_cols ? cols - first : block_cols;
         const std::int64_t words = count / codes_per_word;
-        alignas(64) float padded[512];
+        alignas(64) float padded[512] = {};
         const float* block = x + first;
         if (count < block_cols) {
-            for (std::int64_t i = 0; i < block_cols; ++i) padded[i] = i < count ? block[i] : 0.0F;
+            for (std::int64_t i = 0; i < count; ++i) padded[i] = block[i];
             block = padded;
         }
         alignas(64) std::int32_t integers[512 + lanes];
@@ -218,7 +218,7 @@ JLCM_INLINE void fetch_ahead(const std::uint8_t* later_rows, std::int64_t block)
 template <int bits, int rows, int tokens>
 void rows_product(const PackedCodes& w, const PackedActivations& x, const RowEnd& end, std::int64_t row,
                   const CopiedBlocks* copies, std::int64_t token) {
-    Tile<bits, rows, tokens> tile;
+    Tile<bits, rows, tokens> tile;  // NOLINT(cppcoreguidelines-pro-type-member-init): filled below, by row
     Floats totals[rows][tokens][parts];
     float offsets[rows][tokens] = {};
     const std::uint8_t* begin[rows];

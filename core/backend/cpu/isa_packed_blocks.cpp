@@ -270,7 +270,7 @@ template <int block_scales, int part>
 JLCM_INLINE Floats factors_of_lanes(const float* factors) {
 #if defined(__AVX512BW__)
     if constexpr (block_scales == 1) {
-        long long bits;
+        long long bits = 0;
         __builtin_memcpy(&bits, factors, sizeof bits);
         const __m512 two = _mm512_castsi512_ps(_mm512_set1_epi64(bits));
         return _mm512_permutexvar_ps(_mm512_setr_epi32(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1), two);

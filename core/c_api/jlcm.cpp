@@ -4,6 +4,7 @@
 #include "core/base/error.hpp"
 #include "core/base/parallel.hpp"
 #include "core/codebook/artifact_model.hpp"
+#include "core/data/choice_task.hpp"
 #include "core/generate/cached_decoder.hpp"
 #include "core/generate/generation.hpp"
 #include "core/generate/prompt_format.hpp"
@@ -39,12 +40,13 @@ struct jlcm_model {
     std::vector<Tensor> tensors;
 
     [[nodiscard]] const Graph& graph() const { return opened.weights->graph(); }
-    /// Bound for forwards in float32, once somebody asks for one.
-    [[nodiscard]] const BoundModel& bound() const {
-        std::call_once(once_, [&] {
-            bound_ = std::make_unique<const BoundModel>(*opened.weights, DType::f32, device());
+    /// Bound for forwards in float32 or bfloat16, once somebody asks for one.
+    [[nodiscard]] const BoundModel& bound(DType compute = DType::f32) const {
+        Bound& bound = compute == DType::bf16 ? bfloat16_ : float32_;
+        std::call_once(bound.once, [&] {
+            bound.model = std::make_unique<const BoundModel>(*opened.weights, compute, device());
         });
-        return *bound_;
+        return *bound.model;
     }
 
     /// All weights of an ONNX model, bound in float32 by the first forward.
@@ -58,8 +60,12 @@ struct jlcm_model {
     }
 
   private:
-    mutable std::once_flag once_;
-    mutable std::unique_ptr<const BoundModel> bound_;
+    struct Bound {
+        std::once_flag once;
+        std::unique_ptr<const BoundModel> model;
+    };
+    mutable Bound float32_;
+    mutable Bound bfloat16_;
     mutable std::once_flag weights_once_;
     mutable std::unique_ptr<Weights> weights_;
 };
@@ -189,11 +195,84 @@ GenerationOptions generation_options(const jlcm_generation& given) {
     return options;
 }
 
+/// At most `capacity` of the ids, and how many there are.
+void give_ids(const std::vector<std::int32_t>& all, int32_t* ids, size_t capacity, size_t* count) {
+    if (capacity > 0) need(ids);
+    std::copy_n(all.begin(), std::min(capacity, all.size()), ids);
+    *count = all.size();
+}
+
+DType type_of(jlcm_compute compute) {
+    switch (compute) {
+        case JLCM_COMPUTE_AUTO:
+            return device().has_bfloat16() ? DType::bf16 : DType::f32;
+        case JLCM_COMPUTE_FLOAT32:
+            return DType::f32;
+        case JLCM_COMPUTE_BFLOAT16:
+            return DType::bf16;
+    }
+    fail("a jlcm_compute of {}", static_cast<int>(compute));
+}
+
+std::vector<Continuation> continuations_of(const jlcm_model& model,
+                                           std::span<const jlcm_continuation> given) {
+    require(model.graph().head() >= 0, "the model predicts no tokens");
+    const std::int64_t most = model.opened.input.max_positions;
+    std::vector<Continuation> all;
+    for (const jlcm_continuation& each : given) {
+        need(each.ids);
+        const std::span<const std::int32_t> ids(each.ids, each.count);
+        require(each.begin >= 1 && each.begin < each.count && std::ssize(ids) <= most + 1,
+                "continuation {}: {} ids, scored from {} on; the model reads {}", all.size(), each.count,
+                each.begin, most);
+        require_ids(model, ids);
+        all.push_back({ids, each.begin});
+    }
+    return all;
+}
+
 char* copy_of(const std::string& text) {
     char* copy = static_cast<char*>(std::malloc(text.size() + 1));  // NOLINT: C frees it
     if (copy == nullptr) throw std::bad_alloc();
     std::memcpy(copy, text.c_str(), text.size() + 1);
     return copy;
+}
+
+/// Goes on with the ids that `prompt` gives.
+template <class Prompt>
+jlcm_status generate(const jlcm_model* model, const jlcm_generation* options, Prompt prompt,
+                     jlcm_text_callback callback, void* user, char** text) {
+    std::string answer;
+    const jlcm_status status = guarded([&] {
+        need(model, options);
+        require(options->size == sizeof(jlcm_generation),
+                "options of {} bytes: call jlcm_generation_defaults first", options->size);
+        const GenerationOptions generation = generation_options(*options);
+        const OpenedModel& opened = model->opened;
+        const Tokenizer& tokenizer = opened.input.need_tokenizer("jlcm_generate");
+        Backend& backend = device();
+        CachedDecoder decoder(
+            *opened.weights, opened.input,
+            {.compute = backend.has_bfloat16() && options->exact == 0 ? DType::bf16 : DType::f32,
+             .cache = options->exact != 0 ? CacheType::f32 : CacheType::f16,
+             .products = options->exact != 0 ? Products::exact : Products::fast,
+             .context = options->context},
+            backend);
+        const PromptFormat format = prompt_format(*opened.checkpoint, tokenizer);
+        Generator generator(decoder, tokenizer, format.ends);
+        const auto take = [&](std::string_view piece) {
+            answer += piece;
+            if (callback != nullptr && callback(std::string(piece).c_str(), piece.size(), user) != 0)
+                throw Stopped();
+        };
+        (void)generator.generate(prompt(format, tokenizer), generation, 0, take);
+    });
+    if (text == nullptr || (status != JLCM_OK && status != JLCM_ERROR_STOPPED)) return status;
+    const std::string said = last_error();
+    const jlcm_status copied = guarded([&] { *text = copy_of(answer); });
+    if (copied != JLCM_OK) return copied;
+    last_error() = said;
+    return status;
 }
 
 }  // namespace
@@ -272,10 +351,26 @@ jlcm_status jlcm_tokenize(const jlcm_model* model, const char* text, int32_t* id
     return guarded([&] {
         need(model, text, count);
         const Tokenizer& tokenizer = model->opened.input.need_tokenizer("jlcm_tokenize");
-        const auto all = prompt_ids(text, prompt_format(*model->opened.checkpoint, tokenizer), tokenizer);
-        if (capacity > 0) need(ids);
-        std::copy_n(all.begin(), std::min(capacity, all.size()), ids);
-        *count = all.size();
+        give_ids(prompt_ids(text, prompt_format(*model->opened.checkpoint, tokenizer), tokenizer), ids,
+                 capacity, count);
+    });
+}
+
+jlcm_status jlcm_encode(const jlcm_model* model, const char* text, int32_t* ids, size_t capacity,
+                        size_t* count) {
+    return guarded([&] {
+        need(model, text, count);
+        give_ids(model->opened.input.need_tokenizer("jlcm_encode").encode(text), ids, capacity, count);
+    });
+}
+
+jlcm_status jlcm_vocabulary_of(const jlcm_model* model, jlcm_vocabulary* vocabulary) {
+    return guarded([&] {
+        need(model, vocabulary);
+        const Tokenizer& tokenizer = model->opened.input.need_tokenizer("jlcm_vocabulary_of");
+        *vocabulary = {tokenizer.vocabulary_size(), tokenizer.bos().value_or(-1),
+                       tokenizer.eos().value_or(-1), model->opened.input.max_positions,
+                       tokenizer.hash().c_str()};
     });
 }
 
@@ -348,6 +443,38 @@ jlcm_status jlcm_log_likelihoods(const jlcm_model* model, const int32_t* ids, si
     });
 }
 
+jlcm_status jlcm_encode_continuation(const jlcm_model* model, const char* context, const char* continuation,
+                                     int begin_token, int32_t* ids, size_t capacity, size_t* count,
+                                     size_t* begin) {
+    return guarded([&] {
+        need(model, context, continuation, count, begin);
+        const ModelInput& input = model->opened.input;
+        const Tokenizer& tokenizer = input.need_tokenizer("jlcm_encode_continuation");
+        require(begin_token == 0 || tokenizer.bos(), "the tokenizer names no token that begins texts");
+        const ContinuationTokens tokens =
+            encode_continuation(tokenizer, context, continuation,
+                                begin_token != 0 ? tokenizer.bos() : std::nullopt, input.max_positions);
+        give_ids(tokens.ids, ids, capacity, count);
+        *begin = tokens.begin;
+    });
+}
+
+jlcm_status jlcm_score_continuations(const jlcm_model* model, const jlcm_continuation* continuations,
+                                     size_t count, jlcm_compute compute, double* values, int* greedy) {
+    return guarded([&] {
+        need(model);
+        if (count == 0) return;
+        need(continuations, values);
+        const auto all = continuations_of(*model, {continuations, count});
+        std::vector<std::vector<std::int32_t>> likely;
+        const auto scores =
+            log_likelihoods(model->bound(type_of(compute)), all, {}, greedy == nullptr ? nullptr : &likely);
+        std::ranges::copy(scores, values);
+        for (std::size_t i = 0; i < likely.size(); ++i)
+            greedy[i] = std::ranges::equal(likely[i], all[i].ids.subspan(all[i].begin)) ? 1 : 0;
+    });
+}
+
 void jlcm_generation_defaults(jlcm_generation* options) {
     *options = {};
     options->size = sizeof(jlcm_generation);
@@ -357,37 +484,26 @@ void jlcm_generation_defaults(jlcm_generation* options) {
 
 jlcm_status jlcm_generate(const jlcm_model* model, const char* prompt, const jlcm_generation* options,
                           jlcm_text_callback callback, void* user, char** text) {
-    std::string answer;
-    const jlcm_status status = guarded([&] {
-        need(model, prompt, options);
-        require(options->size == sizeof(jlcm_generation),
-                "options of {} bytes: call jlcm_generation_defaults first", options->size);
-        const GenerationOptions generation = generation_options(*options);
-        const OpenedModel& opened = model->opened;
-        const Tokenizer& tokenizer = opened.input.need_tokenizer("jlcm_generate");
-        Backend& backend = device();
-        CachedDecoder decoder(
-            *opened.weights, opened.input,
-            {.compute = backend.has_bfloat16() && options->exact == 0 ? DType::bf16 : DType::f32,
-             .cache = options->exact != 0 ? CacheType::f32 : CacheType::f16,
-             .products = options->exact != 0 ? Products::exact : Products::fast,
-             .context = options->context},
-            backend);
-        const PromptFormat format = prompt_format(*opened.checkpoint, tokenizer);
-        Generator generator(decoder, tokenizer, format.ends);
-        const auto take = [&](std::string_view piece) {
-            answer += piece;
-            if (callback != nullptr && callback(std::string(piece).c_str(), piece.size(), user) != 0)
-                throw Stopped();
-        };
-        (void)generator.generate(prompt_ids(prompt, format, tokenizer), generation, 0, take);
-    });
-    if (text == nullptr || (status != JLCM_OK && status != JLCM_ERROR_STOPPED)) return status;
-    const std::string said = last_error();
-    const jlcm_status copied = guarded([&] { *text = copy_of(answer); });
-    if (copied != JLCM_OK) return copied;
-    last_error() = said;
-    return status;
+    return generate(
+        model, options,
+        [&](const PromptFormat& format, const Tokenizer& tokenizer) {
+            need(prompt);
+            return prompt_ids(prompt, format, tokenizer);
+        },
+        callback, user, text);
+}
+
+jlcm_status jlcm_generate_ids(const jlcm_model* model, const int32_t* ids, size_t count,
+                              const jlcm_generation* options, jlcm_text_callback callback, void* user,
+                              char** text) {
+    return generate(
+        model, options,
+        [&](const PromptFormat& /*format*/, const Tokenizer& /*tokenizer*/) {
+            if (count > 0) need(ids);
+            require_ids(*model, {ids, count});
+            return std::vector<std::int32_t>(ids, ids + count);
+        },
+        callback, user, text);
 }
 
 void jlcm_text_free(char* text) {

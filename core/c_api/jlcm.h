@@ -23,7 +23,7 @@ extern "C" {
 #endif
 
 /* Grows when functions or fields are added at an end, and jumps to the next hundred when something is changed. */
-#define JLCM_API_VERSION 1
+#define JLCM_API_VERSION 2
 JLCM_EXPORT int jlcm_api_version(void);
 /* Of the library, e.g. "0.3.0". */
 JLCM_EXPORT const char *jlcm_version(void);
@@ -81,6 +81,20 @@ JLCM_EXPORT jlcm_status jlcm_tokenize(const jlcm_model *model, const char *text,
 JLCM_EXPORT jlcm_status jlcm_detokenize(const jlcm_model *model, const int32_t *ids, size_t count, char *text,
                                         size_t capacity, size_t *bytes);
 
+/* The ids of a text as it stands, with nothing in front; `ids` and `count` as above. Since version 2. */
+JLCM_EXPORT jlcm_status jlcm_encode(const jlcm_model *model, const char *text, int32_t *ids, size_t capacity,
+                                    size_t *count);
+
+typedef struct {
+    int32_t size;           /* ids are below */
+    int32_t begin;          /* the token that begins texts; -1: none is named */
+    int32_t end;            /* the token that ends texts; -1: none is named */
+    int64_t max_positions;  /* most tokens that the model reads at once */
+    const char *sha256;     /* of the data that defines the tokenizer */
+} jlcm_vocabulary;
+/* Since version 2. */
+JLCM_EXPORT jlcm_status jlcm_vocabulary_of(const jlcm_model *model, jlcm_vocabulary *vocabulary);
+
 /* ---- one forward --------------------------------------------------------------------------------------------- */
 
 typedef enum { JLCM_FLOAT32 = 0, JLCM_INT32 = 1 } jlcm_type;
@@ -112,6 +126,31 @@ JLCM_EXPORT void jlcm_outputs_free(jlcm_outputs *outputs);
 JLCM_EXPORT jlcm_status jlcm_log_likelihoods(const jlcm_model *model, const int32_t *ids, size_t count,
                                              double *values);
 
+/* Tokens of which those from `begin` (at least 1) on are scored, given all before. */
+typedef struct {
+    const int32_t *ids;
+    size_t count;
+    size_t begin;
+} jlcm_continuation;
+
+/* What products are made of: float32; bfloat16, summed in float32; or bfloat16 if the processor multiplies it, else
+ * float32, which is the programs' default. */
+typedef enum { JLCM_COMPUTE_AUTO = 0, JLCM_COMPUTE_FLOAT32 = 1, JLCM_COMPUTE_BFLOAT16 = 2 } jlcm_compute;
+
+/* The tokens of a context and of what continues it, as lm-evaluation-harness makes them and jlcm-eval scores them:
+ * white space at the context's end belongs to the continuation, both are tokenized as one text, and a context that is
+ * too long loses tokens at its beginning. `begin_token` not 0: the token that begins texts stands in front. `ids` and
+ * `count` as for jlcm_tokenize; `begin`: where the continuation starts. Since version 2. */
+JLCM_EXPORT jlcm_status jlcm_encode_continuation(const jlcm_model *model, const char *context,
+                                                 const char *continuation, int begin_token, int32_t *ids,
+                                                 size_t capacity, size_t *count, size_t *begin);
+/* Of each of `count` continuations the sum of its tokens' log-probabilities, in nats, and to `greedy`, if not NULL,
+ * 1 if each of its tokens is the most likely one, else 0. Texts share forwards, and several calls give the figures
+ * of one call up to rounding; those of jlcm-eval are given to the bit by one call with all texts of its task. Since
+ * version 2. */
+JLCM_EXPORT jlcm_status jlcm_score_continuations(const jlcm_model *model, const jlcm_continuation *continuations,
+                                                 size_t count, jlcm_compute compute, double *values, int *greedy);
+
 /* ---- generation ---------------------------------------------------------------------------------------------- */
 
 typedef struct {
@@ -137,6 +176,10 @@ typedef int (*jlcm_text_callback)(const char *text, size_t bytes, void *user);
  * frees by jlcm_text_free; it is there too if the callback stopped the work. */
 JLCM_EXPORT jlcm_status jlcm_generate(const jlcm_model *model, const char *prompt, const jlcm_generation *options,
                                       jlcm_text_callback callback, void *user, char **text);
+/* The same for a prompt of `count` ids, before which nothing is put. Since version 2. */
+JLCM_EXPORT jlcm_status jlcm_generate_ids(const jlcm_model *model, const int32_t *ids, size_t count,
+                                          const jlcm_generation *options, jlcm_text_callback callback, void *user,
+                                          char **text);
 JLCM_EXPORT void jlcm_text_free(char *text);
 
 #ifdef __cplusplus

@@ -379,7 +379,8 @@ def _padded(size: int) -> int:
 
 
 def _padded_bytes(data: np.ndarray) -> np.ndarray:
-    return np.pad(data, (0, _padded(data.size) - data.size))
+    padding = _padded(data.size) - data.size
+    return np.pad(data, (0, padding)) if padding else data
 
 
 # ---- writing ------------------------------------------------------------------------------------------------------

@@ -1,0 +1,167 @@
+"""jlcm.format, the reader and writer of artifacts in plain Python, against the C++ ones: every layout to the bit."""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent / "support"))
+from packages import need_packages
+from programs import SOURCE, call, need_assets, run_directory
+
+need_packages("numpy")
+need_assets()
+import jlcm
+import numpy as np
+from jlcm import encodings, packing, safetensors_file
+
+# What the C++ writer makes, by how weights are grouped.
+SOLVERS = {
+    "row": ("per_row", 2, "rtn"),
+    "matrix": ("per_tensor", 7, "nearest_codeword"),
+    "columns": ("{type: column_groups, size: 24}", 3, "{type: rtn, fit: range}"),
+    "rows in another order": ("{type: distribution, groups: 5}", 3, "nearest_codeword"),
+    "scales of runs": ("{type: distribution, groups: 5, parts: scales}", 4, "nearest_codeword"),
+    "vectors in stages": ("{type: vectors, dimension: 4, stages: 2}", 5, "aqlm"),
+    "outliers": ("per_row", 3, "{type: squeezellm, outliers: 0.01}"),
+}
+SPEC = """version: 1
+name: layout
+model: {{source: stories260k}}
+calibration: {{dataset: tinystories-4mb, sequences: 8, length: 64}}
+compress:
+  bits: {bits}
+  grouping: {grouping}
+  codebook_init: {{type: kmeans}}
+  solver: {solver}
+evaluate: []
+"""
+
+
+def same_bytes(a, b):
+    return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
+
+
+def check_decoded(path, artifact):
+    """Every tensor, as the library decodes it."""
+    model = jlcm.open(path)
+    for name, weight in model.items():
+        assert same_bytes(weight.decode(), artifact.decode(name)), f"{path}: {name} decodes to other values"
+    return model
+
+
+def check_file(path):
+    """Read, written to the same bytes, decoded to the same values, accounted for alike."""
+    artifact = jlcm.format.read(path)
+    jlcm.format.write("copy.safetensors", artifact)
+    assert Path("copy.safetensors").read_bytes() == Path(path).read_bytes(), f"{path}: written to other bytes"
+    model = check_decoded(path, artifact)
+    said = json.loads(call("jlcm-inspect", path, "--json")[0])
+    footprint = model.footprint
+    assert vars(footprint.bytes) == said["bytes"] and footprint.bytes.total == Path(path).stat().st_size, path
+    assert {each["name"]: each["bytes"] for each in said["tensors"]} == {n: vars(f) for n, f in footprint.tensors.items()}
+    assert footprint.linear_bits_per_weight == said["linear_bits_per_weight"]
+    return artifact
+
+
+def made_by_programs():
+    seen = []
+    for what, (grouping, bits, solver) in SOLVERS.items():
+        shutil.rmtree("runs", ignore_errors=True)
+        Path("spec.yaml").write_text(SPEC.format(bits=bits, grouping=grouping, solver=solver))
+        call("jlcm-run", "spec.yaml", "--out", "runs")
+        artifact = check_file(run_directory("runs") / "artifact.safetensors")
+        for matrix in artifact.matrices.values():
+            assert matrix.layout.bits == bits, what
+            assert np.array_equal(jlcm.format.Matrix.of_codes(matrix.layout, matrix.codes, matrix.codebooks).packed, matrix.packed)
+        seen += artifact.matrices.values()
+    assert any(each.layout.runs is not None for each in seen) and any(each.row_order is not None for each in seen)
+    assert any(each.scales is not None for each in seen) and any(each.outliers is not None for each in seen)
+    assert any(each.layout.residual > 1 and each.layout.dimension > 1 for each in seen)
+    return artifact
+
+
+def drawn(random, rows, cols):
+    """A matrix of any layout that the format has."""
+    dimension = int(random.choice([each for each in (1, 1, 2, 4, 8) if cols % each == 0]))
+    layout = jlcm.format.Layout(rows, cols, bits=int(random.integers(1, 9)), dimension=dimension)
+    layout.residual = int(random.choice([1, 1, 2, 3]))
+    layout.column_group = int(random.choice([0, 0, dimension, 3 * dimension, cols]))
+    layout.shared_codebook = bool(random.integers(2))
+    layout.row_groups = int(random.choice([1, rows, random.integers(1, min(9, rows) + 1)]))
+    if layout.row_groups not in (1, rows) or random.integers(2):
+        count = int(random.integers(layout.row_groups, rows + 1))
+        starts = np.sort(np.append(0, 1 + random.choice(rows - 1, count - 1, replace=False))) if count > 1 else [0]
+        groups = np.append(np.arange(layout.row_groups), random.integers(0, layout.row_groups, count - layout.row_groups))
+        layout.runs = np.stack([starts, random.permutation(groups)], axis=1).astype(np.int32)
+    shape = (layout.codebooks, layout.residual, layout.codewords, dimension)
+    codebooks = random.normal(size=shape).astype(np.float16)
+    codebooks.flat[::7] *= np.float16(-0.0)
+    if dimension == 1:
+        codebooks = np.sort(codebooks, axis=2)
+    more = {}
+    for name in ("scales", "offsets"):
+        if random.integers(2):
+            more[name] = random.normal(size=layout.groups).astype(np.float16)
+    if random.integers(2):
+        more["row_order"] = random.permutation(rows).astype(np.uint16)
+    if random.integers(2):
+        places = np.sort(random.choice(rows * cols, max(1, rows * cols // 50), replace=False))
+        start = np.searchsorted(places, np.arange(rows + 1) * cols).astype(np.int32)
+        value = random.normal(size=places.size).astype(np.float16)
+        more["outliers"] = jlcm.format.Outliers(start, (places % cols).astype(np.int32), value)
+    codes = random.integers(0, layout.codewords, (layout.residual, rows, layout.codes_per_row)).astype(np.uint8)
+    return jlcm.format.Matrix.of_codes(layout, codes, codebooks, **more), codes
+
+
+def made_by_drawing(artifact):
+    """Layouts beyond those that solvers make today, written in Python, read in C++."""
+    random = np.random.default_rng(1)
+    for _ in range(12):
+        for name, matrix in list(artifact.matrices.items()):
+            artifact.matrices[name], codes = drawn(random, matrix.layout.rows, matrix.layout.cols)
+            assert np.array_equal(artifact.matrices[name].codes, codes)
+        jlcm.format.write("drawn.safetensors", artifact)
+        check_file("drawn.safetensors")
+
+
+def packed():
+    """Codes of every width, in rows of every length, come back."""
+    random = np.random.default_rng(2)
+    for bits in range(1, 9):
+        for rows, codes in ((1, 1), (3, 5), (2, 32), (5, 96), (2, 512), (3, 1000), (2, 4096 + 32)):
+            drawn_codes = random.integers(0, 1 << bits, (rows, codes)).astype(np.uint8)
+            bytes_ = packing.pack(drawn_codes, bits)
+            assert bytes_.size == packing.packed_bytes(rows, codes, bits)
+            assert np.array_equal(packing.unpack(bytes_, rows, codes, bits), drawn_codes), (bits, rows, codes)
+
+
+def blocks():
+    """ggml's blocks decode to the values of its own Python package (tests/golden/make_dequant.py)."""
+    _, tensors = safetensors_file.read(SOURCE / "tests/golden/dequant.safetensors")
+    for encoding in [*encodings.BLOCKS, "F16", "BF16"]:
+        expected = tensors[f"{encoding}.values"].data.view(np.float32)
+        values = encodings.decode(encoding, expected.shape, tensors[f"{encoding}.blocks"].data)
+        assert same_bytes(values, expected), encoding
+
+
+def damaged(path):
+    """A damaged file is an InputError that names it."""
+    whole = Path(path).read_bytes()
+    cases = {"cut": whole[:-1], "longer": whole + b"\0", "short": whole[:5], "other": whole.replace(b'"jlcm"', b'"jlxm"', 1)}
+    cases["version"] = whole.replace(b'"version":"1"', b'"version":"9"', 1)
+    for what, content in cases.items():
+        Path("damaged.safetensors").write_bytes(content)
+        try:
+            jlcm.format.read("damaged.safetensors")
+        except jlcm.InputError as error:
+            assert "damaged.safetensors" in str(error), error
+        else:
+            raise AssertionError(what)
+
+
+artifact = made_by_programs()
+made_by_drawing(artifact)
+packed()
+blocks()
+damaged("drawn.safetensors")

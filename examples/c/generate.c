@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static int print(const char *text, size_t bytes, void *user) {
     size_t *printed = user;
@@ -38,6 +39,22 @@ static jlcm_status perplexity(const jlcm_model *model, const char *text) {
     return status;
 }
 
+/* How likely the prompt's second half is behind its first, and whether the model would write it. */
+static jlcm_status continuation(const jlcm_model *model, const char *text) {
+    char context[64] = "";
+    snprintf(context, sizeof context, "%.*s", (int)(strlen(text) / 2), text);
+    int32_t ids[256];
+    jlcm_continuation tokens = {ids, 0, 0};
+    jlcm_status status = jlcm_encode_continuation(model, context, text + strlen(context), 0, ids, 256, &tokens.count,
+                                                  &tokens.begin);
+    if (status != JLCM_OK || tokens.count > 256) return status;
+    double likelihood = 0;
+    int greedy = 0;
+    status = jlcm_score_continuations(model, &tokens, 1, JLCM_COMPUTE_FLOAT32, &likelihood, &greedy);
+    if (status == JLCM_OK) printf("second half: %.4f nats%s\n", -likelihood, greedy ? ", most likely" : "");
+    return status;
+}
+
 static jlcm_status work(const jlcm_model *model, const char *prompt) {
     jlcm_tensor tensor = {0};
     printf("%s: %zu tensors\n", jlcm_description(model), jlcm_tensor_count(model));
@@ -51,7 +68,12 @@ static jlcm_status work(const jlcm_model *model, const char *prompt) {
         printf("%s, %s: mean square %.6f\n", tensor.name, tensor.held, mean);
         break;
     }
-    jlcm_status status = perplexity(model, prompt);
+    jlcm_vocabulary vocabulary;
+    jlcm_status status = jlcm_vocabulary_of(model, &vocabulary);
+    if (status != JLCM_OK) return status;
+    printf("%d tokens in the vocabulary, %lld in a text\n", vocabulary.size, (long long)vocabulary.max_positions);
+    status = perplexity(model, prompt);
+    if (status == JLCM_OK) status = continuation(model, prompt);
     if (status != JLCM_OK) return status;
     jlcm_generation options;
     jlcm_generation_defaults(&options);

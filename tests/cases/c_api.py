@@ -24,6 +24,7 @@ def run(*arguments, code=0):
 
 printed, _ = run(STORIES, reference["prompt"])
 assert reference["greedy_text"] in printed, printed
+assert "512 tokens in the vocabulary, 512 in a text" in printed and "second half: " in printed, printed
 assert "tensors" in printed and "mean square" in printed and "5 tokens" in printed, printed
 
 _, said = run("missing.gguf", "x", code=2)

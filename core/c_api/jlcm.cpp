@@ -5,6 +5,7 @@
 #include "core/base/parallel.hpp"
 #include "core/codebook/artifact_model.hpp"
 #include "core/data/choice_task.hpp"
+#include "core/formats/tokenizer_conversion.hpp"
 #include "core/generate/cached_decoder.hpp"
 #include "core/generate/generation.hpp"
 #include "core/generate/prompt_format.hpp"
@@ -59,6 +60,15 @@ struct jlcm_model {
         return *weights_;
     }
 
+    /// Name and content of each file about text.
+    [[nodiscard]] const std::vector<std::pair<std::string, std::string>>& text_files() const {
+        std::call_once(text_files_once_, [&] {
+            for (auto& [name, content] : huggingface_tokenizer(*opened.checkpoint))
+                text_files_.emplace_back(name, std::move(content));
+        });
+        return text_files_;
+    }
+
   private:
     struct Bound {
         std::once_flag once;
@@ -68,6 +78,8 @@ struct jlcm_model {
     mutable Bound bfloat16_;
     mutable std::once_flag weights_once_;
     mutable std::unique_ptr<Weights> weights_;
+    mutable std::once_flag text_files_once_;
+    mutable std::vector<std::pair<std::string, std::string>> text_files_;
 };
 
 struct jlcm_outputs {
@@ -383,6 +395,23 @@ jlcm_status jlcm_detokenize(const jlcm_model* model, const int32_t* ids, size_t 
         const std::string all = model->opened.input.need_tokenizer("jlcm_detokenize").decode({ids, count});
         std::copy_n(all.begin(), std::min(capacity, all.size()), text);
         *bytes = all.size();
+    });
+}
+
+jlcm_status jlcm_text_file_count(const jlcm_model* model, size_t* count) {
+    return guarded([&] {
+        need(model, count);
+        *count = model->text_files().size();
+    });
+}
+
+jlcm_status jlcm_text_file_at(const jlcm_model* model, size_t index, jlcm_file* file) {
+    return guarded([&] {
+        need(model, file);
+        const auto& files = model->text_files();
+        require(index < files.size(), "file {} of {}", index, files.size());
+        const auto& [name, content] = files[index];
+        *file = {name.c_str(), content.data(), content.size()};
     });
 }
 

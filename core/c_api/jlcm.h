@@ -95,6 +95,16 @@ typedef struct {
 /* Since version 2. */
 JLCM_EXPORT jlcm_status jlcm_vocabulary_of(const jlcm_model *model, jlcm_vocabulary *vocabulary);
 
+/* The files about text of the model's Hugging Face folder: tokenizer, chat templates, generation_config.json. Those of
+ * the folder that it came from, byte for byte; of a GGUF file what `jlcm-export` makes of it. Since version 2. */
+typedef struct {
+    const char *name;
+    const char *bytes;
+    size_t size;
+} jlcm_file;
+JLCM_EXPORT jlcm_status jlcm_text_file_count(const jlcm_model *model, size_t *count);
+JLCM_EXPORT jlcm_status jlcm_text_file_at(const jlcm_model *model, size_t index, jlcm_file *file);
+
 /* ---- one forward --------------------------------------------------------------------------------------------- */
 
 typedef enum { JLCM_FLOAT32 = 0, JLCM_INT32 = 1 } jlcm_type;

@@ -38,6 +38,10 @@ class Vocabulary(c.Structure):
     ]
 
 
+class File(c.Structure):
+    _fields_ = [("name", c.c_char_p), ("bytes", c.c_void_p), ("size", c.c_size_t)]
+
+
 class Value(c.Structure):
     _fields_ = [
         ("name", c.c_char_p),
@@ -105,6 +109,8 @@ _ARGUMENTS = {
     "encode": [_POINTER, _TEXT, _IDS, _SIZE, _SIZES],
     "detokenize": [_POINTER, _IDS, _SIZE, c.c_char_p, _SIZE, _SIZES],
     "vocabulary_of": [_POINTER, c.POINTER(Vocabulary)],
+    "text_file_count": [_POINTER, _SIZES],
+    "text_file_at": [_POINTER, _SIZE, c.POINTER(File)],
     "input_count": [_POINTER],
     "input_name": [_POINTER, _SIZE],
     "run": [_POINTER, c.POINTER(Value), _SIZE, c.POINTER(_POINTER)],

@@ -218,6 +218,16 @@ class Model(Mapping[str, Weight]):
         call("detokenize", self._handle, _pointer(given, c.c_int32), given.size, buffer, count.value, c.byref(count))
         return text(buffer.raw[: count.value])
 
+    def text_files(self) -> dict[str, bytes]:
+        """The files about text of the model's Hugging Face folder: tokenizer, chat templates, generation_config.json."""
+        count = c.c_size_t()
+        call("text_file_count", self._handle, c.byref(count))
+        files, file = {}, _library.File()
+        for index in range(count.value):
+            call("text_file_at", self._handle, index, c.byref(file))
+            files[text(file.name)] = c.string_at(file.bytes, file.size)
+        return files
+
     # ---- forwards
 
     @property

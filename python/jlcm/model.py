@@ -53,7 +53,7 @@ class Score:
 class Tokens:
     """A context and what continues it, as ids."""
 
-    ids: np.ndarray
+    ids: np.ndarray | Sequence[int]
     begin: int
     """Of the continuation; at least 1."""
 

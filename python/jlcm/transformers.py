@@ -41,10 +41,11 @@ def load(path: str | os.PathLike[str], *, packed: bool = True) -> tuple[Any, Any
     own = {name for name, _ in model.named_parameters(remove_duplicate=True)}
     lacking = [name for name in missing if name in own and ".parts." not in name]
     require(not lacking and not unexpected, f"{path}: tensors do not fit: missing {lacking}, unexpected {unexpected}")
-    return model.eval(), _tokenizer(opened)
+    return model.eval(), tokenizer(opened)
 
 
-def _tokenizer(model: Model) -> Any:
+def tokenizer(model: Model) -> Any:
+    """What AutoTokenizer makes of an artifact's files about text."""
     with tempfile.TemporaryDirectory() as folder:
         for name, content in model.text_files().items():
             file = Path(folder, name)

@@ -12,12 +12,14 @@ jlcm.lm_eval need the packages that they are named after. docs/python.md tells a
 from jlcm import format
 from jlcm.errors import Error, InputError, InternalError, Stopped, SystemRefused
 from jlcm.model import Model, Score, Tokens, Vocabulary, Weight, generate, open, set_threads, stream, version
+from jlcm.runs import Run, results, run, sweep
 
 __all__ = [
     "Error",
     "InputError",
     "InternalError",
     "Model",
+    "Run",
     "Score",
     "Stopped",
     "SystemRefused",
@@ -27,7 +29,10 @@ __all__ = [
     "format",
     "generate",
     "open",
+    "results",
+    "run",
     "set_threads",
     "stream",
+    "sweep",
     "version",
 ]

@@ -41,9 +41,12 @@ fi
 say "$wheel"
 ((check)) || exit 0
 
-newest=$(compgen -c python3. | grep -E '^python3\.[0-9]+$' | sort -uV | tail -n 1)
-for interpreter in "$python" "$(command -v "$newest" || true)"; do
-    [[ -x $interpreter ]] || continue
+# The newest that runs: a version manager's stand-in may be there for one that is not.
+newest=$python
+for name in $(compgen -c python3. | grep -E '^python3\.[0-9]+$' | sort -uV); do
+    "$name" -c 'import venv' 2>/dev/null && newest=$name
+done
+for interpreter in "$python" "$newest"; do
     say "checking it with $("$interpreter" --version)"
     "$interpreter" -m venv --clear "$work/venv"
     "$work/venv/bin/pip" install --quiet "$wheel" || die "the wheel cannot be installed" "See above."

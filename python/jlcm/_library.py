@@ -119,7 +119,14 @@ _ARGUMENTS = {
     "outputs_free": [_POINTER],
     "log_likelihoods": [_POINTER, _IDS, _SIZE, c.POINTER(c.c_double)],
     "encode_continuation": [_POINTER, _TEXT, _TEXT, c.c_int, _IDS, _SIZE, _SIZES, _SIZES],
-    "score_continuations": [_POINTER, c.POINTER(Continuation), _SIZE, c.c_int, c.POINTER(c.c_double), c.POINTER(c.c_int)],
+    "score_continuations": [
+        _POINTER,
+        c.POINTER(Continuation),
+        _SIZE,
+        c.c_int,
+        c.POINTER(c.c_double),
+        c.POINTER(c.c_int),
+    ],
     "generation_defaults": [c.POINTER(Generation)],
     "generate": [_POINTER, _TEXT, c.POINTER(Generation), TextCallback, _POINTER, _TEXTS],
     "generate_ids": [_POINTER, _IDS, _SIZE, c.POINTER(Generation), TextCallback, _POINTER, _TEXTS],
@@ -142,7 +149,9 @@ def library() -> c.CDLL:
     try:
         opened = c.CDLL(str(path))
     except OSError as error:
-        raise SystemRefused(f"jlcm's library cannot be opened: {error}. Install jlcm, or name its folder by JLCM_PREFIX") from error
+        raise SystemRefused(
+            f"jlcm's library cannot be opened: {error}. Install jlcm, or name its folder by JLCM_PREFIX"
+        ) from error
     found = opened.jlcm_api_version()
     if found // 100 != API_VERSION // 100 or found < API_VERSION:
         raise SystemRefused(f"{path} has version {found} of the C interface; this package needs {API_VERSION}")

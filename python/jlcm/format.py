@@ -133,7 +133,10 @@ class Layout:
         start, group = self.runs[:, 0], self.runs[:, 1]
         ascending = len(start) > 0 and start[0] == 0 and (np.diff(start) > 0).all() and start[-1] < self.rows
         require(ascending, "the starts of the runs do not ascend from 0 below the number of rows")
-        require(np.array_equal(np.unique(group), np.arange(groups)), f"the runs name other row groups than 0 to {groups - 1}")
+        require(
+            np.array_equal(np.unique(group), np.arange(groups)),
+            f"the runs name other row groups than 0 to {groups - 1}",
+        )
 
 
 @dataclass
@@ -185,10 +188,10 @@ class Matrix:
         layout = self.layout
         groups = layout.groups_of_codes()
         books = np.zeros_like(groups) if layout.shared_codebook else groups
-        values = None
-        for stage, codes in enumerate(self.codes):
-            part = self.codebooks[books, stage, codes].astype(np.float32)
-            values = part if values is None else values + part
+        first, *others = (
+            self.codebooks[books, stage, codes].astype(np.float32) for stage, codes in enumerate(self.codes)
+        )
+        values = sum(others, start=first)
         if self.scales is not None or self.offsets is not None:
             # A scale of 1 and an offset of 0 are applied too: x + 0 makes +0 of -0.
             scales = np.ones(layout.groups, np.float32) if self.scales is None else self.scales.astype(np.float32)
@@ -331,8 +334,12 @@ class Artifact:
         metadata, parts = _contents(self)
         tensors = {name: _matrix_footprint(matrix) for name, matrix in self.matrices.items()}
         tensors |= {name: Footprint(uncompressed=_stored_bytes(tensor)) for name, tensor in self.tensors.items()}
-        texts = sum(part.data.size for name, part in parts.items() if name == "tokenizer" or name.startswith(FILE_PREFIX))
-        whole = sum(tensors.values(), Footprint(tokenizer=texts, metadata=len(safetensors_file.header_of(metadata, parts))))
+        texts = sum(
+            part.data.size for name, part in parts.items() if name == "tokenizer" or name.startswith(FILE_PREFIX)
+        )
+        whole = sum(
+            tensors.values(), Footprint(tokenizer=texts, metadata=len(safetensors_file.header_of(metadata, parts)))
+        )
         compressed = sum(matrix.layout.rows * matrix.layout.cols for matrix in self.matrices.values())
         weights = compressed + sum(math.prod(tensor.shape) for tensor in self.tensors.values())
         return ArtifactFootprint(dict(sorted(tensors.items())), whole, weights, compressed)
@@ -502,7 +509,7 @@ class _Parts:
         return data[:size]
 
 
-_NUMPY = {"F16": np.dtype("<f2"), "I32": np.dtype("<i4"), "U8": np.dtype(np.uint8)}
+_NUMPY: dict[str, np.dtype[Any]] = {"F16": np.dtype("<f2"), "I32": np.dtype("<i4"), "U8": np.dtype(np.uint8)}
 
 
 def _entry(metadata: dict[str, str], key: str) -> str:

@@ -102,8 +102,8 @@ class JlcmLM(TemplateLM):
         for request in requests:
             (text,) = request.args
             own = get_rolling_token_windows(self.tok_encode(text), self.prefix_token_id, self.max_length, context_len=1)
-            own = [_tokens(*make_disjoint_window(window), self.max_length) for window in own]
-            windows += own
+            own = [make_disjoint_window(window) for window in own]
+            windows += [_tokens(before, scored, self.max_length) for before, scored in own]
             counts.append(len(own))
         scores = iter(self._score(windows))
         return [sum(next(scores)[0] for _ in range(count)) for count in counts]

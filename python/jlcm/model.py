@@ -233,7 +233,9 @@ class Model(Mapping[str, Weight]):
     @property
     def inputs(self) -> list[str]:
         """The names of what the model reads."""
-        return [text(_library.value("input_name", self._handle, i)) for i in range(self._value("input_count"))]
+        return [
+            text(cast(bytes, _library.value("input_name", self._handle, i))) for i in range(self._value("input_count"))
+        ]
 
     def run(self, **inputs: np.ndarray) -> dict[str, np.ndarray]:
         """What the model makes of its inputs, by name: `model.run(ids=ids)["logits"]`.
@@ -439,7 +441,9 @@ def generate(model: Model | str | os.PathLike[str], prompt: str | Sequence[int] 
     return (model if isinstance(model, Model) else Model(model)).generate(prompt, **options)
 
 
-def stream(model: Model | str | os.PathLike[str], prompt: str | Sequence[int] | np.ndarray, **options: Any) -> Iterator[str]:
+def stream(
+    model: Model | str | os.PathLike[str], prompt: str | Sequence[int] | np.ndarray, **options: Any
+) -> Iterator[str]:
     """The pieces of the answer as they come; the options are those of Model.generate()."""
     return (model if isinstance(model, Model) else Model(model)).stream(prompt, **options)
 

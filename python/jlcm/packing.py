@@ -51,7 +51,8 @@ def _blocks(words: int) -> list[tuple[int, int, int]]:
 
 def pack(codes: np.ndarray, bits: int) -> np.ndarray:
     """uint8 codes [rows, codes] as the bytes that hold them."""
-    lines, per_line = lines_of(*codes.shape, bits)
+    rows, per_row = codes.shape
+    lines, per_line = lines_of(rows, per_row, bits)
     codes = codes.reshape(lines, per_line)
     planes = []
     for width, low in _planes(bits):
@@ -62,8 +63,8 @@ def pack(codes: np.ndarray, bits: int) -> np.ndarray:
         shifts = (np.arange(per_word, dtype=np.uint32) * width)[:, None]
         for first, count, size in _blocks(words):
             block = plane[:, first * per_word : (first + count * size) * per_word]
-            block = block.reshape(lines, count, per_word, size) << shifts
-            planes.append(np.bitwise_or.reduce(block, axis=2).reshape(lines, -1))
+            shifted = block.reshape(lines, count, per_word, size) << shifts
+            planes.append(np.bitwise_or.reduce(shifted, axis=2).reshape(lines, -1))
     return np.concatenate(planes, axis=1).astype("<u4").view(np.uint8).reshape(-1)
 
 

@@ -1,9 +1,9 @@
 """Runs and sweeps from Python: they start the programs, show what these say, and read the records.
 
-    >>> run = jlcm.run("configs/llama_2bit.yaml", set={"compress.bits": 3})
-    >>> run.model()                                  # the artifact, opened
-    >>> jlcm.sweep({"name": "bits", "base": "configs/llama_2bit.yaml", "grid": {"compress.bits": [2, 3, 4]}})
-    >>> jlcm.results("runs/bits")                    # a pandas frame
+>>> run = jlcm.run("configs/llama_2bit.yaml", set={"compress.bits": 3})
+>>> run.model()                                  # the artifact, opened
+>>> jlcm.sweep({"name": "bits", "base": "configs/llama_2bit.yaml", "grid": {"compress.bits": [2, 3, 4]}})
+>>> jlcm.results("runs/bits")                    # a pandas frame
 """
 
 from __future__ import annotations

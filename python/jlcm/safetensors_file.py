@@ -78,7 +78,7 @@ def write(path: str | os.PathLike[str], metadata: dict[str, str], tensors: dict[
         try:
             file.write(header_of(metadata, tensors))
             for tensor in tensors.values():
-                file.write(np.ascontiguousarray(tensor.data))
+                file.write(np.ascontiguousarray(tensor.data).data)
             file.flush()
             os.fchmod(file.fileno(), 0o666 & ~_umask())
             os.replace(file.name, path)

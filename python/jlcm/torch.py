@@ -1,8 +1,8 @@
 """Artifacts in PyTorch: as a state dict, and as modules that keep codes in memory.
 
-    >>> model, tokenizer = jlcm.transformers.load("artifact.safetensors")      # its linear layers are PackedLinear
-    >>> ...                                                                    # train: codebooks and scales are parameters
-    >>> jlcm.torch.save("tuned.safetensors", model, "artifact.safetensors")    # codes as they were, values as trained
+>>> model, tokenizer = jlcm.transformers.load("artifact.safetensors")      # its linear layers are PackedLinear
+>>> ...                                                                    # train: codebooks and scales are parameters
+>>> jlcm.torch.save("tuned.safetensors", model, "artifact.safetensors")    # codes as they were, values as trained
 """
 
 from __future__ import annotations
@@ -54,7 +54,9 @@ class PackedMatrix(nn.Module):
             return None if values is None else nn.Parameter(torch.from_numpy(values.astype(np.float32)))
 
         def buffer(name: str, values: np.ndarray | None) -> None:
-            self.register_buffer(name, None if values is None else torch.from_numpy(np.ascontiguousarray(values)), persistent=False)
+            self.register_buffer(
+                name, None if values is None else torch.from_numpy(np.ascontiguousarray(values)), persistent=False
+            )
 
         self.codebooks = nn.Parameter(torch.from_numpy(matrix.codebooks.astype(np.float32)))
         self.scales = parameter(matrix.scales)
@@ -75,17 +77,15 @@ class PackedMatrix(nn.Module):
         layout = self.layout
         groups = self.row_groups[:, None] + self.columns
         first = torch.zeros_like(groups) if layout.shared_codebook else groups * layout.codewords
-        values = None
-        for stage in range(layout.residual):
-            table = self.codebooks[:, stage].reshape(-1, layout.dimension)
-            part = functional.embedding(first + self.codes[stage], table)
-            values = part if values is None else values + part
+        tables = (self.codebooks[:, stage].reshape(-1, layout.dimension) for stage in range(layout.residual))
+        summands = [functional.embedding(first + codes, table) for codes, table in zip(self.codes, tables)]
+        values = sum(summands[1:], start=summands[0])
         if self.scales is not None:
             values = values * self.scales[groups, None]
         if self.scales is not None or self.offsets is not None:
             values = values + (0.0 if self.offsets is None else self.offsets[groups, None])
         values = values.reshape(layout.rows, layout.cols)
-        if self.outlier_places is not None:
+        if self.outlier_places is not None and self.outlier_values is not None:
             corrections = self.outlier_values.to(values.dtype)
             values = values.reshape(-1).index_add(0, self.outlier_places, corrections).reshape(layout.rows, layout.cols)
         return values if self.stored_rows is None else values[self.stored_rows]
@@ -103,7 +103,8 @@ class PackedMatrix(nn.Module):
             return rounded
 
         matrix = copy.copy(self._matrix)
-        matrix.codebooks, matrix.scales, matrix.offsets = map(halves, (self.codebooks, self.scales, self.offsets))
+        matrix.codebooks = halves(self.codebooks)  # type: ignore[assignment]
+        matrix.scales, matrix.offsets = halves(self.scales), halves(self.offsets)
         codes = self.codes.cpu().numpy()
         if self.layout.dimension == 1:
             codes = _sort_codewords(matrix, codes)
@@ -127,22 +128,25 @@ class PackedLinear(nn.Module):
     def __init__(self, matrices: Iterable[Matrix], *, bias: bool = False):
         super().__init__()
         self.parts = nn.ModuleList(PackedMatrix(matrix) for matrix in matrices)
-        layouts = [part.layout for part in self.parts]
+        layouts = [part.layout for part in self.matrices()]
         require(len({layout.cols for layout in layouts}) == 1, "the matrices of one layer have different columns")
         self.in_features = layouts[0].cols
         self.out_features = sum(layout.rows for layout in layouts)
         self.bias = nn.Parameter(torch.zeros(self.out_features)) if bias else None
 
+    def matrices(self) -> list[PackedMatrix]:
+        return [part for part in self.parts if isinstance(part, PackedMatrix)]
+
     @property
     def weight(self) -> torch.Tensor:
         """[out_features, in_features], decoded anew by each call."""
-        return torch.cat([part.decode() for part in self.parts])
+        return torch.cat([part.decode() for part in self.matrices()])
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         return functional.linear(inputs, self.weight, self.bias)
 
     def extra_repr(self) -> str:
-        bits = ", ".join(str(part.layout.bits) for part in self.parts)
+        bits = ", ".join(str(part.layout.bits) for part in self.matrices())
         return f"in_features={self.in_features}, out_features={self.out_features}, bits={bits}, bias={self.bias is not None}"
 
 
@@ -162,7 +166,7 @@ def pack(module: nn.Module, source: Source) -> list[str]:
         if not isinstance(old, nn.Linear) and type(old).__name__ != "Conv1D":
             continue
         new = PackedLinear([artifact.matrices[part] for part in tensor.parts], bias=old.bias is not None)
-        new.bias = old.bias
+        new.bias = old.bias  # type: ignore[assignment]
         parent, _, child = layer.rpartition(".")
         setattr(module.get_submodule(parent), child, new)
         packed.append(layer)
@@ -178,12 +182,13 @@ def save(path: str | os.PathLike[str], module: nn.Module, source: Source) -> Non
         layer, _, kind = name.rpartition(".")
         own = _submodule(module, layer)
         if isinstance(own, PackedLinear) and kind == "weight":
-            for part, matrix in zip(tensor.parts, own.parts):
+            for part, matrix in zip(tensor.parts, own.matrices()):
                 artifact.matrices[part] = matrix.to_matrix()
             continue
         values = getattr(own, kind, None)
         if isinstance(values, torch.Tensor):
-            _update(artifact, tensor.parts, values.detach().cpu().float().numpy().T if tensor.turned else values.detach().cpu().float().numpy())
+            dense = values.detach().cpu().float().numpy()
+            _update(artifact, tensor.parts, dense.T if tensor.turned else dense)
     format.write(path, artifact)
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 import transformers
 
 import jlcm.torch
 from jlcm.errors import require
+from jlcm.format import Artifact
 from jlcm.hugging_face import file_tensors, language_config
 from jlcm.model import Model
 
@@ -25,8 +26,7 @@ def load(path: str | os.PathLike[str], *, packed: bool = True) -> tuple[Any, Any
     of the decoded weights.
     """
     opened = Model(path)
-    require(opened.artifact is not None, f"{path} is no artifact, but {opened.description}")
-    artifact = opened.artifact
+    artifact = _artifact(opened)
     config = transformers.AutoConfig.for_model(**language_config(artifact))
     is_encoder = config.model_type in ENCODERS
     if is_encoder:
@@ -36,7 +36,9 @@ def load(path: str | os.PathLike[str], *, packed: bool = True) -> tuple[Any, Any
     layers = jlcm.torch.pack(model, artifact) if packed else []
     replaced = {f"{layer}.weight" for layer in layers}
     tensors = file_tensors(artifact)
-    dense = {name: torch.from_numpy(tensor.decode(artifact)) for name, tensor in tensors.items() if name not in replaced}
+    dense = {
+        name: torch.from_numpy(tensor.decode(artifact)) for name, tensor in tensors.items() if name not in replaced
+    }
     missing, unexpected = model.load_state_dict(dense, strict=False)
     own = {name for name, _ in model.named_parameters(remove_duplicate=True)}
     lacking = [name for name in missing if name in own and ".parts." not in name]
@@ -51,6 +53,10 @@ def tokenizer(model: Model) -> Any:
             file = Path(folder, name)
             file.parent.mkdir(exist_ok=True)
             file.write_bytes(content)
-        language = language_config(model.artifact)  # type: ignore[arg-type]
-        transformers.AutoConfig.for_model(**language).save_pretrained(folder)
+        transformers.AutoConfig.for_model(**language_config(_artifact(model))).save_pretrained(folder)
         return transformers.AutoTokenizer.from_pretrained(folder)
+
+
+def _artifact(model: Model) -> Artifact:
+    require(model.artifact is not None, f"{model.path} is no artifact, but {model.description}")
+    return cast(Artifact, model.artifact)

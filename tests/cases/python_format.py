@@ -60,7 +60,9 @@ def check_file(path):
     said = json.loads(call("jlcm-inspect", path, "--json")[0])
     footprint = model.footprint
     assert vars(footprint.bytes) == said["bytes"] and footprint.bytes.total == Path(path).stat().st_size, path
-    assert {each["name"]: each["bytes"] for each in said["tensors"]} == {n: vars(f) for n, f in footprint.tensors.items()}
+    assert {each["name"]: each["bytes"] for each in said["tensors"]} == {
+        n: vars(f) for n, f in footprint.tensors.items()
+    }
     assert footprint.linear_bits_per_weight == said["linear_bits_per_weight"]
     return artifact
 
@@ -74,7 +76,9 @@ def made_by_programs():
         artifact = check_file(run_directory("runs") / "artifact.safetensors")
         for matrix in artifact.matrices.values():
             assert matrix.layout.bits == bits, what
-            assert np.array_equal(jlcm.format.Matrix.of_codes(matrix.layout, matrix.codes, matrix.codebooks).packed, matrix.packed)
+            assert np.array_equal(
+                jlcm.format.Matrix.of_codes(matrix.layout, matrix.codes, matrix.codebooks).packed, matrix.packed
+            )
         seen += artifact.matrices.values()
     assert any(each.layout.runs is not None for each in seen) and any(each.row_order is not None for each in seen)
     assert any(each.scales is not None for each in seen) and any(each.outliers is not None for each in seen)
@@ -116,7 +120,12 @@ def blocks():
 def damaged(path):
     """A damaged file is an InputError that names it."""
     whole = Path(path).read_bytes()
-    cases = {"cut": whole[:-1], "longer": whole + b"\0", "short": whole[:5], "other": whole.replace(b'"jlcm"', b'"jlxm"', 1)}
+    cases = {
+        "cut": whole[:-1],
+        "longer": whole + b"\0",
+        "short": whole[:5],
+        "other": whole.replace(b'"jlcm"', b'"jlxm"', 1),
+    }
     cases["version"] = whole.replace(b'"version":"1"', b'"version":"9"', 1)
     for what, content in cases.items():
         Path("damaged.safetensors").write_bytes(content)

@@ -14,7 +14,11 @@ from programs import ASSETS, SOURCE, STORIES, call, need_assets, run_directory
 
 need_packages("numpy", "lm_eval", "torch", "transformers", "datasets", "accelerate")
 need_assets()
-os.environ |= {"HF_HUB_OFFLINE": "1", "HF_DATASETS_CACHE": str(Path("datasets").resolve()), "TOKENIZERS_PARALLELISM": "false"}
+os.environ |= {
+    "HF_HUB_OFFLINE": "1",
+    "HF_DATASETS_CACHE": str(Path("datasets").resolve()),
+    "TOKENIZERS_PARALLELISM": "false",
+}
 os.environ["PYTHONPATH"] = str(SOURCE / "python")
 sys.path.insert(0, str(SOURCE / "tests/golden"))
 import jlcm.lm_eval
@@ -30,15 +34,36 @@ FOLDER = ASSETS / "lm/stories260k"
 
 
 def harness(lm, task):
-    output = lm_eval.simple_evaluate(lm, tasks=[task], num_fewshot=0, limit=LIMIT, bootstrap_iters=2, log_samples=True,
-                                     task_manager=TaskManager(include_defaults=False))
+    output = lm_eval.simple_evaluate(
+        lm,
+        tasks=[task],
+        num_fewshot=0,
+        limit=LIMIT,
+        bootstrap_iters=2,
+        log_samples=True,
+        task_manager=TaskManager(include_defaults=False),
+    )
     (figures,), (samples,) = output["results"].values(), output["samples"].values()
-    return figures, [response[0] for sample in sorted(samples, key=lambda s: s["doc_id"]) for response in sample["filtered_resps"]]
+    return figures, [
+        response[0] for sample in sorted(samples, key=lambda s: s["doc_id"]) for response in sample["filtered_resps"]
+    ]
 
 
 def ours(path, task):
-    call("jlcm-eval", path, "--task", "zero_shot", "--set", f"task={task}", "--set", f"limit={LIMIT}", "--compute", "float32",
-         "--json", "eval.json")
+    call(
+        "jlcm-eval",
+        path,
+        "--task",
+        "zero_shot",
+        "--set",
+        f"task={task}",
+        "--set",
+        f"limit={LIMIT}",
+        "--compute",
+        "float32",
+        "--json",
+        "eval.json",
+    )
     return json.loads(Path("eval.json").read_text())["models"]["compressed"]
 
 
@@ -58,8 +83,13 @@ def task_files(path):
     lm = jlcm.lm_eval.JlcmLM(path=str(path), compute="float32")
     for name, spec in TASKS.items():
         file = SOURCE / f"tests/golden/tasks/{name}.jsonl"
-        task = {"task": f"local_{name}", "dataset_path": "json", "dataset_kwargs": {"data_files": {"validation": str(file)}},
-                "validation_split": "validation", **spec}
+        task = {
+            "task": f"local_{name}",
+            "dataset_path": "json",
+            "dataset_kwargs": {"data_files": {"validation": str(file)}},
+            "validation_split": "validation",
+            **spec,
+        }
         same(harness(lm, task)[0], ours(path, file), name)
     for name in ("arc_challenge", "arc_easy", "boolq", "hellaswag_val", "openbookqa", "piqa", "winogrande"):
         file = ASSETS / f"data/tasks/{name}.jsonl"
@@ -74,19 +104,34 @@ def as_transformers():
     """The harness's own class says the same of the original: continuations, rolling, answers."""
     mine = jlcm.lm_eval.JlcmLM(path=str(FOLDER), compute="float32")
     theirs = HFLM(pretrained=str(FOLDER), dtype="float32", batch_size=4, device="cpu", add_bos_token=False)
-    texts = [("Once upon a time", " there was a little"), ("", "Lily saw a dog."), ("The end. ", "Ben"), ("A", " cat " * 600)]
+    texts = [
+        ("Once upon a time", " there was a little"),
+        ("", "Lily saw a dog."),
+        ("The end. ", "Ben"),
+        ("A", " cat " * 600),
+    ]
 
     def requests(kind, arguments):
         return [Instance(kind, {}, each, i) for i, each in enumerate(arguments)]
 
-    for a, b in zip(mine.loglikelihood(requests("loglikelihood", texts[:3])), theirs.loglikelihood(requests("loglikelihood", texts[:3]))):
+    for a, b in zip(
+        mine.loglikelihood(requests("loglikelihood", texts[:3])),
+        theirs.loglikelihood(requests("loglikelihood", texts[:3])),
+    ):
         assert abs(a[0] - b[0]) < 1e-3 and a[1] == b[1], (a, b)
     rolling = [("Once upon a time there was a cat.",), ("Lily and Tom went to the park. " * 120,)]
-    for a, b in zip(mine.loglikelihood_rolling(requests("loglikelihood_rolling", rolling)),
-                    theirs.loglikelihood_rolling(requests("loglikelihood_rolling", rolling))):
+    for a, b in zip(
+        mine.loglikelihood_rolling(requests("loglikelihood_rolling", rolling)),
+        theirs.loglikelihood_rolling(requests("loglikelihood_rolling", rolling)),
+    ):
         assert abs(a - b) < 2e-3 * max(1, abs(b) / 100), (a, b)
-    until = [("Once upon a time", {"until": ["."], "max_gen_toks": 30}), ("Tom was sad because " * 80, {"until": ["\n"], "max_gen_toks": 12})]
-    for a, b in zip(mine.generate_until(requests("generate_until", until)), theirs.generate_until(requests("generate_until", until))):
+    until = [
+        ("Once upon a time", {"until": ["."], "max_gen_toks": 30}),
+        ("Tom was sad because " * 80, {"until": ["\n"], "max_gen_toks": 12}),
+    ]
+    for a, b in zip(
+        mine.generate_until(requests("generate_until", until)), theirs.generate_until(requests("generate_until", until))
+    ):
         assert a == b, (a, b)
 
 
@@ -94,11 +139,37 @@ def program(path):
     """The harness's program with the class in it."""
     file = SOURCE / "tests/golden/tasks/choices.jsonl"
     Path("tasks").mkdir(exist_ok=True)
-    Path("tasks/mine.yaml").write_text(json.dumps({
-        "task": "mine", "dataset_path": "json", "dataset_kwargs": {"data_files": {"validation": str(file)}},
-        "validation_split": "validation", **TASKS["choices"]}))
-    done = subprocess.run([sys.executable, "-m", "jlcm.lm_eval", "--model", "jlcm", "--model_args", f"path={path},compute=float32",
-                           "--include_path", "tasks", "--tasks", "mine", "--output_path", "program"], capture_output=True, text=True, check=False)
+    Path("tasks/mine.yaml").write_text(
+        json.dumps(
+            {
+                "task": "mine",
+                "dataset_path": "json",
+                "dataset_kwargs": {"data_files": {"validation": str(file)}},
+                "validation_split": "validation",
+                **TASKS["choices"],
+            }
+        )
+    )
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "jlcm.lm_eval",
+            "--model",
+            "jlcm",
+            "--model_args",
+            f"path={path},compute=float32",
+            "--include_path",
+            "tasks",
+            "--tasks",
+            "mine",
+            "--output_path",
+            "program",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     (written,) = Path("program").rglob("results*.json")
     same(json.loads(written.read_text())["results"]["mine"], ours(path, file), "program")
@@ -106,8 +177,20 @@ def program(path):
 
 for each in ("runs", "program"):
     shutil.rmtree(each, ignore_errors=True)
-call("jlcm-run", STORIES, "--set", "calibration.sequences=8", "--set", "compress.learn.steps=2", "--set", "compress.distill.steps=2",
-     "--set", "evaluate.0.windows=2", "--out", "runs")
+call(
+    "jlcm-run",
+    STORIES,
+    "--set",
+    "calibration.sequences=8",
+    "--set",
+    "compress.learn.steps=2",
+    "--set",
+    "compress.distill.steps=2",
+    "--set",
+    "evaluate.0.windows=2",
+    "--out",
+    "runs",
+)
 artifact = run_directory("runs") / "artifact.safetensors"
 task_files(artifact)
 as_transformers()

@@ -92,13 +92,21 @@ def generation(model):
     assert original.artifact is None
     refused(lambda: original.footprint, "no artifact")
     text = original.generate(PROMPT, max_tokens=40, exact=True)
-    assert REFERENCE["greedy_text"].startswith(PROMPT + text) or (PROMPT + text).startswith(REFERENCE["greedy_text"]), text
+    assert REFERENCE["greedy_text"].startswith(PROMPT + text) or (PROMPT + text).startswith(REFERENCE["greedy_text"]), (
+        text
+    )
     assert text == original.generate(original.tokenize(PROMPT), max_tokens=40, exact=True)
 
     pieces = list(model.stream(PROMPT, max_tokens=40))
-    assert len(pieces) > 5 and "".join(pieces) == model.generate(PROMPT, max_tokens=40) == jlcm.generate(model, PROMPT, max_tokens=40)
+    assert len(pieces) > 5 and "".join(pieces) == model.generate(PROMPT, max_tokens=40) == jlcm.generate(
+        model, PROMPT, max_tokens=40
+    )
     warm = {"max_tokens": 20, "temperature": 1.0, "top_k": 50}
-    assert model.generate(PROMPT, seed=1, **warm) == model.generate(PROMPT, seed=1, **warm) != model.generate(PROMPT, seed=2, **warm)
+    assert (
+        model.generate(PROMPT, seed=1, **warm)
+        == model.generate(PROMPT, seed=1, **warm)
+        != model.generate(PROMPT, seed=2, **warm)
+    )
     assert "a" not in model.generate(PROMPT, max_tokens=40, stop=["a"])
     stream = model.stream(PROMPT)
     next(stream)
@@ -149,8 +157,20 @@ def threads(model):
 
 
 shutil.rmtree("runs", ignore_errors=True)
-call("jlcm-run", STORIES, "--set", "calibration.sequences=8", "--set", "compress.learn.steps=2", "--set", "compress.distill.steps=2",
-     "--set", "evaluate.0.windows=2", "--out", "runs")
+call(
+    "jlcm-run",
+    STORIES,
+    "--set",
+    "calibration.sequences=8",
+    "--set",
+    "compress.learn.steps=2",
+    "--set",
+    "compress.distill.steps=2",
+    "--set",
+    "evaluate.0.windows=2",
+    "--out",
+    "runs",
+)
 model = weights(run_directory("runs") / "artifact.safetensors")
 texts(model)
 likelihoods(model)

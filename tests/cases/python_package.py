@@ -16,7 +16,9 @@ need_assets()
 site = Path("site").resolve()
 shutil.rmtree(site, ignore_errors=True)
 shutil.copytree(SOURCE / "python/jlcm", site / "jlcm", ignore=shutil.ignore_patterns("__pycache__"))
-subprocess.run(["cmake", "--install", BIN.parent, "--component", "python", "--prefix", site], check=True, capture_output=True)
+subprocess.run(
+    ["cmake", "--install", BIN.parent, "--component", "python", "--prefix", site], check=True, capture_output=True
+)
 
 # Each program has its script.
 scripts = tomllib.loads((SOURCE / "pyproject.toml").read_text())["project"]["scripts"]
@@ -30,13 +32,23 @@ for name, entry in scripts.items():
     script.chmod(0o755)
 where = {key: value for key, value in environment().items() if key != "JLCM_PREFIX"}
 where |= {"PYTHONPATH": str(site), "PATH": f"{site / 'bin'}:{os.environ['PATH']}"}
-done = subprocess.run([sys.executable, SOURCE / "tests/cases/support/use_package.py"], env=where, capture_output=True, text=True, check=False)
+done = subprocess.run(
+    [sys.executable, SOURCE / "tests/cases/support/use_package.py"],
+    env=where,
+    capture_output=True,
+    text=True,
+    check=False,
+)
 assert done.returncode == 0 and str(site) in done.stdout and "there was" in done.stdout, done.stdout + done.stderr
 
 # Importing takes numpy and nothing else that is large.
 code = "import sys, jlcm; print(*{name.split('.')[0] for name in sys.modules})"
-loaded = subprocess.run([sys.executable, "-c", code], env=where, capture_output=True, text=True, check=True).stdout.split()
-assert "numpy" in loaded and not {"torch", "transformers", "pandas", "yaml", "lm_eval", "safetensors"} & {*loaded}, loaded
+loaded = subprocess.run(
+    [sys.executable, "-c", code], env=where, capture_output=True, text=True, check=True
+).stdout.split()
+assert "numpy" in loaded and not {"torch", "transformers", "pandas", "yaml", "lm_eval", "safetensors"} & {*loaded}, (
+    loaded
+)
 
 # Without its library it says what to do, and reads artifacts all the same.
 shutil.rmtree(site / "jlcm/lib")

@@ -40,7 +40,12 @@ for settings, parts in (({"compress.bits": 99}, ("bits", "99")), ({"compress.bit
     else:
         raise AssertionError(settings)
 
-sweep = {"name": "bits", "base": str(STORIES), "set": QUICK, "grid": {"compress.bits": [2, 4], "compress.grouping": ["per_row", "per_tensor"]}}
+sweep = {
+    "name": "bits",
+    "base": str(STORIES),
+    "set": QUICK,
+    "grid": {"compress.bits": [2, 4], "compress.grouping": ["per_row", "per_tensor"]},
+}
 runs = jlcm.sweep(sweep, out="swept", progress=False)
 assert [each.labels for each in runs][0] == {"bits": "2", "grouping": "per_row"} and len(runs) == 4
 assert len(jlcm.sweep(sweep, only={"bits": 2}, out="swept", progress=False)) == 4
@@ -55,13 +60,22 @@ compressed = frame[frame.model == "compressed"].set_index("run")
 for each in runs:
     record, row = each.result, compressed.loc[str(each.path)]
     (evaluation,) = record["evaluations"]
-    assert (row.value, row.kl, row.stderr) == tuple(evaluation["models"]["compressed"][key] for key in ("value", "kl", "stderr"))
-    assert row.bits_per_weight == record["footprint"]["linear_bits_per_weight"] and row.file_bytes == each.artifact.stat().st_size
+    assert (row.value, row.kl, row.stderr) == tuple(
+        evaluation["models"]["compressed"][key] for key in ("value", "kl", "stderr")
+    )
+    assert (
+        row.bits_per_weight == record["footprint"]["linear_bits_per_weight"]
+        and row.file_bytes == each.artifact.stat().st_size
+    )
 assert len(jlcm.results(["runs/**", "swept/*", "runs"])) == 5 * 2 and jlcm.results("nothing/**").empty
 
 # A figure that is not finite.
 record = json.loads((run.path / "result.json").read_text())
-record["evaluations"][0]["models"]["compressed"] |= {"value": None, "kl": None, "not_finite": {"value": "inf", "kl": "nan"}}
+record["evaluations"][0]["models"]["compressed"] |= {
+    "value": None,
+    "kl": None,
+    "not_finite": {"value": "inf", "kl": "nan"},
+}
 (run.path / "result.json").write_text(json.dumps(record))
 row = jlcm.results("runs").query("model == 'compressed'").iloc[0]
 assert math.isinf(row.value) and math.isnan(row.kl)

@@ -85,7 +85,12 @@ def families():
         own = ASSETS / "lm/stories260k" if name == "stories260k" else SOURCE / "tests/golden/transformers" / name
         artifact = compressed(own, "{type: distribution, groups: 3}")
         opened = jlcm.open(artifact)
-        ids = np.stack([opened.encode("The 25th of 12 words, and another")[:12], opened.encode("Line after line of the words")[:12]])
+        ids = np.stack(
+            [
+                opened.encode("The 25th of 12 words, and another")[:12],
+                opened.encode("Line after line of the words")[:12],
+            ]
+        )
         ours = next(iter(opened.run(ids=ids).values()))
         for packed in (True, False):
             model, tokenizer = jlcm.transformers.load(artifact, packed=packed)
@@ -94,7 +99,10 @@ def families():
             assert difference < 1e-4, (name, packed, difference)
             assert tokenizer("the words", add_special_tokens=False).input_ids == list(opened.encode("the words")), name
         if name != "bert":
-            assert model.generate(torch.tensor(ids[:1].astype(np.int64)), max_new_tokens=4, do_sample=False).shape == (1, 16)
+            assert model.generate(torch.tensor(ids[:1].astype(np.int64)), max_new_tokens=4, do_sample=False).shape == (
+                1,
+                16,
+            )
         state = jlcm.torch.state_dict(artifact)
         plain = {key: value for key, value in model.state_dict().items() if key in state}
         assert plain.keys() == state.keys() and all(torch.equal(plain[key], state[key]) for key in state), name

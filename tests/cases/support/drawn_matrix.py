@@ -15,7 +15,9 @@ def drawn(random, rows, cols):
     if layout.row_groups not in (1, rows) or random.integers(2):
         count = int(random.integers(layout.row_groups, rows + 1))
         starts = np.sort(np.append(0, 1 + random.choice(rows - 1, count - 1, replace=False))) if count > 1 else [0]
-        groups = np.append(np.arange(layout.row_groups), random.integers(0, layout.row_groups, count - layout.row_groups))
+        groups = np.append(
+            np.arange(layout.row_groups), random.integers(0, layout.row_groups, count - layout.row_groups)
+        )
         layout.runs = np.stack([starts, random.permutation(groups)], axis=1).astype(np.int32)
     shape = (layout.codebooks, layout.residual, layout.codewords, dimension)
     codebooks = random.normal(size=shape).astype(np.float16)

@@ -12,7 +12,7 @@ jlcm.lm_eval need the packages that they are named after. docs/python.md tells a
 from jlcm import format
 from jlcm.errors import Error, InputError, InternalError, Stopped, SystemRefused
 from jlcm.model import Model, Score, Tokens, Vocabulary, Weight, generate, open, set_threads, stream, version
-from jlcm.runs import Run, results, run, sweep
+from jlcm.runs import Run, evaluate, results, run, sweep
 
 __all__ = [
     "Error",
@@ -26,6 +26,7 @@ __all__ = [
     "Tokens",
     "Vocabulary",
     "Weight",
+    "evaluate",
     "format",
     "generate",
     "open",

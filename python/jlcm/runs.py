@@ -111,6 +111,29 @@ def sweep(
     return [Run(manifest.parent / each["directory"], each["labels"]) for each in runs if each["state"] == "finished"]
 
 
+def evaluate(
+    model: str | os.PathLike[str],
+    task: str = "perplexity",
+    set: Settings | None = None,
+    *,
+    original: str | os.PathLike[str] | None = None,
+    threads: int | None = None,
+    progress: bool = False,
+    arguments: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Figures of a model or an artifact with their protocol (jlcm-eval); returns the record, as result.json has it.
+
+    task: perplexity, zero_shot, embedding, classification, ... set: its options, {"dataset": "my.txt", "context": 512}.
+    original: a model to compare with: KL and agreement. arguments: further options, ["--compute", "float32"].
+    """
+    options = [*_options(set, threads), *(["--original", os.fspath(original)] if original is not None else [])]
+    with tempfile.TemporaryDirectory() as folder:
+        record = Path(folder, "record.json")
+        given = [os.fspath(model), "--task", task, *options, "--json", str(record), *arguments]
+        _start("jlcm-eval", given, progress)
+        return json.loads(record.read_text())
+
+
 def results(
     pattern: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = "runs/**",
     *,

@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent / "support"))
-from packages import need_packages
-from programs import ASSETS, SOURCE, STORIES, call, need_assets, run_directory
+from packages import need_packages, quick_artifact
+from programs import ASSETS, SOURCE, call, need_assets
 
 need_packages("numpy", "lm_eval", "torch", "transformers", "datasets", "accelerate")
 need_assets()
@@ -175,23 +175,8 @@ def program(path):
     same(json.loads(written.read_text())["results"]["mine"], ours(path, file), "program")
 
 
-for each in ("runs", "program"):
-    shutil.rmtree(each, ignore_errors=True)
-call(
-    "jlcm-run",
-    STORIES,
-    "--set",
-    "calibration.sequences=8",
-    "--set",
-    "compress.learn.steps=2",
-    "--set",
-    "compress.distill.steps=2",
-    "--set",
-    "evaluate.0.windows=2",
-    "--out",
-    "runs",
-)
-artifact = run_directory("runs") / "artifact.safetensors"
+shutil.rmtree("program", ignore_errors=True)
+artifact = quick_artifact()
 task_files(artifact)
 as_transformers()
 program(artifact)

@@ -1,14 +1,13 @@
 """The Python package over the C interface: weights, texts, likelihoods, generation, errors."""
 
 import json
-import shutil
 import sys
 import threading
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent / "support"))
-from packages import need_packages
-from programs import ASSETS, STORIES, call, need_assets, run_directory
+from packages import need_packages, quick_artifact
+from programs import ASSETS, need_assets
 
 need_packages("numpy")
 need_assets()
@@ -156,22 +155,7 @@ def threads(model):
     assert all(np.array_equal(each, results[0]) for each in results)
 
 
-shutil.rmtree("runs", ignore_errors=True)
-call(
-    "jlcm-run",
-    STORIES,
-    "--set",
-    "calibration.sequences=8",
-    "--set",
-    "compress.learn.steps=2",
-    "--set",
-    "compress.distill.steps=2",
-    "--set",
-    "evaluate.0.windows=2",
-    "--out",
-    "runs",
-)
-model = weights(run_directory("runs") / "artifact.safetensors")
+model = weights(quick_artifact())
 texts(model)
 likelihoods(model)
 generation(model)

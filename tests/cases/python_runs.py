@@ -28,6 +28,9 @@ with contextlib.redirect_stdout(said):
 assert run.path.parent == Path("runs") and "memory planned" in said.getvalue() and "perplexity" in said.getvalue()
 model = run.model()
 assert model["model.layers.0.mlp.up_proj.weight"].bits == 3 and run.metrics()[0]["stage"] == "solve"
+settings = {"dataset": "tinystories-heldout", "context": 256, "windows": 2}
+measured = jlcm.evaluate(run.artifact, set=settings, original="stories260k")
+assert measured["compressed"] == run.result["evaluations"][0]["compressed"] and measured["kl"] > 0, measured
 with contextlib.redirect_stdout(said := io.StringIO()):
     assert jlcm.run(STORIES, set={**QUICK, "compress.bits": 3}, progress=False, threads=1).path == run.path
 assert not said.getvalue()

@@ -2,9 +2,10 @@
 
 import importlib.util
 import os
+import shutil
 import sys
 
-from programs import BIN, SKIPPED, SOURCE
+from programs import BIN, SKIPPED, SOURCE, STORIES, call, run_directory
 
 sys.path.insert(0, str(SOURCE / "python"))
 os.environ["JLCM_PREFIX"] = str(BIN.parent)
@@ -16,3 +17,12 @@ def need_packages(*names):
     if missing:
         print(f"SKIPPED: this Python has no {', '.join(missing)} (JLCM_PYTHON)")
         sys.exit(SKIPPED)
+
+
+def quick_artifact():
+    """The small language model at 2 bits, by a run of seconds."""
+    shutil.rmtree("runs", ignore_errors=True)
+    few = {"calibration.sequences": 8, "compress.learn.steps": 2, "compress.distill.steps": 2, "evaluate.0.windows": 2}
+    sets = [part for key, value in few.items() for part in ("--set", f"{key}={value}")]
+    call("jlcm-run", STORIES, *sets, "--out", "runs")
+    return run_directory("runs") / "artifact.safetensors"

@@ -37,7 +37,7 @@ DecoderKeys gemma_keys() {
 
 /// Every `pattern`th layer is global. `pattern` is a key of older configurations.
 void complete_gemma(ConfigReader& config, std::int64_t pattern) {
-    config.positive(score_width, 256.0);
+    config.integer(score_width, 256);
     complete_window(config, 4096);
     const std::int64_t every = config.integer("sliding_window_pattern", pattern);
     complete_layer_types(config, [&](std::int64_t layer) { return every > 0 && (layer + 1) % every != 0; });

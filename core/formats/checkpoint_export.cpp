@@ -114,6 +114,7 @@ void write_huggingface_checkpoint(const fs::path& directory, const Checkpoint& m
                                   const WeightValues& values, Encoding encoding) {
     json config = exportable(model);
     config["torch_dtype"] = torch_name(encoding);
+    config.erase("dtype");  // its name in newer configurations
     const auto tokenizer = huggingface_tokenizer(model);
 
     const std::vector<FileTensor> tensors = file_tensors(config);

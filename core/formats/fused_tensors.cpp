@@ -26,12 +26,6 @@ std::optional<FusedName> fused_name(const std::string& name, const std::vector<F
     return std::nullopt;
 }
 
-std::span<const std::byte> kept(std::vector<std::byte> bytes, Checkpoint& checkpoint) {
-    const auto owner = std::make_shared<const std::vector<std::byte>>(std::move(bytes));
-    checkpoint.owners.push_back(owner);
-    return *owner;
-}
-
 /// The parts of one tensor. Those of a single head are views of it.
 std::vector<StoredTensor> parts_of(const StoredTensor& stored, const FusedName& name,
                                    Checkpoint& checkpoint) {
@@ -69,6 +63,12 @@ std::vector<StoredTensor> parts_of(const StoredTensor& stored, const FusedName& 
 }
 
 }  // namespace
+
+std::span<const std::byte> kept(std::vector<std::byte> bytes, Checkpoint& checkpoint) {
+    const auto owner = std::make_shared<const std::vector<std::byte>>(std::move(bytes));
+    checkpoint.owners.push_back(owner);
+    return *owner;
+}
 
 void cut(Checkpoint& checkpoint, const std::vector<Fusion>& fusions) {
     std::map<std::string, StoredTensor> all;

@@ -3,7 +3,9 @@
 
 #include "core/formats/checkpoint.hpp"
 
+#include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -36,6 +38,9 @@ void cut(Checkpoint& checkpoint, const std::vector<Fusion>& fusions);
 /// The reverse for tensors that are written, which stand for themselves before. Parts follow on each other in the
 /// order of the fusion.
 void join(std::vector<FileTensor>& tensors, const std::vector<Fusion>& fusions);
+
+/// Bytes of a tensor, which `checkpoint` keeps from now on.
+[[nodiscard]] std::span<const std::byte> kept(std::vector<std::byte> bytes, Checkpoint& checkpoint);
 
 /// A matrix with rows and columns exchanged, still encoded; `checkpoint` keeps its bytes.
 [[nodiscard]] StoredTensor transposed(const StoredTensor& stored, Checkpoint& checkpoint);

@@ -283,12 +283,6 @@ std::string other(const std::vector<NamePair>& names, const std::string& stem) {
 
 // ---- tensors
 
-std::span<const std::byte> kept(std::vector<std::byte> bytes, Checkpoint& checkpoint) {
-    const auto owner = std::make_shared<const std::vector<std::byte>>(std::move(bytes));
-    checkpoint.owners.push_back(owner);
-    return *owner;
-}
-
 /// The matrices of a tensor of all experts; none if it is no such tensor.
 std::vector<StoredTensor> matrices_of_experts(const StoredTensor& stored, const GgufFamily& family) {
     const auto layer = split_layer(stored.name, gguf_prefix);

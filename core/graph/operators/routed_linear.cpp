@@ -36,13 +36,7 @@ class RoutedLinear final : public Operator {
     }
     std::string_view kind() const override { return routed_linear; }
     Shape infer(std::span<const Shape> inputs, std::span<const Shape> parameters) const override {
-        const Shape& weight = parameters[0];
-        require(weight.size() == 2 && !inputs[0].empty() && inputs[0].back() == weight[1],
-                "routed_linear: weight {} does not fit an input of shape {}", shown(weight),
-                shown(inputs[0]));
-        Shape shape = inputs[0];
-        shape.back() = weight[0];
-        return shape;
+        return plain_->infer(inputs, parameters);
     }
     // The weight's type decides the precision, as for other linear layers.
     Tensor forward(const ForwardContext& context) const override {
@@ -83,18 +77,14 @@ class RoutedLinear final : public Operator {
         context.add_input_gradient(0, placed(dx, rows, shape));
     }
 
-    void permutation_rule(PermutationRule& rule) const override {
-        rule.tie_rows(0);
-        rule.tie(rule.input(0), rule.parameter(0, 1));
-        rule.tie(rule.output(), rule.parameter(0, 0));
-    }
+    void permutation_rule(PermutationRule& rule) const override { plain_->permutation_rule(rule); }
     double flops(std::span<const Shape> inputs, std::span<const Shape> parameters) const override {
-        return 2.0 * share_ * static_cast<double>(element_count(inputs[0])) *
-               static_cast<double>(parameters[0][0]);
+        return share_ * plain_->flops(inputs, parameters);
     }
     nlohmann::json attributes() const override { return {{"share", share_}}; }
 
   private:
+    OperatorPtr plain_ = make_linear();  ///< the same of all rows
     double share_;
 };
 

@@ -50,7 +50,7 @@ int main(int argc, char** argv) try {
             const double all = rate([&] {
                 const Tensor features = bound.features(ids);
                 (void)cpu_backend().score_tokens(features, bound.head(), ids.values<std::int32_t>(), nullptr,
-                                                 nullptr);
+                                                 nullptr, 0);
             });
             fmt::print("| {} | {} | {:.0f} | {:.0f} |\n", name_of(compute), threads, last, all);
         }

@@ -53,6 +53,15 @@ struct AttentionShape {
     std::int64_t head_dim = 0;
     bool causal = true;
     double scale = 1.0;
+    /// Scores are capped by this (Unary::soft_cap); 0: they are not.
+    double soft_cap = 0;
+    /// Tokens that one attends to, itself and those right before it; 0: all. Causal attention only.
+    std::int64_t window = 0;
+
+    /// The first key that the query at `position` attends to.
+    [[nodiscard]] std::int64_t first_key(std::int64_t position) const {
+        return window > 0 && position >= window ? position + 1 - window : 0;
+    }
 
     [[nodiscard]] std::int64_t query_width() const { return query_heads * head_dim; }
     [[nodiscard]] std::int64_t key_width() const { return key_heads * head_dim; }
@@ -174,8 +183,8 @@ class Backend {
     [[nodiscard]] virtual Tensor rms_norm_backward(const Tensor& x, const Tensor& weight,
                                                    const Tensor& inverse_rms, const Tensor& gradient,
                                                    Tensor* weight_gradient) = 0;
-    /// Rotary position embedding, rotate-half form: pairs (i, i + d/2) of each head. cosine/sine [length,
-    /// head_dim / 2]. `inverse` turns the other way, which is the backward.
+    /// Rotary position embedding, rotate-half form: pairs (i, i + n) of each head, for cosine/sine [length,
+    /// n]; features from 2 n on stay as they are. `inverse` turns the other way, which is the backward.
     [[nodiscard]] virtual Tensor rotary(const Tensor& x, std::int64_t head_dim, const Tensor& cosine,
                                         const Tensor& sine, bool inverse) = 0;
     /// rows of `table` [vocabulary, width] by ids [sequences, length].
@@ -254,21 +263,22 @@ class Backend {
     // -------------------------------------------------------------------------------------------
     /// Scores of next-token predictions from features [tokens, width] and a head [vocabulary, width] of the
     /// same type, logits made in tiles. With `reference` features (and head) also KL and agreement. float32
-    /// or bfloat16.
+    /// or bfloat16. `soft_cap` here and below: logits are capped by it (Unary::soft_cap); 0: they are not.
     [[nodiscard]] virtual TokenScores score_tokens(const Tensor& features, const BoundWeight& head,
                                                    std::span<const std::int32_t> targets,
-                                                   const Tensor* reference,
-                                                   const BoundWeight* reference_head) = 0;
+                                                   const Tensor* reference, const BoundWeight* reference_head,
+                                                   double soft_cap) = 0;
     /// Sum over tokens of KL(reference || model); `feature_gradient` [tokens, width] float32 receives factor
     /// * its gradient with respect to the features.
     [[nodiscard]] virtual double kl_backward(const Tensor& features, const Tensor& head,
                                              const Tensor& reference, const Tensor& reference_head,
-                                             double factor, Tensor& feature_gradient) = 0;
+                                             double soft_cap, double factor, Tensor& feature_gradient) = 0;
 
     /// Sum over tokens of -log p(target), tokens with a negative target left out; `feature_gradient` [tokens,
     /// width] float32 receives factor * its gradient with respect to the features.
     [[nodiscard]] virtual double cross_entropy_backward(const Tensor& features, const Tensor& head,
-                                                        std::span<const std::int32_t> targets, double factor,
+                                                        std::span<const std::int32_t> targets,
+                                                        double soft_cap, double factor,
                                                         Tensor& feature_gradient) = 0;
 
     // ---- learning

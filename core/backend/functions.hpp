@@ -24,6 +24,7 @@ enum class Unary : std::uint8_t {
     absolute,
     erf,
     gelu_tanh,  ///< x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2, Hendrycks & Gimpel 2016
+    soft_cap,   ///< a tanh(x / a): as x near 0, never beyond a
 };
 /// A function of one number, with its constants.
 struct UnaryFunction {

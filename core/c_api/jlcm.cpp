@@ -466,8 +466,8 @@ jlcm_status jlcm_log_likelihoods(const jlcm_model* model, const int32_t* ids, si
         std::vector<std::int32_t> targets(all.begin() + 1, all.end());
         targets.push_back(-1);
         const BoundModel& bound = model->bound();
-        const TokenScores scores =
-            bound.backend().score_tokens(bound.features(read), bound.head(), targets, nullptr, nullptr);
+        const TokenScores scores = bound.backend().score_tokens(bound.features(read), bound.head(), targets,
+                                                                nullptr, nullptr, graph.head_soft_cap());
         for (std::size_t i = 0; i + 1 < count; ++i) values[i] = -static_cast<double>(scores.nll[i]);
     });
 }

@@ -1,6 +1,7 @@
 #include "core/compress/block_data.hpp"
 
 #include "core/base/log.hpp"
+#include "core/graph/expert_operators.hpp"
 #include "core/tensor/memory.hpp"
 
 #include <algorithm>
@@ -69,11 +70,37 @@ const SecondMoments& BlockData::moments() {
         release_kept_memory();  // the solver's tensors are of other sizes
         return made;
     };
-    if (!shares_moments_) return observed();
+    if (!shares_moments_) {
+        (void)observed();
+        warn_of_few_tokens();
+        return *moments_;
+    }
     const SavedState state =
         run_.store.shared(keys_.second_moments(block_), [&] { return observed().state(); });
     if (!moments_) moments_.emplace(executor_).restore(state);
+    warn_of_few_tokens();
     return *moments_;
+}
+
+/// Second moments of fewer tokens than inputs leave directions that nothing is known of.
+void BlockData::warn_of_few_tokens() const {
+    const Graph& graph = run_.model.graph();
+    std::vector<std::string> few;
+    std::set<ValueId> seen;
+    std::size_t experts = 0;
+    for (const auto& use : graph.linears(graph.blocks()[block_].nodes)) {
+        const Node& node = graph.node(use.node);
+        if (!reads_routed_rows(*node.op) || !seen.insert(node.inputs[0]).second) continue;
+        ++experts;
+        const std::int64_t tokens = moments_->samples(use.node);
+        if (tokens < graph.parameter(use.parameter).shape[1])
+            few.push_back(fmt::format("{} ({})", node.name, tokens));
+    }
+    if (!few.empty())
+        log_warning(
+            "{}: {} of {} inputs of experts saw fewer calibration tokens than they have features: {}. More calibration "
+            "samples (calibration.sequences) tell more of them",
+            graph.blocks()[block_].name, few.size(), experts, fmt::join(few, ", "));
 }
 
 void BlockData::observe(SecondMoments& moments) {

@@ -44,6 +44,7 @@ std::string reason_for_leaving(const Graph& graph, ParameterId id) {
     const Parameter& parameter = graph.parameter(id);
     if (id == graph.head()) return "the head; compress.embedding compresses it";
     if (parameter.role == "embedding") return "an embedding; compress.embedding compresses it";
+    if (parameter.role == "mlp.router") return "the router of a mixture of experts, which stays exact";
     if (parameter.linear)
         return parameter.block < 0 ? "outside the blocks" : "compress.overrides leaves it out";
     for (const Node& node : graph.nodes()) {

@@ -90,7 +90,8 @@ class GradientPass {
             samples_.dtype() == DType::i32 ? next_tokens(number) : drawn_classes(number, rows, head);
         predictions_ += std::ranges::count_if(targets, [](std::int32_t target) { return target >= 0; });
         Tensor slope;
-        result_.loss += backend.cross_entropy_backward(rows, head, targets, 1.0, slope);
+        result_.loss +=
+            backend.cross_entropy_backward(rows, head, targets, graph_.head_soft_cap(), 1.0, slope);
         return slope.reshape(features.shape());
     }
 

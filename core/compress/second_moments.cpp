@@ -1,6 +1,7 @@
 #include "core/compress/second_moments.hpp"
 
 #include "core/codebook/original_output.hpp"
+#include "core/graph/expert_operators.hpp"
 
 #include <cmath>
 #include <set>
@@ -46,7 +47,7 @@ LinearObserver SecondMoments::observer() {
         for (std::int64_t g = 0; g < groups; ++g)
             executor_->backend().accumulate_gram(group_of(input, g, groups),
                                                  sum.matrices[static_cast<std::size_t>(g)]);
-        sum.samples += input.size() / width / groups;
+        sum.samples += reads_routed_rows(op) ? std::ssize(rows_in_use(input)) : input.size() / width / groups;
         if (const auto original = original_inputs_.extract(key_of(node)))
             add_with_original(sum, original.mapped(), input);
     };

@@ -30,7 +30,7 @@ class SecondMoments {
     [[nodiscard]] const std::vector<Tensor>& matrices(NodeId node) const;
     /// Their sum.
     [[nodiscard]] Tensor matrix(NodeId node) const;
-    /// How many rows there were for each.
+    /// How many rows there were for each; of an expert, how many tokens it was given.
     [[nodiscard]] std::int64_t samples(NodeId node) const;
     /// The matrices of sets of the node's outputs (LayerProblem::weighted_moments), if all outputs do not
     /// share them: groups, else the weighted ones.

@@ -10,8 +10,11 @@
 namespace jlcm {
 
 const Architecture& architecture_of(const nlohmann::json& config) {
-    static const std::array all{&bert_architecture, &gpt2_architecture, &llama_architecture,
-                                &opt_architecture, &qwen2_architecture};
+    static const std::array all{&bert_architecture,    &gemma2_architecture,   &gemma3_architecture,
+                                &gpt2_architecture,    &gpt_neox_architecture, &llama_architecture,
+                                &mistral_architecture, &mixtral_architecture,  &olmo2_architecture,
+                                &opt_architecture,     &phi3_architecture,     &qwen2_architecture,
+                                &qwen3_architecture,   &qwen3_moe_architecture};
     require(config.is_object(), "the configuration is not a JSON object");
     std::vector<std::string_view> names;
     for (const Architecture* each : all) names.push_back(each->model_type);
@@ -65,9 +68,21 @@ std::vector<TensorInfo> model_tensors(const nlohmann::json& config) {
 std::vector<FileTensor> file_tensors(const nlohmann::json& config) {
     std::vector<FileTensor> result;
     for (const TensorInfo& info : model_tensors(config)) result.push_back({.info = info, .parts = {info}});
-    if (const Architecture& architecture = architecture_of(config); architecture.join != nullptr)
-        architecture.join(result);
+    const Architecture& architecture = architecture_of(config);
+    if (architecture.fused != nullptr) join(result, architecture.fused(config));
+    for (FileTensor& tensor : result) {
+        tensor.turned = architecture.is_turned != nullptr && architecture.is_turned(tensor.info.name);
+        if (tensor.turned) std::swap(tensor.info.shape[0], tensor.info.shape[1]);
+    }
     return result;
+}
+
+void arrange(Checkpoint& checkpoint) {
+    const Architecture& architecture = architecture_of(checkpoint.config);
+    if (architecture.is_turned != nullptr)
+        for (auto& [name, tensor] : checkpoint.tensors)
+            if (architecture.is_turned(name)) tensor = transposed(tensor, checkpoint);
+    if (architecture.fused != nullptr) cut(checkpoint, architecture.fused(checkpoint.config));
 }
 
 void check_tensors(const nlohmann::json& config, const std::map<std::string, StoredTensor>& tensors) {

@@ -4,6 +4,7 @@
 
 #include "core/formats/checkpoint.hpp"
 #include "core/formats/config_keys.hpp"
+#include "core/formats/fused_tensors.hpp"
 #include "core/graph/transformer.hpp"
 
 #include <string>
@@ -11,14 +12,6 @@
 #include <vector>
 
 namespace jlcm {
-
-/// A tensor as Hugging Face's files hold it: the model's tensors `parts` one below the other, [inputs,
-/// outputs] where `turned`.
-struct FileTensor {
-    TensorInfo info;
-    std::vector<TensorInfo> parts;
-    bool turned = false;
-};
 
 struct Architecture {
     std::string_view model_type;
@@ -28,10 +21,10 @@ struct Architecture {
     TransformerConfig (*lower)(const nlohmann::json& config) = nullptr;
     /// The model's name for a tensor of the files; empty: the model does without it.
     std::string (*name)(const std::string& stored, const nlohmann::json& config) = nullptr;
-    /// Cuts and turns tensors that the files hold differently; null: there are none.
-    void (*arrange)(Checkpoint& checkpoint) = nullptr;
-    /// The reverse for tensors that are written, which stand for themselves before; null: they do.
-    void (*join)(std::vector<FileTensor>& tensors) = nullptr;
+    /// The projections that files hold as one, of a completed configuration; null: there are none.
+    std::vector<Fusion> (*fused)(const nlohmann::json& config) = nullptr;
+    /// Whether the files hold this matrix as [inputs, outputs]; null: none is.
+    bool (*is_turned)(const std::string& stored) = nullptr;
 };
 
 /// What GPT-2, OPT and BERT have in common: layer norms, learned positions in place of rotary ones, as many
@@ -52,6 +45,9 @@ struct Architecture {
 /// The tensors that a completed configuration asks for: names and shapes, in the order of the layers.
 [[nodiscard]] std::vector<TensorInfo> model_tensors(const nlohmann::json& config);
 
+/// Puts the tensors of Hugging Face's files, under the model's names, into the shapes that the model has.
+void arrange(Checkpoint& checkpoint);
+
 /// The same as Hugging Face's files hold them.
 [[nodiscard]] std::vector<FileTensor> file_tensors(const nlohmann::json& config);
 
@@ -64,8 +60,26 @@ void check_tensors(const nlohmann::json& config, const std::map<std::string, Sto
 extern const Architecture gpt2_architecture;
 /// Zhang et al., "OPT", 2022; without the projections and the norms behind sums of the 350M model.
 extern const Architecture opt_architecture;
-/// Yang et al., "Qwen2", 2024, without sliding windows.
+/// Yang et al., "Qwen2", 2024.
 extern const Architecture qwen2_architecture;
+/// "Qwen3 technical report", 2025.
+extern const Architecture qwen3_architecture;
+/// Jiang et al., "Mistral 7B", 2023.
+extern const Architecture mistral_architecture;
+/// Jiang et al., "Mixtral of experts", 2024.
+extern const Architecture mixtral_architecture;
+/// Qwen3's mixtures of experts.
+extern const Architecture qwen3_moe_architecture;
+/// "2 OLMo 2 Furious", 2025.
+extern const Architecture olmo2_architecture;
+/// "Gemma 2", 2024.
+extern const Architecture gemma2_architecture;
+/// "Gemma 3", 2025: the models of text alone.
+extern const Architecture gemma3_architecture;
+/// Abdin et al., "Phi-3", 2024.
+extern const Architecture phi3_architecture;
+/// Black et al., "GPT-NeoX-20B", 2022; Biderman et al., "Pythia", 2023.
+extern const Architecture gpt_neox_architecture;
 /// Touvron et al., "LLaMA", 2023.
 extern const Architecture llama_architecture;
 /// Devlin et al., "BERT", 2018: the encoder, without pooler and heads.

@@ -1,10 +1,5 @@
-#include "core/base/error.hpp"
 #include "core/formats/architecture.hpp"
 #include "core/formats/config_keys.hpp"
-
-#include <algorithm>
-#include <array>
-#include <cstring>
 
 namespace jlcm {
 namespace {
@@ -67,84 +62,13 @@ bool is_turned(const std::string& name) {
     return false;
 }
 
-StoredTensor transposed(const StoredTensor& stored, Checkpoint& checkpoint) {
-    require(stored.shape.size() == 2 && block_values(stored.encoding) == 1,
-            "tensor '{}' of shape {} and type {} cannot be transposed", stored.name, to_string(stored.shape),
-            name_of(stored.encoding));
-    const auto rows = static_cast<std::size_t>(stored.shape[0]);
-    const auto columns = static_cast<std::size_t>(stored.shape[1]);
-    const std::size_t size = block_bytes(stored.encoding);
-    std::vector<std::byte> bytes(stored.bytes.size());
-    for (std::size_t row = 0; row < rows; ++row)
-        for (std::size_t column = 0; column < columns; ++column)
-            std::memcpy(bytes.data() + (column * rows + row) * size,
-                        stored.bytes.data() + (row * columns + column) * size, size);
-    const auto owner = std::make_shared<const std::vector<std::byte>>(std::move(bytes));
-    checkpoint.owners.push_back(owner);
-    StoredTensor result = stored;
-    result.shape = {stored.shape[1], stored.shape[0]};
-    result.bytes = *owner;
-    return result;
-}
-
-/// Queries, keys and values of one tensor whose rows they share.
-std::array<StoredTensor, 3> thirds(const StoredTensor& stored, std::string_view kind) {
-    require(!stored.shape.empty() && stored.rows() % 3 == 0,
-            "tensor '{}' does not hold queries, keys and values", stored.name);
-    const std::string stem = stored.name.substr(0, stored.name.size() - kind.size());
-    const std::size_t bytes = stored.bytes.size() / 3;
-    std::array<StoredTensor, 3> parts{stored, stored, stored};
-    constexpr std::array names{"query", "key", "value"};
-    for (std::size_t i = 0; i < 3; ++i) {
-        parts.at(i).name = stem + "." + names.at(i) + std::string(kind);
-        parts.at(i).shape[0] = stored.rows() / 3;
-        parts.at(i).bytes = stored.bytes.subspan(i * bytes, bytes);
-    }
-    return parts;
-}
-
-void arrange(Checkpoint& checkpoint) {
-    std::map<std::string, StoredTensor> arranged;
-    for (const auto& [name, given] : checkpoint.tensors) {
-        const StoredTensor tensor = is_turned(name) ? transposed(given, checkpoint) : given;
-        const bool is_weight = name.ends_with(".c_attn.weight");
-        if (is_weight || name.ends_with(".c_attn.bias")) {
-            for (StoredTensor& part : thirds(tensor, is_weight ? ".weight" : ".bias")) {
-                const std::string part_name = part.name;
-                arranged.emplace(part_name, std::move(part));
-            }
-        } else {
-            arranged.emplace(name, tensor);
-        }
-    }
-    checkpoint.tensors = std::move(arranged);
-}
-
-/// Queries, keys and values stand one behind the other in the order of the model's tensors.
-void join(std::vector<FileTensor>& tensors) {
-    std::vector<FileTensor> joined;
-    for (FileTensor& tensor : tensors) {
-        std::string& name = tensor.info.name;
-        const std::size_t part = name.find(".c_attn.");
-        if (part != std::string::npos) {
-            name = name.substr(0, part) + ".c_attn" + name.substr(name.rfind('.'));
-            const auto same = std::ranges::find_if(
-                joined, [&](const FileTensor& other) { return other.info.name == name; });
-            if (same != joined.end()) {
-                same->info.shape.back() += tensor.info.shape.front();
-                same->parts.push_back(std::move(tensor.parts.front()));
-                continue;
-            }
-        }
-        tensor.turned = is_turned(name);
-        if (tensor.turned) std::swap(tensor.info.shape[0], tensor.info.shape[1]);
-        joined.push_back(std::move(tensor));
-    }
-    tensors = std::move(joined);
+std::vector<Fusion> fused(const json& config) {
+    const auto width = config.at("n_embd").get<std::int64_t>();
+    return {{"attn.c_attn", {{"query", width}, {"key", width}, {"value", width}}}};
 }
 
 }  // namespace
 
-const Architecture gpt2_architecture{"gpt2", complete, lower, name_in_model, arrange, join};
+const Architecture gpt2_architecture{"gpt2", complete, lower, name_in_model, fused, is_turned};
 
 }  // namespace jlcm

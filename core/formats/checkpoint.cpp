@@ -73,11 +73,22 @@ class FolderReader {
 
 constexpr const char* single_file = "model.safetensors";
 constexpr const char* index_file = "model.safetensors.index.json";
+constexpr const char* pickled_file = "pytorch_model.bin";
+/// Tensors that share memory, which safetensors refuses, become copies.
+constexpr const char* conversion =
+    "python3 -c \"import torch, safetensors.torch as s; s.save_file({k: v.clone().contiguous() for k, v in "
+    "torch.load('pytorch_model.bin', map_location='cpu', weights_only=True).items()}, 'model.safetensors', {'format': "
+    "'pt'})\"";
 
 /// The files of weights, each with the names of the tensors that it must hold (none named: any).
 std::map<std::string, std::set<std::string>> weight_files(FolderReader& folder) {
     if (folder.has(single_file)) return {{single_file, {}}};
     folder.within("", [&] {
+        require(
+            !folder.has(pickled_file) || folder.has(index_file),
+            "the weights are in {}, a pickle, which can run programs and is not read. PyTorch converts it, run in "
+            "the folder: {}",
+            pickled_file, conversion);
         require(folder.has(index_file),
                 "neither {} nor {}: other formats of weights are not read; save the model as safetensors "
                 "(transformers: save_pretrained)",
@@ -202,7 +213,7 @@ Checkpoint read_huggingface_checkpoint(const fs::path& directory) {
         });
     throw_together(problems);
     folder.within("", [&] {
-        if (architecture->arrange != nullptr) architecture->arrange(checkpoint);
+        arrange(checkpoint);
         check_tensors(checkpoint.config, checkpoint.tensors);
     });
     checkpoint.description = fmt::format("Hugging Face safetensors, {}{}", list_encodings(checkpoint.tensors),

@@ -58,7 +58,7 @@ struct Checkpoint {
 /// "Q4_1, F32, Q8_0": the tensors' encodings, those that take most bytes first.
 [[nodiscard]] std::string list_encodings(const std::map<std::string, StoredTensor>& tensors);
 
-/// A GGUF file of the llama architecture, or all parts of one that is split ("NAME-00001-of-00003.gguf"), any
+/// A GGUF file of one of the families of gguf_families.hpp, or all parts of one that is split ("NAME-00001-of-00003.gguf"), any
 /// of which names it. The rows of query and key projections, which GGUF interleaves for
 /// rotary embedding, are put into Hugging Face's order (still encoded). One input error names all that is
 /// missing, unexpected or not supported.

@@ -4,6 +4,7 @@
 #include "core/base/files.hpp"
 #include "core/formats/architecture.hpp"
 #include "core/formats/gguf.hpp"
+#include "core/formats/gguf_families.hpp"
 #include "core/formats/llama.hpp"
 #include "core/formats/safetensors.hpp"
 
@@ -79,14 +80,21 @@ Tensor joined(const FileTensor& tensor, const WeightValues& values) {
     if (tensor.parts.size() == 1) {
         all = values(tensor.parts.front());
     } else {
+        std::vector<Tensor> parts;
         Shape shape = tensor.parts.front().shape;
-        shape[0] *= std::ssize(tensor.parts);
+        shape[0] = 0;
+        for (const TensorInfo& part : tensor.parts) {
+            parts.push_back(values(part));
+            shape[0] += part.shape[0];
+        }
         all = Tensor::empty(shape);
         auto out = all.values<float>().begin();
-        for (const TensorInfo& part : tensor.parts) {
-            const Tensor own = values(part);
-            out = std::ranges::copy(own.values<float>(), out).out;
-        }
+        for (std::int64_t head = 0; head < tensor.heads; ++head)
+            for (const Tensor& part : parts) {
+                const auto size = part.values<float>().size() / static_cast<std::size_t>(tensor.heads);
+                const auto own = part.values<float>().subspan(static_cast<std::size_t>(head) * size, size);
+                out = std::ranges::copy(own, out).out;
+            }
     }
     if (!tensor.turned) return all;
     Tensor turned = Tensor::empty({all.cols(), all.rows()});
@@ -106,6 +114,7 @@ void write_huggingface_checkpoint(const fs::path& directory, const Checkpoint& m
                                   const WeightValues& values, Encoding encoding) {
     json config = exportable(model);
     config["torch_dtype"] = torch_name(encoding);
+    config.erase("dtype");  // its name in newer configurations
     const auto tokenizer = huggingface_tokenizer(model);
 
     const std::vector<FileTensor> tensors = file_tensors(config);

@@ -70,7 +70,7 @@ bool ConfigReader::flag(const std::string& key, bool otherwise) {
     return result;
 }
 
-std::string ConfigReader::one_of(const std::string& key, std::initializer_list<std::string_view> supported,
+std::string ConfigReader::one_of(const std::string& key, std::span<const std::string_view> supported,
                                  std::string_view remedy, std::string_view otherwise) {
     const json* value = checked(key, false, "a string", [](const json& one) { return one.is_string(); });
     std::string result(otherwise.empty() ? *supported.begin() : otherwise);

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -43,8 +44,12 @@ class ConfigReader {
     bool flag(const std::string& key, bool otherwise = false);
     /// One of `supported`, of which the default is the first unless `otherwise` names another. `remedy`: what
     /// to do about another value.
-    std::string one_of(const std::string& key, std::initializer_list<std::string_view> supported,
+    std::string one_of(const std::string& key, std::span<const std::string_view> supported,
                        std::string_view remedy, std::string_view otherwise = {});
+    std::string one_of(const std::string& key, std::initializer_list<std::string_view> supported,
+                       std::string_view remedy, std::string_view otherwise = {}) {
+        return one_of(key, std::span(supported.begin(), supported.size()), remedy, otherwise);
+    }
     /// A truth value that must be `supported`, which is the default.
     void require_flag(const std::string& key, bool supported, std::string_view remedy);
     /// `heads` have to share `width` equally.

@@ -6,8 +6,8 @@
 #include "core/formats/architecture.hpp"
 #include "core/formats/checkpoint.hpp"
 #include "core/formats/gguf.hpp"
+#include "core/formats/gguf_families.hpp"
 #include "core/formats/gguf_tokenizer.hpp"
-#include "core/formats/llama.hpp"
 
 #include <charconv>
 #include <optional>
@@ -119,32 +119,6 @@ json tokenizer_keys(const Gguf& gguf) {
     return keys;
 }
 
-void add_tensors(Checkpoint& checkpoint, const Gguf& gguf) {
-    Problems problems;
-    for (StoredTensor tensor : gguf.tensors) {
-        if (tensor.name == rotary_factors_name) continue;  // now in the configuration
-        const std::string name = huggingface_name(tensor.name);
-        if (name.empty()) {
-            problems.add({},
-                         fmt::format("the tensor '{}' is not part of a llama model; convert the model anew",
-                                     tensor.name));
-            continue;
-        }
-        tensor.name = name;
-        checkpoint.tensors.emplace(name, std::move(tensor));
-    }
-    throw_together(problems);
-    check_tensors(checkpoint.config, checkpoint.tensors);
-    const auto head_dim = checkpoint.config.at("head_dim").get<std::int64_t>();
-    for (auto& [name, tensor] : checkpoint.tensors) {
-        if (!has_rotary_rows(name)) continue;
-        auto bytes = std::make_shared<const std::vector<std::byte>>(
-            permute_rows(tensor, rotary_rows_in_gguf(tensor.rows(), head_dim)));
-        tensor.bytes = *bytes;
-        checkpoint.owners.push_back(std::move(bytes));
-    }
-}
-
 std::string text_of(const Gguf& gguf, const std::string& key) {
     const auto found = gguf.metadata.find(key);
     const bool is_text = found != gguf.metadata.end() && found->second.type == GgufType::string;
@@ -168,14 +142,14 @@ Checkpoint checkpoint_of(const std::vector<GgufFile>& parts) {
     Checkpoint checkpoint;
     for (const GgufFile& part : parts) checkpoint.owners.push_back(part.file);
     Problems problems;
-    checkpoint.config = llama_config_from_gguf(gguf, problems);
+    checkpoint.config = config_from_gguf(gguf, problems);
     if (const json keys = tokenizer_keys(gguf); !keys.empty()) {
         const std::string kind = read_gguf_tokenizer(keys, problems).model;
         const bool is_none = kind == "no_vocab" || kind == "none";  // the `gguf` package, llama.cpp
         if (!is_none) checkpoint.tokenizer = {"gguf", keys.dump()};
     }
     throw_together(problems);
-    add_tensors(checkpoint, gguf);
+    add_gguf_tensors(checkpoint, gguf);
     add_extra(checkpoint, gguf);
     checkpoint.description = fmt::format("GGUF v{}, {}{}", gguf.version, list_encodings(checkpoint.tensors),
                                          parts.size() > 1 ? fmt::format(", {} files", parts.size()) : "");

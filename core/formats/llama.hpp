@@ -1,9 +1,10 @@
 #pragma once
-// The llama family as files hold it: its configuration, and its names in GGUF.
+// What GGUF files of the llama family hold in their own way: rotary rows and scalings, and the metadata.
 
 #include "core/base/json.hpp"
 #include "core/formats/config_keys.hpp"
 #include "core/formats/gguf.hpp"
+#include "core/formats/gguf_metadata.hpp"
 #include "core/tensor/encoding.hpp"
 
 #include <cstdint>
@@ -13,15 +14,6 @@
 #include <vector>
 
 namespace jlcm {
-
-/// Completes what decoders with rotary positions, RMS norms and gated MLPs have in common; what jlcm can't
-/// run (another activation or rotary scaling) is a problem.
-void complete_rotary(ConfigReader& config);
-
-/// The Hugging Face name of a GGUF tensor of the llama architecture, empty where there is none.
-[[nodiscard]] std::string huggingface_name(const std::string& gguf_name);
-/// The reverse.
-[[nodiscard]] std::string gguf_name(const std::string& huggingface_name);
 
 /// Whether GGUF interleaves the rows of this tensor (Hugging Face name): query and key projections.
 [[nodiscard]] bool has_rotary_rows(const std::string& huggingface_name);
@@ -38,11 +30,8 @@ void complete_rotary(ConfigReader& config);
 [[nodiscard]] std::vector<float> rotary_frequency_factors(const nlohmann::json& config);
 inline constexpr std::string_view rotary_factors_name = "rope_freqs.weight";
 
-/// The completed configuration that the metadata of a GGUF file of architecture llama means. Needs the file's
-/// tensors for what metadata leaves out. What is damaged or not supported is reported to `problems`, keys of
-/// "llama." that aren't understood among it; the result is then of no use. Another architecture is an input
-/// error.
-[[nodiscard]] nlohmann::json llama_config_from_gguf(const Gguf& gguf, Problems& problems);
+/// Adds the rope_scaling that metadata and the tensor of factors mean to a configuration that is complete but for it.
+void add_rope_scaling(ArchitectureMetadata& metadata, const Gguf& gguf, nlohmann::json& config);
 
 /// The metadata of architecture llama for a completed configuration, without the tokenizer's.
 [[nodiscard]] GgufMetadata gguf_metadata_from_llama(const nlohmann::json& config);

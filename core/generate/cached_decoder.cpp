@@ -2,6 +2,7 @@
 
 #include "core/backend/few_rows.hpp"
 #include "core/graph/cost.hpp"
+#include "core/model/scoring.hpp"
 
 #include <algorithm>
 
@@ -50,7 +51,8 @@ Tensor CachedDecoder::read(std::span<const std::int32_t> tokens) {
     }
     Backend& backend = executor_.backend();
     const bool by_codes = codes_for(head_, 1) != nullptr;
-    const Tensor logits = backend.product(by_codes ? last : backend.convert(last, head_.dtype()), head_);
+    const Tensor logits = head_scores(by_codes ? last : backend.convert(last, head_.dtype()), head_,
+                                      executor_.graph().head_soft_cap(), backend);
     return logits.reshape({head_.rows()});
 }
 

@@ -62,9 +62,10 @@ void Graph::join_blocks(std::int64_t count) {
     blocks_ = std::move(joined);
 }
 
-void Graph::set_head(ValueId features, ParameterId head) {
+void Graph::set_head(ValueId features, ParameterId head, double soft_cap) {
     features_ = features;
     head_ = head;
+    head_soft_cap_ = soft_cap;
 }
 
 void Graph::set_outputs(std::vector<GraphOutput> outputs) {

@@ -63,8 +63,8 @@ class Graph {
     /// keep the number of the block that they were added to.
     void join_blocks(std::int64_t count);
     /// Declares the last linear layer over the vocabulary: `features` [.., width] times `head`. Without one
-    /// (-1) the features are what the model returns (logits).
-    void set_head(ValueId features, ParameterId head);
+    /// (-1) the features are what the model returns (logits). `soft_cap`: of its logits, 0: none.
+    void set_head(ValueId features, ParameterId head, double soft_cap = 0);
     /// Declares what the model returns, in its file's order: today one output, whose `compared` becomes
     /// features(). Its head is none.
     void set_outputs(std::vector<GraphOutput> outputs);
@@ -82,6 +82,8 @@ class Graph {
     [[nodiscard]] const Shape& input_shape() const { return input_shape_; }
     [[nodiscard]] ValueId features() const { return features_; }
     [[nodiscard]] ParameterId head() const { return head_; }
+    /// What the head's logits are capped by (Unary::soft_cap); 0: nothing.
+    [[nodiscard]] double head_soft_cap() const { return head_soft_cap_; }
     /// Empty in a language model, which returns the logits of its head, or its features.
     [[nodiscard]] const std::vector<GraphOutput>& outputs() const { return outputs_; }
     [[nodiscard]] std::optional<ParameterId> find_parameter(const std::string& name) const;
@@ -118,6 +120,7 @@ class Graph {
     std::vector<GraphOutput> outputs_;
     ValueId features_ = -1;
     ParameterId head_ = -1;
+    double head_soft_cap_ = 0;
 };
 
 }  // namespace jlcm

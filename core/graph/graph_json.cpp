@@ -24,7 +24,11 @@ const std::map<std::string, Maker, std::less<>>& makers() {
          [](const json& a) {
              return make_attention(a.at("query_heads").get<std::int64_t>(),
                                    a.at("key_heads").get<std::int64_t>(),
-                                   a.at("head_dim").get<std::int64_t>(), a.at("causal").get<bool>());
+                                   a.at("head_dim").get<std::int64_t>(),
+                                   AttentionOptions{.causal = a.at("causal").get<bool>(),
+                                                    .scale = a.value("scale", 0.0),
+                                                    .soft_cap = a.value("soft_cap", 0.0),
+                                                    .window = a.value("window", std::int64_t{0})});
          }},
         {"convolution", [](const json& a) { return make_convolution(a.get<ConvolutionAttributes>()); }},
         {"batch_norm", [](const json& a) { return make_batch_norm(a.at("epsilon").get<double>()); }},

@@ -134,12 +134,28 @@ using OperatorPtr = std::shared_ptr<const Operator>;
 
 /// How the rotary angles of long contexts are stretched (Hugging Face `rope_scaling`).
 struct RotaryScaling {
-    enum class Kind : std::uint8_t { none, linear, llama3 };
+    enum class Kind : std::uint8_t { none, linear, llama3, yarn, long_rope };
     Kind kind = Kind::none;
     double factor = 1.0;
     double low_frequency_factor = 1.0;   ///< llama3
     double high_frequency_factor = 4.0;  ///< llama3
-    double original_context = 8192;      ///< llama3
+    double original_context = 8192;      ///< llama3, yarn, long_rope
+    double fast_turns = 32.0;            ///< yarn: in the original context; faster pairs are kept
+    double slow_turns = 1.0;             ///< yarn: slower pairs are divided by the factor
+    bool whole_pairs = true;             ///< yarn: both limits are rounded to pairs
+    double magnitude = 1.0;              ///< yarn, long_rope: cosines and sines times this
+    /// long_rope: what frequencies are divided by, pair for pair, in texts up to the original context, and in longer
+    /// ones.
+    std::vector<double> short_factors = {};
+    std::vector<double> long_factors = {};
+};
+
+/// What attentions differ in beside their heads.
+struct AttentionOptions {
+    bool causal = true;
+    double scale = 0;         ///< of scores; 0: one over the root of head_dim
+    double soft_cap = 0;      ///< of scores (Unary::soft_cap); 0: none
+    std::int64_t window = 0;  ///< tokens that one attends to, itself the last; 0: all before it
 };
 
 /// y = x W^T + b; parameters: W [out, in], b [out] where `bias`.
@@ -149,12 +165,16 @@ struct RotaryScaling {
 /// Of ids [sequences, length] the rows offset, offset + 1, ... of the parameter [positions, width]: [1,
 /// length, width].
 [[nodiscard]] OperatorPtr make_positions(std::int64_t offset = 0);
-/// Parameter: weight [width]. Zhang & Sennrich, "Root mean square layer normalization", 2019.
-[[nodiscard]] OperatorPtr make_rms_norm(double epsilon);
-/// Rotary position embedding, rotate-half form; inputs [sequences, length, heads * head_dim]. Su et al.,
-/// "RoFormer", 2021.
-[[nodiscard]] OperatorPtr make_rotary(std::int64_t head_dim, double base, RotaryScaling scaling = {});
+/// Parameter: weight [width], to which `offset` is added; features are rows of that width one after the other, each
+/// with a norm of its own. Zhang & Sennrich, "Root mean square layer normalization", 2019.
+[[nodiscard]] OperatorPtr make_rms_norm(double epsilon, double offset = 0);
+/// Rotary position embedding, rotate-half form; inputs [sequences, length, heads * head_dim]. `turned`: the first
+/// features of each head, which alone turn; 0: all. Su et al., "RoFormer", 2021; scalings: rotary_frequencies.hpp.
+[[nodiscard]] OperatorPtr make_rotary(std::int64_t head_dim, double base, RotaryScaling scaling = {},
+                                      std::int64_t turned = 0);
 /// Inputs q, k, v [sequences, length, heads * head_dim].
+[[nodiscard]] OperatorPtr make_attention(std::int64_t query_heads, std::int64_t key_heads,
+                                         std::int64_t head_dim, const AttentionOptions& options);
 [[nodiscard]] OperatorPtr make_attention(std::int64_t query_heads, std::int64_t key_heads,
                                          std::int64_t head_dim, bool causal);
 [[nodiscard]] OperatorPtr make_unary(UnaryFunction function);

@@ -95,7 +95,9 @@ class Distiller final : public WeightLearner {
             return distillation_loss(compared_as_, rows, original, slope);
         const Tensor head = head_or_identity(head_, original).dense();
         const auto count = static_cast<double>(predictions_);
-        return backend_->kl_backward(rows, head, original, head, 1.0 / count, slope) / count;
+        return backend_->kl_backward(rows, head, original, head, executor_.graph().head_soft_cap(),
+                                     1.0 / count, slope) /
+               count;
     }
 
     /// The next batch of the endless chain of samples.

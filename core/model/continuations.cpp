@@ -19,7 +19,7 @@ std::vector<std::int32_t> most_likely_tokens(const BoundModel& model, const Tens
     std::vector<std::int32_t> tokens;
     for (std::int64_t begin = 0; begin < features.rows(); begin += rows_of_scores) {
         const std::int64_t end = std::min(features.rows(), begin + rows_of_scores);
-        const Tensor scores = model.backend().product(features.slice(begin, end), model.head());
+        const Tensor scores = model.scores_of(features.slice(begin, end));
         for (std::int64_t row = 0; row < end - begin; ++row) {
             const auto width = static_cast<std::size_t>(scores.cols());
             const auto own = scores.values<float>().subspan(static_cast<std::size_t>(row) * width, width);
@@ -51,8 +51,8 @@ class Step {
     void score(const BoundModel& model, std::vector<double>& result,
                std::vector<std::vector<std::int32_t>>* greedy) const {
         const Tensor features = gather_rows(model.features(ids_), rows_);
-        const TokenScores scores =
-            model.backend().score_tokens(features, model.head(), targets_, nullptr, nullptr);
+        const TokenScores scores = model.backend().score_tokens(features, model.head(), targets_, nullptr,
+                                                                nullptr, model.graph().head_soft_cap());
         auto nll = scores.nll.begin();
         for (const std::size_t i : chosen_)
             for (std::size_t at = all_[i].begin; at < all_[i].ids.size(); ++at)

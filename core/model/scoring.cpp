@@ -62,6 +62,11 @@ BoundWeight head_or_identity(const BoundWeight& head, const Tensor& features) {
     return identity;
 }
 
+Tensor head_scores(const Tensor& features, const BoundWeight& head, double soft_cap, Backend& backend) {
+    const Tensor scores = backend.product(features, head);
+    return soft_cap > 0 ? backend.unary({Unary::soft_cap, soft_cap}, scores) : scores;
+}
+
 BoundModel::BoundModel(const WeightSource& source, DType compute, Backend& backend, FeatureStore* store)
     : executor_(source.graph(), backend, compute),
       weights_(source.graph()),
@@ -93,8 +98,12 @@ Tensor BoundModel::computed_features(const Tensor& samples) const {
 }
 
 Tensor BoundModel::scores(const Tensor& samples) const {
-    const Tensor x = features(samples);
-    return head_.defined() ? executor_.backend().product(x, head_) : x;
+    return scores_of(features(samples));
+}
+
+Tensor BoundModel::scores_of(const Tensor& features) const {
+    if (!head_.defined()) return features;
+    return head_scores(features, head_, graph().head_soft_cap(), backend());
 }
 
 Predictions BoundModel::predict(const Tensor& samples) const {
@@ -128,14 +137,16 @@ std::vector<std::vector<WindowScore>> score_windows(const std::vector<const Boun
             for (std::int64_t w = 0; w < count; ++w) ids.data<std::int32_t>()[w * context] = options.bos;
 
         const BoundModel& original = *models.front();
+        const double soft_cap = original.graph().head_soft_cap();
         const Tensor reference = original.features(ids);
         const auto first = static_cast<std::size_t>(begin);
         if (models.size() == 1)
-            add_scores(original.backend().score_tokens(reference, original.head(), targets, nullptr, nullptr),
+            add_scores(original.backend().score_tokens(reference, original.head(), targets, nullptr, nullptr,
+                                                       soft_cap),
                        targets, context, std::span(scores[0]).subspan(first));
         for (std::size_t m = 1; m < models.size(); ++m) {
             const TokenScores each = original.backend().score_tokens(
-                models[m]->features(ids), models[m]->head(), targets, &reference, &original.head());
+                models[m]->features(ids), models[m]->head(), targets, &reference, &original.head(), soft_cap);
             add_scores(each, targets, context, std::span(scores[m]).subspan(first));
             if (m == 1) {
                 const TokenScores own{.nll = each.reference_nll, .reference_nll = {}, .kl = {}, .agree = {}};

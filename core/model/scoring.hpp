@@ -31,6 +31,8 @@ class BoundModel {
     [[nodiscard]] const BoundWeight& head() const { return head_; }
     /// Of a vocabulary or of classes: float32 [rows, classes].
     [[nodiscard]] Tensor scores(const Tensor& samples) const;
+    /// The same of rows of features().
+    [[nodiscard]] Tensor scores_of(const Tensor& features) const;
     [[nodiscard]] Predictions predict(const Tensor& samples) const;
     [[nodiscard]] Backend& backend() const { return executor_.backend(); }
     [[nodiscard]] const Graph& graph() const { return executor_.graph(); }
@@ -47,6 +49,10 @@ class BoundModel {
 /// Features [.., width] as a head reads them: [rows, width] in its type, or as they are where it is
 /// undefined.
 [[nodiscard]] Tensor head_input(const Tensor& features, const BoundWeight& head, Backend& backend);
+/// The scores that a head makes of rows of features, of its type: float32 [rows, classes]. `soft_cap`: that of the
+/// graph.
+[[nodiscard]] Tensor head_scores(const Tensor& features, const BoundWeight& head, double soft_cap,
+                                 Backend& backend);
 /// `head`, or the identity of the width of `features` [rows, width] where it is undefined.
 [[nodiscard]] BoundWeight head_or_identity(const BoundWeight& head, const Tensor& features);
 

@@ -13,7 +13,7 @@ class GgufLoader final : public ModelLoader {
     }
 };
 
-const Registrar<ModelLoader, GgufLoader> registrar{"gguf", "A GGUF file of the llama architecture.",
+const Registrar<ModelLoader, GgufLoader> registrar{"gguf", "A GGUF file of a language model.",
                                                    "ggml, docs/gguf.md"};
 
 }  // namespace

@@ -1,5 +1,6 @@
 """Every family of transformers from a Hugging Face folder through the whole run: re-ordered, solved, learned, distilled
-(decoders), packed, opened again, exported to a folder that opens as the same model."""
+(decoders), packed, opened again, generated from, exported to a folder that opens as the same model, here and (if there is one)
+in Hugging Face's transformers."""
 
 import json
 import shutil
@@ -40,12 +41,32 @@ def figure(model, evaluation, *more):
     return json.loads(Path("eval.json").read_text())["compressed"]
 
 
-for name in ("gpt2", "opt", "qwen2", "llama_biased", "bert"):
+def perplexity_of_transformers(folder):
+    """Over the windows of PERPLEXITY; none without the library."""
+    try:
+        import torch
+        from tokenizers import Tokenizer
+        from transformers import AutoModelForCausalLM
+    except ImportError:
+        return None
+    torch.set_num_threads(1)
+    length, windows = PERPLEXITY["context"], PERPLEXITY["windows"]
+    ids = Tokenizer.from_file(f"{folder}/tokenizer.json").encode(text.read_text(), add_special_tokens=False).ids
+    ids = torch.tensor(ids[:length * windows]).reshape(windows, length)
+    model = AutoModelForCausalLM.from_pretrained(folder, attn_implementation="eager").float().eval()
+    with torch.no_grad():
+        logits = model(input_ids=ids).logits[:, :-1].double()
+    return float(torch.exp(torch.nn.functional.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten())))
+
+
+BOTH = ("gpt2", "opt", "qwen2", "llama_biased", "bert")  # orders of the residual stream
+FAMILIES = BOTH + ("mistral", "qwen3", "phi3", "gemma2", "gemma3", "gpt_neox", "olmo2", "mixtral", "qwen3_moe")
+for name in FAMILIES:
     is_encoder = name == "bert"
     evaluation = {**(EMBEDDING if is_encoder else PERPLEXITY)}
     in_spec = json.dumps({**evaluation, "dataset": str(text)})
     distill = "  distill: {steps: 3, batch: 2, norm_rate: 1e-3}"
-    for residual in ("false", "true"):
+    for residual in ("false", "true") if name in BOTH else ("true",):
         spec = Path(f"{name}.yaml")
         values = {"model": MODELS / name, "text": text, "residual": residual, "evaluation": in_spec}
         spec.write_text(SPEC.format(**values, more="" if is_encoder else distill))
@@ -64,6 +85,12 @@ for name in ("gpt2", "opt", "qwen2", "llama_biased", "bert"):
         call("jlcm-export", artifact, "--format", "hf", "--type", "f32", "model")
         exported = figure("model", evaluation, *original)
         assert abs(exported / again - 1) < 1e-6, (name, exported, again)
+        if not is_encoder:
+            theirs = perplexity_of_transformers("model")
+            assert theirs is None or abs(theirs / again - 1) < 1e-4, (name, theirs, again)
+            made = [call("jlcm-generate", path, "Line 7", "--max-tokens", 8, "--compute", "float32",
+                         "--cache", "float32")[0] for path in (artifact, "model")]
+            assert made[0] == made[1] != "", (name, made)
         print(f"{name}, residual {residual}: {measured['metric']} {again:.4f} of {measured['original']:.4f}")
     if is_encoder:
         spec.write_text(SPEC.format(**values, more=distill))

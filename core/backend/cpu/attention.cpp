@@ -41,17 +41,39 @@ HostMatrix operand(const T* tile, std::int64_t rows, std::int64_t cols, DType co
     return {rounded, DType::bf16, rows, cols, cols};
 }
 
+/// Queries, and the keys that any of them attends to.
 struct Tile {
-    std::int64_t begin, rows, keys;
+    std::int64_t begin, rows, first_key, keys;
 };
 
 Tile query_tile(const AttentionShape& shape, std::int64_t begin) {
     const std::int64_t rows = std::min(tile_rows, shape.length - begin);
-    return {begin, rows, shape.causal ? begin + rows : shape.length};
+    const std::int64_t first = shape.first_key(begin);
+    return {begin, rows, first, (shape.causal ? begin + rows : shape.length) - first};
 }
 
-std::int64_t valid_keys(const AttentionShape& shape, const Tile& tile, std::int64_t row) {
-    return shape.causal ? tile.begin + row + 1 : shape.length;
+/// A row of the tile's scores from the first key on that the query attends to.
+struct Attended {
+    std::int64_t skipped;  ///< keys before it
+    std::int64_t keys;
+    std::int64_t total;  ///< with those behind
+};
+
+Attended attended(const AttentionShape& shape, const Tile& tile, std::int64_t row) {
+    const std::int64_t position = tile.begin + row;
+    const std::int64_t skipped = shape.first_key(position) - tile.first_key;
+    const std::int64_t end = (shape.causal ? position + 1 : shape.length) - tile.first_key;
+    return {skipped, end - skipped, tile.keys - skipped};
+}
+
+/// Scores are scaled, then capped. Returns the scale that is left for the softmax.
+template <class T>
+T cap(const AttentionShape& shape, std::int64_t n, T* scores, T* scaled) {
+    if (shape.soft_cap <= 0) return static_cast<T>(shape.scale);
+    const auto& kernels = dense_kernels<T>();
+    kernels.unary(static_cast<int>(Unary::affine), static_cast<T>(shape.scale), T(0), n, scores, scaled);
+    kernels.unary(static_cast<int>(Unary::soft_cap), static_cast<T>(shape.soft_cap), T(0), n, scaled, scores);
+    return T(1);
 }
 
 template <class T>
@@ -70,19 +92,23 @@ void forward(const AttentionShape& shape, const Tensor& q, const Tensor& k, cons
         const std::int64_t key_column = head / group * dim;
         T* scores = scratch<T, 0>(tile.rows * tile.keys);
         gemm_tile(head_view(q, row + tile.begin, tile.rows, shape.query_width(), head * dim, dim),
-                  Transpose::no, head_view(k, row, tile.keys, shape.key_width(), key_column, dim),
+                  Transpose::no,
+                  head_view(k, row + tile.first_key, tile.keys, shape.key_width(), key_column, dim),
                   Transpose::yes, scores, tile.keys, false);
         T* sums = log_sums.data<T>() + (sequence * shape.query_heads + head) * shape.length + tile.begin;
+        const T scale = cap(shape, tile.rows * tile.keys, scores, scores);
         for (std::int64_t r = 0; r < tile.rows; ++r) {
+            const Attended part = attended(shape, tile, r);
             T* line = scores + r * tile.keys;
-            sums[r] = kernels.softmax(valid_keys(shape, tile, r), tile.keys, static_cast<T>(shape.scale),
-                                      line, line);
+            std::fill_n(line, part.skipped, T(0));
+            line += part.skipped;
+            sums[r] = kernels.softmax(part.keys, part.total, scale, line, line);
         }
         std::uint16_t* rounded =
             compute == DType::bf16 ? scratch<std::uint16_t, 1>(tile.rows * tile.keys) : nullptr;
         gemm_tile(operand(scores, tile.rows, tile.keys, compute, rounded), Transpose::no,
-                  head_view(v, row, tile.keys, shape.key_width(), key_column, dim), Transpose::no,
-                  head_pointer<T>(output, row + tile.begin, shape.query_width(), head * dim),
+                  head_view(v, row + tile.first_key, tile.keys, shape.key_width(), key_column, dim),
+                  Transpose::no, head_pointer<T>(output, row + tile.begin, shape.query_width(), head * dim),
                   shape.query_width(), false);
     });
 }
@@ -94,7 +120,6 @@ void backward(const AttentionShape& shape, const Tensor& q, const Tensor& k, con
     const auto& kernels = dense_kernels<T>();
     const std::int64_t group = shape.query_heads / shape.key_heads;
     const std::int64_t dim = shape.head_dim;
-    const T scale = static_cast<T>(shape.scale);
     // One task owns a key/value head of a sequence, so that its gradients are summed in one fixed order.
     parallel_for(shape.sequences * shape.key_heads, 1, [&](std::int64_t task, std::int64_t) {
         const std::int64_t key_head = task % shape.key_heads;
@@ -111,33 +136,47 @@ void backward(const AttentionShape& shape, const Tensor& q, const Tensor& k, con
                 std::uint16_t* rounded_s = compute == DType::bf16 ? scratch<std::uint16_t, 3>(size) : nullptr;
                 const auto queries =
                     head_view(q, row + tile.begin, tile.rows, shape.query_width(), head * dim, dim);
-                const auto keys = head_view(k, row, tile.keys, shape.key_width(), key_column, dim);
-                const auto values = head_view(v, row, tile.keys, shape.key_width(), key_column, dim);
+                const std::int64_t key_row = row + tile.first_key;
+                const auto keys = head_view(k, key_row, tile.keys, shape.key_width(), key_column, dim);
+                const auto values = head_view(v, key_row, tile.keys, shape.key_width(), key_column, dim);
                 const auto upstream = head_view(gradient_operand, row + tile.begin, tile.rows,
                                                 shape.query_width(), head * dim, dim);
                 gemm_tile(queries, Transpose::no, keys, Transpose::yes, probabilities, tile.keys, false);
                 gemm_tile(upstream, Transpose::no, values, Transpose::yes, slopes, tile.keys, false);
                 const T* sums =
                     log_sums.data<T>() + (sequence * shape.query_heads + head) * shape.length + tile.begin;
+                T* scaled = shape.soft_cap > 0 ? scratch<T, 4>(size) : nullptr;
+                const T scale = cap(shape, size, probabilities, scaled);
                 for (std::int64_t r = 0; r < tile.rows; ++r) {
                     const std::int64_t at = (row + tile.begin + r) * shape.query_width() + head * dim;
                     T* p = probabilities + r * tile.keys;
                     T* s = slopes + r * tile.keys;
-                    kernels.softmax_again(valid_keys(shape, tile, r), tile.keys, scale, sums[r], p, p);
+                    const Attended part = attended(shape, tile, r);
+                    std::fill_n(p, part.skipped, T(0));
+                    kernels.softmax_again(part.keys, part.total, scale, sums[r], p + part.skipped,
+                                          p + part.skipped);
                     const T shift =
                         static_cast<T>(kernels.dot(dim, output.data<T>() + at, gradient.data<T>() + at));
                     kernels.softmax_backward(tile.keys, scale, shift, p, s, s);
+                }
+                if (scaled != nullptr) {
+                    kernels.unary_backward(static_cast<int>(Unary::soft_cap), static_cast<T>(shape.soft_cap),
+                                           T(0), size, scaled, slopes, slopes);
+                    kernels.unary(static_cast<int>(Unary::affine), static_cast<T>(shape.scale), T(0), size,
+                                  slopes, slopes);
                 }
                 const auto p = operand(probabilities, tile.rows, tile.keys, compute, rounded_p);
                 const auto s = operand(slopes, tile.rows, tile.keys, compute, rounded_s);
                 gemm_tile(s, Transpose::no, keys, Transpose::no,
                           head_pointer<T>(dq, row + tile.begin, shape.query_width(), head * dim),
                           shape.query_width(), false);
-                // dk and dv were zeroed: a causal tile reaches only its first `keys` rows.
+                // dk and dv were zeroed: a tile reaches only the rows of its own keys.
                 gemm_tile(s, Transpose::yes, queries, Transpose::no,
-                          head_pointer<T>(dk, row, shape.key_width(), key_column), shape.key_width(), true);
+                          head_pointer<T>(dk, key_row, shape.key_width(), key_column), shape.key_width(),
+                          true);
                 gemm_tile(p, Transpose::yes, upstream, Transpose::no,
-                          head_pointer<T>(dv, row, shape.key_width(), key_column), shape.key_width(), true);
+                          head_pointer<T>(dv, key_row, shape.key_width(), key_column), shape.key_width(),
+                          true);
             }
         }
     });
@@ -154,6 +193,7 @@ void check(const AttentionShape& shape, const Tensor& q, const Tensor& k, const 
                v.size() == k.size() && q.dtype() == k.dtype() && q.dtype() == v.dtype(),
            "attention of q {}, k {}, v {} with {} and {} heads of {}", shown(q.shape()), shown(k.shape()),
            shown(v.shape()), shape.query_heads, shape.key_heads, shape.head_dim);
+    ensure(shape.window == 0 || shape.causal, "a window of {} tokens over attention to all", shape.window);
     ensure(compute != DType::bf16 || q.dtype() == DType::f32, "bfloat16 attention of {}", name_of(q.dtype()));
 }
 

@@ -1,5 +1,6 @@
 #include "core/backend/cpu/cached_attention.hpp"
 
+#include "core/backend/cpu/dense_kernels.hpp"
 #include "core/base/parallel.hpp"
 
 #include <algorithm>
@@ -32,10 +33,13 @@ Tensor cached_attention(const AttentionShape& shape, const Tensor& q, const KeyV
         thread_local std::vector<float> scores;
         for (std::int64_t token = 0; token < shape.length; ++token) {
             const std::int64_t seen = shape.causal ? before + token + 1 : cache.tokens();
+            const std::int64_t begin = shape.first_key(seen - 1);
+            const std::int64_t first_page = begin / KeyValueCache::page_tokens;
             scores.resize(static_cast<std::size_t>(seen));
             const std::int64_t at = (sequence * shape.length + token) * shape.query_width() + head * n;
             const auto each_page = [&](Part part, const auto& body) {
-                for (std::int64_t first = 0; first < seen; first += KeyValueCache::page_tokens) {
+                for (std::int64_t first = first_page * KeyValueCache::page_tokens; first < seen;
+                     first += KeyValueCache::page_tokens) {
                     const auto rows =
                         cache.rows(part, sequence, head / sharing, first / KeyValueCache::page_tokens);
                     body(rows, std::min(rows.count, seen - first), scores.data() + first);
@@ -45,7 +49,12 @@ Tensor cached_attention(const AttentionShape& shape, const Tensor& q, const KeyV
                 rows_of_type.dot(n, count, q.data<float>() + at, rows.elements, rows.scales,
                                  static_cast<float>(shape.scale), out);
             });
-            kernels.softmax(seen, scores.data());
+            if (shape.soft_cap > 0)
+                dense_kernels<float>().unary(static_cast<int>(Unary::soft_cap),
+                                             static_cast<float>(shape.soft_cap), 0, seen - begin,
+                                             scores.data() + begin, scores.data() + begin);
+            std::fill(scores.begin() + first_page * KeyValueCache::page_tokens, scores.begin() + begin, 0.0F);
+            kernels.softmax(seen - begin, scores.data() + begin);
             each_page(Part::values, [&](const auto& rows, std::int64_t count, const float* weights) {
                 rows_of_type.add(n, count, weights, rows.elements, rows.scales, y.data<float>() + at);
             });

@@ -312,13 +312,14 @@ class CpuBackend final : public Backend {
                   bool inverse) override {
         const std::int64_t cols = last(x);
         const std::int64_t length = x.shape()[x.shape().size() - 2];
-        ensure(cols % head_dim == 0 && cosine.size() >= length * head_dim / 2,
+        const std::int64_t half = last(cosine);
+        ensure(cols % head_dim == 0 && 2 * half <= head_dim && cosine.size() >= length * half,
                "rotary embedding of {} with heads of {}", shown(x.shape()), head_dim);
         Tensor y = Tensor::empty(x.shape(), x.dtype());
         by_type(x, [&](auto zero) {
             using T = decltype(zero);
             parallel_for(x.size() / cols, row_grain(cols), [&](std::int64_t begin, std::int64_t end) {
-                dense_kernels<T>().rotary(begin, end - begin, length, cols / head_dim, head_dim,
+                dense_kernels<T>().rotary(begin, end - begin, length, cols / head_dim, head_dim, half,
                                           x.data<T>() + begin * cols, cosine.data<T>(), sine.data<T>(),
                                           inverse ? T(-1) : T(1), y.data<T>() + begin * cols);
             });
@@ -549,17 +550,20 @@ class CpuBackend final : public Backend {
 
     TokenScores score_tokens(const Tensor& features, const BoundWeight& head,
                              std::span<const std::int32_t> targets, const Tensor* reference,
-                             const BoundWeight* reference_head) override {
-        return cpu::score_tokens(features, head, targets, reference, reference_head);
+                             const BoundWeight* reference_head, double soft_cap) override {
+        return cpu::score_tokens(features, head, targets, reference, reference_head, soft_cap);
     }
     double cross_entropy_backward(const Tensor& features, const Tensor& head,
-                                  std::span<const std::int32_t> targets, double factor,
+                                  std::span<const std::int32_t> targets, double soft_cap, double factor,
                                   Tensor& feature_gradient) override {
-        return cpu::cross_entropy_backward(*this, features, head, targets, factor, feature_gradient);
+        return cpu::cross_entropy_backward(*this, features, head, targets, soft_cap, factor,
+                                           feature_gradient);
     }
     double kl_backward(const Tensor& features, const Tensor& head, const Tensor& reference,
-                       const Tensor& reference_head, double factor, Tensor& feature_gradient) override {
-        return cpu::kl_backward(*this, features, head, reference, reference_head, factor, feature_gradient);
+                       const Tensor& reference_head, double soft_cap, double factor,
+                       Tensor& feature_gradient) override {
+        return cpu::kl_backward(*this, features, head, reference, reference_head, soft_cap, factor,
+                                feature_gradient);
     }
 
     double squared_error(const Tensor& a, const Tensor& b, double factor, Tensor& gradient) override {

@@ -33,9 +33,11 @@ struct DenseKernels {
     /// `weight_gradient` (or null) receives the sum over these rows.
     void (*rms_norm_backward)(std::int64_t rows, std::int64_t cols, const T* x, const T* weight,
                               const T* inverse_rms, const T* gradient, T* dx, T* weight_gradient);
-    /// Rows are positions first, first + 1, ... modulo `length` of x [.., heads, head_dim].
+    /// Rows are positions first, first + 1, ... modulo `length` of x [.., heads, head_dim]; of each head `half`
+    /// pairs turn.
     void (*rotary)(std::int64_t first, std::int64_t rows, std::int64_t length, std::int64_t heads,
-                   std::int64_t head_dim, const T* x, const T* cosine, const T* sine, T direction, T* y);
+                   std::int64_t head_dim, std::int64_t half, const T* x, const T* cosine, const T* sine,
+                   T direction, T* y);
 
     /// probabilities = softmax(scale * scores[0 .. valid)), zero up to `total`; returns log(sum exp(scale *
     /// scores)).

@@ -113,6 +113,8 @@ void unary(int function, T p, T q, std::int64_t n, const T* x, T* y) {
             return each(n, x, y, [](T v) { return static_cast<T>(__builtin_erf(static_cast<double>(v))); });
         case Unary::gelu_tanh:
             return each(n, x, y, [](T v) { return v * gelu_tanh_gate(v); });
+        case Unary::soft_cap:
+            return each(n, x, y, [p](T v) { return p * (T(2) * sigmoid(T(2) / p * v) - T(1)); });
     }
 }
 
@@ -175,6 +177,11 @@ void unary_backward(int function, T p, T q, std::int64_t n, const T* x, const T*
                 const T gate = gelu_tanh_gate(v);
                 const T slope = T(1.59576912160573071176) * (T(1) + T(3 * 0.044715) * v * v);
                 return gate * (T(1) + v * (T(1) - gate) * slope);
+            });
+        case Unary::soft_cap:
+            return with([p](T v) {
+                const T t = T(2) * sigmoid(T(2) / p * v) - T(1);
+                return T(1) - t * t;
             });
     }
 }
@@ -268,8 +275,8 @@ void rms_norm_backward(std::int64_t rows, std::int64_t cols, const T* x, const T
 
 template <class T>
 void rotary(std::int64_t first, std::int64_t rows, std::int64_t length, std::int64_t heads,
-            std::int64_t head_dim, const T* x, const T* cosine, const T* sine, T direction, T* y) {
-    const std::int64_t half = head_dim / 2;
+            std::int64_t head_dim, std::int64_t half, const T* x, const T* cosine, const T* sine, T direction,
+            T* y) {
     for (std::int64_t r = 0; r < rows; ++r) {
         const std::int64_t position = (first + r) % length;
         const T* c = cosine + position * half;
@@ -284,6 +291,7 @@ void rotary(std::int64_t first, std::int64_t rows, std::int64_t length, std::int
                 out[i] = a * c[i] - direction * b * s[i];
                 out[i + half] = b * c[i] + direction * a * s[i];
             }
+            for (std::int64_t i = 2 * half; i < head_dim; ++i) out[i] = in[i];
         }
     }
 }

@@ -42,8 +42,8 @@ namespace {
 class TiledLogits {
   public:
     /// `slot`: memory of its own, 0 or 1.
-    TiledLogits(const Tensor& features, const BoundWeight& head, int slot)
-        : features_(features), head_(head), slot_(slot) {}
+    TiledLogits(const Tensor& features, const BoundWeight& head, double soft_cap, int slot)
+        : features_(features), head_(head), soft_cap_(static_cast<float>(soft_cap)), slot_(slot) {}
     /// From now on logits are those of `count` rows of the head.
     void set_rows(std::int64_t first, std::int64_t count) {
         thread_local std::vector<Tensor> scratch(2);
@@ -54,12 +54,16 @@ class TiledLogits {
         float* out = scratch_floats(slot_, token_tile * vocabulary_tile);
         gemm_tile(host_matrix(features_.slice(begin, end)), Transpose::no, host_matrix(rows_), Transpose::yes,
                   out, rows_.rows(), false);
+        if (soft_cap_ > 0)
+            dense_kernels<float>().unary(static_cast<int>(Unary::soft_cap), soft_cap_, 0,
+                                         (end - begin) * rows_.rows(), out, out);
         return out;
     }
 
   private:
     const Tensor& features_;
     const BoundWeight& head_;
+    float soft_cap_;
     int slot_;
     Tensor rows_;
 };
@@ -73,11 +77,27 @@ struct TokenSums {
     float reference_target_logit = 0;
 };
 
+/// Logits of a tile of features; `raw` holds them before they were capped.
+Tensor capped_logits(Backend& backend, const Tensor& features, const Tensor& head, double soft_cap,
+                     Tensor& raw) {
+    raw = backend.product(features, Transpose::no, head, Transpose::yes);
+    return soft_cap > 0 ? backend.unary({Unary::soft_cap, soft_cap}, raw) : raw;
+}
+
+/// gradient = slopes head, for slopes of the loss with respect to the logits.
+void features_gradient(Backend& backend, const Tensor& slopes, const Tensor& raw, const Tensor& head,
+                       double soft_cap, Tensor gradient) {
+    const Tensor own =
+        soft_cap > 0 ? backend.unary_backward({Unary::soft_cap, soft_cap}, raw, slopes) : slopes;
+    backend.gemm(matrix(backend.convert(own, head.dtype())), Transpose::no, matrix(head), Transpose::no,
+                 gradient, false);
+}
+
 }  // namespace
 
 TokenScores score_tokens(const Tensor& features, const BoundWeight& head,
                          std::span<const std::int32_t> targets, const Tensor* reference,
-                         const BoundWeight* reference_head) {
+                         const BoundWeight* reference_head, double soft_cap) {
     check(features, head);
     if (reference != nullptr) check(*reference, *reference_head);
     const std::int64_t tokens = features.rows();
@@ -99,9 +119,9 @@ TokenScores score_tokens(const Tensor& features, const BoundWeight& head,
     const std::int64_t tiles_at_once = head.is_packed() ? (tiles + thread_count() - 1) / thread_count() : 1;
     parallel_for(tokens, tiles_at_once * token_tile, [&](std::int64_t begin, std::int64_t end) {
         std::vector<TokenSums> sums(static_cast<std::size_t>(end - begin));
-        TiledLogits model(features, head, 0);
+        TiledLogits model(features, head, soft_cap, 0);
         TiledLogits original(reference != nullptr ? *reference : features,
-                             reference != nullptr ? *reference_head : head, 1);
+                             reference != nullptr ? *reference_head : head, soft_cap, 1);
         for (std::int64_t first = 0; first < vocabulary; first += vocabulary_tile) {
             const std::int64_t count = std::min(vocabulary_tile, vocabulary - first);
             model.set_rows(first, count);
@@ -148,7 +168,7 @@ TokenScores score_tokens(const Tensor& features, const BoundWeight& head,
 }
 
 double kl_backward(Backend& backend, const Tensor& features, const Tensor& head, const Tensor& reference,
-                   const Tensor& reference_head, double factor, Tensor& feature_gradient) {
+                   const Tensor& reference_head, double soft_cap, double factor, Tensor& feature_gradient) {
     check(features, head);
     check(reference, reference_head);
     const std::int64_t tokens = features.rows();
@@ -157,9 +177,10 @@ double kl_backward(Backend& backend, const Tensor& features, const Tensor& head,
     double total = 0;
     for (std::int64_t begin = 0; begin < tokens; begin += gradient_tile) {
         const std::int64_t end = std::min(tokens, begin + gradient_tile);
-        Tensor logits = backend.product(features.slice(begin, end), Transpose::no, head, Transpose::yes);
+        Tensor raw;
         const Tensor reference_logits =
-            backend.product(reference.slice(begin, end), Transpose::no, reference_head, Transpose::yes);
+            capped_logits(backend, reference.slice(begin, end), reference_head, soft_cap, raw);
+        Tensor logits = capped_logits(backend, features.slice(begin, end), head, soft_cap, raw);
         const auto& kernels = vocabulary_kernels();
         total += parallel_sum(end - begin, 8, [&](std::int64_t first, std::int64_t stop) {
             double sum = 0;
@@ -177,15 +198,13 @@ double kl_backward(Backend& backend, const Tensor& features, const Tensor& head,
             }
             return sum;
         });
-        Tensor part = feature_gradient.slice(begin, end);
-        const Tensor slopes = backend.convert(logits, head.dtype());
-        backend.gemm(matrix(slopes), Transpose::no, matrix(head), Transpose::no, part, false);
+        features_gradient(backend, logits, raw, head, soft_cap, feature_gradient.slice(begin, end));
     }
     return total;
 }
 
 double cross_entropy_backward(Backend& backend, const Tensor& features, const Tensor& head,
-                              std::span<const std::int32_t> targets, double factor,
+                              std::span<const std::int32_t> targets, double soft_cap, double factor,
                               Tensor& feature_gradient) {
     check(features, head);
     const std::int64_t tokens = features.rows();
@@ -197,7 +216,8 @@ double cross_entropy_backward(Backend& backend, const Tensor& features, const Te
     double total = 0;
     for (std::int64_t begin = 0; begin < tokens; begin += gradient_tile) {
         const std::int64_t end = std::min(tokens, begin + gradient_tile);
-        Tensor logits = backend.product(features.slice(begin, end), Transpose::no, head, Transpose::yes);
+        Tensor raw;
+        Tensor logits = capped_logits(backend, features.slice(begin, end), head, soft_cap, raw);
         total += parallel_sum(end - begin, 8, [&](std::int64_t first, std::int64_t stop) {
             double sum = 0;
             for (std::int64_t r = first; r < stop; ++r) {
@@ -217,9 +237,7 @@ double cross_entropy_backward(Backend& backend, const Tensor& features, const Te
             }
             return sum;
         });
-        Tensor part = feature_gradient.slice(begin, end);
-        const Tensor slopes = backend.convert(logits, head.dtype());
-        backend.gemm(matrix(slopes), Transpose::no, matrix(head), Transpose::no, part, false);
+        features_gradient(backend, logits, raw, head, soft_cap, feature_gradient.slice(begin, end));
     }
     return total;
 }

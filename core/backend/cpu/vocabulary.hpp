@@ -8,14 +8,14 @@ namespace jlcm::cpu {
 
 [[nodiscard]] TokenScores score_tokens(const Tensor& features, const BoundWeight& head,
                                        std::span<const std::int32_t> targets, const Tensor* reference,
-                                       const BoundWeight* reference_head);
+                                       const BoundWeight* reference_head, double soft_cap);
 
 [[nodiscard]] double kl_backward(Backend& backend, const Tensor& features, const Tensor& head,
-                                 const Tensor& reference, const Tensor& reference_head, double factor,
-                                 Tensor& feature_gradient);
+                                 const Tensor& reference, const Tensor& reference_head, double soft_cap,
+                                 double factor, Tensor& feature_gradient);
 
 [[nodiscard]] double cross_entropy_backward(Backend& backend, const Tensor& features, const Tensor& head,
-                                            std::span<const std::int32_t> targets, double factor,
-                                            Tensor& feature_gradient);
+                                            std::span<const std::int32_t> targets, double soft_cap,
+                                            double factor, Tensor& feature_gradient);
 
 }  // namespace jlcm::cpu

@@ -8,10 +8,15 @@ namespace {
 
 class Attention final : public Operator {
   public:
-    Attention(std::int64_t query_heads, std::int64_t key_heads, std::int64_t head_dim, bool causal)
-        : query_heads_(query_heads), key_heads_(key_heads), head_dim_(head_dim), causal_(causal) {
+    Attention(std::int64_t query_heads, std::int64_t key_heads, std::int64_t head_dim,
+              const AttentionOptions& options)
+        : query_heads_(query_heads), key_heads_(key_heads), head_dim_(head_dim), options_(options) {
         require(query_heads > 0 && key_heads > 0 && query_heads % key_heads == 0,
                 "attention: {} query heads cannot share {} key/value heads", query_heads, key_heads);
+        require(options.window >= 0 && (options.causal || options.window == 0),
+                "attention: a window of {} tokens needs causal attention", options.window);
+        require(options.scale >= 0 && options.soft_cap >= 0,
+                "attention: scale {} and cap {} must not be negative", options.scale, options.soft_cap);
     }
     std::string_view kind() const override { return "attention"; }
     Shape infer(std::span<const Shape> inputs, std::span<const Shape>) const override {
@@ -25,7 +30,7 @@ class Attention final : public Operator {
     Tensor forward(const ForwardContext& context) const override {
         const AttentionShape own = shape(context.input(0).shape());
         if (KeyValueCache* cache = context.cache()) {
-            require(causal_, "attention: only causal attention reads on behind earlier tokens");
+            require(options_.causal, "attention: only causal attention reads on behind earlier tokens");
             cache->append({own.sequences, key_heads_, head_dim_}, context.input(1), context.input(2));
             // Without earlier tokens the new ones see all there is.
             if (context.position() > 0)
@@ -65,16 +70,18 @@ class Attention final : public Operator {
         rule.tie(rule.output(), {{heads, sharing, mixed}});
     }
     double flops(std::span<const Shape> inputs, std::span<const Shape>) const override {
-        const double pairs =
-            static_cast<double>(inputs[0][0] * inputs[0][1] * inputs[0][1]) * (causal_ ? 0.5 : 1.0);
+        const std::int64_t length = inputs[0][1];
+        const bool is_local = options_.window > 0 && options_.window < length;
+        const double seen = is_local ? static_cast<double>(options_.window)
+                                     : static_cast<double>(length) * (options_.causal ? 0.5 : 1.0);
+        const double pairs = static_cast<double>(inputs[0][0] * length) * seen;
         return 4.0 * pairs * static_cast<double>(query_heads_ * head_dim_);
     }
 
     nlohmann::json attributes() const override {
-        return {{"query_heads", query_heads_},
-                {"key_heads", key_heads_},
-                {"head_dim", head_dim_},
-                {"causal", causal_}};
+        return {{"query_heads", query_heads_}, {"key_heads", key_heads_}, {"head_dim", head_dim_},
+                {"causal", options_.causal},   {"scale", options_.scale}, {"soft_cap", options_.soft_cap},
+                {"window", options_.window}};
     }
 
   private:
@@ -84,20 +91,27 @@ class Attention final : public Operator {
                 query_heads_,
                 key_heads_,
                 head_dim_,
-                causal_,
-                1.0 / std::sqrt(static_cast<double>(head_dim_))};
+                options_.causal,
+                options_.scale > 0 ? options_.scale : 1.0 / std::sqrt(static_cast<double>(head_dim_)),
+                options_.soft_cap,
+                options_.window};
     }
     std::int64_t query_heads_;
     std::int64_t key_heads_;
     std::int64_t head_dim_;
-    bool causal_;
+    AttentionOptions options_;
 };
 
 }  // namespace
 
 OperatorPtr make_attention(std::int64_t query_heads, std::int64_t key_heads, std::int64_t head_dim,
+                           const AttentionOptions& options) {
+    return std::make_shared<Attention>(query_heads, key_heads, head_dim, options);
+}
+
+OperatorPtr make_attention(std::int64_t query_heads, std::int64_t key_heads, std::int64_t head_dim,
                            bool causal) {
-    return std::make_shared<Attention>(query_heads, key_heads, head_dim, causal);
+    return make_attention(query_heads, key_heads, head_dim, AttentionOptions{.causal = causal});
 }
 
 }  // namespace jlcm

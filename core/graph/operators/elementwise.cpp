@@ -32,6 +32,7 @@ constexpr std::array unary_names{
     UnaryName{Unary::absolute, "absolute", 0},
     UnaryName{Unary::erf, "erf", 0},
     UnaryName{Unary::gelu_tanh, "gelu_tanh", 0},
+    UnaryName{Unary::soft_cap, "soft_cap", 1},
 };
 
 struct BinaryName {

@@ -1,8 +1,10 @@
 #include "core/graph/permutation.hpp"
+#include "core/graph/rotary_frequencies.hpp"
 
 #include <cmath>
+#include <map>
 #include <mutex>
-#include <numbers>
+#include <utility>
 
 namespace jlcm {
 namespace {
@@ -14,11 +16,14 @@ struct Angles {
 
 class Rotary final : public Operator {
   public:
-    Rotary(std::int64_t head_dim, double base, RotaryScaling scaling)
-        : head_dim_(head_dim), base_(base), scaling_(scaling) {
-        require(head_dim > 0 && head_dim % 2 == 0, "rotary: a head of {} has no pairs", head_dim);
-        require(base > 0 && scaling.factor > 0, "rotary: base {} and factor {} must be positive", base,
-                scaling.factor);
+    Rotary(std::int64_t head_dim, double base, RotaryScaling scaling, std::int64_t turned)
+        : head_dim_(head_dim),
+          turned_(turned > 0 ? turned : head_dim),
+          base_(base),
+          scaling_(std::move(scaling)) {
+        require(turned_ % 2 == 0 && turned_ <= head_dim_,
+                "rotary: {} features of a head of {} are no pairs in it", turned_, head_dim_);
+        check_rotary_scaling(turned_, base_, scaling_);
     }
     std::string_view kind() const override { return "rotary"; }
     Shape infer(std::span<const Shape> inputs, std::span<const Shape>) const override {
@@ -30,6 +35,12 @@ class Rotary final : public Operator {
         const Tensor& x = context.input(0);
         const std::int64_t first = context.position();
         const std::int64_t end = first + x.shape()[1];
+        // Keys that are kept were turned as those of a short text.
+        require(
+            !is_long(end) || context.cache() == nullptr,
+            "the model's rotary positions go by other angles in texts of more than {:.0f} tokens, which are read "
+            "at once or not at all: give a context of at most that",
+            scaling_.original_context);
         const Angles angles = table(end, x.dtype());
         return context.backend().rotary(x, head_dim_, angles.cosine.slice(first, end),
                                         angles.sine.slice(first, end), false);
@@ -46,26 +57,16 @@ class Rotary final : public Operator {
         rule.fix_output_dimensions(0, 2, "rotary position embedding goes by the position");
         const int heads = rule.blocks(rule.size(rule.input(0)) / head_dim_);
         const int features = rule.blocks(head_dim_);
+        // The features that do not turn could move, but an axis within heads has no parts.
         rule.fix({{features}}, "rotary position embedding goes by the place in the head");
         rule.tie(rule.input(0), {{heads, features}});
         rule.tie(rule.output(), {{heads, features}});
     }
 
   private:
-    double frequency(std::int64_t pair) const {
-        const double plain =
-            std::pow(base_, -2.0 * static_cast<double>(pair) / static_cast<double>(head_dim_));
-        if (scaling_.kind == RotaryScaling::Kind::none) return plain;
-        if (scaling_.kind == RotaryScaling::Kind::linear) return plain / scaling_.factor;
-        // llama3: long wavelengths are stretched, short ones kept, those between interpolated.
-        const double wavelength = 2.0 * std::numbers::pi / plain;
-        const double low = scaling_.original_context / scaling_.low_frequency_factor;
-        const double high = scaling_.original_context / scaling_.high_frequency_factor;
-        if (wavelength < high) return plain;
-        if (wavelength > low) return plain / scaling_.factor;
-        const double smooth = (scaling_.original_context / wavelength - scaling_.low_frequency_factor) /
-                              (scaling_.high_frequency_factor - scaling_.low_frequency_factor);
-        return (1.0 - smooth) * plain / scaling_.factor + smooth * plain;
+    [[nodiscard]] bool is_long(std::int64_t length) const {
+        return scaling_.kind == RotaryScaling::Kind::long_rope &&
+               static_cast<double>(length) > scaling_.original_context;
     }
 
     /// Angles for positions 0..length-1 at least, made anew when a longer length is asked for.
@@ -73,17 +74,20 @@ class Rotary final : public Operator {
         constexpr std::int64_t at_a_time = 256;  // one token after another asks for one more
         const std::int64_t length = (asked + at_a_time - 1) / at_a_time * at_a_time;
         const std::lock_guard lock(mutex_);
-        Angles& kept = type == DType::f64 ? double_ : float_;
+        const bool is_long = this->is_long(asked);
+        Angles& kept = kept_[{type, is_long}];
         if (!kept.cosine.defined() || kept.cosine.rows() < length) {
-            const std::int64_t half = head_dim_ / 2;
+            const std::int64_t half = turned_ / 2;
+            const std::vector<double> steps = rotary_frequencies(turned_, base_, scaling_, is_long);
             Angles exact{Tensor::empty({length, half}, DType::f64),
                          Tensor::empty({length, half}, DType::f64)};
             for (std::int64_t pair = 0; pair < half; ++pair) {
-                const double step = frequency(pair);
+                const double step = steps[static_cast<std::size_t>(pair)];
                 for (std::int64_t position = 0; position < length; ++position) {
                     const double angle = static_cast<double>(position) * step;
-                    exact.cosine.data<double>()[position * half + pair] = std::cos(angle);
-                    exact.sine.data<double>()[position * half + pair] = std::sin(angle);
+                    exact.cosine.data<double>()[position * half + pair] =
+                        scaling_.magnitude * std::cos(angle);
+                    exact.sine.data<double>()[position * half + pair] = scaling_.magnitude * std::sin(angle);
                 }
             }
             kept = {exact.cosine.to(type), exact.sine.to(type)};
@@ -92,17 +96,17 @@ class Rotary final : public Operator {
     }
 
     std::int64_t head_dim_;
+    std::int64_t turned_;
     double base_;
     RotaryScaling scaling_;
     mutable std::mutex mutex_;
-    mutable Angles float_;
-    mutable Angles double_;
+    mutable std::map<std::pair<DType, bool>, Angles> kept_;  ///< by type, of short and of long texts
 };
 
 }  // namespace
 
-OperatorPtr make_rotary(std::int64_t head_dim, double base, RotaryScaling scaling) {
-    return std::make_shared<Rotary>(head_dim, base, scaling);
+OperatorPtr make_rotary(std::int64_t head_dim, double base, RotaryScaling scaling, std::int64_t turned) {
+    return std::make_shared<Rotary>(head_dim, base, std::move(scaling), turned);
 }
 
 }  // namespace jlcm

@@ -141,7 +141,18 @@ TEST_CASE("attention agrees with double precision, in float32 and bfloat16, on o
     }
 }
 
+namespace {
+
+/// `cap` 0: as they are.
+void cap(Tensor& logits, double cap) {
+    if (cap > 0)
+        for (double& each : logits.values<double>()) each = cap * std::tanh(each / cap);
+}
+
+}  // namespace
+
 TEST_CASE("token scores match a plain softmax over the vocabulary") {
+    const double soft_cap = GENERATE(0.0, 6.0);
     Backend& backend = cpu_backend();
     const std::int64_t vocabulary = 5000;
     const Tensor features = random_tensor({150, 16}, "features", DType::f32);
@@ -151,11 +162,14 @@ TEST_CASE("token scores match a plain softmax over the vocabulary") {
     for (std::size_t i = 0; i < targets.size(); ++i) targets[i] = static_cast<std::int32_t>(i * 33 % 5000);
     targets[3] = -1;
     const BoundWeight bound_head(head);
-    const TokenScores scores = backend.score_tokens(features, head, targets, &reference, &bound_head);
-    const Tensor logits =
+    const TokenScores scores =
+        backend.score_tokens(features, head, targets, &reference, &bound_head, soft_cap);
+    Tensor logits =
         backend.product(features.to(DType::f64), Transpose::no, head.to(DType::f64), Transpose::yes);
-    const Tensor other =
+    Tensor other =
         backend.product(reference.to(DType::f64), Transpose::no, head.to(DType::f64), Transpose::yes);
+    cap(logits, soft_cap);
+    cap(other, soft_cap);
     double kl_sum = 0;
     for (std::int64_t t = 0; t < 150; ++t) {
         const double* s = logits.data<double>() + t * vocabulary;
@@ -181,22 +195,23 @@ TEST_CASE("token scores match a plain softmax over the vocabulary") {
     }
     // The backward: loss by value, gradient by central differences of the loss.
     Tensor gradient;
-    REQUIRE(backend.kl_backward(features, head, reference, head, 0.5, gradient) ==
+    REQUIRE(backend.kl_backward(features, head, reference, head, soft_cap, 0.5, gradient) ==
             Approx(kl_sum).epsilon(1e-4));
     for (const std::int64_t i : {0, 777, 2399}) {
         Tensor moved = features.clone();
         Tensor unused;
         const float h = 1e-2F;
         moved.data<float>()[i] += h;
-        const double up = backend.kl_backward(moved, head, reference, head, 1.0, unused);
+        const double up = backend.kl_backward(moved, head, reference, head, soft_cap, 1.0, unused);
         moved.data<float>()[i] -= 2 * h;
-        const double down = backend.kl_backward(moved, head, reference, head, 1.0, unused);
+        const double down = backend.kl_backward(moved, head, reference, head, soft_cap, 1.0, unused);
         REQUIRE(gradient.data<float>()[i] ==
                 Approx(0.5 * (up - down) / (2 * static_cast<double>(h))).epsilon(5e-3).margin(2e-3));
     }
 }
 
 TEST_CASE("cross entropy's gradient is that of its scores") {
+    const double soft_cap = GENERATE(0.0, 6.0);
     Backend& backend = cpu_backend();
     const std::int64_t vocabulary = 700;
     const Tensor features = random_tensor({300, 16}, "features", DType::f32);
@@ -206,12 +221,12 @@ TEST_CASE("cross entropy's gradient is that of its scores") {
     targets[5] = -1;
     const auto loss = [&](const Tensor& x) {
         double total = 0;
-        for (const float nll : backend.score_tokens(x, head, targets, nullptr, nullptr).nll)
+        for (const float nll : backend.score_tokens(x, head, targets, nullptr, nullptr, soft_cap).nll)
             total += static_cast<double>(nll);
         return total;
     };
     Tensor gradient;
-    REQUIRE(backend.cross_entropy_backward(features, head, targets, 0.5, gradient) ==
+    REQUIRE(backend.cross_entropy_backward(features, head, targets, soft_cap, 0.5, gradient) ==
             Approx(loss(features)).epsilon(1e-5));
     for (const std::int64_t i : {0, 777, 4799}) {
         Tensor moved = features.clone();
@@ -256,7 +271,8 @@ TEST_CASE("NaN goes through functions that compare, and scores of it have neithe
                                               {Unary::elu, 1},
                                               {Unary::absolute},
                                               {Unary::exponential},
-                                              {Unary::softplus}})
+                                              {Unary::softplus},
+                                              {Unary::soft_cap, 2}})
             CHECK(std::isnan(backend.unary(function, x).data<float>()[at]));
         Windows windows;
         windows.images = 1;
@@ -276,9 +292,9 @@ TEST_CASE("NaN goes through functions that compare, and scores of it have neithe
             Tensor one = features.clone();
             one.data<float>()[5] = bad;
             const std::vector<std::int32_t> targets{1, 2, 3};
-            const TokenScores scores = in_reference
-                                           ? backend.score_tokens(features, head, targets, &one, &bound_head)
-                                           : backend.score_tokens(one, head, targets, &features, &bound_head);
+            const TokenScores scores =
+                in_reference ? backend.score_tokens(features, head, targets, &one, &bound_head, 0)
+                             : backend.score_tokens(one, head, targets, &features, &bound_head, 0);
             CHECK(std::isnan(scores.kl[1]));
             CHECK(scores.agree[1] == 0);
             CHECK(std::isfinite(scores.kl[0]));

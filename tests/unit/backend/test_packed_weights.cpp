@@ -76,16 +76,16 @@ TEST_CASE("predictions from a packed head have the bits of the dense one") {
         const BoundWeight dense_other(backend.convert(other, type));
         const BoundWeight packed(std::make_shared<const PlainWeight>(head), type);
         const BoundWeight packed_other(std::make_shared<const PlainWeight>(other), type);
-        const TokenScores a = backend.score_tokens(x, dense, targets, &x, &dense_other);
-        for (const TokenScores& b : {backend.score_tokens(x, packed, targets, &x, &packed_other),
-                                     backend.score_tokens(x, packed, targets, &x, &dense_other),
-                                     backend.score_tokens(x, dense, targets, &x, &packed_other)}) {
+        const TokenScores a = backend.score_tokens(x, dense, targets, &x, &dense_other, 0);
+        for (const TokenScores& b : {backend.score_tokens(x, packed, targets, &x, &packed_other, 0),
+                                     backend.score_tokens(x, packed, targets, &x, &dense_other, 0),
+                                     backend.score_tokens(x, dense, targets, &x, &packed_other, 0)}) {
             CHECK(a.nll == b.nll);
             CHECK(a.reference_nll == b.reference_nll);
             CHECK(a.kl == b.kl);
             CHECK(a.agree == b.agree);
         }
-        CHECK(a.nll == backend.score_tokens(x, packed, targets, nullptr, nullptr).nll);
+        CHECK(a.nll == backend.score_tokens(x, packed, targets, nullptr, nullptr, 0).nll);
     }
 }
 

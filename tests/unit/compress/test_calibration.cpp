@@ -150,3 +150,24 @@ TEST_CASE("windows of distillation are fresh ones, and the seed decides which ar
     const auto other = drawn(1);
     CHECK_FALSE(std::ranges::equal(other.calibration.bytes(), windows.calibration.bytes()));
 }
+
+TEST_CASE("second moments of an expert count the tokens that it was given") {
+    const Model model(
+        read_checkpoint(std::filesystem::path(JLCM_SOURCE_DIR) / "tests/golden/transformers/mixtral"));
+    const Graph& graph = model.graph();
+    const Executor executor(graph, cpu_backend(), DType::f32);
+    const Block& block = graph.blocks().front();
+    Weights weights(graph);
+    bind_weights(weights, model, block.nodes, DType::f32, cpu_backend());
+    SecondMoments moments(executor);
+    (void)advance(executor, block, weights,
+                  first_activations(executor, model, test::random_ids({3, 12}, 263, "ids")),
+                  moments.observer(), 3);
+    std::int64_t given = 0;
+    for (const auto& use : graph.linears(block.nodes)) {
+        const std::string& name = graph.parameter(use.parameter).name;
+        if (name.ends_with(".w1.weight")) given += moments.samples(use.node);
+        if (name.ends_with("q_proj.weight")) CHECK(moments.samples(use.node) == 36);
+    }
+    CHECK(given == 36 * 2);
+}

@@ -26,9 +26,9 @@ double loss_of(const Model& model, const Tensor& ids, const Tensor& features) {
     std::vector<std::int32_t> targets(ids.values<std::int32_t>().begin() + 1,
                                       ids.values<std::int32_t>().end());
     targets.push_back(-1);
-    const auto scores =
-        cpu_backend().score_tokens(features.reshape({ids.size(), features.shape().back()}),
-                                   head_weight(model, DType::f32, cpu_backend()), targets, nullptr, nullptr);
+    const auto scores = cpu_backend().score_tokens(features.reshape({ids.size(), features.shape().back()}),
+                                                   head_weight(model, DType::f32, cpu_backend()), targets,
+                                                   nullptr, nullptr, 0);
     double total = 0;
     for (const float nll : scores.nll) total += static_cast<double>(nll);
     return total;

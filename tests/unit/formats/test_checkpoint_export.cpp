@@ -6,6 +6,7 @@
 #include "core/formats/architecture.hpp"
 #include "core/formats/checkpoint_export.hpp"
 #include "core/formats/gguf.hpp"
+#include "core/formats/gguf_families.hpp"
 #include "core/formats/gguf_tokenizer.hpp"
 #include "core/formats/llama.hpp"
 #include "core/formats/safetensors.hpp"
@@ -513,6 +514,8 @@ TEST_CASE("missing, unexpected and misshapen tensors are named") {
     REQUIRE_THAT(refusal(folder), Catch::Contains("config.json"));
     jlcm::write_file(folder / "config.json", small_config().dump());
     REQUIRE_THAT(refusal(folder), Catch::Contains("model.safetensors"));
+    jlcm::write_file(folder / "pytorch_model.bin", "");
+    REQUIRE_THAT(refusal(folder), Catch::Contains("python3 -c") && Catch::Contains("pytorch_model.bin"));
     auto tensors = jlcm::model_tensors(small_config());
     const auto weights = folder / "model.safetensors";
     write_weights(weights, tensors);
@@ -627,7 +630,8 @@ TEST_CASE("GGUF metadata that means something else is refused by name") {
     REQUIRE_THAT(tensors_with({{"general.architecture", text("mamba")}}), Catch::Contains("'mamba'"));
     REQUIRE_THAT(tensors_with({{"llama.expert_count", number(8)}}), Catch::Contains("experts"));
     REQUIRE_THAT(tensors_with({{"llama.logit_scale", real(2)}}), Catch::Contains("llama.logit_scale"));
-    REQUIRE_THAT(tensors_with({{"llama.rope.scaling.type", text("yarn")}}), Catch::Contains("'yarn'"));
+    REQUIRE_THAT(tensors_with({{"llama.rope.scaling.type", text("longrope")}}),
+                 Catch::Contains("'longrope'"));
     REQUIRE_THAT(tensors_with({{"llama.rope.dimension_count", number(4)}}),
                  Catch::Contains("rope.dimension_count"));
     REQUIRE_THAT(tensors_with({{"llama.block_count", number(3)}}), Catch::Contains("model.layers.2."));

@@ -1,7 +1,9 @@
 #include "core/base/error.hpp"
 #include "core/formats/architecture.hpp"
+#include "core/formats/gguf_families.hpp"
 #include "core/formats/json.hpp"
 #include "core/formats/llama.hpp"
+#include "core/formats/rope_config.hpp"
 
 #include <cmath>
 #include <vector>
@@ -49,7 +51,7 @@ TEST_CASE("what a llama configuration can't say is refused by name") {
         }
         return std::string();
     };
-    REQUIRE_THAT(refusal("model_type", "gpt_neox"), Catch::Contains("gpt_neox"));
+    REQUIRE_THAT(refusal("model_type", "falcon"), Catch::Contains("'falcon' is not supported"));
     REQUIRE_THAT(refusal("model_type", 3), Catch::Contains("model_type"));
     REQUIRE_THAT(refusal("hidden_act", "gelu"), Catch::Contains("gelu"));
     REQUIRE_THAT(refusal("hidden_size", -1), Catch::Contains("'hidden_size' is -1"));
@@ -61,8 +63,14 @@ TEST_CASE("what a llama configuration can't say is refused by name") {
     REQUIRE_THAT(refusal("num_key_value_heads", 3), Catch::Contains("share"));
     REQUIRE_THAT(refusal("head_dim", 5), Catch::Contains("even"));
     REQUIRE_THAT(refusal("rms_norm_eps", 0), Catch::Contains("rms_norm_eps"));
-    REQUIRE_THAT(refusal("rope_scaling", {{"rope_type", "yarn"}, {"factor", 4.0}}),
-                 Catch::Contains("'yarn'"));
+    REQUIRE_THAT(refusal("rope_scaling", {{"rope_type", "dynamic"}, {"factor", 4.0}}),
+                 Catch::Contains("'dynamic'"));
+    REQUIRE_THAT(refusal("rope_scaling", {{"rope_type", "longrope"}, {"factor", 4.0}}),
+                 Catch::Contains("'longrope'"));
+    REQUIRE_THAT(refusal("rope_scaling", {{"rope_type", "yarn"}, {"factor", 4.0}, {"beta_slow", 32}}),
+                 Catch::Contains("beta_slow"));
+    REQUIRE_THAT(refusal("partial_rotary_factor", 0.5), Catch::Contains("partial_rotary_factor"));
+    REQUIRE_THAT(refusal("partial_rotary_factor", 1.5), Catch::Contains("at most 1"));
     REQUIRE_THAT(refusal("rope_scaling", {{"type", "linear"}}), Catch::Contains("factor"));
     REQUIRE_THAT(refusal("rope_scaling", 3), Catch::Contains("rope_scaling"));
     REQUIRE_THAT(refusal("quantization_config", json::object()), Catch::Contains("quantization_config"));
@@ -92,9 +100,11 @@ TEST_CASE("a configuration's problems are named together") {
             CHECK_THAT(text, Catch::Contains(part));
     }
     // Nothing in JSON makes more than an input error, in our words.
-    for (const char* type : {"llama", "qwen2", "gpt2", "opt", "bert"}) {
-        const json whole = {{"model_type", type},     {"hidden_size", 24}, {"intermediate_size", 40},
-                            {"num_hidden_layers", 2}, {"vocab_size", 50},  {"num_attention_heads", 4}};
+    for (const char* type : {"llama", "mistral", "qwen2", "qwen3", "olmo2", "gemma2", "gemma3_text", "phi3",
+                             "gpt_neox", "mixtral", "qwen3_moe", "gpt2", "opt", "bert"}) {
+        const json whole = {{"model_type", type},      {"hidden_size", 24}, {"intermediate_size", 40},
+                            {"num_hidden_layers", 2},  {"vocab_size", 50},  {"num_attention_heads", 4},
+                            {"num_key_value_heads", 4}};
         json odd_values =
             json::array({nullptr, true, -1, 0, 2.5, 1e300, "x", json::array({1}), json::object()});
         const json complete = jlcm::complete_config(whole);
@@ -109,6 +119,52 @@ TEST_CASE("a configuration's problems are named together") {
                 }
             }
     }
+}
+
+TEST_CASE("yarn and long rope are completed with the numbers that they go by") {
+    json config = small_config();
+    config["max_position_embeddings"] = 8192;
+    config["rope_scaling"] = {{"type", "yarn"}, {"factor", 4.0}, {"original_max_position_embeddings", 2048}};
+    const json yarn = jlcm::complete_config(config);
+    CHECK(yarn["rope_scaling"]["beta_fast"] == 32.0);
+    CHECK(yarn["rope_scaling"]["attention_factor"].get<double>() == Approx(1.1386294361));
+    CHECK(jlcm::complete_config(yarn) == yarn);
+
+    config["model_type"] = "phi3";
+    config["rope_scaling"] = {{"type", "su"},
+                              {"short_factor", {1, 1, 1}},
+                              {"long_factor", {1, 2, 4}},
+                              {"original_max_position_embeddings", 2048}};
+    const json phi3 = jlcm::complete_config(config);
+    CHECK(phi3["original_max_position_embeddings"] == 2048);
+    CHECK(jlcm::complete_config(phi3) == phi3);
+    CHECK(jlcm::rotary_scaling(phi3).magnitude == Approx(1.0871).epsilon(1e-4));
+    config["rope_scaling"]["long_factor"] = {1, 2};
+    CHECK_THROWS_WITH(jlcm::complete_config(config), Catch::Contains("rope_scaling.long_factor"));
+}
+
+TEST_CASE("layers that attend to a window are those that the configuration says") {
+    const auto windows = [](const char* type, json more) {
+        json config = small_config();
+        config["model_type"] = type;
+        config["num_hidden_layers"] = 3;
+        config["head_dim"] = 6;
+        config.update(more);
+        return jlcm::transformer_config(config).local_layers;
+    };
+    using List = std::vector<bool>;
+    CHECK(windows("mistral", {{"num_key_value_heads", 4}}) == List{true, true, true});
+    CHECK(windows("mistral", {{"num_key_value_heads", 4}, {"sliding_window", nullptr}}).empty());
+    CHECK(windows("qwen2", {{"use_sliding_window", false}, {"sliding_window", 8}}).empty());
+    CHECK(windows("qwen3", {{"use_sliding_window", true}, {"max_window_layers", 2}}) ==
+          List{false, false, true});
+    CHECK(windows("gemma2", json::object()) == List{true, false, true});
+    CHECK(windows("gemma3_text", {{"sliding_window_pattern", 3}}) == List{true, true, false});
+    const json types{"full_attention", "sliding_attention", "full_attention"};
+    CHECK(windows("gemma3_text", {{"layer_types", types}}) == List{false, true, false});
+    CHECK_THROWS_WITH(windows("qwen3", {{"layer_types", types}}), Catch::Contains("sliding_window"));
+    CHECK_THROWS_WITH(windows("gemma2", {{"layer_types", {"chunked_attention", "", ""}}}),
+                      Catch::Contains("chunked_attention"));
 }
 
 TEST_CASE("every tensor of a llama model has one name in each format") {

@@ -46,7 +46,8 @@ ModelInput input_of(const Model& model, std::int64_t positions) {
 }  // namespace
 
 TEST_CASE("tokens read one by one, or in parts, give the logits of one forward") {
-    for (const std::string name : {"gpt2", "opt", "qwen2", "llama_biased"}) {
+    for (const std::string name : {"gpt2", "opt", "qwen2", "llama_biased", "mistral", "qwen3", "phi3",
+                                   "gemma2", "gemma3", "gpt_neox", "olmo2", "mixtral", "qwen3_moe"}) {
         CAPTURE(name);
         const Model model(read_checkpoint(folder(name)));
         const std::int64_t vocabulary = model.graph().parameter(model.graph().head()).shape[0];
@@ -81,6 +82,14 @@ TEST_CASE("tokens read one by one, or in parts, give the logits of one forward")
             CHECK(decoder.position() == 12);
         }
     }
+}
+
+TEST_CASE("angles that change with a text's length are not read on with") {
+    const Model model(read_checkpoint(folder("phi3")));
+    CachedDecoder decoder(model, input_of(model, 32), {.compute = DType::f32, .context = 32}, cpu_backend());
+    const auto ids = some_ids(17, 250);
+    (void)decoder.read(std::span(ids).first(16));
+    CHECK_THROWS_WITH(decoder.read(std::span(ids).last(1)), Catch::Contains("more than 16 tokens"));
 }
 
 TEST_CASE("a model that predicts no tokens cannot generate") {

@@ -1,6 +1,7 @@
 // Every operator's backward against central differences, in double precision.
 #include "core/graph/data_operators.hpp"
 #include "core/graph/execution.hpp"
+#include "core/graph/expert_operators.hpp"
 #include "core/graph/tensor_operators.hpp"
 #include "core/graph/transformer.hpp"
 #include "tests/support/random.hpp"
@@ -106,6 +107,44 @@ TEST_CASE("rotary backward matches finite differences") {
     check_all_gradients(single(make_rotary(8, 100.0, scaling), {1, 9, 8}, {}));
 }
 
+TEST_CASE("rotary backward of some features of a head, and of every scaling, matches finite differences") {
+    check_all_gradients(single(make_rotary(6, 100.0, {}, 4), {2, 5, 12}, {}));
+    RotaryScaling scaling;
+    scaling.kind = RotaryScaling::Kind::yarn;
+    scaling.factor = 4;
+    scaling.original_context = 32;
+    scaling.magnitude = 1.2;
+    check_all_gradients(single(make_rotary(8, 100.0, scaling), {1, 9, 8}, {}));
+    scaling.kind = RotaryScaling::Kind::long_rope;
+    scaling.short_factors = {1, 2};
+    scaling.long_factors = {1.5, 4};
+    for (const double original : {4.0, 32.0}) {
+        scaling.original_context = original;
+        check_all_gradients(single(make_rotary(6, 100.0, scaling, 4), {1, 9, 6}, {}));
+    }
+}
+
+TEST_CASE("rms_norm backward of heads, and with an offset, matches finite differences") {
+    check_all_gradients(single(make_rms_norm(1e-5, 1.0), {3, 4, 6}, {{6}}));
+    check_all_gradients(single(make_rms_norm(1e-5), {2, 3, 12}, {{4}}));
+    check_all_gradients(single(make_rms_norm(1e-5, 1.0), {2, 3, 12}, {{4}}));
+}
+
+TEST_CASE("routing and routed linear backward match finite differences") {
+    for (const bool normalised : {false, true}) {
+        check_all_gradients(single(make_routing(2, normalised), {2, 3, 5}, {}));
+        check_all_gradients(single(make_routing(1, normalised), {4, 3}, {}));
+        check_all_gradients(single(make_routing(3, normalised), {4, 3}, {}));
+    }
+    check_all_gradients(single(make_routed_linear(0.5), {2, 3, 5}, {{4, 5}}));
+    Problem some = single(make_routed_linear(0.5), {2, 3, 5}, {{4, 5}});
+    for (std::int64_t i = 5; i < 15; ++i) some.input.data<double>()[i] = 0;
+    check_all_gradients(some);
+    CHECK(rows_in_use(some.input) == std::vector<std::int64_t>{0, 3, 4, 5});
+    some.input = Tensor::zeros({2, 3, 5}, DType::f64);
+    check_all_gradients(some);
+}
+
 TEST_CASE("element-wise backward matches finite differences") {
     for (const Unary function : {Unary::silu, Unary::relu, Unary::gelu, Unary::tanh, Unary::sigmoid})
         check_all_gradients(single(make_unary({function}), {3, 7}, {}));
@@ -125,6 +164,7 @@ TEST_CASE("broadcast and further element-wise backward match finite differences"
                                           {exponential},
                                           {absolute},
                                           {erf},
+                                          {soft_cap, 0.8},
                                           {power, 3}})
         check_all_gradients(single(make_unary(function), {3, 7}, {}));
     for (const Binary function :
@@ -224,7 +264,11 @@ TEST_CASE("embedding backward matches finite differences") {
 }
 
 TEST_CASE("attention backward matches finite differences") {
-    for (const bool causal : {true, false}) {
+    for (const AttentionOptions& options : {AttentionOptions{},
+                                            {.causal = false},
+                                            {.window = 3},
+                                            {.scale = 0.4, .soft_cap = 0.7, .window = 140},
+                                            {.causal = false, .scale = 0.9, .soft_cap = 2}}) {
         for (const std::int64_t length : {1, 5, 150}) {
             // q, k and v by three linear layers from one input: grouped-query, 4 heads over 2.
             Graph graph;
@@ -235,7 +279,7 @@ TEST_CASE("attention backward matches finite differences") {
                 const ParameterId id = graph.add_parameter({name, "other", {width, 3}});
                 qkv.push_back(graph.add(name, make_linear(), {x}, {id}));
             }
-            const ValueId y = graph.add("attention", make_attention(4, 2, 2, causal), qkv);
+            const ValueId y = graph.add("attention", make_attention(4, 2, 2, options), qkv);
             Weights bound(graph);
             for (ParameterId id = 0; id < 3; ++id)
                 bound.bind(id, random_tensor(graph.parameter(id).shape, graph.parameter(id).name));
@@ -244,7 +288,57 @@ TEST_CASE("attention backward matches finite differences") {
     }
 }
 
-TEST_CASE("a whole Llama backward matches finite differences") {
+TEST_CASE("a window is what a mask of it leaves, at once and over a cache") {
+    constexpr std::int64_t length = 300;  // more than a page of the cache
+    const Tensor q = random_tensor({1, length, 8}, "q", DType::f32);
+    const Tensor k = random_tensor({1, length, 4}, "k", DType::f32);
+    const Tensor v = random_tensor({1, length, 4}, "v", DType::f32);
+    for (const double soft_cap : {0.0, 0.8}) {
+        for (const std::int64_t window : {1, 7, 200, 300}) {
+            CAPTURE(soft_cap, window);
+            AttentionShape shape{1, length, 2, 1, 4};
+            shape.scale = 0.6;
+            shape.soft_cap = soft_cap;
+            shape.window = window;
+            Tensor sums;
+            const Tensor y = cpu_backend().attention(shape, q, k, v, DType::f32, sums);
+            KeyValueCache cache(CacheType::f32);
+            cache.append({1, 1, 4}, k, v);
+            shape.length = 150;
+            const Tensor late =
+                cpu_backend().cached_attention(shape, q.reshape({length, 8}).slice(150, 300), cache);
+            for (std::int64_t t = 0; t < length; t += 23) {
+                for (std::int64_t head = 0; head < 2; ++head) {
+                    double total = 0;
+                    std::vector<double> mixed(4, 0.0);
+                    for (std::int64_t s = std::max<std::int64_t>(0, t + 1 - window); s <= t; ++s) {
+                        double score = 0;
+                        for (std::int64_t i = 0; i < 4; ++i)
+                            score += 0.6 * static_cast<double>(q.data<float>()[t * 8 + head * 4 + i] *
+                                                               k.data<float>()[s * 4 + i]);
+                        const double weight =
+                            std::exp(soft_cap > 0 ? soft_cap * std::tanh(score / soft_cap) : score);
+                        total += weight;
+                        for (std::size_t i = 0; i < 4; ++i)
+                            mixed[i] += weight * static_cast<double>(
+                                                     v.data<float>()[s * 4 + static_cast<std::int64_t>(i)]);
+                    }
+                    for (std::int64_t i = 0; i < 4; ++i) {
+                        const double expected = mixed[static_cast<std::size_t>(i)] / total;
+                        CHECK(static_cast<double>(y.data<float>()[t * 8 + head * 4 + i]) ==
+                              Approx(expected).margin(1e-5));
+                        if (t >= 150)
+                            CHECK(static_cast<double>(late.data<float>()[(t - 150) * 8 + head * 4 + i]) ==
+                                  Approx(expected).margin(1e-5));
+                    }
+                }
+            }
+        }
+    }
+}
+
+TEST_CASE("a whole decoder backward matches finite differences, plain and with every option") {
+    const bool has_options = GENERATE(false, true);
     TransformerConfig config;
     config.hidden_size = 8;
     config.intermediate_size = 12;
@@ -254,6 +348,20 @@ TEST_CASE("a whole Llama backward matches finite differences") {
     config.head_dim = 2;
     config.vocabulary = 11;
     config.tied_head = true;
+    if (has_options) {
+        config.norm_place = NormPlace::around;
+        config.names.attention_out_norm = "attention_out";
+        config.names.mlp_out_norm = "mlp_out";
+        config.norm_offset = 1;
+        config.query_norm = QueryNorm::heads;
+        config.embedding_scale = 1.5;
+        config.window = 3;
+        config.local_layers = {true, false};
+        config.local_rotary_base = 100;
+        config.attention_soft_cap = 1.5;
+        config.activation = Unary::gelu_tanh;
+        config.experts = {.count = 3, .chosen = 2, .intermediate_size = 5, .dense_layers = {true, false}};
+    }
     Graph graph = build_transformer(config);
     Weights weights(graph);
     for (ParameterId id = 0; id < static_cast<ParameterId>(graph.parameters().size()); ++id)

@@ -1,0 +1,56 @@
+#pragma once
+// Families of language models as GGUF files hold them: their metadata, their tensors' names and how these differ from
+// Hugging Face's. llama.cpp, convert_hf_to_gguf.py and gguf-py.
+
+#include "core/base/json.hpp"
+#include "core/formats/checkpoint.hpp"
+#include "core/formats/gguf.hpp"
+#include "core/formats/gguf_metadata.hpp"
+
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace jlcm {
+
+/// GGUF's and Hugging Face's name, without ".weight" and ".bias".
+using NamePair = std::pair<std::string_view, std::string_view>;
+
+struct GgufFamily {
+    std::string_view architecture;  ///< general.architecture
+    std::string_view model_type;    ///< config.json's
+    std::string_view layers;        ///< Hugging Face's prefix of a layer's number
+    std::vector<NamePair> outer;
+    std::vector<NamePair> layer;
+    /// Hugging Face's names of one expert's matrices, for those that GGUF holds as one tensor [experts, out, in];
+    /// "{}" is the expert's number.
+    std::vector<NamePair> experts = {};
+    bool interleaved_rows = false;  ///< of queries and keys: pairs that turn together lie side by side
+    double norm_offset = 0;         ///< what GGUF has added to the weights of norms
+    /// Adds to `config` what metadata say in the family's own way.
+    void (*configure)(ArchitectureMetadata& metadata, const Gguf& gguf, nlohmann::json& config) = nullptr;
+};
+
+/// That of a file; an input error names the architecture and lists those there are.
+[[nodiscard]] const GgufFamily& gguf_family(const Gguf& gguf);
+/// Llama's, the only one that is written.
+[[nodiscard]] const GgufFamily& llama_family();
+
+/// The Hugging Face name of a GGUF tensor, empty if there is none.
+[[nodiscard]] std::string huggingface_name(const std::string& gguf_name,
+                                           const GgufFamily& family = llama_family());
+/// The reverse.
+[[nodiscard]] std::string gguf_name(const std::string& huggingface_name,
+                                    const GgufFamily& family = llama_family());
+
+/// The completed configuration that the metadata of a GGUF file mean. Needs the file's tensors for what metadata leave
+/// out. What is damaged or not supported is reported to `problems`, keys of the architecture that are not understood
+/// among it; the result is then of no use.
+[[nodiscard]] nlohmann::json config_from_gguf(const Gguf& gguf, Problems& problems);
+
+/// Puts the file's tensors into the checkpoint, whose configuration is complete, as the model has them. One input
+/// error names all that are unexpected.
+void add_gguf_tensors(Checkpoint& checkpoint, const Gguf& gguf);
+
+}  // namespace jlcm

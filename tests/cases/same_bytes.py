@@ -43,6 +43,10 @@ for name, estimator in ESTIMATORS.items():
         *SHORT, "compress.learn.steps=3", "compress.learn.objective=layer", "compress.learn.batch=null", "compress.distill=null",
         f"compress.learn.estimator={estimator}",
     ]  # fmt: skip
+runs["mapping apart"] = [
+    *LEARNED, "compress.distill.batch_at_once=1", "compress.distill.estimator=nearest",
+    "compress.distill.mapping={every: 2, most: 0.01, start: learned}",
+]  # fmt: skip
 runs["blocks together"] = [*LEARNED, "compress.blocks_together=2"]
 
 

@@ -34,6 +34,7 @@ ESTIMATORS = {
     "nearest": "{type: nearest}",
     "curvature": "{type: curvature}",
     "adaround": "{type: adaround}",
+    "gumbel": "{type: gumbel}",
 }
 LEARNED = [*SHORT, "compress.learn.steps=3", "compress.learn.warmup=0", "compress.distill.steps=2"]
 runs = {f"solver {name}": [*SOLVED, *settings] for name, settings in SOLVERS.items()}

@@ -359,6 +359,67 @@ TEST_CASE(
     }
 }
 
+TEST_CASE("the gradient of a Gumbel mixture's scores is that of its soft weights, by finite differences") {
+    for (const int bits : {1, 2, 3}) {
+        Problem problem(2, 30, bits);
+        Mapping mapping(problem, "{type: gumbel, scale: 5, rate: 0.1}");
+        const CodedMatrix coded = coded_matrix(problem.matrix, mapping.tables, mapping.groups);
+        const Tensor gradient = random_tensor({2, 30}, "g", DType::f32);
+        const auto loss = [&] {
+            return cpu_backend().dot(mapping.learner->soft_weights(coded, cpu_backend()), gradient);
+        };
+        Tensor scores = mapping.state(1);
+        std::vector<double> expected;
+        for (float& score : scores.values<float>()) {
+            const float kept = score;
+            score = kept + 0.01F;
+            const double up = loss();
+            score = kept - 0.01F;
+            expected.push_back((up - loss()) / 0.02);
+            score = kept;
+        }
+        mapping.step(gradient, 0);
+        const Tensor moment = mapping.state(2);
+        for (std::size_t i = 0; i < expected.size(); ++i)
+            REQUIRE(10 * static_cast<double>(moment.values<float>()[i]) ==
+                    Approx(expected[i]).epsilon(0.01).margin(2e-3));
+    }
+}
+
+TEST_CASE(
+    "a cold Gumbel mixture draws a candidate as often as the softmax of the logits says, anew in each step") {
+    constexpr std::int64_t count = 4000;
+    Problem problem(1, count, 2);
+    for (int k = 0; k < 4; ++k) problem.matrix.codebooks.data<float>()[k] = static_cast<float>(k);
+    Mapping mapping(problem,
+                    "{type: gumbel, scale: 10, rate: 0, temperature: 0.001, final_temperature: 0.001}");
+    const std::vector<double> logits{0, -1, 0.5, -2};
+    Tensor scores = mapping.state(1);
+    for (std::int64_t i = 0; i < scores.size(); ++i)
+        scores.data<float>()[i] = static_cast<float>(logits[static_cast<std::size_t>(i % 4)] / 10);
+    double total = 0;
+    for (const double logit : logits) total += std::exp(logit);
+    std::vector<std::vector<int>> drawn;
+    for (std::int64_t number = 0; number < 2; ++number) {
+        const Tensor soft = mapping.learner->soft_weights(
+            coded_matrix(problem.matrix, mapping.tables, mapping.groups), cpu_backend());
+        std::vector<int> counts(4);
+        auto& draws = drawn.emplace_back();
+        for (const float w : soft.values<float>()) {
+            draws.push_back(static_cast<int>(std::lround(w)));
+            ++counts[static_cast<std::size_t>(draws.back())];
+        }
+        for (std::size_t k = 0; k < 4; ++k) {
+            const double share = std::exp(logits[k]) / total;
+            const double deviation = std::sqrt(share * (1 - share) * count);
+            CHECK(std::abs(counts[k] - share * count) < 4 * deviation);
+        }
+        mapping.step(Tensor::zeros({1, count}), number);
+        CHECK(problem.codes() == std::vector<int>(count, 2));  // the best without noise is what is stored
+    }
+    CHECK(drawn[0] != drawn[1]);
+}
+
 TEST_CASE("the largest values are kept, of equal ones the first") {
     const auto kept = [](std::vector<float> values, std::int64_t most) {
         keep_largest(values, most);

@@ -145,7 +145,8 @@ TEST_CASE("learning a block lowers its loss with every estimator") {
     for (const std::string estimator :
          {"frozen", "{type: naive_ste, rate: 0.01}", "{type: nearest, rate: 0.05}", "softmax",
           "{type: proximal, rate: 0.05}", "{type: proximal, form: exponential, rate: 0.05}",
-          "{type: proximal, form: adjacent, rate: 0.05}", "{type: curvature, trust: 0.05}"}) {
+          "{type: proximal, form: adjacent, rate: 0.05}", "{type: curvature, trust: 0.05}",
+          "{type: gumbel, rate: 0.05}"}) {
         BlockProblem problem;
         const auto learner = problem.learner(estimator, 60);
         double first = 0;
@@ -244,7 +245,8 @@ TEST_CASE("a learner restored from its state goes on to the same bits, at any nu
     for (const std::string estimator :
          {"{type: naive_ste, rate: 0.05}", "{type: nearest, rate: 0.05}", "{type: softmax, rate: 0.05}",
           "{type: proximal, rate: 0.05, window: 3}", "{type: proximal, rate: 0.05, second_moment: score}",
-          "{type: proximal, rate: 0.05, second_moment: none}", "curvature", "adaround"}) {
+          "{type: proximal, rate: 0.05, second_moment: none}", "curvature", "adaround",
+          "{type: gumbel, window: 3}"}) {
         BlockProblem one;
         set_thread_count(1);
         const auto undisturbed = one.learner(estimator, 20);

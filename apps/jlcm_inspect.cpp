@@ -4,6 +4,7 @@
 #include "core/base/error.hpp"
 #include "core/codebook/artifact.hpp"
 #include "core/codebook/artifact_model.hpp"
+#include "core/codebook/entropy.hpp"
 #include "core/graph/permutation_report.hpp"
 
 #include <iostream>
@@ -44,6 +45,29 @@ void print_tensors(const ArtifactFootprint& footprint) {
                    tensor.bytes.total(), tensor.bits_per_weight());
 }
 
+void print_entropies(const std::string& path) {
+    const Artifact artifact = read_artifact(path);
+    std::size_t width = 6;
+    for (const auto& [name, matrix] : artifact.matrices) width = std::max(width, name.size());
+    fmt::print("{:<{}}{:>12}{:>10}{:>10}{:>9}\n", "tensor", width, "codes", "bits", "entropy", "spared");
+    double stored = 0;
+    double told = 0;
+    const auto line = [&](const std::string& name, double codes, double bits, double entropy) {
+        fmt::print("{:<{}}{:>12.0f}{:>10.4f}{:>10.4f}{:>8.2f}%\n", name, width, codes, bits, entropy,
+                   bits > 0 ? 100 * (1 - entropy / bits) : 0.0);
+    };
+    double all = 0;
+    for (const auto& [name, matrix] : artifact.matrices) {
+        const auto codes = static_cast<double>(matrix.mapping.size());
+        const double entropy = mapping_entropy(matrix);
+        line(name, codes, matrix.layout.bits, entropy);
+        all += codes;
+        stored += codes * matrix.layout.bits;
+        told += codes * entropy;
+    }
+    if (all > 0) line("all", all, stored / all, told / all);
+}
+
 void print_kernels(const WeightSource& model) {
     const auto uses = weight_uses(model);
     std::size_t name = 6;
@@ -68,6 +92,7 @@ int main(int argc, char** argv) {
     bool as_json = false;
     bool permutations = false;
     bool kernels = false;
+    bool entropy = false;
     app.add_option("model", path,
                    "A compressed model (safetensors), as jlcm-run writes it; with --permutations also any "
                    "model that jlcm-run takes")
@@ -82,10 +107,19 @@ int main(int argc, char** argv) {
            "For every matrix of any model: how it is held while it runs, and which kernel multiplies it with "
            "a few tokens")
         ->excludes(json_flag);
+    app.add_flag(
+           "--entropy", entropy,
+           "For the mapping of every matrix: bits of a code, its entropy given its group, and the share of the "
+           "bytes that a coder which knows the groups' frequencies would spare at most")
+        ->excludes(json_flag);
     if (const auto code = parse_arguments(app, argc, argv)) return *code;
     try {
         if (kernels) {
             print_kernels(*open_model(path).weights);
+            return 0;
+        }
+        if (entropy) {
+            print_entropies(path);
             return 0;
         }
         if (permutations) {

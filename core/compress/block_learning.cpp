@@ -3,6 +3,7 @@
 #include "core/base/rng.hpp"
 #include "core/compress/training.hpp"
 #include "core/learn/layer_learner.hpp"
+#include "core/store/saved_state.hpp"
 #include "core/tensor/memory.hpp"
 
 namespace jlcm {
@@ -40,6 +41,8 @@ void BlockLearning::learn(std::size_t index, CompressedModel& model, Tensor orig
            .labels = {{"block", index}},
            .state_file = run_.store.files.learning(index),
            .checkpoint_minutes = run_.store.checkpoint_minutes});
+    if (run_.options.keeps_positions())
+        save_state(run_.store.files.positions(index), {.words = {}, .tensors = learner->positions()});
 }
 
 void BlockLearning::add_moments(const Block& block, std::vector<LearnedLayer>& layers) {

@@ -142,6 +142,10 @@ struct CompressOptions {
     }
     /// Whether whole blocks are learned, which takes activations and backwards.
     [[nodiscard]] bool learns_blocks() const { return learning_needs().activations; }
+    /// Whether distillation goes on from where block learning left the weights among their codewords.
+    [[nodiscard]] bool keeps_positions() const {
+        return distill && distill->estimator && distill->mapping.start == MappingStart::learned;
+    }
     /// Whether they learn from these inputs.
     [[nodiscard]] bool learns_from(Inputs inputs) const {
         return learn.has_value() && learn->inputs == inputs && learns_blocks();

@@ -71,8 +71,8 @@ class BlockLearner final : public WeightLearner {
         executor_.backward(block_, recording, weights_, slope, gradients);
         if (learned_.needs_curvature()) probe_curvature(recording, output.shape(), 2.0 / energy);
         const LearningRates rates = options_.rates(done_);
-        const JumpHistogram jumps =
-            learned_.step(block_.nodes, gradients, done_, rates, options_.norm_rate * rates.factor);
+        const JumpHistogram jumps = learned_.step(block_.nodes, gradients, MatrixStep::of_all(done_, rates),
+                                                  options_.norm_rate * rates.factor);
         nlohmann::json record = learning_record(done_, loss, jumps);
         ++done_;
         return record;

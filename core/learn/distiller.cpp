@@ -10,12 +10,38 @@
 #include "core/tensor/reorder.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace jlcm {
 
+void MappingOptions::fields(Fields& v) {
+    v("every", every,
+      Doc{"Steps of the codebooks per step of the mapping, which takes the mean of their gradients: its steps want "
+          "more tokens than theirs. Above 1 this takes 4 bytes of memory a weight."},
+      at_least(1));
+    v("schedule", schedule, Doc{"How the estimator's rate falls over its steps. None: as all rates do."});
+    v("warmup", warmup,
+      Doc{"Steps of the mapping over which its rate rises first. None: as long as all rates do."},
+      at_least(0));
+    v("most", most,
+      Doc{"The largest share of a matrix's codes that changes in a step: those first that lie farthest beyond their "
+          "cells or whose best candidate is farthest ahead. All changes push downstream at once, so that many "
+          "together overshoot.",
+          "PV-Tuning, arXiv 2405.14852"},
+      Range{0.0, 1.0, true});
+    v("start", start,
+      Doc{"Where weights lie among their codewords at the start. Moments start afresh in any case: the loss is "
+          "another one, and so is the size of its gradients."});
+}
+
 void DistillationOptions::fields(Fields& v) {
+    const When moves{[this] { return estimator.has_value(); }, "without an estimator the mapping stays"};
     v("steps", steps, Doc{"Steps of distillation."}, at_least(0));
     v("batch", batch, Doc{"Samples per step."}, at_least(1));
+    v("batch_at_once", batch_at_once,
+      Doc{"How many of a step's samples go through the model at once: their gradients add up. Bounds the memory of "
+          "activations. None: all."},
+      at_least(1));
     v("rate", rate,
       Doc{"Adam step of the codewords in units of their codebook's spacing, and of scales relative to each."},
       Range{0.0, 1.0});
@@ -23,19 +49,59 @@ void DistillationOptions::fields(Fields& v) {
       Doc{"Adam step of the norms, relative to their root mean square; 0 leaves them."}, Range{0.0, 1.0});
     v("estimator", estimator,
       Doc{"How gradients move the mapping; none: it stays, which suits short runs and costs no memory."});
+    v("mapping", mapping, Doc{"When the mapping steps, and how far."}, moves);
     v("schedule", schedule, Doc{"How all rates fall over the steps."});
     v("warmup", warmup, Doc{"Steps over which the rates rise first."}, at_least(0));
 }
 
+void DistillationOptions::validate(Problems& problems) const {
+    if (!estimator) return;
+    if (mapping.every > steps)
+        problems.field("mapping", "every is {}, and there are {} steps: the mapping would never move",
+                       mapping.every, steps);
+    if ((mapping.most < 1 || mapping.start == MappingStart::learned) && !estimator->make()->is_placed())
+        problems.field("mapping", "the estimator {} takes no cap (most) and goes on from nothing (start)",
+                       estimator->name());
+}
+
+MatrixStep DistillationOptions::matrix_step(std::int64_t step) const {
+    MatrixStep made{step, scheduled_rates(rate, rate, schedule, step, steps, warmup), {}};
+    if ((step + 1) % mapping.every != 0) return made;
+    const std::int64_t number = step / mapping.every;
+    const std::int64_t of = steps / mapping.every;
+    made.mapping = {.number = number,
+                    .factor = schedule_factor(mapping.schedule.value_or(schedule), number, of,
+                                              mapping.warmup.value_or(warmup / mapping.every)),
+                    .progress = static_cast<double>(number) / static_cast<double>(of),
+                    .most = mapping.most};
+    return made;
+}
+
 namespace {
+
+/// Consecutive samples of a step.
+struct Part {
+    std::int64_t first = 0;
+    std::int64_t end = 0;
+    double share = 1;  ///< of the step's samples
+};
+
+std::vector<Part> parts_of(std::int64_t batch, std::int64_t at_once) {
+    std::vector<Part> parts;
+    for (std::int64_t first = 0; first < batch; first += at_once) {
+        const std::int64_t end = std::min(first + at_once, batch);
+        parts.push_back({first, end, static_cast<double>(end - first) / static_cast<double>(batch)});
+    }
+    return parts;
+}
 
 class Distiller final : public WeightLearner {
   public:
     Distiller(CompressedModel& model, Tensor samples, const DistillationOptions& options, DType compute,
-              Backend& backend, FeatureStore* original_features)
+              Backend& backend, FeatureStore* original_features, const PositionsOfBlock& positions)
         : WeightLearner(
               model, {model, all_nodes(model), options.estimator ? options.estimator->make().get() : nullptr,
-                      options.norm_rate > 0, backend}),
+                      options.norm_rate > 0, backend, options.mapping.every}),
           samples_(std::move(samples)),
           options_(options),
           compute_(compute),
@@ -44,9 +110,13 @@ class Distiller final : public WeightLearner {
           compared_as_(compared_as(model.graph())),
           teacher_(model.base(), compute, backend, original_features),
           head_(head_weight(model.base(), compute, backend)),
-          weights_(model.graph()) {
+          weights_(model.graph()),
+          parts_(parts_of(options.batch, options.at_once())) {
         require(samples_.rows() >= options_.batch, "distillation has {} samples, fewer than one batch of {}",
                 samples_.rows(), options_.batch);
+        if (options.estimator && options.mapping.start == MappingStart::learned)
+            for (std::size_t b = 0; b < model.graph().blocks().size(); ++b)
+                learned_.go_on_from(model.graph().blocks()[b].nodes, positions(b));
         // Everything but the learned linear weights stays bound; those are decoded block by block.
         for (const ParameterId id : model.graph().parameters_of(all_nodes(model)))
             if (!learned_.contains(id)) weights_.bind(id, bound(id));
@@ -55,32 +125,36 @@ class Distiller final : public WeightLearner {
     [[nodiscard]] std::int64_t total_steps() const override { return options_.steps; }
 
     [[nodiscard]] nlohmann::json step() override {
-        const Graph& graph = model_->graph();
-        const Tensor batch = batch_of(done_);
-        const Tensor original = teacher_.features(batch);
-        predictions_ = original.rows();
-
-        Recomputation pass(graph);
-        const Tensor x = pass.forward(
-            batch, [&](const Block& block, const Tensor& input) { return forward(block, input); });
-        const Tensor features = forward(graph.epilogue(), x);
-        Tensor slope;
-        const double loss = loss_of(features, original, slope);
-        require_converging(loss, "the loss of distillation", done_);
-
-        const LearningRates rates = scheduled_rates(options_.rate, options_.rate, options_.schedule, done_,
-                                                    options_.steps, options_.warmup);
         JumpHistogram jumps;
-        const auto back = [&](const Block& block, const Tensor& input, const Tensor& gradient) {
-            return backward(block, input, gradient, rates, jumps);
-        };
-        pass.backward(back(graph.epilogue(), x, slope.reshape(features.shape())), back);
+        double loss = 0;
+        for (std::size_t i = 0; i < parts_.size(); ++i) loss += parts_[i].share * pass_of(i, jumps);
         nlohmann::json record = learning_record(done_, loss, jumps);
         ++done_;
         return record;
     }
 
   private:
+    /// Forward and backward of a part of the step's samples; the last one's backward makes the step.
+    /// Returns the part's loss.
+    double pass_of(std::size_t index, JumpHistogram& jumps) {
+        const Graph& graph = model_->graph();
+        const Tensor batch = samples_of(parts_[index]);
+        const Tensor original = teacher_.features(batch);
+
+        Recomputation pass(graph);
+        const Tensor x = pass.forward(
+            batch, [&](const Block& block, const Tensor& input) { return forward(block, input); });
+        const Tensor features = forward(graph.epilogue(), x);
+        Tensor slope;
+        const double loss = loss_of(features, original, parts_[index].share, slope);
+        require_converging(loss, "the loss of distillation", done_);
+        const auto back = [&](const Block& block, const Tensor& input, const Tensor& gradient) {
+            return backward(block, input, gradient, index, original.rows(), jumps);
+        };
+        pass.backward(back(graph.epilogue(), x, slope.reshape(features.shape())), back);
+        return loss;
+    }
+
     static NodeRange all_nodes(const CompressedModel& model) { return model.graph().body().nodes; }
 
     Tensor bound(ParameterId id) const {
@@ -88,23 +162,29 @@ class Distiller final : public WeightLearner {
         return model_->graph().parameter(id).linear ? backend_->convert(value, compute_) : value;
     }
 
-    /// Against what the original makes of the same batch.
-    double loss_of(const Tensor& features, const Tensor& original, Tensor& slope) const {
+    /// Against what the original makes of the same samples; the slope is `share` times the loss's.
+    double loss_of(const Tensor& features, const Tensor& original, double share, Tensor& slope) const {
         const Tensor rows = head_input(features, head_, *backend_);
-        if (compared_as_ != OutputMeaning::logits)
-            return distillation_loss(compared_as_, rows, original, slope);
+        if (compared_as_ != OutputMeaning::logits) {
+            const double loss = distillation_loss(compared_as_, rows, original, slope);
+            if (share != 1.0) {
+                const Tensor whole = std::exchange(slope, Tensor::zeros(slope.shape()));
+                backend_->add_scaled(slope, whole, share);
+            }
+            return loss;
+        }
         const Tensor head = head_or_identity(head_, original).dense();
-        const auto count = static_cast<double>(predictions_);
+        const auto count = static_cast<double>(original.rows());
         return backend_->kl_backward(rows, head, original, head, executor_.graph().head_soft_cap(),
-                                     1.0 / count, slope) /
+                                     share / count, slope) /
                count;
     }
 
-    /// The next batch of the endless chain of samples.
-    Tensor batch_of(std::int64_t step) const {
+    /// A part of the step's batch, which is the next of the endless chain of samples.
+    Tensor samples_of(const Part& part) const {
         std::vector<std::int64_t> chosen;
-        for (std::int64_t i = 0; i < options_.batch; ++i)
-            chosen.push_back((step * options_.batch + i) % samples_.rows());
+        for (std::int64_t i = part.first; i < part.end; ++i)
+            chosen.push_back((done_ * options_.batch + i) % samples_.rows());
         return gather_rows(samples_, chosen);
     }
 
@@ -115,10 +195,10 @@ class Distiller final : public WeightLearner {
         return output;
     }
 
-    /// Backward over a block from its recomputed forward, and a step of what it reads; returns the gradient
-    /// of its input.
-    Tensor backward(const Block& block, const Tensor& input, const Tensor& slope, const LearningRates& rates,
-                    JumpHistogram& jumps) {
+    /// Backward over a block from its recomputed forward, and behind the last part a step of what it reads;
+    /// returns the gradient of its input. `predictions`: of the part, one a token or one an image.
+    Tensor backward(const Block& block, const Tensor& input, const Tensor& slope, std::size_t part,
+                    std::int64_t predictions, JumpHistogram& jumps) {
         learned_.bind(block.nodes, compute_, weights_);
         Recording recording;
         (void)executor_.forward(block, weights_, input, &recording);
@@ -126,11 +206,21 @@ class Distiller final : public WeightLearner {
         gradients.want_input = true;
         executor_.backward(block, recording, weights_, slope, gradients);
         learned_.release(block.nodes, weights_);
-        // The Fisher diagonal's stand-in: a batch's gradient is the mean over its predictions', so its square
-        // times their number is what the square of one prediction's would be. No further backward.
-        if (learned_.needs_curvature())
-            learned_.observe_curvature(block.nodes, gradients, static_cast<double>(predictions_), done_);
-        jumps.add(learned_.step(block.nodes, gradients, done_, rates, options_.norm_rate * rates.factor));
+        // The Fisher diagonal's stand-in: a part's gradient is its share of the mean over its predictions',
+        // so the square of that mean times their number is what the square of one prediction's would be. No
+        // further backward.
+        if (learned_.needs_curvature()) {
+            const double share = parts_[part].share;
+            learned_.observe_curvature(block.nodes, gradients,
+                                       static_cast<double>(predictions) / (share * share),
+                                       done_ * std::ssize(parts_) + static_cast<std::int64_t>(part));
+        }
+        if (part + 1 < parts_.size()) {
+            learned_.observe(block.nodes, gradients, done_);
+        } else {
+            const MatrixStep step = options_.matrix_step(done_);
+            jumps.add(learned_.step(block.nodes, gradients, step, options_.norm_rate * step.rates.factor));
+        }
         return gradients.input;
     }
 
@@ -143,16 +233,17 @@ class Distiller final : public WeightLearner {
     BoundModel teacher_;
     Tensor head_;  ///< dense, for the backward
     Weights weights_;
-    std::int64_t predictions_ = 0;  ///< of the batch: one a token, or one an image
+    std::vector<Part> parts_;  ///< of every step
 };
 
 }  // namespace
 
 std::unique_ptr<Trainable> make_distiller(CompressedModel& model, Tensor samples,
                                           const DistillationOptions& options, DType compute, Backend& backend,
-                                          FeatureStore* original_features) {
+                                          FeatureStore* original_features,
+                                          const PositionsOfBlock& positions) {
     return std::make_unique<Distiller>(model, std::move(samples), options, compute, backend,
-                                       original_features);
+                                       original_features, positions);
 }
 
 StageCost distiller_cost(const GraphSizes& sizes, const DistillationOptions& options,
@@ -160,22 +251,26 @@ StageCost distiller_cost(const GraphSizes& sizes, const DistillationOptions& opt
     const auto estimator = options.estimator ? options.estimator->make() : nullptr;
     const NodeRange all = sizes.all_nodes();
     const auto batch = static_cast<double>(options.batch);
+    const auto at_once = static_cast<double>(options.at_once());
     StageCost stage{"distill", {}};
     double codes = 0;
     for (const auto& use : sizes.graph().linears(all))
         if (bits(use.parameter) > 0) codes += sizes.elements(use.parameter);
     stage.add("codes that are learned", codes);
     stage.add("weights of the original", sizes.bound(all) + sizes.decoded(all) + sizes.head());
-    if (estimator) stage.add("estimator", estimator_bytes(sizes, all, *estimator, bits));
+    const double kept = estimator ? estimator_bytes(sizes, all, *estimator, bits) : 0;
+    if (estimator) stage.add("estimator", kept);
+    if (kept > 0 && (options.mapping.every > 1 || at_once < batch))
+        stage.add("gradients of the mapping", codes * sizeof(float));
     // Reconstructions and gradients of a block; what is not learned of the model stays bound.
     stage.add("weights of a block", sizes.largest_block([&](const Block& block) {
         return sizes.bound(block.nodes) + 2 * sizes.decoded(block.nodes);
     }) + sizes.bound(sizes.graph().prologue().nodes) +
                                         sizes.bound(sizes.graph().epilogue().nodes));
     stage.add("values and their gradients", sizes.largest_block([&](const Block& block) {
-        return 2 * sizes.values(block.nodes, batch) + sizes.patches(block.nodes, batch);
+        return 2 * sizes.values(block.nodes, at_once) + sizes.patches(block.nodes, at_once);
     }) + sizes.all_blocks([&](const Block& block) {
-        return sizes.elements_of_value(block.input) * batch * 4;
+        return sizes.elements_of_value(block.input) * at_once * 4;
     }));
     // The original's forward, the compressed model's, each block's again, and a backward of two.
     const auto steps = static_cast<double>(options.steps);

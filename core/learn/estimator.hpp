@@ -6,6 +6,7 @@
 #include "core/learn/trainable.hpp"
 #include "core/plugin/registry.hpp"
 
+#include <limits>
 #include <memory>
 #include <vector>
 
@@ -29,6 +30,9 @@ struct MappingStep {
     std::int64_t number = 0;  ///< counts from 0
     double rate_factor = 1;   ///< the schedule's value in (0, 1]
     double progress = 0;      ///< share of all steps that is done, in [0, 1]
+    /// The most codes that may change: those first that lie farthest beyond their cells, or whose best
+    /// candidate is farthest ahead.
+    std::int64_t most = std::numeric_limits<std::int64_t>::max();
 };
 
 /// The mapping of one matrix under way: owns whatever the estimator keeps for each weight.
@@ -46,6 +50,9 @@ class MappingLearner {
     /// is kept by codeword follows. `groups`: the matrix's.
     virtual void relabel(const CompressedMatrix& matrix, const GroupMap& groups, const Tensor& former) = 0;
     [[nodiscard]] virtual std::vector<NamedTensor> state() = 0;
+    /// The tensor of the state that says where the weights lie among their codewords, which another learner
+    /// of the same estimator can go on from; undefined if there is none.
+    [[nodiscard]] virtual Tensor position() { return {}; }
     /// What the forward takes in place of the codes' values, float32 [rows, cols], stored row order;
     /// undefined if it takes those. Codes alone are stored in the end.
     [[nodiscard]] virtual Tensor soft_weights(const CodedMatrix& /*matrix*/, Backend& /*backend*/) const {
@@ -68,6 +75,8 @@ class Estimator {
     [[nodiscard]] virtual double bytes_per_weight(int bits) const = 0;
     /// Whether its steps read the curvature.
     [[nodiscard]] virtual bool needs_curvature() const { return false; }
+    /// Whether its learners keep to MappingStep::most and say where weights lie (MappingLearner::position).
+    [[nodiscard]] virtual bool is_placed() const { return false; }
 };
 
 template <>

@@ -57,7 +57,8 @@ struct Layer {
         require_converging(loss, fmt::format("the loss of {}", matrix.name()), number);
         Tensor gradient = Tensor::zeros(target.shape());
         backend.add_scaled(gradient, product, 2.0 / energy);
-        matrix.step(gradient, curvature, number, rates, jumps);
+        matrix.observe(gradient, number);
+        matrix.step(MatrixStep::of_all(number, rates), curvature, jumps);
         return loss;
     }
 
@@ -101,6 +102,13 @@ class LayerLearner final : public Trainable {
     void restored(std::int64_t steps) override {
         done_ = steps;
         for (Layer& layer : layers_) layer.matrix.restored();
+    }
+    [[nodiscard]] std::vector<NamedTensor> positions() override {
+        std::vector<NamedTensor> positions;
+        for (const Layer& layer : layers_)
+            if (Tensor position = layer.matrix.position(); position.defined())
+                positions.push_back({layer.matrix.name(), std::move(position)});
+        return positions;
     }
     void finish() override {
         for (const Layer& layer : layers_) model_->matrices().at(layer.parameter) = layer.matrix.result();

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace jlcm {
 namespace {
@@ -39,18 +40,21 @@ LearningRates scheduled_rates(double codebook, double scale, Schedule schedule, 
 }
 
 LearnedMatrix::LearnedMatrix(std::string name, const CompressedMatrix& matrix, const Tensor& target,
-                             const Estimator* estimator, Backend& backend)
+                             const Estimator* estimator, Backend& backend, std::int64_t gathered_steps)
     : name_(std::move(name)),
       matrix_(matrix.clone()),
       backend_(&backend),
       groups_(matrix.layout.group_map()),
       spacing_(spacing_of(matrix_.codebooks)),
-      codebook_adam_(matrix_.codebooks.shape(), name_ + ".codebooks") {
+      codebook_adam_(matrix_.codebooks.shape(), name_ + ".codebooks"),
+      gathered_steps_(gathered_steps) {
     check(name_, matrix_);
     if (matrix_.scales.defined())
         scale_adam_ = std::make_unique<Adam>(matrix_.scales.shape(), name_ + ".scales");
     if (estimator != nullptr)
         mapping_ = estimator->start(matrix_, to_stored_order(target, matrix_.row_order));
+    if (mapping_ != nullptr && gathered_steps_ > 1)
+        mapping_gradient_ = Tensor::zeros({matrix_.layout.rows, matrix_.layout.cols});
     update_tables();
 }
 
@@ -72,13 +76,45 @@ Tensor LearnedMatrix::weight(DType type) const {
     return to_model_order(weight, matrix_.row_order);
 }
 
-void LearnedMatrix::step(const Tensor& gradient, const Tensor& curvature, std::int64_t step,
-                         const LearningRates& rates, JumpHistogram& jumps) {
-    require_converging(backend_->sum_of_squares(gradient), fmt::format("the gradient of {}", name_), step);
-    const Tensor stored_gradient = to_stored_order(gradient, matrix_.row_order);
+void LearnedMatrix::observe(const Tensor& gradient, std::int64_t number) {
+    require_converging(backend_->sum_of_squares(gradient), fmt::format("the gradient of {}", name_), number);
+    Tensor stored_gradient = to_stored_order(gradient, matrix_.row_order);
+    Tensor sums = backend_->table_gradient(view(), stored_gradient, matrix_.layout.groups());
+    if (table_gradient_.defined())
+        backend_->add_scaled(table_gradient_, sums, 1.0);
+    else
+        table_gradient_ = std::move(sums);
+    if (mapping_ == nullptr) return;
+    if (mapping_gradient_.defined())
+        backend_->add_scaled(mapping_gradient_, stored_gradient, 1.0 / static_cast<double>(gathered_steps_));
+    else
+        mapping_gradient_ = std::move(stored_gradient);
+}
+
+void LearnedMatrix::step(const MatrixStep& step, const Tensor& curvature, JumpHistogram& jumps) {
+    step_tables(step.number, step.rates);
+    jumps.weights += matrix_.mapping.size();
+    if (mapping_ == nullptr || !step.mapping) return;
+    const bool by_row = curvature.defined() && curvature.rows() == matrix_.layout.rows;
+    const double most = step.mapping->most * static_cast<double>(matrix_.mapping.size());
+    mapping_->step(view(),
+                   {.gradient = mapping_gradient_,
+                    .curvature = by_row ? to_stored_order(curvature, matrix_.row_order) : curvature,
+                    .number = step.mapping->number,
+                    .rate_factor = step.mapping->factor,
+                    .progress = step.mapping->progress,
+                    .most = std::max<std::int64_t>(1, std::llround(most))},
+                   jumps, *backend_);
+    if (gathered_steps_ > 1)
+        backend_->fill(mapping_gradient_, 0.0);
+    else
+        mapping_gradient_ = {};
+}
+
+void LearnedMatrix::step_tables(std::int64_t number, const LearningRates& rates) {
+    const Tensor sums = std::exchange(table_gradient_, {});
     const std::int64_t groups = matrix_.layout.groups();
     const std::int64_t words = matrix_.layout.codewords();
-    const Tensor sums = backend_->table_gradient(view(), stored_gradient, groups);
 
     // A table is scale * codeword + offset, so its gradient gives both factors' by the product rule.
     Tensor codebook_gradient = Tensor::zeros(matrix_.codebooks.shape());
@@ -97,26 +133,16 @@ void LearnedMatrix::step(const Tensor& gradient, const Tensor& curvature, std::i
         std::vector<double> book_rates;
         for (const float gap : spacing_.values<float>())
             book_rates.push_back(rates.codebook * rates.factor * static_cast<double>(gap));
-        codebook_adam_.step(matrix_.codebooks, codebook_gradient, step, book_rates, *backend_);
+        codebook_adam_.step(matrix_.codebooks, codebook_gradient, number, book_rates, *backend_);
     }
     if (scale_adam_ != nullptr && rates.scale > 0) {
         std::vector<double> scale_rates;
         for (const float scale : matrix_.scales.values<float>())
             scale_rates.push_back(rates.scale * rates.factor * static_cast<double>(std::abs(scale)));
-        scale_adam_->step(matrix_.scales, scale_gradient, step, scale_rates, *backend_);
+        scale_adam_->step(matrix_.scales, scale_gradient, number, scale_rates, *backend_);
     }
     sort();
     update_tables();
-    jumps.weights += matrix_.mapping.size();
-    if (mapping_ == nullptr) return;
-    const bool by_row = curvature.defined() && curvature.rows() == matrix_.layout.rows;
-    mapping_->step(view(),
-                   {.gradient = stored_gradient,
-                    .curvature = by_row ? to_stored_order(curvature, matrix_.row_order) : curvature,
-                    .number = step,
-                    .rate_factor = rates.factor,
-                    .progress = rates.progress},
-                   jumps, *backend_);
 }
 
 void LearnedMatrix::sort() {
@@ -136,6 +162,7 @@ void LearnedMatrix::append_state(std::vector<NamedTensor>& state) const {
     if (mapping_ == nullptr) return;
     for (const NamedTensor& entry : mapping_->state())
         state.push_back({name_ + "." + entry.name, entry.tensor});
+    if (gathered_steps_ > 1) state.push_back({name_ + ".gathered_gradient", mapping_gradient_});
 }
 
 void LearnedMatrix::restored() {

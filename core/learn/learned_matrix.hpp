@@ -5,6 +5,7 @@
 #include "core/learn/optimizer.hpp"
 
 #include <memory>
+#include <optional>
 
 namespace jlcm {
 
@@ -20,22 +21,50 @@ struct LearningRates {
 [[nodiscard]] LearningRates scheduled_rates(double codebook, double scale, Schedule schedule,
                                             std::int64_t step, std::int64_t steps, std::int64_t warmup);
 
+/// A step of a mapping, from the gradients that were observed since its last one.
+struct MappingRates {
+    std::int64_t number = 0;  ///< counts the mapping's steps from 0
+    double factor = 1;        ///< its schedule's value
+    double progress = 0;      ///< share of its steps that is done
+    double most = 1;          ///< share of the matrix's codes that may change, at least one of them
+};
+
+/// What of a step a matrix makes.
+struct MatrixStep {
+    std::int64_t number = 0;
+    LearningRates rates;
+    std::optional<MappingRates> mapping;  ///< none: gradients are gathered for a later step
+
+    /// One in which the mapping moves like everything else.
+    [[nodiscard]] static MatrixStep of_all(std::int64_t number, const LearningRates& rates) {
+        return {number, rates,
+                MappingRates{.number = number, .factor = rates.factor, .progress = rates.progress}};
+    }
+};
+
 class LearnedMatrix {
   public:
     /// `matrix` (codewords of dimension 1, one codebook stage) is cloned; `target`: the original weights,
-    /// model row order. `estimator` null: the mapping stays.
+    /// model row order. `estimator` null: the mapping stays. `gathered_steps`: how many of the matrix's
+    /// steps the mapping gathers gradients from for one of its own; from two on that takes 4 bytes a weight
+    /// of the state.
     LearnedMatrix(std::string name, const CompressedMatrix& matrix, const Tensor& target,
-                  const Estimator* estimator, Backend& backend);
+                  const Estimator* estimator, Backend& backend, std::int64_t gathered_steps = 1);
 
     [[nodiscard]] const std::string& name() const { return name_; }
     /// The reconstruction in model row order, float32 or bfloat16.
     [[nodiscard]] Tensor weight(DType type) const;
 
-    /// One step, given dL/dW^ and, for estimators that need it, the curvature d2L/dw^2 (float32 [rows, cols],
-    /// model row order; a curvature that all rows share may be [1, cols]).
-    void step(const Tensor& gradient, const Tensor& curvature, std::int64_t step, const LearningRates& rates,
-              JumpHistogram& jumps);
+    /// Adds dL/dW^ of some of the samples of the next step: float32 [rows, cols], model row order, taken
+    /// over. What is added before a step makes its gradient; the mapping takes the mean over its gathered
+    /// steps. `number`: the step's, for messages.
+    void observe(const Tensor& gradient, std::int64_t number);
+    /// One step of codebooks and scales, and of the mapping if `step` has one. `curvature`: d2L/dw^2 for
+    /// estimators that need it (as the gradient; one that all rows share may be [1, cols]).
+    void step(const MatrixStep& step, const Tensor& curvature, JumpHistogram& jumps);
 
+    /// MappingLearner::position, stored row order; undefined if the mapping stays.
+    [[nodiscard]] Tensor position() const { return mapping_ != nullptr ? mapping_->position() : Tensor(); }
     void append_state(std::vector<NamedTensor>& state) const;
     /// After the state's tensors were overwritten.
     void restored();
@@ -46,6 +75,7 @@ class LearnedMatrix {
     [[nodiscard]] CodedMatrix view() const;
     void update_tables();
     void sort();
+    void step_tables(std::int64_t number, const LearningRates& rates);
 
     std::string name_;
     CompressedMatrix matrix_;
@@ -56,6 +86,9 @@ class LearnedMatrix {
     Adam codebook_adam_;
     std::unique_ptr<Adam> scale_adam_;
     std::unique_ptr<MappingLearner> mapping_;
+    std::int64_t gathered_steps_ = 1;
+    Tensor table_gradient_;    ///< [groups, K]: dL/d tables of the next step; undefined: nothing observed
+    Tensor mapping_gradient_;  ///< [rows, cols], stored row order: what the mapping's next step is made from
 };
 
 }  // namespace jlcm

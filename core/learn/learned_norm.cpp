@@ -1,6 +1,7 @@
 #include "core/learn/learned_norm.hpp"
 
 #include <cmath>
+#include <utility>
 
 namespace jlcm {
 
@@ -11,7 +12,15 @@ LearnedNorm::LearnedNorm(const std::string& name, Tensor start)
     size_.data<float>()[0] = static_cast<float>(std::sqrt(squares / static_cast<double>(value_.size())));
 }
 
-void LearnedNorm::step(const Tensor& gradient, std::int64_t step, double rate, Backend& backend) {
+void LearnedNorm::observe(Tensor gradient, Backend& backend) {
+    if (gradient_.defined())
+        backend.add_scaled(gradient_, gradient, 1.0);
+    else
+        gradient_ = std::move(gradient);
+}
+
+void LearnedNorm::step(std::int64_t step, double rate, Backend& backend) {
+    const Tensor gradient = std::exchange(gradient_, {});
     const double absolute = rate * static_cast<double>(size_.data<float>()[0]);
     adam_.step(value_, gradient, step, std::span(&absolute, 1), backend);
 }

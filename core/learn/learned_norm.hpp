@@ -12,14 +12,17 @@ class LearnedNorm {
   public:
     LearnedNorm(const std::string& name, Tensor start);
     [[nodiscard]] const Tensor& value() const { return value_; }
-    /// `rate` is relative to the root mean square of the start.
-    void step(const Tensor& gradient, std::int64_t step, double rate, Backend& backend);
+    /// Adds the gradient of some of the next step's samples, taken over.
+    void observe(Tensor gradient, Backend& backend);
+    /// A step by what was observed. `rate` is relative to the root mean square of the start.
+    void step(std::int64_t step, double rate, Backend& backend);
     void append_state(std::vector<NamedTensor>& state) const;
 
   private:
     std::string name_;
     Tensor value_;
-    Tensor size_;  ///< [1]: root mean square at the start
+    Tensor size_;      ///< [1]: root mean square at the start
+    Tensor gradient_;  ///< of the next step; undefined: nothing observed
     Adam adam_;
 };
 

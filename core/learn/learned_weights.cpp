@@ -26,13 +26,13 @@ Tensor multiply_out(const std::vector<WeightGradientTerm>& terms, const Shape& s
 }  // namespace
 
 LearnedWeights::LearnedWeights(const CompressedModel& model, NodeRange range, const Estimator* estimator,
-                               bool norms, Backend& backend)
+                               bool norms, Backend& backend, std::int64_t gathered_steps)
     : graph_(&model.graph()), backend_(&backend) {
     for (const auto& use : graph_->linears(range))
         if (const auto found = model.matrices().find(use.parameter); found != model.matrices().end())
             matrices_.try_emplace(use.parameter, graph_->parameter(use.parameter).name, found->second,
                                   estimator != nullptr ? model.base().weight(use.parameter) : Tensor(),
-                                  estimator, backend);
+                                  estimator, backend, gathered_steps);
     if (estimator != nullptr && estimator->needs_curvature())
         for (const auto& [id, matrix] : matrices_)
             curvatures_.try_emplace(id, matrix.name(), graph_->parameter(id).shape);
@@ -77,25 +77,68 @@ void LearnedWeights::observe_curvature(NodeRange range, const Gradients& probes,
                                   factor, step);
 }
 
-JumpHistogram LearnedWeights::step(NodeRange range, const Gradients& gradients, std::int64_t step,
-                                   const LearningRates& rates, double norm_rate) {
+std::vector<ParameterId> LearnedWeights::by_size(NodeRange range) const {
     auto ids = read_by(range, matrices_);
-    // Large ones first: the last to start are the short ones.
     std::ranges::stable_sort(ids, std::greater(),
                              [&](ParameterId id) { return element_count(graph_->parameter(id).shape); });
-    std::vector<JumpHistogram> jumped(ids.size());
-    parallel_for(static_cast<std::int64_t>(ids.size()), 1, [&](std::int64_t i, std::int64_t) {
-        const auto at = static_cast<std::size_t>(i);
-        const ParameterId id = ids[at];
-        const Tensor curvature = needs_curvature() ? curvatures_.at(id).mean() : Tensor();
-        matrices_.at(id).step(multiply_out(gradients.terms.at(id), graph_->parameter(id).shape, *backend_),
-                              curvature, step, rates, jumped[at]);
-    });
+    return ids;
+}
+
+void LearnedWeights::observe_matrix(ParameterId id, const Gradients& gradients, std::int64_t number) {
+    matrices_.at(id).observe(multiply_out(gradients.terms.at(id), graph_->parameter(id).shape, *backend_),
+                             number);
+}
+
+void LearnedWeights::observe_norms(NodeRange range, Gradients& gradients) {
     for (const ParameterId id : read_by(range, norms_))
-        norms_.at(id).step(gradients.parameters.at(id), step, norm_rate, *backend_);
+        norms_.at(id).observe(std::move(gradients.parameters.at(id)), *backend_);
+}
+
+void LearnedWeights::observe(NodeRange range, Gradients& gradients, std::int64_t number) {
+    const auto ids = by_size(range);
+    parallel_for(std::ssize(ids), 1, [&](std::int64_t i, std::int64_t) {
+        observe_matrix(ids[static_cast<std::size_t>(i)], gradients, number);
+    });
+    observe_norms(range, gradients);
+}
+
+JumpHistogram LearnedWeights::step(NodeRange range, Gradients& gradients, const MatrixStep& step,
+                                   double norm_rate) {
+    const auto ids = by_size(range);
+    std::vector<JumpHistogram> jumped(ids.size());
+    parallel_for(std::ssize(ids), 1, [&](std::int64_t i, std::int64_t) {
+        const auto at = static_cast<std::size_t>(i);
+        observe_matrix(ids[at], gradients, step.number);
+        const Tensor curvature = needs_curvature() ? curvatures_.at(ids[at]).mean() : Tensor();
+        matrices_.at(ids[at]).step(step, curvature, jumped[at]);
+    });
+    observe_norms(range, gradients);
+    for (const ParameterId id : read_by(range, norms_)) norms_.at(id).step(step.number, norm_rate, *backend_);
     JumpHistogram jumps;
     for (const JumpHistogram& each : jumped) jumps.add(each);
     return jumps;
+}
+
+std::vector<NamedTensor> LearnedWeights::positions() const {
+    std::vector<NamedTensor> positions;
+    for (const auto& [id, matrix] : matrices_)
+        if (Tensor position = matrix.position(); position.defined())
+            positions.push_back({matrix.name(), std::move(position)});
+    return positions;
+}
+
+void LearnedWeights::go_on_from(NodeRange range, const std::vector<NamedTensor>& positions) {
+    for (const ParameterId id : read_by(range, matrices_)) {
+        const std::string& name = matrices_.at(id).name();
+        Tensor own = matrices_.at(id).position();
+        if (!own.defined()) continue;
+        const auto found = std::ranges::find(positions, name, &NamedTensor::name);
+        require(found != positions.end() && found->tensor.shape() == own.shape(),
+                "distill.mapping.start is learned, and block learning left no positions of {} for this "
+                "estimator: give both the same one, with the same options",
+                name);
+        std::ranges::copy(found->tensor.bytes(), own.bytes().begin());
+    }
 }
 
 void LearnedWeights::append_state(std::vector<NamedTensor>& state) const {

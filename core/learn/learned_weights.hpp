@@ -15,9 +15,9 @@ namespace jlcm {
 class LearnedWeights {
   public:
     /// Learns the compressed weights of `model` that nodes of `range` read and, if `norms`, their norms.
-    /// `estimator` null: mappings stay.
+    /// `estimator` null: mappings stay. `gathered_steps`: how many steps make one of the mappings.
     LearnedWeights(const CompressedModel& model, NodeRange range, const Estimator* estimator, bool norms,
-                   Backend& backend);
+                   Backend& backend, std::int64_t gathered_steps = 1);
 
     [[nodiscard]] bool contains(ParameterId id) const { return matrices_.contains(id); }
 
@@ -34,9 +34,17 @@ class LearnedWeights {
     /// Takes factor * (the probes' weight gradients)^2 as samples of it.
     void observe_curvature(NodeRange range, const Gradients& probes, double factor, std::int64_t step);
 
-    /// One step of everything that `range` reads. Returns how far weights jumped.
-    JumpHistogram step(NodeRange range, const Gradients& gradients, std::int64_t step,
-                       const LearningRates& rates, double norm_rate);
+    /// Adds the gradients of some of the samples of step `number`, all but the last ones.
+    void observe(NodeRange range, Gradients& gradients, std::int64_t number);
+    /// Adds the last ones, and makes one step of everything that `range` reads. Returns how far weights
+    /// jumped.
+    JumpHistogram step(NodeRange range, Gradients& gradients, const MatrixStep& step, double norm_rate);
+
+    /// Positions of the mappings (Trainable::positions).
+    [[nodiscard]] std::vector<NamedTensor> positions() const;
+    /// Takes those that another learner left of what `range` reads. An input error if one is missing or of
+    /// another shape.
+    void go_on_from(NodeRange range, const std::vector<NamedTensor>& positions);
 
     void append_state(std::vector<NamedTensor>& state) const;
     void restored();
@@ -46,6 +54,11 @@ class LearnedWeights {
   private:
     template <class Map>
     [[nodiscard]] std::vector<ParameterId> read_by(NodeRange range, const Map& learned) const;
+    /// The matrices that `range` reads, large ones first: the last to start are the short ones.
+    [[nodiscard]] std::vector<ParameterId> by_size(NodeRange range) const;
+    /// Multiplies a matrix's gradient out and adds it.
+    void observe_matrix(ParameterId id, const Gradients& gradients, std::int64_t number);
+    void observe_norms(NodeRange range, Gradients& gradients);
 
     const Graph* graph_;
     Backend* backend_;
@@ -70,6 +83,7 @@ class WeightLearner : public Trainable {
         done_ = steps;
         learned_.restored();
     }
+    [[nodiscard]] std::vector<NamedTensor> positions() final { return learned_.positions(); }
     void finish() final { learned_.finish(*model_); }
 
   protected:

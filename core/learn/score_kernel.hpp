@@ -57,11 +57,30 @@ struct TableFactors {
     float fastest[256];
 };
 
+/// What is kept of a weight's scores.
+struct KeptScores {
+    float* score;
+    float* first_moment;
+    float* second_moment;  ///< of each score, or null
+};
+
+/// Moves the window to that of the codeword at `best`, whose score is `top`; what comes in starts half a
+/// unit a codeword below.
+[[gnu::always_inline]] inline void move_window(int window, int shift, int best, const KeptScores& kept) {
+    const float top = kept.score[best];
+    shift_window(window, shift, kept.score);
+    for (int k = 0; k < window; ++k)
+        if (k + shift < 0 || k + shift >= window)
+            kept.score[k] = top - 0.5F * __builtin_fabsf(static_cast<float>(k + shift - best));
+    shift_window(window, shift, kept.first_moment);
+    if (kept.second_moment != nullptr) shift_window(window, shift, kept.second_moment);
+}
+
 /// `fixed`: the window if it is known at compile time, which unrolls all loops over it; 0: `given`.
 template <class Rule, int fixed>
 void step_scores_of_window(std::int64_t n, int codewords, int given, const float* table,
                            const ScoreStep& step, const float* gradient, float* scores, float* first_moment,
-                           float* second_moment, std::uint8_t* codes, std::int64_t* jumps) {
+                           float* second_moment, float* leads, std::uint8_t* codes, std::int64_t* jumps) {
     const AdamStep a = step.adam;
     const int window = fixed > 0 ? fixed : given;
     const int reach = Rule::neighbours_only ? 1 : window - 1;
@@ -83,56 +102,56 @@ void step_scores_of_window(std::int64_t n, int codewords, int given, const float
         const int present = codes[i] - begin;
         float* score = scores + i * window;
         float* m = first_moment + i * window;
-        if (!known) Rule::factors(window, present, values + begin, score, step.temperature, computed);
-        const float* factors = known ? of_table.factors + codes[i] * window : computed;
-        if (step.second_moment == SecondMoment::score) {
-            float* v = second_moment + i * window;
-            for (int k = 0; k < window; ++k) {
-                const float slope = g * factors[k];
-                m[k] = a.beta1 * m[k] + (1.0F - a.beta1) * slope;
-                v[k] = a.beta2 * v[k] + (1.0F - a.beta2) * slope * slope;
-                score[k] -=
-                    a.rate * a.correction1 * m[k] / (__builtin_sqrtf(v[k] * a.correction2) + a.epsilon);
-            }
-        } else {
-            float root = step.unit;
-            if (step.second_moment == SecondMoment::weight) {
-                const float largest =
-                    known ? of_table.fastest[codes[i]] : fastest_change(window, present, factors);
-                float& v = second_moment[i];
-                v = a.beta2 * v + (1.0F - a.beta2) * g * g * largest * largest;
-                root = __builtin_sqrtf(v * a.correction2);
-            }
-            const float scale = a.rate * a.correction1 / (root + a.epsilon);
+        if (step.phase != ScorePhase::codes) {
+            if (!known) Rule::factors(window, present, values + begin, score, step.temperature, computed);
+            const float* factors = known ? of_table.factors + codes[i] * window : computed;
+            if (step.second_moment == SecondMoment::score) {
+                float* v = second_moment + i * window;
+                for (int k = 0; k < window; ++k) {
+                    const float slope = g * factors[k];
+                    m[k] = a.beta1 * m[k] + (1.0F - a.beta1) * slope;
+                    v[k] = a.beta2 * v[k] + (1.0F - a.beta2) * slope * slope;
+                    score[k] -=
+                        a.rate * a.correction1 * m[k] / (__builtin_sqrtf(v[k] * a.correction2) + a.epsilon);
+                }
+            } else {
+                float root = step.unit;
+                if (step.second_moment == SecondMoment::weight) {
+                    const float largest =
+                        known ? of_table.fastest[codes[i]] : fastest_change(window, present, factors);
+                    float& v = second_moment[i];
+                    v = a.beta2 * v + (1.0F - a.beta2) * g * g * largest * largest;
+                    root = __builtin_sqrtf(v * a.correction2);
+                }
+                const float scale = a.rate * a.correction1 / (root + a.epsilon);
 #pragma omp simd
-            for (int k = 0; k < window; ++k) {
-                m[k] = a.beta1 * m[k] + (1.0F - a.beta1) * g * factors[k];
-                score[k] -= scale * m[k];
+                for (int k = 0; k < window; ++k) {
+                    m[k] = a.beta1 * m[k] + (1.0F - a.beta1) * g * factors[k];
+                    score[k] -= scale * m[k];
+                }
             }
         }
         const int best = best_score(window, present, reach, score);
+        if (step.phase == ScorePhase::scores) leads[i] = score[best] - score[present];
+        if (step.phase == ScorePhase::scores || (step.phase == ScorePhase::codes && leads[i] == 0)) continue;
         if (best == present) continue;
         ++jumps[(best > present ? best - present : present - best) - 1];
         codes[i] = static_cast<std::uint8_t>(begin + best);
         const int shift = score_window_begin(codes[i], codewords, window) - begin;
-        if (shift == 0) continue;
-        const float top = score[best];
-        shift_window(window, shift, score);
-        for (int k = 0; k < window; ++k)
-            if (k + shift < 0 || k + shift >= window)
-                score[k] = top - 0.5F * __builtin_fabsf(static_cast<float>(k + shift - best));
-        shift_window(window, shift, m);
-        if (step.second_moment == SecondMoment::score)
-            shift_window(window, shift, second_moment + i * window);
+        if (shift != 0)
+            move_window(
+                window, shift, best,
+                {score, m, step.second_moment == SecondMoment::score ? second_moment + i * window : nullptr});
     }
 }
 
 template <class Rule>
 void step_scores(std::int64_t n, int codewords, int window, const float* table, const ScoreStep* step,
                  const float* gradient, float* scores, float* first_moment, float* second_moment,
-                 std::uint8_t* codes, std::int64_t* jumps) {
+                 float* leads, std::uint8_t* codes, std::int64_t* jumps) {
     const auto stepped = window == 4 ? step_scores_of_window<Rule, 4> : step_scores_of_window<Rule, 0>;
-    stepped(n, codewords, window, table, *step, gradient, scores, first_moment, second_moment, codes, jumps);
+    stepped(n, codewords, window, table, *step, gradient, scores, first_moment, second_moment, leads, codes,
+            jumps);
 }
 
 }  // namespace jlcm::JLCM_ISA

@@ -1,5 +1,6 @@
 #include "core/learn/score_learner.hpp"
 
+#include "core/learn/change_cap.hpp"
 #include "core/learn/optimizer.hpp"
 #include "core/learn/segment_steps.hpp"
 
@@ -67,22 +68,20 @@ class ScoreLearner final : public MappingLearner {
         if (options_.second_moment == SecondMoment::none && unit == 0 && step.gradient.size() > 0)
             unit = static_cast<float>(
                 std::sqrt(backend.sum_of_squares(step.gradient) / static_cast<double>(step.gradient.size())));
-        const ScoreStep scores{.second_moment = options_.second_moment,
-                               .adam = adam_step(step.number, options_.rate * step.rate_factor),
-                               .temperature = static_cast<float>(temperature_(step.progress)),
-                               .unit = unit};
-        const auto window = static_cast<int>(scores_.value.shape().back());
-        const std::int64_t seconds = options_.second_moment == SecondMoment::score ? window : 1;
-        step_segments(matrix, step.gradient, jumps.jumps, [&](const Segment& segment, std::int64_t* counts) {
-            const std::int64_t first = segment.first * window;
-            kernel_(segment.size(), matrix.codewords, window, matrix.table(segment.group), &scores,
-                    step.gradient.data<float>() + segment.first, scores_.value.data<float>() + first,
-                    scores_.first_moment.data<float>() + first,
-                    scores_.second_moment.defined()
-                        ? scores_.second_moment.data<float>() + segment.first * seconds
-                        : nullptr,
-                    matrix.codes + segment.first, counts);
-        });
+        ScoreStep scores{.second_moment = options_.second_moment,
+                         .adam = adam_step(step.number, options_.rate * step.rate_factor),
+                         .temperature = static_cast<float>(temperature_(step.progress)),
+                         .unit = unit};
+        if (step.most >= matrix.size()) {
+            run(matrix, step.gradient, scores, Tensor(), jumps);
+            return;
+        }
+        Tensor leads = Tensor::empty(step.gradient.shape());
+        scores.phase = ScorePhase::scores;
+        run(matrix, step.gradient, scores, leads, jumps);
+        keep_largest(leads.values<float>(), step.most);
+        scores.phase = ScorePhase::codes;
+        run(matrix, step.gradient, scores, leads, jumps);
     }
 
     void relabel(const CompressedMatrix& matrix, const GroupMap& groups, const Tensor& former) override {
@@ -95,6 +94,7 @@ class ScoreLearner final : public MappingLearner {
         });
     }
 
+    Tensor position() override { return scores_.value; }
     std::vector<NamedTensor> state() override {
         std::vector<NamedTensor> state{{"scores", scores_.value},
                                        {"scores.first_moment", scores_.first_moment}};
@@ -106,6 +106,24 @@ class ScoreLearner final : public MappingLearner {
     }
 
   private:
+    /// The kernel over every segment. `leads`: undefined for a whole step.
+    void run(const CodedMatrix& matrix, const Tensor& gradient, const ScoreStep& scores, Tensor leads,
+             JumpHistogram& jumps) {
+        const auto window = static_cast<int>(scores_.value.shape().back());
+        const std::int64_t seconds = options_.second_moment == SecondMoment::score ? window : 1;
+        step_segments(matrix, gradient, jumps.jumps, [&](const Segment& segment, std::int64_t* counts) {
+            const std::int64_t first = segment.first * window;
+            kernel_(segment.size(), matrix.codewords, window, matrix.table(segment.group), &scores,
+                    gradient.data<float>() + segment.first, scores_.value.data<float>() + first,
+                    scores_.first_moment.data<float>() + first,
+                    scores_.second_moment.defined()
+                        ? scores_.second_moment.data<float>() + segment.first * seconds
+                        : nullptr,
+                    leads.defined() ? leads.data<float>() + segment.first : nullptr,
+                    matrix.codes + segment.first, counts);
+        });
+    }
+
     /// Scores of the codewords around each weight's present one: a window of consecutive codewords.
     struct Scores {
         Tensor value;          ///< [rows, cols, window]

@@ -15,11 +15,20 @@ enum class SecondMoment : std::uint8_t {
     none     ///< a constant: gradient descent with momentum
 };
 
+/// What of a step is done: under a cap, which looks at all weights of a matrix, codes change later than
+/// scores.
+enum class ScorePhase : std::uint8_t {
+    whole,   ///< scores move, and codes follow
+    scores,  ///< scores move; leads say how far ahead of the present codeword's the best score is
+    codes    ///< codes follow if their lead is above 0
+};
+
 struct ScoreStep {
     SecondMoment second_moment = SecondMoment::weight;
     AdamStep adam;
     float temperature = 1;  ///< T of the rule
     float unit = 1;         ///< the constant of SecondMoment::none
+    ScorePhase phase = ScorePhase::whole;
 };
 
 /// First codeword of the window of a weight with this code: `window` (at most K) consecutive codewords, the
@@ -30,13 +39,13 @@ struct ScoreStep {
     return begin < 0 ? 0 : (begin > codewords - window ? codewords - window : begin);
 }
 
-/// Moves the scores of each of n weights by the gradient that a rule gives them, then takes the code with the
-/// largest score (ties: the present one, then the nearest) and moves the window along. What comes into a
-/// window starts half a unit a codeword below the present one, with the moments of its border.
-/// scores, first_moment [n, window]; second_moment [n], [n, window] or null. jumps[j] += codes that moved by
-/// j + 1. core/learn/score_kernel.hpp makes one of a rule.
+/// Moves the scores of each of n weights by the gradient that a rule gives them, then takes the code with
+/// the largest score (ties: the present one, then the nearest) and moves the window along. What comes into
+/// a window starts half a unit a codeword below the present one, with the moments of its border. scores,
+/// first_moment [n, window]; second_moment [n], [n, window] or null; leads [n], null for a whole step.
+/// jumps[j] += codes that moved by j + 1. core/learn/score_kernel.hpp makes one of a rule.
 using ScoreKernel = void (*)(std::int64_t n, int codewords, int window, const float* table,
                              const ScoreStep* step, const float* gradient, float* scores, float* first_moment,
-                             float* second_moment, std::uint8_t* codes, std::int64_t* jumps);
+                             float* second_moment, float* leads, std::uint8_t* codes, std::int64_t* jumps);
 
 }  // namespace jlcm

@@ -15,4 +15,7 @@ namespace jlcm {
 void step_segments(const CodedMatrix& matrix, const Tensor& gradient, std::vector<std::int64_t>& jumps,
                    const std::function<void(const Segment& segment, std::int64_t* counts)>& step);
 
+/// Calls body(segment) for every segment of the matrix, rows in parallel.
+void for_segments(const CodedMatrix& matrix, const std::function<void(const Segment& segment)>& body);
+
 }  // namespace jlcm

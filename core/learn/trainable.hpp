@@ -32,6 +32,9 @@ class Trainable {
     [[nodiscard]] virtual std::vector<NamedTensor> state() = 0;
     /// Called after the tensors of state() were overwritten with those saved after `steps` steps.
     virtual void restored(std::int64_t steps) = 0;
+    /// Where the weights of each matrix whose mapping moves lie among their codewords, for a later learner
+    /// of the same estimator to go on from: tensors of the state, by the matrix's name.
+    [[nodiscard]] virtual std::vector<NamedTensor> positions() { return {}; }
     /// Writes the result (codebooks, mappings, scales, norms, rounded to what an artifact stores) to the
     /// model it learns.
     virtual void finish() = 0;

@@ -73,7 +73,12 @@ void distill(const Compression& run, const DistillationOptions& options, const T
              CompressedModel& model) {
     CachedFeatures features(run.store.cache, run.store.stages, run.source);
     release_kept_memory();
-    const auto distiller = make_distiller(model, samples, options, run.compute, run.backend, &features);
+    const auto positions = [&](std::size_t block) {
+        auto state = load_state(run.store.files.positions(block));
+        return state ? std::move(state->tensors) : std::vector<NamedTensor>{};
+    };
+    const auto distiller =
+        make_distiller(model, samples, options, run.compute, run.backend, &features, positions);
     train(*distiller, run.store.metrics, run.store.stages,
           {.title = "distilling",
            .stage = "distill",

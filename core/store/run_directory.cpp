@@ -58,6 +58,10 @@ std::filesystem::path RunFiles::learning(std::size_t index) const {
     return checkpoints() / fmt::format("learning-{:03}", index);
 }
 
+std::filesystem::path RunFiles::positions(std::size_t index) const {
+    return checkpoints() / fmt::format("positions-{:03}", index);
+}
+
 void remove_unfinished_files(const RunFiles& files) {
     for (const auto& directory : {files.directory, files.checkpoints()}) {
         if (!fs::is_directory(directory)) continue;

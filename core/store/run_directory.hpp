@@ -65,6 +65,8 @@ struct RunFiles {
     [[nodiscard]] std::filesystem::path block(std::size_t index) const;
     /// A block under way, and the distillation.
     [[nodiscard]] std::filesystem::path learning(std::size_t index) const;
+    /// Where block learning left the weights of a block among their codewords.
+    [[nodiscard]] std::filesystem::path positions(std::size_t index) const;
     [[nodiscard]] std::filesystem::path distillation() const { return checkpoints() / "distillation"; }
     /// Says that the artifact is done.
     [[nodiscard]] std::filesystem::path packed() const { return checkpoints() / "packed"; }

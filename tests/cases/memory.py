@@ -42,6 +42,15 @@ _, log = call("jlcm-run", *ARGUMENTS, "whole", "--memory-limit", "1G")
 peak, plan = peak_and_plan(log)
 assert peak <= plan <= 1.3 * peak, log
 
+# Distillation that moves the mapping: latents, moments and gathered gradients of the whole model, activations of a part
+# of the batch.
+shutil.rmtree("moves", ignore_errors=True)
+MOVES = ["compress.learn={steps: 2, batch: 2}"]
+MOVES += ["compress.distill={steps: 2, batch: 4, batch_at_once: 1, estimator: nearest, mapping: {every: 2, start: learned}}"]
+_, log = call("jlcm-run", *ARGUMENTS, "moves", "--set", MOVES[0], "--set", MOVES[1], "--memory-limit", "2G")
+moving_peak, moving_plan = peak_and_plan(log)
+assert moving_peak <= moving_plan <= 1.3 * moving_peak, log
+
 _, said = call("jlcm-run", *ARGUMENTS, "refused", "--memory-limit", "100M", code=2)
 assert "the memory limit is 100 MB" in said and not Path("refused").exists(), said
 _, said = call("jlcm-run", *ARGUMENTS, "refused", "--memory-limit", "much", code=2)
@@ -76,3 +85,4 @@ _, log = call("jlcm-run", STORIES, "--out", "learned", "--set", "compress.learn.
 learned_peak, learned_plan = peak_and_plan(log)
 assert learned_peak <= learned_plan, log
 print(f"peak {peak:.0f} of {plan:.0f} MB planned; with learning {learned_peak:.0f} of {learned_plan:.0f} MB")
+print(f"with a mapping that moves {moving_peak:.0f} of {moving_plan:.0f} MB")

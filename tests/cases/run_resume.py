@@ -38,6 +38,10 @@ for number, choice in enumerate(
             "compress.distill.estimator=curvature",
         ],  # fmt: skip
         ["compress.bits=4", "compress.learn.estimator=proximal", "compress.distill.estimator=softmax"],
+        [
+            "compress.distill.batch=3", "compress.distill.batch_at_once=2", "compress.distill.estimator=nearest",
+            "compress.distill.mapping={every: 2, most: 0.01, start: learned}",
+        ],  # fmt: skip
     )
 ):
     more = [argument for setting in choice for argument in ("--set", setting)]

@@ -45,6 +45,9 @@ for key in ("original", "compressed", "stderr", "kl", "agreement", "protocol"):
     assert again[key] == evaluation[key], (key, again[key], evaluation[key])
 printed, _ = call("jlcm-inspect", artifact)
 assert "bits per compressed weight" in printed and f"{record['footprint']['linear_bits_per_weight']:.4f}" in printed, printed
+printed, _ = call("jlcm-inspect", artifact, "--entropy")
+entropy = float(printed.splitlines()[-1].split()[3])
+assert printed.splitlines()[-1].startswith("all ") and 1.5 < entropy <= 2, printed
 printed, _ = call("jlcm-inspect", model, "--permutations")
 assert "conv" in printed, printed
 

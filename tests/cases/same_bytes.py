@@ -34,6 +34,7 @@ ESTIMATORS = {
     "nearest": "{type: nearest}",
     "curvature": "{type: curvature}",
     "adaround": "{type: adaround}",
+    "gumbel": "{type: gumbel}",
 }
 LEARNED = [*SHORT, "compress.learn.steps=3", "compress.learn.warmup=0", "compress.distill.steps=2"]
 runs = {f"solver {name}": [*SOLVED, *settings] for name, settings in SOLVERS.items()}
@@ -43,6 +44,10 @@ for name, estimator in ESTIMATORS.items():
         *SHORT, "compress.learn.steps=3", "compress.learn.objective=layer", "compress.learn.batch=null", "compress.distill=null",
         f"compress.learn.estimator={estimator}",
     ]  # fmt: skip
+runs["mapping apart"] = [
+    *LEARNED, "compress.distill.batch_at_once=1", "compress.distill.estimator=nearest",
+    "compress.distill.mapping={every: 2, most: 0.01, start: learned}",
+]  # fmt: skip
 runs["blocks together"] = [*LEARNED, "compress.blocks_together=2"]
 
 

@@ -1,3 +1,4 @@
+#include "core/learn/change_cap.hpp"
 #include "core/learn/estimator.hpp"
 #include "core/learn/latent.hpp"
 #include "plugins/estimator/curvature/curvature_step.hpp"
@@ -35,14 +36,18 @@ class CurvatureLearner final : public MappingLearner {
     void step(const CodedMatrix& matrix, const MappingStep& step, JumpHistogram& jumps,
               Backend& /*backend*/) override {
         const double correction = 1.0 - std::pow(options_.momentum, static_cast<double>(step.number + 1));
-        curvature_step(matrix, step.gradient,
-                       {.trust = static_cast<float>(options_.trust * step.rate_factor),
-                        .damping = static_cast<float>(options_.damping),
-                        .beta1 = static_cast<float>(options_.momentum),
-                        .correction1 = static_cast<float>(1.0 / correction)},
-                       step.curvature, latent_, first_, jumps.jumps);
+        const CurvatureStep curvature{.trust = static_cast<float>(options_.trust * step.rate_factor),
+                                      .damping = static_cast<float>(options_.damping),
+                                      .beta1 = static_cast<float>(options_.momentum),
+                                      .correction1 = static_cast<float>(1.0 / correction)};
+        step_capped(matrix, latent_, step.most, jumps.jumps,
+                    [&](const CodedMatrix& coded, std::vector<std::int64_t>& counts) {
+                        curvature_step(coded, step.gradient, curvature, step.curvature, latent_, first_,
+                                       counts);
+                    });
     }
     void relabel(const CompressedMatrix&, const GroupMap&, const Tensor&) override {}
+    Tensor position() override { return latent_; }
     std::vector<NamedTensor> state() override {
         return {{"latent", latent_}, {"latent.first_moment", first_}};
     }
@@ -64,6 +69,7 @@ class Curvature final : public Estimator {
     }
     /// Latent, mean gradient, and the curvature that the objective keeps for it.
     double bytes_per_weight(int) const override { return 3 * sizeof(float); }
+    bool is_placed() const override { return true; }
     bool needs_curvature() const override { return true; }
 
   private:

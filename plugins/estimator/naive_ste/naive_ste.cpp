@@ -17,6 +17,7 @@ class NaiveSte final : public Estimator {
                                   [](double) { return 1.0; });
     }
     double bytes_per_weight(int bits) const override { return options_.bytes_per_weight(bits); }
+    bool is_placed() const override { return true; }
 
   private:
     Options options_;

@@ -1,3 +1,4 @@
+#include "core/learn/change_cap.hpp"
 #include "core/learn/estimator.hpp"
 #include "core/learn/latent.hpp"
 #include "core/learn/optimizer.hpp"
@@ -30,10 +31,14 @@ class NearestLearner final : public MappingLearner {
 
     void step(const CodedMatrix& matrix, const MappingStep& step, JumpHistogram& jumps,
               Backend& /*backend*/) override {
-        nearest_step(matrix, step.gradient, adam_step(step.number, rate_ * step.rate_factor), latent_, first_,
-                     second_, jumps.jumps);
+        const AdamStep adam = adam_step(step.number, rate_ * step.rate_factor);
+        step_capped(matrix, latent_, step.most, jumps.jumps,
+                    [&](const CodedMatrix& coded, std::vector<std::int64_t>& counts) {
+                        nearest_step(coded, step.gradient, adam, latent_, first_, second_, counts);
+                    });
     }
     void relabel(const CompressedMatrix&, const GroupMap&, const Tensor&) override {}
+    Tensor position() override { return latent_; }
     std::vector<NamedTensor> state() override {
         return {{"latent", latent_}, {"latent.first_moment", first_}, {"latent.second_moment", second_}};
     }
@@ -56,6 +61,7 @@ class Nearest final : public Estimator {
                                                 options_.rate);
     }
     double bytes_per_weight(int) const override { return 3 * sizeof(float); }
+    bool is_placed() const override { return true; }
 
   private:
     Options options_;

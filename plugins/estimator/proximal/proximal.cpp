@@ -53,6 +53,7 @@ class Proximal final : public Estimator {
                                   [decay = options_.decay](double) { return decay; });
     }
     double bytes_per_weight(int bits) const override { return options_.bytes_per_weight(bits); }
+    bool is_placed() const override { return true; }
 
   private:
     Options options_;

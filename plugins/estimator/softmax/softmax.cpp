@@ -38,6 +38,7 @@ class Softmax final : public Estimator {
             });
     }
     double bytes_per_weight(int bits) const override { return options_.bytes_per_weight(bits); }
+    bool is_placed() const override { return true; }
 
   private:
     Options options_;

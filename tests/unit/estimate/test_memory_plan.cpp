@@ -77,3 +77,27 @@ TEST_CASE("samples are kept until the last of them has been used") {
     distill.length = 8;
     CHECK(planned(spec, model, "distill", "samples") == (6 + 12) * 4 * 4);
 }
+
+TEST_CASE(
+    "gathering gradients for the mapping costs four bytes a weight, parts of a batch save activations") {
+    const Model model = test::tiny_llama();
+    Options spec;
+    DistillOptions& distill = spec.compress.distill.emplace();
+    distill.batch = 8;
+    const auto gathered = [&] { return planned(spec, model, "distill", "gradients of the mapping"); };
+    const auto values = [&] { return planned(spec, model, "distill", "values and their gradients"); };
+    CHECK(gathered() == 0);
+    const double whole = values();
+    distill.batch_at_once = 2;
+    CHECK(values() == Approx(whole / 4));
+    CHECK(gathered() == 0);
+    distill.estimator = Choice<Estimator>("nearest");
+    const double estimator = planned(spec, model, "distill", "estimator");
+    CHECK(gathered() == estimator / 3);
+    distill.batch_at_once.reset();
+    CHECK(gathered() == 0);
+    distill.mapping.every = 4;
+    CHECK(gathered() == estimator / 3);
+    distill.estimator = Choice<Estimator>("frozen");
+    CHECK(gathered() == 0);
+}

@@ -1,6 +1,7 @@
 // The estimators' steps against scalar references written from the formulas.
 
 #include "core/base/parallel.hpp"
+#include "core/learn/change_cap.hpp"
 #include "core/learn/coded_matrix.hpp"
 #include "core/learn/estimator.hpp"
 #include "core/learn/learned_matrix.hpp"
@@ -59,14 +60,16 @@ struct Mapping {
 
     Mapping(Problem& of, const std::string& estimator)
         : problem(of), learner(Choice<Estimator>::parse(estimator).make()->start(of.matrix, of.target)) {}
-    void step(const Tensor& gradient, std::int64_t number, double progress = 0, Tensor curvature = {}) {
+    void step(const Tensor& gradient, std::int64_t number, double progress = 0, Tensor curvature = {},
+              std::int64_t most = std::numeric_limits<std::int64_t>::max()) {
         jumps = {};
         learner->step(coded_matrix(problem.matrix, tables, groups),
                       {.gradient = gradient,
                        .curvature = std::move(curvature),
                        .number = number,
                        .rate_factor = 1.0,
-                       .progress = progress},
+                       .progress = progress,
+                       .most = most},
                       jumps, cpu_backend());
     }
     Tensor state(std::size_t index) const { return learner->state().at(index).tensor; }
@@ -356,15 +359,209 @@ TEST_CASE(
     }
 }
 
+TEST_CASE("the gradient of a Gumbel mixture's scores is that of its soft weights, by finite differences") {
+    for (const int bits : {1, 2, 3}) {
+        Problem problem(2, 30, bits);
+        Mapping mapping(problem, "{type: gumbel, scale: 5, rate: 0.1}");
+        const CodedMatrix coded = coded_matrix(problem.matrix, mapping.tables, mapping.groups);
+        const Tensor gradient = random_tensor({2, 30}, "g", DType::f32);
+        const auto loss = [&] {
+            return cpu_backend().dot(mapping.learner->soft_weights(coded, cpu_backend()), gradient);
+        };
+        Tensor scores = mapping.state(1);
+        std::vector<double> expected;
+        for (float& score : scores.values<float>()) {
+            const float kept = score;
+            score = kept + 0.01F;
+            const double up = loss();
+            score = kept - 0.01F;
+            expected.push_back((up - loss()) / 0.02);
+            score = kept;
+        }
+        mapping.step(gradient, 0);
+        const Tensor moment = mapping.state(2);
+        for (std::size_t i = 0; i < expected.size(); ++i)
+            REQUIRE(10 * static_cast<double>(moment.values<float>()[i]) ==
+                    Approx(expected[i]).epsilon(0.01).margin(2e-3));
+    }
+}
+
+TEST_CASE(
+    "a cold Gumbel mixture draws a candidate as often as the softmax of the logits says, anew in each step") {
+    constexpr std::int64_t count = 4000;
+    Problem problem(1, count, 2);
+    for (int k = 0; k < 4; ++k) problem.matrix.codebooks.data<float>()[k] = static_cast<float>(k);
+    Mapping mapping(problem,
+                    "{type: gumbel, scale: 10, rate: 0, temperature: 0.001, final_temperature: 0.001}");
+    const std::vector<double> logits{0, -1, 0.5, -2};
+    Tensor scores = mapping.state(1);
+    for (std::int64_t i = 0; i < scores.size(); ++i)
+        scores.data<float>()[i] = static_cast<float>(logits[static_cast<std::size_t>(i % 4)] / 10);
+    double total = 0;
+    for (const double logit : logits) total += std::exp(logit);
+    std::vector<std::vector<int>> drawn;
+    for (std::int64_t number = 0; number < 2; ++number) {
+        const Tensor soft = mapping.learner->soft_weights(
+            coded_matrix(problem.matrix, mapping.tables, mapping.groups), cpu_backend());
+        std::vector<int> counts(4);
+        auto& draws = drawn.emplace_back();
+        for (const float w : soft.values<float>()) {
+            draws.push_back(static_cast<int>(std::lround(w)));
+            ++counts[static_cast<std::size_t>(draws.back())];
+        }
+        for (std::size_t k = 0; k < 4; ++k) {
+            const double share = std::exp(logits[k]) / total;
+            const double deviation = std::sqrt(share * (1 - share) * count);
+            CHECK(std::abs(counts[k] - share * count) < 4 * deviation);
+        }
+        mapping.step(Tensor::zeros({1, count}), number);
+        CHECK(problem.codes() == std::vector<int>(count, 2));  // the best without noise is what is stored
+    }
+    CHECK(drawn[0] != drawn[1]);
+}
+
+TEST_CASE("the largest values are kept, of equal ones the first") {
+    const auto kept = [](std::vector<float> values, std::int64_t most) {
+        keep_largest(values, most);
+        return values;
+    };
+    CHECK(kept({}, 3).empty());
+    CHECK(kept({2}, 1) == std::vector<float>{2});
+    CHECK(kept({2}, 0) == std::vector<float>{0});
+    CHECK(kept({0, 3, 0, 1, 2}, 2) == std::vector<float>{0, 3, 0, 0, 2});
+    CHECK(kept({0, 3, 0, 1, 2}, 3) == std::vector<float>{0, 3, 0, 1, 2});
+    CHECK(kept({1, 1, 5, 1}, 3) == std::vector<float>{1, 1, 5, 0});
+    CHECK(kept({1, 1, 5, 1}, 0) == std::vector<float>{0, 0, 0, 0});
+}
+
+TEST_CASE("a cap lets those codes change that want it most, under every estimator") {
+    for (const std::string estimator :
+         {"{type: nearest, rate: 0.3}", "{type: curvature, trust: 0.3}", "{type: naive_ste, rate: 0.3}",
+          "{type: softmax, rate: 0.3}", "{type: proximal, rate: 0.3}",
+          "{type: proximal, form: exponential, rate: 0.3}"}) {
+        INFO(estimator);
+        const bool has_latent = estimator.find("nearest") != std::string::npos ||
+                                estimator.find("curvature") != std::string::npos;
+        Problem problem(3, 200, 2);
+        Mapping mapping(problem, estimator);
+        std::int64_t capped_steps = 0;
+        for (std::int64_t number = 0; number < 12; ++number) {
+            constexpr std::int64_t most = 7;
+            const std::vector<int> before = problem.codes();
+            Tensor curvature = Tensor::empty({3, 200});
+            std::fill_n(curvature.data<float>(), curvature.size(), 0.5F);
+            mapping.step(random_tensor({3, 200}, "g" + std::to_string(number), DType::f32), number, 0,
+                         curvature, most);
+            const std::vector<int> after = problem.codes();
+            // How much each weight wants another code, and which, from the state.
+            std::vector<double> wish(600);
+            std::vector<int> wanted = before;
+            const float* position = mapping.learner->position().data<float>();
+            for (std::size_t i = 0; i < 600; ++i) {
+                const float* c = mapping.tables.data<float>() + i / 200 * 4;
+                const auto m = static_cast<std::size_t>(before[i]);
+                const auto value = [&](std::size_t k) {
+                    return has_latent
+                               ? -std::abs(static_cast<double>(c[k]) - static_cast<double>(position[i]))
+                               : static_cast<double>(position[i * 4 + k]);
+                };
+                for (std::size_t k = 0; k < 4; ++k)
+                    if (value(k) > value(static_cast<std::size_t>(wanted[i])))
+                        wanted[i] = static_cast<int>(k);
+                const auto w = static_cast<std::size_t>(wanted[i]);
+                wish[i] = value(w) - value(m);
+                if (!has_latent || w == m) continue;
+                const double gap = static_cast<double>(c[3] - c[0]) / 3;
+                const double border = 0.5 * static_cast<double>(c[m] + c[w > m ? m + 1 : m - 1]);
+                wish[i] = std::abs(static_cast<double>(position[i]) - border) / gap;
+            }
+            std::int64_t wishes = 0;
+            std::int64_t changes = 0;
+            double least_granted = 1e30;
+            double largest_refused = 0;
+            for (std::size_t i = 0; i < 600; ++i) {
+                wishes += wanted[i] != before[i] ? 1 : 0;
+                if (after[i] != before[i]) {
+                    REQUIRE(after[i] == wanted[i]);
+                    ++changes;
+                    least_granted = std::min(least_granted, wish[i]);
+                } else {
+                    largest_refused = std::max(largest_refused, wish[i]);
+                }
+            }
+            REQUIRE(changes == std::min(wishes, most));
+            REQUIRE(mapping.jumps.moved() == changes);
+            if (wishes > most) REQUIRE(least_granted >= largest_refused - 1e-6);
+            capped_steps += wishes > most ? 1 : 0;
+        }
+        REQUIRE(capped_steps > 3);
+    }
+}
+
+TEST_CASE("a cap that nothing meets changes no bit, windows that move among them") {
+    for (const std::string estimator :
+         {"{type: nearest, rate: 0.3}", "{type: curvature, trust: 0.3}",
+          "{type: naive_ste, rate: 0.5, window: 5}", "{type: proximal, rate: 0.5, window: 3}",
+          "{type: proximal, form: adjacent, rate: 0.5, second_moment: score}",
+          "{type: softmax, rate: 0.5, second_moment: none}"}) {
+        INFO(estimator);
+        Problem free(3, 50, 6);
+        Problem capped(3, 50, 6);
+        Mapping one(free, estimator);
+        Mapping two(capped, estimator);
+        std::int64_t moved = 0;
+        for (std::int64_t number = 0; number < 20; ++number) {
+            const Tensor gradient = random_tensor({3, 50}, "g" + std::to_string(number), DType::f32);
+            const Tensor curvature = Tensor::zeros({3, 50});
+            one.step(gradient, number, 0.5, curvature);
+            two.step(gradient, number, 0.5, curvature, 149);
+            moved += one.jumps.moved();
+            REQUIRE(free.codes() == capped.codes());
+            REQUIRE(std::ranges::equal(one.jumps.jumps, two.jumps.jumps));
+        }
+        REQUIRE(moved > 0);
+        const auto states = one.learner->state();
+        for (std::size_t i = 0; i < states.size(); ++i)
+            REQUIRE(std::ranges::equal(states[i].tensor.bytes(), two.state(i).bytes()));
+    }
+}
+
+TEST_CASE("a matrix gathers the mean gradient of several steps for one of its mapping") {
+    Problem problem(3, 40, 2);
+    const auto estimator = Choice<Estimator>::parse("{type: nearest, rate: 0.2}").make();
+    LearnedMatrix gathering("w", problem.matrix, problem.target, estimator.get(), cpu_backend(), 3);
+    Mapping reference(problem, "{type: nearest, rate: 0.2}");
+    JumpHistogram jumps;
+    for (std::int64_t number = 0; number < 4; ++number) {
+        Tensor mean = Tensor::zeros({3, 40});
+        for (std::int64_t i = 0; i < 3; ++i) {
+            // Two parts a step; no rate, so that codewords stay.
+            for (const char* part : {"a", "b"}) {
+                const Tensor gradient =
+                    random_tensor({3, 40}, part + std::to_string(number * 3 + i), DType::f32);
+                cpu_backend().add_scaled(mean, gradient, 1.0 / 3);
+                gathering.observe(gradient.clone(), i);
+            }
+            MatrixStep step{.number = number * 3 + i, .rates = {}, .mapping = {}};
+            if (i == 2) step.mapping = {.number = number};
+            gathering.step(step, Tensor(), jumps);
+        }
+        reference.step(mean, number);
+        const Tensor position = gathering.position();
+        for (std::int64_t i = 0; i < position.size(); ++i)
+            REQUIRE(position.data<float>()[i] == Approx(reference.state(0).data<float>()[i]).margin(1e-5));
+    }
+    REQUIRE(jumps.weights == 12 * 120);
+    REQUIRE(jumps.moved() > 0);
+}
+
 TEST_CASE("a gradient that is not finite ends learning, with the name of the matrix") {
     Problem problem(2, 8, 2);
     const auto estimator = Choice<Estimator>::parse("proximal").make();
     LearnedMatrix learned("mlp.up", problem.matrix, problem.target, estimator.get(), cpu_backend());
     Tensor gradient = Tensor::zeros({2, 8});
     gradient.data<float>()[5] = std::numeric_limits<float>::quiet_NaN();
-    JumpHistogram jumps;
-    REQUIRE_THROWS_WITH(learned.step(gradient, Tensor(), 0, {}, jumps),
-                        Catch::Contains("the gradient of mlp.up is nan"));
+    REQUIRE_THROWS_WITH(learned.observe(gradient, 0), Catch::Contains("the gradient of mlp.up is nan"));
 }
 
 TEST_CASE("memory a weight is stated, and bounded by the window") {

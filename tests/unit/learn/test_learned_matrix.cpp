@@ -70,11 +70,12 @@ TEST_CASE("shared codebooks with scales, and codebooks of groups, learn to a sta
                 gradient.data<float>()[i] =
                     weight.data<float>()[i] * (gradient.data<float>()[i] - target.data<float>()[i]);
             JumpHistogram jumps;
-            learned.step(gradient, Tensor(), step,
-                         {.codebook = 0.02,
-                          .scale = 0.02,
-                          .factor = 1.0 - static_cast<double>(step) / static_cast<double>(steps)},
-                         jumps);
+            learned.observe(gradient, step);
+            learned.step(MatrixStep::of_all(
+                             step, {.codebook = 0.02,
+                                    .scale = 0.02,
+                                    .factor = 1.0 - static_cast<double>(step) / static_cast<double>(steps)}),
+                         Tensor(), jumps);
         }
         const CompressedMatrix end = learned.result();
         end.validate("w");

@@ -145,7 +145,8 @@ TEST_CASE("learning a block lowers its loss with every estimator") {
     for (const std::string estimator :
          {"frozen", "{type: naive_ste, rate: 0.01}", "{type: nearest, rate: 0.05}", "softmax",
           "{type: proximal, rate: 0.05}", "{type: proximal, form: exponential, rate: 0.05}",
-          "{type: proximal, form: adjacent, rate: 0.05}", "{type: curvature, trust: 0.05}"}) {
+          "{type: proximal, form: adjacent, rate: 0.05}", "{type: curvature, trust: 0.05}",
+          "{type: gumbel, rate: 0.05}"}) {
         BlockProblem problem;
         const auto learner = problem.learner(estimator, 60);
         double first = 0;
@@ -244,7 +245,8 @@ TEST_CASE("a learner restored from its state goes on to the same bits, at any nu
     for (const std::string estimator :
          {"{type: naive_ste, rate: 0.05}", "{type: nearest, rate: 0.05}", "{type: softmax, rate: 0.05}",
           "{type: proximal, rate: 0.05, window: 3}", "{type: proximal, rate: 0.05, second_moment: score}",
-          "{type: proximal, rate: 0.05, second_moment: none}", "curvature", "adaround"}) {
+          "{type: proximal, rate: 0.05, second_moment: none}", "curvature", "adaround",
+          "{type: gumbel, window: 3}"}) {
         BlockProblem one;
         set_thread_count(1);
         const auto undisturbed = one.learner(estimator, 20);
@@ -299,4 +301,178 @@ TEST_CASE("distillation lowers the divergence from the original model") {
         distiller->finish();
         for (const auto& [id, matrix] : model.matrices()) matrix.validate("result");
     }
+}
+
+namespace {
+
+/// The tiny Llama, compressed, and a distiller of it.
+struct Distillation {
+    Model base = test::tiny_llama();
+    CompressedModel model{base};
+    Tensor samples = test::random_ids({24, 12}, 32, "windows");
+    DistillationOptions options;
+
+    Distillation() {
+        compress(model);
+        options.steps = 6;
+        options.batch = 4;
+        options.rate = 0.02;
+        options.norm_rate = 0.01;
+    }
+    std::unique_ptr<Trainable> learner() {
+        return make_distiller(model, samples, options, DType::f32, cpu_backend());
+    }
+};
+
+Tensor tensor_of(Trainable& learner, const std::string& suffix) {
+    for (const NamedTensor& entry : learner.state())
+        if (entry.name.ends_with(suffix)) return entry.tensor;
+    return {};
+}
+
+}  // namespace
+
+TEST_CASE("the gradient that a step gathers from its parts is that of the loss, by finite differences") {
+    Distillation problem;
+    problem.options.steps = 2;
+    problem.options.rate = problem.options.norm_rate = 0;
+    problem.options.estimator = Choice<Estimator>::parse("nearest");
+    problem.options.mapping.every = 2;
+    problem.options.batch_at_once = 3;
+    const auto loss = [&] { return problem.learner()->step().at("loss").get<double>(); };
+    const auto learner = problem.learner();
+    (void)learner->step();
+    for (auto& [id, matrix] : problem.model.matrices()) {
+        const std::string& name = problem.base.graph().parameter(id).name;
+        const Tensor gathered = tensor_of(*learner, name + ".gathered_gradient");
+        REQUIRE(gathered.defined());
+        for (const int k : {0, 2}) {
+            double sum = 0;  // of the first row's weights with code k: its codebook's gradient
+            for (std::int64_t j = 0; j < matrix.layout.cols; ++j)
+                if (matrix.mapping.data<std::uint8_t>()[j] == k)
+                    sum += 2 * static_cast<double>(gathered.data<float>()[j]);
+            float& word = matrix.codebooks.data<float>()[k];
+            const float kept = word;
+            const double width = 5e-3 * std::abs(static_cast<double>(kept)) + 1e-4;
+            word = kept + static_cast<float>(width);
+            const double up = loss();
+            word = kept - static_cast<float>(width);
+            const double down = loss();
+            word = kept;
+            INFO(name << ", codeword " << k);
+            CHECK(sum == Approx((up - down) / (2 * width)).epsilon(0.03).margin(2e-4));
+        }
+    }
+}
+
+TEST_CASE("a step is the same whatever of its batch goes through the model at once") {
+    Distillation whole;
+    Distillation parts;
+    parts.options.batch_at_once = 3;
+    const auto one = whole.learner();
+    const auto two = parts.learner();
+    for (int i = 0; i < 3; ++i) {
+        const double loss = one->step().at("loss");
+        CHECK(two->step().at("loss").get<double>() == Approx(loss).epsilon(1e-4));
+    }
+    const auto state = one->state();
+    const auto other = two->state();
+    for (std::size_t i = 0; i < state.size(); ++i) {
+        if (!state[i].name.ends_with(".first_moment")) continue;  // a step of Adam hides the gradient's size
+        const auto values = state[i].tensor.values<float>();
+        float largest = 0;
+        for (const float v : values) largest = std::max(largest, std::abs(v));
+        for (std::int64_t j = 0; j < state[i].tensor.size(); ++j)
+            REQUIRE(other[i].tensor.data<float>()[j] ==
+                    Approx(state[i].tensor.data<float>()[j]).margin(2e-2 * static_cast<double>(largest)));
+    }
+}
+
+TEST_CASE("a distillation restored from its state goes on to the same bits, at any number of threads") {
+    for (const std::string estimator : {"nearest", "naive_ste", "softmax", "{type: proximal, window: 3}",
+                                        "curvature", "frozen", "adaround"}) {
+        INFO(estimator);
+        const auto set = [&](Distillation& problem) {
+            problem.options.estimator = Choice<Estimator>::parse(estimator);
+            problem.options.batch_at_once = 3;
+            problem.options.mapping.every = 2;
+            if (estimator != "adaround") problem.options.mapping.most = 0.02;
+        };
+        set_thread_count(1);
+        Distillation one;
+        set(one);
+        const auto undisturbed = one.learner();
+        for (int i = 0; i < 6; ++i) (void)undisturbed->step();
+        undisturbed->finish();
+
+        set_thread_count(2);
+        Distillation two;
+        set(two);
+        const auto killed = two.learner();
+        for (int i = 0; i < 3; ++i) (void)killed->step();  // amid what a step of the mapping gathers
+        std::vector<NamedTensor> saved;
+        for (const auto& entry : killed->state()) saved.push_back({entry.name, entry.tensor.clone()});
+        const auto resumed = two.learner();
+        const auto state = resumed->state();
+        REQUIRE(state.size() == saved.size());
+        for (std::size_t i = 0; i < state.size(); ++i) {
+            REQUIRE(state[i].name == saved[i].name);
+            Tensor into = state[i].tensor;
+            std::memcpy(into.bytes().data(), saved[i].tensor.bytes().data(), into.byte_count());
+        }
+        resumed->restored(3);
+        for (int i = 3; i < 6; ++i) (void)resumed->step();
+        resumed->finish();
+        for (const auto& [id, matrix] : one.model.matrices())
+            REQUIRE(matrix.identical(two.model.matrices().at(id)));
+        for (const auto& [id, norm] : one.model.dense()) REQUIRE(identical(norm, two.model.dense().at(id)));
+    }
+}
+
+TEST_CASE("the mapping steps by itself: seldom, by its own schedule, under a cap") {
+    Distillation problem;
+    problem.options.steps = 7;
+    problem.options.estimator = Choice<Estimator>::parse("{type: nearest, rate: 0.3}");
+    problem.options.mapping = {.every = 3, .schedule = Schedule::constant, .warmup = 0, .most = 0.01};
+    const auto learner = problem.learner();
+    for (int i = 0; i < 7; ++i) {
+        const double moved = learner->step().at("moved");
+        CHECK((moved > 0) == (i % 3 == 2));
+        CHECK(moved < 0.013);  // a small matrix may change one code in any case
+    }
+    problem.options.mapping.schedule.reset();
+    const MatrixStep last = problem.options.matrix_step(5);
+    CHECK(last.mapping->number == 1);
+    CHECK(last.mapping->factor == Approx(schedule_factor(Schedule::cosine, 1, 2, 0)));
+    CHECK(last.rates.factor == Approx(schedule_factor(Schedule::cosine, 5, 7, 0)));
+    CHECK_FALSE(problem.options.matrix_step(6).mapping);
+}
+
+TEST_CASE("distillation goes on from where block learning left the weights") {
+    BlockProblem block;
+    DistillationOptions options;
+    options.batch = 4;
+    options.estimator = Choice<Estimator>::parse("nearest");
+    const Tensor windows = test::random_ids({8, 12}, 32, "windows");
+    const auto distiller = [&](const PositionsOfBlock& positions) {
+        return make_distiller(block.model, windows, options, DType::f32, cpu_backend(), nullptr, positions);
+    };
+    const auto fresh = distiller({});
+    const auto learned = block.learner("{type: nearest, rate: 0.05}", 5);
+    for (int i = 0; i < 5; ++i) (void)learned->step();
+
+    options.mapping.start = MappingStart::learned;
+    const auto of_block = [&](std::size_t index) {
+        return index == 1 ? learned->positions() : fresh->positions();
+    };
+    const auto went_on = distiller(of_block)->positions();
+    const auto started = fresh->positions();
+    const auto left = learned->positions();
+    REQUIRE(went_on.size() == started.size());
+    for (std::size_t i = 0; i < started.size(); ++i) {
+        const auto found = std::ranges::find(left, started[i].name, &NamedTensor::name);
+        CHECK(identical(went_on[i].tensor, found == left.end() ? started[i].tensor : found->tensor));
+    }
+    CHECK_THROWS_WITH(distiller([&](std::size_t) { return learned->positions(); }),
+                      Catch::Contains("block learning left no positions of"));
 }

@@ -169,6 +169,22 @@ TEST_CASE("calibration may be left out if nothing reads samples") {
                       Catch::Contains("dataset"));
 }
 
+TEST_CASE("options of a mapping's steps in distillation are held against each other") {
+    const auto distill = [](const std::string& more) {
+        return decode(base + fmt::format("compress: {{learn: {{}}, distill: {{steps: 8, {}}}}}\n", more));
+    };
+    CHECK_NOTHROW(distill("estimator: nearest, mapping: {every: 8, most: 0.01, start: learned}"));
+    CHECK_THROWS_WITH(distill("mapping: {every: 2}"),
+                      Catch::Contains("without an estimator the mapping stays"));
+    CHECK_THROWS_WITH(distill("estimator: nearest, mapping: {every: 9}"),
+                      Catch::Contains("would never move"));
+    CHECK_THROWS_WITH(distill("estimator: nearest, mapping: {most: 0}"), Catch::Contains("above 0"));
+    CHECK_THROWS_WITH(distill("estimator: softmax, mapping: {start: learned}"),
+                      Catch::Contains("with the same estimator (nearest there, softmax here)"));
+    CHECK_THROWS_WITH(distill("estimator: adaround, mapping: {most: 0.1}"),
+                      Catch::Contains("takes no cap"));
+}
+
 TEST_CASE("a weighting that nothing reads is refused") {
     CHECK_THROWS_WITH(decode(std::string(base) + "compress: {solver: rtn, output_weighting: {groups: 2}}\n"),
                       Catch::Contains("nothing reads the weighted second moments"));

@@ -1,0 +1,35 @@
+#include "core/codebook/entropy.hpp"
+
+#include <array>
+#include <cmath>
+#include <vector>
+
+namespace jlcm {
+
+double mapping_entropy(const CompressedMatrix& matrix) {
+    const Layout& layout = matrix.layout;
+    const GroupMap groups = layout.group_map();
+    const std::int64_t codes = layout.rows * layout.codes_per_row();
+    double bits = 0;
+    for (int stage = 0; stage < layout.residual; ++stage) {
+        std::vector<std::array<std::int64_t, 256>> counts(static_cast<std::size_t>(layout.groups()));
+        const std::uint8_t* mapping = matrix.mapping.data<std::uint8_t>() + stage * codes;
+        groups.for_each_segment([&](const Segment& segment) {
+            const std::int64_t first = segment.first / layout.dimension;
+            for (std::int64_t i = first; i < first + segment.size() / layout.dimension; ++i)
+                ++counts[static_cast<std::size_t>(segment.group)][mapping[i]];
+        });
+        for (const auto& group : counts) {
+            std::int64_t total = 0;
+            for (const std::int64_t count : group) total += count;
+            for (const std::int64_t count : group)
+                if (count > 0)
+                    bits += static_cast<double>(count) *
+                            std::log2(static_cast<double>(total) / static_cast<double>(count));
+        }
+    }
+    const auto all = static_cast<double>(layout.residual * codes);
+    return all > 0 ? bits / all : 0;
+}
+
+}  // namespace jlcm

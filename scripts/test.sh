@@ -3,7 +3,7 @@
 #   scripts/test.sh [CTEST_OPTION...]        for instance: scripts/test.sh -R '^graph:'
 source "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
 
-export JLCM_PYTHON=$cache/venv/bin/python
+export JLCM_PYTHON=${JLCM_PYTHON:-$cache/venv/bin/python}
 "$root/scripts/setup.sh" --tests
 default_build -DJLCM_TESTS=ON
 "$root/scripts/fetch_model.sh"

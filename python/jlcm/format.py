@@ -520,7 +520,7 @@ def _entry(metadata: dict[str, str], key: str) -> str:
 def _json(metadata: dict[str, str], key: str) -> Any:
     try:
         return json.loads(_entry(metadata, key))
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, RecursionError) as error:
         raise InputError(f"metadata '{key}': {error}") from error
 
 
@@ -559,7 +559,10 @@ def _matrix(name: str, description: Any, parts: _Parts) -> Matrix:
 
 def _encoded(name: str, description: Any, parts: _Parts) -> Encoded:
     fits = isinstance(description, dict) and description.keys() == {"encoding", "shape"}
-    require(fits and description["encoding"] in encodings.BLOCKS, f"the encoding of '{name}' is not described")
+    fits = (
+        fits and description["encoding"] in list(encodings.BLOCKS) and safetensors_file.is_shape(description["shape"])
+    )
+    require(fits, f"the encoding of '{name}' is not described")
     encoding, shape = description["encoding"], tuple(description["shape"])
     return Encoded(encoding, shape, parts.padded(name, encodings.encoded_bytes(encoding, shape)))
 

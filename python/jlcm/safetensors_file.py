@@ -41,11 +41,13 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, str], dict[str, RawTen
     require(length <= whole.size - 8, f"{path}: not a safetensors file, or truncated: a header of {length} bytes")
     try:
         header = json.loads(whole[8 : 8 + length].tobytes())
-        require(isinstance(header, dict), f"{path}: not a safetensors file: its header is no object")
-        metadata = header.pop("__metadata__", {})
-        places = {name: (each["dtype"], tuple(each["shape"]), *each["data_offsets"]) for name, each in header.items()}
-    except (UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise InputError(f"{path}: not a safetensors file: {error}") from error
+    require(isinstance(header, dict), f"{path}: not a safetensors file: its header is no object")
+    metadata = header.pop("__metadata__", {})
+    is_text = isinstance(metadata, dict) and all(isinstance(value, str) for value in metadata.values())
+    require(is_text, f"{path}: the metadata is no object of texts")
+    places = {name: _place(f"{path}: tensor '{name}'", entry) for name, entry in header.items()}
     data = whole[8 + length :]
     tensors, last = {}, 0
     for name, (dtype, shape, begin, end) in sorted(places.items(), key=lambda item: item[1][2:]):
@@ -56,6 +58,21 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, str], dict[str, RawTen
         last = end
     require(last == data.size, f"{path}: {data.size - last} bytes follow the last tensor")
     return metadata, tensors
+
+
+def is_shape(value: object) -> bool:
+    """Whether a value of JSON is a list of sizes."""
+    return isinstance(value, list) and all(type(side) is int and side >= 0 for side in value)
+
+
+def _place(what: str, entry: object) -> tuple[str, tuple[int, ...], int, int]:
+    """Type, shape, begin and end."""
+    known = isinstance(entry, dict) and entry.keys() == {"dtype", "shape", "data_offsets"}
+    require(known, f"{what}: expected exactly dtype, shape and data_offsets")
+    dtype, shape, offsets = (entry[key] for key in ("dtype", "shape", "data_offsets"))  # type: ignore[index]
+    fits = isinstance(dtype, str) and is_shape(shape) and is_shape(offsets) and len(offsets) == 2
+    require(fits, f"{what}: its type, shape or place is damaged")
+    return dtype, tuple(shape), offsets[0], offsets[1]
 
 
 def header_of(metadata: dict[str, str], tensors: dict[str, RawTensor]) -> bytes:

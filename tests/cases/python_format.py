@@ -137,8 +137,30 @@ def damaged(path):
             raise AssertionError(what)
 
 
+def mutated(path):
+    """Whatever becomes of a file's header, an InputError says it, or the file can be read."""
+    whole = Path(path).read_bytes()
+    end = 8 + int.from_bytes(whole[:8], "little")
+    random = np.random.default_rng(5)
+    tokens = [b"[]", b"null", b"-5", b'"x"', b"1e9", b"{}", b"true", b"9" * 20]
+    refused = 0
+    for _ in range(600):
+        content = bytearray(whole)
+        for _ in range(random.integers(1, 4)):
+            place = int(random.integers(8, end))
+            token = tokens[random.integers(len(tokens))] if random.integers(2) else bytes([random.integers(256)])
+            content[place : place + len(token)] = token
+        Path("mutated.safetensors").write_bytes(content)
+        try:
+            jlcm.format.read("mutated.safetensors")
+        except jlcm.InputError:
+            refused += 1
+    assert refused > 300, refused
+
+
 artifact = made_by_programs()
 made_by_drawing(artifact)
 packed()
 blocks()
 damaged("drawn.safetensors")
+mutated("drawn.safetensors")

@@ -102,7 +102,7 @@ TEST_CASE("a configuration's problems are named together") {
     // Nothing in JSON makes more than an input error, in our words.
     for (const char* type : {"llama", "mistral", "qwen2", "qwen3", "olmo2", "gemma2", "gemma3_text", "phi3",
                              "gpt_neox", "mixtral", "qwen3_moe", "gpt2", "opt", "bert"}) {
-        const json whole = {{"model_type", type},      {"hidden_size", 24}, {"intermediate_size", 40},
+        const json whole = {{"model_type", type},      {"hidden_size", 32}, {"intermediate_size", 40},
                             {"num_hidden_layers", 2},  {"vocab_size", 50},  {"num_attention_heads", 4},
                             {"num_key_value_heads", 4}};
         json odd_values =

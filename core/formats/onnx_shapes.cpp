@@ -115,7 +115,7 @@ Value repeated(Context& context, const OnnxNode& node, const Value& x, Shape sha
     std::vector<ValueId> inputs{context.plain(node, x)};
     for (std::int64_t& size : shape)
         if (context.is_batch(size)) size = -1;
-    if (std::ranges::count(shape, -1) > 0) inputs.push_back(context.model_input().id);
+    if (std::ranges::count(shape, -1) > 0) inputs.push_back(context.samples());
     return context.emit(node, make_expand(shape), inputs);
 }
 

@@ -41,7 +41,7 @@ class Distiller final : public WeightLearner {
           compute_(compute),
           backend_(&backend),
           executor_(model.graph(), backend, compute),
-          compared_as_(compared_as(model.graph())),
+          parts_(compared_parts(model.graph())),
           teacher_(model.base(), compute, backend, original_features),
           head_(head_weight(model.base(), compute, backend)),
           weights_(model.graph()) {
@@ -91,11 +91,35 @@ class Distiller final : public WeightLearner {
     /// Against what the original makes of the same batch.
     double loss_of(const Tensor& features, const Tensor& original, Tensor& slope) const {
         const Tensor rows = head_input(features, head_, *backend_);
-        if (compared_as_ != OutputMeaning::logits)
-            return distillation_loss(compared_as_, rows, original, slope);
+        if (parts_.size() > 1) return loss_of_parts(rows, original, slope);
+        if (!parts_.empty() && parts_.front().output->compared_as != OutputMeaning::logits)
+            return distillation_loss(parts_.front().output->compared_as, rows, original, slope);
+        return logits_loss(rows, original, slope);
+    }
+
+    double logits_loss(const Tensor& rows, const Tensor& original, Tensor& slope) const {
         const Tensor head = head_or_identity(head_, original).dense();
-        const auto count = static_cast<double>(predictions_);
+        const auto count = static_cast<double>(original.rows());
         return backend_->kl_backward(rows, head, original, head, 1.0 / count, slope) / count;
+    }
+
+    /// Of the record of several outputs: the sum of their losses, each by its meaning.
+    double loss_of_parts(const Tensor& rows, const Tensor& original, Tensor& slope) const {
+        double loss = 0;
+        slope = Tensor::zeros(rows.shape());
+        for (const auto& [output, part] : parts_) {
+            const auto as_rows = [&](const Tensor& record) {
+                const Tensor own = part_of(record, part);
+                const std::int64_t width = part.shape.empty() ? 1 : part.shape.back();
+                return own.reshape({own.size() / width, width});
+            };
+            Tensor own_slope;
+            loss += output->compared_as == OutputMeaning::logits
+                        ? logits_loss(as_rows(rows), as_rows(original), own_slope)
+                        : distillation_loss(output->compared_as, as_rows(rows), as_rows(original), own_slope);
+            put_part(own_slope, part, slope);
+        }
+        return loss;
     }
 
     /// The next batch of the endless chain of samples.
@@ -137,7 +161,7 @@ class Distiller final : public WeightLearner {
     DType compute_;
     Backend* backend_;
     Executor executor_;
-    OutputMeaning compared_as_;  ///< of the features
+    std::vector<ComparedPart> parts_;  ///< of the features; none: a language model's
     BoundModel teacher_;
     Tensor head_;  ///< dense, for the backward
     Weights weights_;

@@ -33,7 +33,7 @@ class OnnxLoader final : public ModelLoader {
 };
 
 const Registrar<ModelLoader, OnnxLoader> registrar{
-    "onnx", "An ONNX file, opset 7 and later: one input that is no constant.", "ONNX, docs/Operators.md"};
+    "onnx", "An ONNX file, opset 7 and later.", "ONNX, docs/Operators.md"};
 
 }  // namespace
 }  // namespace jlcm

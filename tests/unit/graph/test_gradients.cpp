@@ -314,7 +314,16 @@ TEST_CASE("the weight of a recurrent layer is multiplied with the states in fron
     for (const RecurrentCell cell : {RecurrentCell::gru, RecurrentCell::gru_reset_behind}) {
         std::vector<Shape> parameters{{3 * width, width}};
         if (cell == RecurrentCell::gru_reset_behind) parameters.push_back({width});
-        const Problem problem = single(make_recurrent({cell, false}), shape, parameters);
+        Problem problem = single(make_recurrent({cell, false}), shape, parameters);
+        Graph graph;
+        const ValueId x = graph.add_input("x");
+        std::vector<ParameterId> ids;
+        for (Parameter each : problem.graph.parameters()) {
+            each.linear = ids.empty();
+            ids.push_back(graph.add_parameter(each));
+        }
+        problem.output = graph.add("op", problem.graph.node(0).op, {x}, ids);
+        problem.graph = graph;
         Tensor rows;
         const Executor executor(problem.graph, cpu_backend(), DType::f64);
         const Tensor y = executor.forward(problem.graph.whole(problem.output), problem.weights, problem.input,

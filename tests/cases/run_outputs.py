@@ -189,7 +189,8 @@ _, record = run("two", evaluate=False)
 assert [each["name"] for each in record["model"]["outputs"]] == ["o", "z"] and "left_out" not in record["model"], record["model"]
 call("jlcm-eval", models["two"], "--task", "outputs", "--dataset", images, "--compute", "float32", "--set", "write=two.npz", "--json", "eval.json")
 record = json.loads(Path("eval.json").read_text())
-assert set(record["outputs"]) == {"o", "z"} and record["outputs"]["z"]["relative_squared_error"] == 0, record
+outputs = record["models"]["compressed"]["outputs"]
+assert set(outputs) == {"o", "z"} and outputs["z"]["relative_squared_error"] == 0, record
 assert numpy.abs(numpy.load("two.npz")["model_0:z"] - outputs_of(models["logits"])).max() < 1e-4
 refused("two", ["no output 'y'", "'o' [n, 50], 'z' [n, 10]"], model=", outputs: [{name: y}]")
 directory, record = run("two", model=", outputs: [{name: z}]")

@@ -91,7 +91,8 @@ Choice<Evaluation> choice_of(const Arguments& given) {
 /// Which outputs of an ONNX file, and what they mean.
 ReadOptions read_options(const Arguments& given, Backend& backend) {
     ReadOptions options{.outputs = {}, .backend = backend};
-    for (const std::string& name : given.outputs) options.outputs.push_back({.name = name, .meaning = {}, .axis = {}});
+    for (const std::string& name : given.outputs)
+        options.outputs.push_back({.name = name, .meaning = {}, .axis = {}});
     if (given.meaning.empty()) return options;
     if (options.outputs.empty()) options.outputs.emplace_back();
     for (OutputChoice& choice : options.outputs) choice.meaning = meaning_names().at(given.meaning);
@@ -165,7 +166,8 @@ int run(int argc, char** argv) {
            "--inputs", given.inputs,
            "Sizes that an ONNX file leaves open, as model.inputs of a spec: '{x: {shape: [3, 224, 224]}}'")
         ->type_name("YAML");
-    app.add_option("--output", given.outputs, "Of a model with several outputs, one that is evaluated; may be repeated")
+    app.add_option("--output", given.outputs,
+                   "Of a model with several outputs, one that is evaluated; may be repeated")
         ->allow_extra_args(false)
         ->type_name("NAME");
     app.add_option("--meaning", given.meaning,

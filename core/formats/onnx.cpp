@@ -162,8 +162,10 @@ std::string describe_output(const OnnxModel& model, const std::string& name, Bac
 std::vector<OutputChoice> choose_outputs(OnnxModel& model, const ReadOptions& read) {
     std::vector<OutputChoice> choices = read.outputs;
     if (choices.empty())
-        for (const std::string& name : model.outputs) choices.push_back({.name = name, .meaning = {}, .axis = {}});
-    if (choices.front().name.empty() && model.outputs.size() == 1) choices.front().name = model.outputs.front();
+        for (const std::string& name : model.outputs)
+            choices.push_back({.name = name, .meaning = {}, .axis = {}});
+    if (choices.front().name.empty() && model.outputs.size() == 1)
+        choices.front().name = model.outputs.front();
     std::set<std::string> chosen;
     for (const OutputChoice& choice : choices) {
         if (!std::ranges::count(model.outputs, choice.name)) {

@@ -399,8 +399,8 @@ ValueId Context::output(const Value& value) {
     const ValueId id = in_places(end, value, places);
     if (model_->outputs.size() == 1 || found != value.shape.end()) return id;
     require(!value.shape.empty() && value.shape[0] % samples == 0,
-            "the output '{}' of shape {} has no dimension of samples; choose others (model.outputs)", value.name,
-            to_string(value.shape));
+            "the output '{}' of shape {} has no dimension of samples; choose others (model.outputs)",
+            value.name, to_string(value.shape));
     Shape shape = value.shape;
     shape[0] /= samples;
     shape.insert(shape.begin(), -1);

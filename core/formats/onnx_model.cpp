@@ -335,9 +335,10 @@ std::size_t samples_dimension(const Shape& shape) {
 /// Sizes that the file leaves open, as they are said: all but dimension `samples`.
 void settle_sizes(Input& input, const Shape& said, std::size_t samples) {
     if (said.empty()) return;
-    require(said.size() + 1 == input.shape.size(),
-            "the shape {} is said of the input {}: it wants {} sizes, all but that of dimension {}, the samples",
-            to_string(said), input.describe(), input.shape.empty() ? 0 : input.shape.size() - 1, samples);
+    require(
+        said.size() + 1 == input.shape.size(),
+        "the shape {} is said of the input {}: it wants {} sizes, all but that of dimension {}, the samples",
+        to_string(said), input.describe(), input.shape.empty() ? 0 : input.shape.size() - 1, samples);
     for (std::size_t d = 0; d < said.size(); ++d) {
         std::int64_t& size = input.shape[d < samples ? d : d + 1];
         require(said[d] > 0 && (size < 0 || size == said[d]), "the shape {} is said of the input {}",
@@ -369,10 +370,11 @@ void settle_samples(const std::string& all, OnnxModel& model) {
     for (const OnnxInput& input : model.inputs) {
         const std::int64_t own = input.shape.empty() ? -1 : input.shape.at(input.samples);
         if (own < 0) continue;
-        require(fixed < 0 || own == fixed,
-                "the inputs {} are for {} samples and for {} ('{}', dimension {}). If one of them is no data, make "
-                "it a constant: model.inputs: {{{}: {{value: 0}}}} in a spec",
-                all, fixed, own, input.name, input.samples, input.name);
+        require(
+            fixed < 0 || own == fixed,
+            "the inputs {} are for {} samples and for {} ('{}', dimension {}). If one of them is no data, make "
+            "it a constant: model.inputs: {{{}: {{value: 0}}}} in a spec",
+            all, fixed, own, input.name, input.samples, input.name);
         fixed = own;
     }
     model.set_samples(fixed);
@@ -387,9 +389,12 @@ void read_inputs(const Onnx__GraphProto& graph, const std::vector<InputChoice>& 
         for (const Input& input : inputs) list.push_back(input.describe());
         return fmt::format("{}", fmt::join(list, ", "));
     };
-    const auto known = std::ranges::count_if(choices, [](const auto& choice) { return choice.value.has_value(); });
+    const auto known =
+        std::ranges::count_if(choices, [](const auto& choice) { return choice.value.has_value(); });
     const bool are_several = std::ssize(inputs) - known > 1;
-    const auto samples_of = [&](const Input& input) { return are_several ? samples_dimension(input.shape) : std::size_t{0}; };
+    const auto samples_of = [&](const Input& input) {
+        return are_several ? samples_dimension(input.shape) : std::size_t{0};
+    };
     std::set<std::string> constant;
     for (const InputChoice& choice : choices) {
         const auto found = std::ranges::find_if(inputs, [&](const Input& input) {
@@ -405,10 +410,11 @@ void read_inputs(const Onnx__GraphProto& graph, const std::vector<InputChoice>& 
     std::erase_if(inputs, [&](const Input& input) { return constant.contains(input.name); });
     require(!inputs.empty(), "the model has no input that is not a constant");
     for (const Input& input : inputs) {
-        require(inputs.size() == 1 || !input.shape.empty(),
-                "the input {} of {} has no dimension of samples. Make it a constant: model.inputs: {{{}: {{value: "
-                "0}}}} in a spec",
-                input.describe(), all, input.name);
+        require(
+            inputs.size() == 1 || !input.shape.empty(),
+            "the input {} of {} has no dimension of samples. Make it a constant: model.inputs: {{{}: {{value: "
+            "0}}}} in a spec",
+            input.describe(), all, input.name);
         model.inputs.push_back({input.name, input.shape, input.kind(), samples_of(input)});
     }
     settle_samples(all, model);

@@ -25,7 +25,8 @@ void require_functions(const OnnxNode& node, const Layer& layer, const std::vect
     const auto found = node.attributes.find("activations");
     if (found == node.attributes.end()) return;
     std::vector<std::string> wanted;
-    for (std::size_t d = 0; d < layer.reverse.size(); ++d) wanted.insert(wanted.end(), usual.begin(), usual.end());
+    for (std::size_t d = 0; d < layer.reverse.size(); ++d)
+        wanted.insert(wanted.end(), usual.begin(), usual.end());
     const auto* said = std::get_if<std::vector<std::string>>(&found->second);
     require(said != nullptr && *said == wanted, "its activations are not the usual ones, {}",
             fmt::join(usual, ", "));
@@ -58,9 +59,10 @@ Layer layer_of(const OnnxNode& node, const Value& x, const OnnxTensor& recurrenc
 void require_whole_sequences(const Context& context, const OnnxNode& node, const Layer& layer) {
     if (!node.has_input(4)) return;
     const OnnxTensor* lengths = context.input(node, 4).constant.get();
-    require(lengths != nullptr && std::ranges::all_of(lengths->integers(),
-                                                      [&](std::int64_t length) { return length == layer.steps; }),
-            "sequences of lengths other than that of the input, {} steps, are not supported", layer.steps);
+    require(
+        lengths != nullptr && std::ranges::all_of(lengths->integers(),
+                                                  [&](std::int64_t length) { return length == layer.steps; }),
+        "sequences of lengths other than that of the input, {} steps, are not supported", layer.steps);
 }
 
 /// Elements of one direction of a constant [directions, ..].
@@ -103,11 +105,14 @@ ValueId first_state(Context& context, const OnnxNode& node, const Layer& layer, 
                     std::size_t direction, std::int64_t samples) {
     const Value state = context.data(node, input);
     const std::size_t along = layer.samples_first ? 1 : 0;
-    require(state.rank() == 3 && state.shape[along] == std::ssize(layer.reverse) && state.shape[2] == layer.width,
-            "a first state of shape {}", to_string(state.shape));
+    require(
+        state.rank() == 3 && state.shape[along] == std::ssize(layer.reverse) && state.shape[2] == layer.width,
+        "a first state of shape {}", to_string(state.shape));
     const std::int64_t own = state.shape[1 - along];
-    require(own == samples || own == 1, "a first state of shape {} for {} samples", to_string(state.shape), samples);
-    const std::vector<int> places = layer.samples_first ? std::vector<int>{0, 1, 2} : std::vector<int>{1, 0, 2};
+    require(own == samples || own == 1, "a first state of shape {} for {} samples", to_string(state.shape),
+            samples);
+    const std::vector<int> places =
+        layer.samples_first ? std::vector<int>{0, 1, 2} : std::vector<int>{1, 0, 2};
     ValueId id = context.in_places(node, state, places);
     if (layer.reverse.size() > 1)
         id = context.emit(node, make_slice({1, static_cast<std::int64_t>(direction), 1, 1}), {id}).id;
@@ -129,8 +134,9 @@ ValueId pass(Context& context, const OnnxNode& node, const Layer& layer, ValueId
     const std::size_t directions = layer.reverse.size();
     const std::int64_t rows = layer.gates * layer.width;
     const OnnxTensor& weight = context.constant(node, 1);
-    require(weight.shape.size() == 3 && weight.shape[0] == std::ssize(layer.reverse) && weight.shape[1] == rows,
-            "weights of shape {}", to_string(weight.shape));
+    require(
+        weight.shape.size() == 3 && weight.shape[0] == std::ssize(layer.reverse) && weight.shape[1] == rows,
+        "weights of shape {}", to_string(weight.shape));
     const Biases biases = biases_of(context, node, layer, direction);
     const auto named = [&](std::size_t i, const char* ending) {
         return part_name(context.input(node, i).name, layer, direction) + ending;
@@ -153,7 +159,8 @@ ValueId pass(Context& context, const OnnxNode& node, const Layer& layer, ValueId
     };
     const bool has_cells = layer.cell == RecurrentCell::lstm;
     if (is_given(5) || (has_cells && is_given(6))) {
-        const std::vector<std::size_t> given = has_cells ? std::vector<std::size_t>{5, 6} : std::vector<std::size_t>{5};
+        const std::vector<std::size_t> given =
+            has_cells ? std::vector<std::size_t>{5, 6} : std::vector<std::size_t>{5};
         for (const std::size_t i : given) {
             require(node.has_input(i), "one of the first state and the first cells is there");
             inputs.push_back(first_state(context, node, layer, i, direction, samples));
@@ -171,7 +178,8 @@ Value together(Context& context, const OnnxNode& node, const std::vector<ValueId
     return context.emit(node, make_concat(static_cast<int>(shape.size()) - 2), apart, {}, places);
 }
 
-void lower(Context& context, const OnnxNode& node, RecurrentCell cell, const std::vector<std::string>& functions) {
+void lower(Context& context, const OnnxNode& node, RecurrentCell cell,
+           const std::vector<std::string>& functions) {
     const Value x = context.data(node, 0);
     const Layer layer = layer_of(node, x, context.constant(node, 2), cell);
     require_functions(node, layer, functions);
@@ -219,7 +227,8 @@ void lstm(Context& context, const OnnxNode& node) {
 
 void gru(Context& context, const OnnxNode& node) {
     const bool is_behind = node.integer("linear_before_reset", 0) != 0;
-    lower(context, node, is_behind ? RecurrentCell::gru_reset_behind : RecurrentCell::gru, {"Sigmoid", "Tanh"});
+    lower(context, node, is_behind ? RecurrentCell::gru_reset_behind : RecurrentCell::gru,
+          {"Sigmoid", "Tanh"});
 }
 
 void rnn(Context& context, const OnnxNode& node) {

@@ -80,8 +80,8 @@ void Graph::set_outputs(std::vector<GraphOutput> outputs, ValueId features) {
     ensure(!outputs.empty() && is_made(features), "{} outputs, compared by value {}", outputs.size(),
            features);
     for (const GraphOutput& each : outputs)
-        ensure(is_made(each.value) && is_made(each.compared), "the output {} is value {}, compared by value {}",
-               each.name, each.value, each.compared);
+        ensure(is_made(each.value) && is_made(each.compared),
+               "the output {} is value {}, compared by value {}", each.name, each.value, each.compared);
     outputs_ = std::move(outputs);
     set_head(features, -1);
 }

@@ -158,7 +158,8 @@ void read_inputs(const json& description, Graph& graph) {
     std::int64_t elements = 0;
     for (const GraphInput& each : inputs) {
         for (const std::int64_t size : each.shape)
-            require(size > 0 && size < std::int64_t{1} << 31, "the input '{}' has a size {}", each.name, size);
+            require(size > 0 && size < std::int64_t{1} << 31, "the input '{}' has a size {}", each.name,
+                    size);
         elements += element_count(each.shape);
     }
     require(inputs.size() > 1 && graph.input_shape() == Shape{1, elements},

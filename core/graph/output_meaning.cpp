@@ -219,7 +219,8 @@ void OutputChoice::fields(Fields& v) {
           "height, width]), else the last."});
 }
 
-void state_outputs(Graph& graph, const std::vector<ValueId>& values, const std::vector<OutputChoice>& choices) {
+void state_outputs(Graph& graph, const std::vector<ValueId>& values,
+                   const std::vector<OutputChoice>& choices) {
     ensure(!values.empty() && values.size() == choices.size(), "{} outputs and {} choices", values.size(),
            choices.size());
     std::vector<GraphOutput> outputs;
@@ -263,11 +264,12 @@ Shape sample_shape(const Graph& graph, const GraphOutput& output) {
 
 std::int64_t need_classes(const Graph& graph, std::string_view what) {
     ensure(!graph.outputs().empty(), "{} counts classes of a graph without outputs", what);
-    require(graph.outputs().size() == 1,
-            "{} counts the classes of one output, and the model has {}, '{}' among them. Choose it: model.outputs: "
-            "[{{name: {}}}] in a spec, --output {} of jlcm-eval",
-            what, graph.outputs().size(), graph.outputs().front().name, graph.outputs().front().name,
-            graph.outputs().front().name);
+    require(
+        graph.outputs().size() == 1,
+        "{} counts the classes of one output, and the model has {}, '{}' among them. Choose it: model.outputs: "
+        "[{{name: {}}}] in a spec, --output {} of jlcm-eval",
+        what, graph.outputs().size(), graph.outputs().front().name, graph.outputs().front().name,
+        graph.outputs().front().name);
     const GraphOutput& output = graph.outputs().front();
     const Shapes shapes(graph);
     const Shape& shape = shapes.once[index(output.value)];

@@ -13,7 +13,8 @@ namespace jlcm {
 /// a Softmax, Sigmoid, a weighted mean of Softmaxes. Of other outputs [samples, classes] it is assumed to be
 /// logits, and all else holds values. Appends a node if classes have to be moved into the last dimension, and the
 /// record of several outputs. Input errors: a stated meaning that the shape does not allow.
-void state_outputs(Graph& graph, const std::vector<ValueId>& values, const std::vector<OutputChoice>& choices);
+void state_outputs(Graph& graph, const std::vector<ValueId>& values,
+                   const std::vector<OutputChoice>& choices);
 /// The same of the features, the one output.
 void state_output(Graph& graph, const std::string& name, OutputChoice choice = {});
 

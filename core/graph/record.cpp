@@ -8,8 +8,7 @@ namespace jlcm {
 namespace {
 
 /// Calls `copy` with each sample's elements in the record, and in the part.
-void for_each_sample(const Tensor& record, const RecordPart& part, const Tensor& tensor,
-                     const auto& copy) {
+void for_each_sample(const Tensor& record, const RecordPart& part, const Tensor& tensor, const auto& copy) {
     ensure(record.shape().size() == 2 && record.cols() >= part.first + part.size &&
                tensor.size() == record.rows() * part.size && record.dtype() == tensor.dtype(),
            "columns [{}, {}) of a record {}, and a part {}", part.first, part.first + part.size,
@@ -40,9 +39,10 @@ ValueId add_record(Graph& graph, const std::vector<ValueId>& values) {
         const Shape& shape = shapes.at(static_cast<std::size_t>(value));
         ensure(!shape.empty() && shape[0] == graph.input_shape()[0], "a part of shape {} for each sample",
                to_string(shape));
-        rows.push_back(shape.size() == 2
-                           ? value
-                           : graph.add("record.row", make_reshape({-1, element_count(shape) / shape[0]}), {value}));
+        rows.push_back(
+            shape.size() == 2
+                ? value
+                : graph.add("record.row", make_reshape({-1, element_count(shape) / shape[0]}), {value}));
     }
     return graph.add("record", make_concat(1), rows);
 }

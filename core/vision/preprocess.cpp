@@ -341,8 +341,9 @@ void Preprocess::apply(const TensorSet& tensors, std::int64_t index, std::span<f
 TensorSet::TensorSet(Arrays arrays) : arrays_(std::move(arrays)) {
     ensure(!arrays_.empty(), "a set of no tensors");
     for (const auto& [name, array] : arrays_)
-        require(!array.shape().empty() && array.rows() == count(), "'{}' is of shape {}, and '{}' has {} samples",
-                name, to_string(array.shape()), arrays_.front().first, count());
+        require(!array.shape().empty() && array.rows() == count(),
+                "'{}' is of shape {}, and '{}' has {} samples", name, to_string(array.shape()),
+                arrays_.front().first, count());
 }
 
 Image TensorSet::image(std::int64_t /*index*/) const {

@@ -80,8 +80,7 @@ class Tensors final : public Dataset {
             ImageData data;
             data.name = path.stem().string();
             if (!options_.array.empty()) data.name += ":" + options_.array;
-            if (options_.first > 0 || end < rows)
-                data.name += fmt::format(" [{}, {})", options_.first, end);
+            if (options_.first > 0 || end < rows) data.name += fmt::format(" [{}, {})", options_.first, end);
             data.sha256 = sha256(file);
             data.source = options_.path;
             for (auto& [name, array] : arrays) {

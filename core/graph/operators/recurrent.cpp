@@ -83,7 +83,8 @@ class Recurrent final : public Operator {
 
     // Through time, from the step that came last to the first.
     void backward(const BackwardContext& context) const override {
-        const Pass pass{context.saved(0), context.saved(1), context.saved(2), context.saved(3), context.saved(4)};
+        const Pass pass{context.saved(0), context.saved(1), context.saved(2), context.saved(3),
+                        context.saved(4)};
         Backend& backend = context.backend();
         const Tensor weight = backend.convert(context.parameter(0), pass.gates.dtype());
         const Tensor slopes = exchanged(context.gradient());
@@ -125,7 +126,8 @@ class Recurrent final : public Operator {
         shape.insert(shape.begin(), weight_groups());
         Tensor groups = Tensor::empty(shape, former.dtype());
         auto out = groups.bytes().begin();
-        for (const Tensor* each : {&former, &former, &pass.reset}) out = std::ranges::copy(each->bytes(), out).out;
+        for (const Tensor* each : {&former, &former, &pass.reset})
+            out = std::ranges::copy(each->bytes(), out).out;
         return backend.convert(groups, type);
     }
     std::int64_t weight_groups() const override { return is(RecurrentCell::gru) ? gates() : 1; }
@@ -216,7 +218,8 @@ class Recurrent final : public Operator {
 
     /// Gates of a step: what comes from outside and `product` from the state, through their functions.
     template <class T>
-    void gates_forward(const ForwardContext& context, Pass& pass, std::int64_t t, const Tensor& product) const {
+    void gates_forward(const ForwardContext& context, Pass& pass, std::int64_t t,
+                       const Tensor& product) const {
         Tensor gates_at = at(pass.gates, t);
         const std::int64_t width = pass.states.shape()[2];
         const std::int64_t all = gates_at.cols();
@@ -313,7 +316,8 @@ class Recurrent final : public Operator {
     /// The state in front of each step, the steps in their order.
     [[nodiscard]] Tensor former_states(const Pass& pass) const {
         const std::int64_t steps = pass.gates.shape()[0];
-        Tensor former = Tensor::empty({steps, pass.states.shape()[1], pass.states.shape()[2]}, pass.states.dtype());
+        Tensor former =
+            Tensor::empty({steps, pass.states.shape()[1], pass.states.shape()[2]}, pass.states.dtype());
         for (std::int64_t k = 0; k < steps; ++k)
             std::ranges::copy(at(pass.states, k).bytes(), at(former, step(k, steps)).bytes().begin());
         return former;
@@ -332,8 +336,8 @@ class Recurrent final : public Operator {
     /// From the slopes of a step's state and cell: `outer` and `inner` those of the gates before their
     /// functions, `dh` and `dc` those of the former ones, without what goes through the product.
     template <class T>
-    void cell_backward(const Pass& pass, std::int64_t t, std::int64_t k, Tensor& dh, Tensor& dc, Tensor& outer,
-                       Tensor& inner) const {
+    void cell_backward(const Pass& pass, std::int64_t t, std::int64_t k, Tensor& dh, Tensor& dc,
+                       Tensor& outer, Tensor& inner) const {
         const std::int64_t width = dh.cols();
         const Tensor gates_at = at(pass.gates, t);
         const Tensor former = at(pass.states, k);
@@ -392,8 +396,8 @@ class Recurrent final : public Operator {
                 dh.data<T>()[i] += slope * gate;
             }
         });
-        backend.gemm(matrix(columns_of(outer, 0, 2 * width)), Transpose::no, matrix(weight.slice(0, 2 * width)),
-                     Transpose::no, dh, true);
+        backend.gemm(matrix(columns_of(outer, 0, 2 * width)), Transpose::no,
+                     matrix(weight.slice(0, 2 * width)), Transpose::no, dh, true);
     }
 
     /// Columns [begin, end) of a matrix, or of the last dimension.
@@ -408,7 +412,8 @@ class Recurrent final : public Operator {
         return part;
     }
 
-    void add_parameter_gradients(const BackwardContext& context, const Pass& pass, const Tensor& inner) const {
+    void add_parameter_gradients(const BackwardContext& context, const Pass& pass,
+                                 const Tensor& inner) const {
         Backend& backend = context.backend();
         const std::int64_t width = pass.states.shape()[2];
         if (is(RecurrentCell::gru_reset_behind))
@@ -425,8 +430,8 @@ class Recurrent final : public Operator {
         Tensor slope = Tensor::empty({3 * width, width}, inner.dtype());
         const auto put = [&](std::int64_t begin, std::int64_t end, const Tensor& inputs) {
             Tensor part = slope.slice(begin, end);
-            backend.gemm(matrix(columns_of(inner, begin, end)), Transpose::yes, matrix(inputs), Transpose::no, part,
-                         false);
+            backend.gemm(matrix(columns_of(inner, begin, end)), Transpose::yes, matrix(inputs), Transpose::no,
+                         part, false);
         };
         put(0, 2 * width, rows);
         put(2 * width, 3 * width, pass.reset.reshape(rows.shape()));

@@ -103,8 +103,8 @@ class Outputs final : public Evaluation {
     }
 
     static void require_alike(const std::vector<Compared>& original, const std::vector<Compared>& other) {
-        require(original.size() == other.size(), "outputs: the models have {} and {} outputs", original.size(),
-                other.size());
+        require(original.size() == other.size(), "outputs: the models have {} and {} outputs",
+                original.size(), other.size());
         for (std::size_t i = 0; i < original.size(); ++i) {
             require(original[i].meaning == other[i].meaning,
                     "outputs: the models' outputs mean different things ({} and {})",

@@ -336,7 +336,8 @@ TEST_CASE(
         CHECK(doubled.data<float>()[i] == 2 * std::max(input.data<float>()[i], 0.0F));
     const Tensor added = test::run(lower_onnx(model_with(0, "Add"), 1009), input);
     CHECK(added.data<float>()[0] == std::max(input.data<float>()[0], 0.0F) + 2);
-    CHECK_THROWS_WITH(lower_onnx(model_with(0, "NonZero"), 1009), Catch::Contains("'inner NonZero', a NonZero"));
+    CHECK_THROWS_WITH(lower_onnx(model_with(0, "NonZero"), 1009),
+                      Catch::Contains("'inner NonZero', a NonZero"));
     OnnxModel unknown = model_with(1, "Add");
     unknown.nodes.back().inputs = {"r"};
     CHECK_THROWS_WITH(lower_onnx(unknown, 1009), Catch::Contains("depends on the model's input"));
@@ -352,8 +353,9 @@ TEST_CASE("what is not supported is refused by name before any work") {
         model.nodes.push_back({"odd one", type, std::move(inputs), {"y"}, {}});
         return model;
     };
-    CHECK_THROWS_WITH(lower_onnx(chain("NonZero", {"r"}), 1009),
-                      Catch::Contains("odd one") && Catch::Contains("NonZero") && Catch::Contains("opset 13"));
+    CHECK_THROWS_WITH(lower_onnx(chain("NonZero", {"r"}), 1009), Catch::Contains("odd one") &&
+                                                                     Catch::Contains("NonZero") &&
+                                                                     Catch::Contains("opset 13"));
     CHECK_THROWS_WITH(lower_onnx(chain("Gather", {"r", "r"}), 1009),
                       Catch::Contains("odd one") && Catch::Contains("picks among samples"));
     CHECK_THROWS_WITH(lower_onnx(chain("Conv", {"r"}), 1009), Catch::Contains("input 1 is missing"));

@@ -69,7 +69,8 @@ TEST_CASE("a graph of several inputs and outputs computes on records, and its JS
     damaged = json;
     damaged["outputs"][1]["compared"] = 2;
     CHECK_THROWS_WITH(graph_from_json(damaged), Catch::Contains("what the last node makes"));
-    CHECK_THROWS_WITH(need_classes(graph, "a count"), Catch::Contains("Choose it: model.outputs: [{name: p}]"));
+    CHECK_THROWS_WITH(need_classes(graph, "a count"),
+                      Catch::Contains("Choose it: model.outputs: [{name: p}]"));
 }
 
 TEST_CASE("a graph whose layers all read a mask is cut into layers, and computes the same") {

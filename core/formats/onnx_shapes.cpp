@@ -146,6 +146,16 @@ void concat(Context& context, const OnnxNode& node) {
     context.set(node, context.emit(node, make_concat(places[axis]), inputs, {}, places));
 }
 
+/// Whether the first dimension is that of the samples of a file for one: to pick this one is to pick each.
+bool is_of_one_sample(const Context& context, const Shape& shape) {
+    bool is_one = false;
+    (void)context.for_all_samples(shape, [&](const Shape& of_file) {
+        is_one = !of_file.empty() && of_file[0] == 1;
+        return of_file;
+    });
+    return is_one && !shape.empty() && context.is_batch(shape[0]);
+}
+
 // Indices that are constants: parts, one after the other.
 void gather(Context& context, const OnnxNode& node) {
     if (context.input(node, 1).constant == nullptr) return gather_by_data(context, node);
@@ -159,6 +169,8 @@ void gather(Context& context, const OnnxNode& node) {
         if (each < 0) each += x.shape[axis];
         require(each >= 0 && each < x.shape[axis], "index {} of {}", given, x.shape[axis]);
     }
+    if (axis == 0 && index.shape.empty() && indices.front() == 0 && is_of_one_sample(context, x.shape))
+        return reshape_by(context, node, [](const Shape& from) { return squeezed(from, {0}); });
     std::vector<Value> runs;
     for (std::size_t i = 0; i < indices.size();) {
         std::size_t end = i + 1;

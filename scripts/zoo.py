@@ -115,14 +115,15 @@ def examine(path, work):
         """Whether these outputs can be had; their differences are recorded, or why not."""
         chosen = [argument for name in names for argument in ("--output", name)]
         code, text = call("jlcm-eval", path, "--task", "outputs", "--dataset", f"{{type: tensors, path: {data}}}", "--set",
-                          f"write={work}/outputs.npz", *chosen, "--meaning", "values", "--compute", "float32", *given)
+                          f"write={work}/outputs.npz", *chosen, "--meaning", "values", "--compute", "float32", "--json", work / "eval.json", *given)
         if code:
             return error_of(text)
         ours = np.load(work / "outputs.npz")
-        keys = {name: "model_0" if len(ours) == 1 else f"model_0:{name}" for name in names}
-        there = [name for name in names if keys[name] in ours]
+        there = [each["name"] for each in json.loads((work / "eval.json").read_text())["model"]["outputs"]]
         for name, theirs in zip(there, run(session, feeds, there)):
-            record["outputs"].append({"name": name, "difference": difference(ours[keys[name]], theirs)})
+            array = ours["model_0" if len(there) == 1 else f"model_0:{name}"]
+            record["outputs"].append({"name": name, "difference": difference(array, theirs)})
+        record["outputs"] += [{"name": name, "left_out": "a constant or an input"} for name in names if name not in there]
         return None
 
     names = [each.name for each in outputs]
@@ -136,9 +137,9 @@ def examine(path, work):
     good = [each for each in record["outputs"] if "difference" in each]
     record["loads"] = bool(good)
     record["equal"] = bool(good) and all(each["difference"] is not None and each["difference"] < 1e-4 for each in good)
-    record["all_outputs"] = len(good) == len(outputs)
+    record["all_outputs"] = not any("error" in each for each in record["outputs"])
     if record["equal"] and arguments.bits:
-        chosen = [] if record["all_outputs"] else [{"name": each["name"]} for each in good]
+        chosen = [] if len(good) == len(outputs) else [{"name": each["name"]} for each in good]
         record["compressed"] = compress(path, data, chosen, choices, work)
     if not record["loads"]:
         record["error"] = error

@@ -127,8 +127,10 @@ std::int64_t most_folded(const OnnxModel& model) {
 /// samples.
 bool repeats_for_samples(const Context& context, const OnnxNode& node) {
     const bool fills = node.type == "ConstantOfShape";
-    if (!fills && (node.type != "Expand" || !context.constant(node, 0).is_float())) return false;
+    if (!fills && node.type != "Expand") return false;
     const auto& shape = context.constant(node, fills ? 0 : 1).integers();
+    // Integers of one dimension are arithmetic on shapes.
+    if (!fills && shape.size() < 2 && !context.constant(node, 0).is_float()) return false;
     return std::ranges::any_of(shape, [&](std::int64_t size) { return context.is_batch(size); });
 }
 

@@ -106,16 +106,28 @@ void require_samples_apart(const LoweredOnnx& own, const LoweredOnnx& lowered, B
     require(is_same, "samples that go through it together come out otherwise than alone");
 }
 
+/// Of a file for a fixed number of samples, whose lowering as it is is `own`.
+LoweredOnnx opened(const OnnxModel& model, const LoweredOnnx& own, Backend& backend) {
+    LoweredOnnx lowered = lower_at_any_batch(model, backend);
+    require_samples_apart(own, lowered, backend);
+    return lowered;
+}
+
 /// Of a file for a fixed number of samples.
 LoweredOnnx lower_fixed(const OnnxModel& model, Backend& backend) {
     // What is wrong with the file as it is comes first.
     const LoweredOnnx own = lower_onnx(model, 0, backend);
     try {
-        LoweredOnnx lowered = lower_at_any_batch(model, backend);
-        require_samples_apart(own, lowered, backend);
-        return lowered;
+        return opened(model, own, backend);
     } catch (const Error& error) {
         if (error.kind() != ErrorKind::input) throw;
+        OnnxModel other = model;
+        other.moves_samples = true;
+        try {
+            return opened(other, own, backend);
+        } catch (const Error& second) {
+            if (second.kind() != ErrorKind::input) throw;
+        }
         fail(
             "the batch is fixed: dimension {1} of the input '{0}' is {2}, and the file holds this number where "
             "it cannot be opened ({3}). Export it with an open batch, e.g. torch.onnx.export(..., "

@@ -99,6 +99,7 @@ class Context {
     [[nodiscard]] bool holds_batch(std::int64_t size) const {
         return batch_ > 0 && size > 0 && size % batch_ == 0;
     }
+    [[nodiscard]] bool moves_samples() const { return model_->moves_samples; }
     /// What `change` makes of a shape whose first dimension may be samples. A file for a fixed number of
     /// samples may have it in its constants: there `change` sees as many samples as the file has, and what it
     /// makes is said for all.

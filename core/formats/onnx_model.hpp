@@ -81,6 +81,9 @@ struct OnnxInput {
 struct OnnxModel {
     std::int64_t opset = 0;
     std::vector<OnnxInput> inputs;  ///< at least one
+    /// Of a file for one sample: whether a dimension that an Unsqueeze puts in front of the samples' is another one.
+    /// Else the samples stay first, which is what files mean that take the dimension away again.
+    bool moves_samples = false;
     std::vector<std::string> outputs;
     std::map<std::string, std::string>
         output_shapes;            ///< as the file states them, "[n, 10]"; not all need be

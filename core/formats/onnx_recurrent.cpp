@@ -104,17 +104,19 @@ bool is_zero(const OnnxTensor& tensor) {
 ValueId first_state(Context& context, const OnnxNode& node, const Layer& layer, std::size_t input,
                     std::size_t direction, std::int64_t samples) {
     const Value state = context.data(node, input);
-    const std::size_t along = layer.samples_first ? 1 : 0;
-    require(
-        state.rank() == 3 && state.shape[along] == std::ssize(layer.reverse) && state.shape[2] == layer.width,
-        "a first state of shape {}", to_string(state.shape));
+    const auto directions = std::ssize(layer.reverse);
+    // A file for one sample, of one direction, leaves open which of its ones is which.
+    const bool is_first = layer.samples_first || (directions == 1 && samples > 1 && state.rank() == 3 &&
+                                                  state.shape[0] == samples && state.shape[1] == 1);
+    const std::size_t along = is_first ? 1 : 0;
+    require(state.rank() == 3 && state.shape[along] == directions && state.shape[2] == layer.width,
+            "a first state of shape {}", to_string(state.shape));
     const std::int64_t own = state.shape[1 - along];
     require(own == samples || own == 1, "a first state of shape {} for {} samples", to_string(state.shape),
             samples);
-    const std::vector<int> places =
-        layer.samples_first ? std::vector<int>{0, 1, 2} : std::vector<int>{1, 0, 2};
-    ValueId id = context.in_places(node, state, places);
-    if (layer.reverse.size() > 1)
+    ValueId id =
+        context.in_places(node, state, is_first ? std::vector<int>{0, 1, 2} : std::vector<int>{1, 0, 2});
+    if (directions > 1)
         id = context.emit(node, make_slice({1, static_cast<std::int64_t>(direction), 1, 1}), {id}).id;
     if (own == samples) return context.emit(node, make_reshape({-1, layer.width}), {id}).id;
     id = context.emit(node, make_reshape({1, layer.width}), {id}).id;

@@ -35,7 +35,8 @@ void squeeze(Context& context, const OnnxNode& node) {
 void unsqueeze(Context& context, const OnnxNode& node) {
     const auto axes = context.integers(node, "axes", 1);
     if (!axes) fail("the axes are missing");
-    reshape_by(context, node, [&](const Shape& from) { return unsqueezed(from, *axes); });
+    reshape_by(
+        context, node, [&](const Shape& from) { return unsqueezed(from, *axes); }, context.moves_samples());
 }
 
 // Nothing moves: only where each dimension lies is noted.

@@ -83,7 +83,9 @@ bool agree(std::span<const float> a, std::span<const float> b) {
 void require_samples_apart(const LoweredOnnx& own, const LoweredOnnx& lowered, Backend& backend) {
     // Beyond this a damaged file keeps the machine busy.
     constexpr double most_operations = 4e12;
-    constexpr double most_elements = 1 << 29;
+    double most_elements = 1 << 29;
+    for (const Parameter& each : lowered.graph.parameters())
+        most_elements += 512.0 * static_cast<double>(element_count(each.shape));
     Shape shape = own.graph.input_shape();
     const std::int64_t samples = shape.front();
     shape.front() *= 2;

@@ -410,9 +410,12 @@ ValueId Context::output(const Value& value) {
 LoweredOnnx Context::finish() {
     for (const std::string& name : model_->outputs) {
         const Value& value = values_.at(name);
-        const bool is_input = std::ranges::any_of(
-            model_->inputs, [&](const OnnxInput& input) { return values_.at(input.name).id == value.id; });
-        if (!value.constant && !is_input) result_.outputs.push_back({name, output(value)});
+        const bool is_input = std::ranges::any_of(model_->inputs, [&](const OnnxInput& input) {
+            const Value& given = values_.at(input.name);
+            return given.id == value.id && given.places == value.places;
+        });
+        if (value.constant || is_input) continue;
+        if (const ValueId id = output(value); id > 0) result_.outputs.push_back({name, id});
     }
     if (result_.outputs.empty()) {
         const Value& only = values_.at(model_->outputs.front());

@@ -1,6 +1,9 @@
 // What picks elements by indices or by their order.
 #include "core/formats/onnx_context.hpp"
 
+#include <algorithm>
+#include <cmath>
+
 namespace jlcm::onnx_rules {
 namespace {
 
@@ -74,7 +77,10 @@ void gather_by_data(Context& context, const OnnxNode& node) {
     const Value& known_table = context.input(node, 0);
     const std::size_t axis = axis_of(node.integer("axis", 0), known_table.rank());
     const OnnxTensor* constant = known_table.constant.get();
-    if (constant != nullptr && constant->is_float() && constant->shape.size() == 2 && axis == 0) {
+    // Where minus infinity masks, the table is no weight.
+    const auto is_finite = [](float value) { return std::isfinite(value); };
+    if (constant != nullptr && constant->is_float() && constant->shape.size() == 2 && axis == 0 &&
+        std::ranges::all_of(constant->floats(), is_finite)) {
         const ParameterId id =
             context.parameter(node, known_table.name, "embedding", constant->shape, constant->floats());
         const ValueId rows = context.plain(node, context.input(node, 1));

@@ -60,7 +60,7 @@ struct Arguments {
     std::string positions;
     bool bos = false;
     std::string inputs;
-    std::string output;
+    std::vector<std::string> outputs;
     std::string meaning;
     std::string compute = "auto";
     std::string json_file;
@@ -88,12 +88,15 @@ Choice<Evaluation> choice_of(const Arguments& given) {
     return choice;
 }
 
-/// Which output of an ONNX file, and what it means.
+/// Which outputs of an ONNX file, and what they mean.
 ReadOptions read_options(const Arguments& given, Backend& backend) {
-    if (given.output.empty() && given.meaning.empty()) return {.outputs = {}, .backend = backend};
-    OutputChoice choice{.name = given.output, .meaning = {}, .axis = {}};
-    if (!given.meaning.empty()) choice.meaning = meaning_names().at(given.meaning);
-    return {.outputs = {std::move(choice)}, .backend = backend};
+    ReadOptions options{.outputs = {}, .backend = backend};
+    for (const std::string& name : given.outputs)
+        options.outputs.push_back({.name = name, .meaning = {}, .axis = {}});
+    if (given.meaning.empty()) return options;
+    if (options.outputs.empty()) options.outputs.emplace_back();
+    for (OutputChoice& choice : options.outputs) choice.meaning = meaning_names().at(given.meaning);
+    return options;
 }
 
 /// Sizes of inputs are said of ONNX files; an artifact has them.
@@ -163,7 +166,9 @@ int run(int argc, char** argv) {
            "--inputs", given.inputs,
            "Sizes that an ONNX file leaves open, as model.inputs of a spec: '{x: {shape: [3, 224, 224]}}'")
         ->type_name("YAML");
-    app.add_option("--output", given.output, "Of a model with several outputs, the one that is evaluated")
+    app.add_option("--output", given.outputs,
+                   "Of a model with several outputs, one that is evaluated; may be repeated")
+        ->allow_extra_args(false)
         ->type_name("NAME");
     app.add_option("--meaning", given.meaning,
                    "What the output is, where its graph does not say: logits, probabilities, "

@@ -40,25 +40,35 @@ def sizes_of(shape):
     return [size if isinstance(size, int) and size > 0 else guess for size in shape[1:]]
 
 
-def draw(input_, shape):
+def draw(input_, shape, below):
     kind = numpy_types[input_.type]
     if np.issubdtype(kind, np.floating):
         return random.normal(size=shape).astype(kind)
-    return random.integers(0, 2 if kind is np.bool_ else 200, size=shape).astype(kind)
+    return random.integers(0, 2 if kind is np.bool_ else below, size=shape).astype(kind)
 
 
-def run(session, feeds, names, batch):
-    """All samples, as many at once as the file takes."""
-    parts = [session.run(names, {key: value[i:i + batch] if value.shape and len(value) == samples else value
-                                 for key, value in feeds.items()}) for i in range(0, samples, batch)]
-    return [np.concatenate([part[k] for part in parts]) for k in range(len(names))]
+def samples_axis(shape):
+    """As jlcm has it: the first dimension if it is open or 1, else the first that is."""
+    is_open = [not isinstance(size, int) or size <= 0 for size in shape]
+    if is_open[0] or shape[0] == 1:
+        return 0
+    return is_open.index(True) if True in is_open else list(shape).index(1) if 1 in shape else 0
+
+
+def run(session, feeds, names):
+    """Outputs sample by sample, each as a flat list."""
+    parts = []
+    for i in range(samples):
+        one = {key: value if axis is None else np.moveaxis(value[i:i + 1], 0, axis) for key, (value, axis) in feeds.items()}
+        parts.append([np.asarray(each, np.float64).reshape(-1) for each in session.run(names, one)])
+    return [np.stack([part[k] for part in parts]) for k in range(len(names))]
 
 
 def difference(ours, theirs):
     """The largest, relative to the largest element."""
     if ours.size != theirs.size:
         return None
-    return float(np.abs(ours.reshape(-1) - theirs.reshape(-1).astype(np.float64)).max() / max(np.abs(theirs).max(), 1e-30))
+    return float(np.abs(ours.reshape(-1) - theirs.reshape(-1)).max() / max(np.abs(theirs).max(), 1e-30))
 
 
 def call(program, *given):
@@ -80,53 +90,66 @@ def examine(path, work):
     session = session_of(path)
     inputs, outputs = session.get_inputs(), session.get_outputs()
     said = known.get(path.name, {})
-    main = next(each for each in inputs if "value" not in said.get(each.name, {}))
     choices, feeds = {}, {}
     for each in inputs:
         choice = said.get(each.name, {})
-        sizes = choice.get("shape", sizes_of(each.shape))
-        fixed = isinstance(each.shape[0], int) and each.shape[0] > 0 if each.shape else True
-        if "value" in choice:
-            first = [each.shape[0] if fixed else samples] if each.shape else []
-            feeds[each.name] = np.full([*first, *sizes] if each.shape else [], choice["value"], numpy_types[each.type])
-            choices[each.name] = {"value": choice["value"], **({"shape": sizes} if each.shape[1:] else {})}
+        axis = samples_axis(each.shape) if each.shape and "value" not in choice else None
+        rest = [size for d, size in enumerate(each.shape) if d != (axis or 0)]
+        sizes = choice.get("shape", sizes_of([0, *rest]))
+        if axis is None:
+            fixed = bool(each.shape) and isinstance(each.shape[0], int) and each.shape[0] > 0
+            first = [each.shape[0] if fixed else 1] if each.shape else []
+            feeds[each.name] = np.full([*first, *sizes] if each.shape else [], choice.get("value", 0), numpy_types[each.type]), None
+            choices[each.name] = {"value": choice.get("value", 0), **({"shape": sizes} if each.shape[1:] else {})}
         else:
-            feeds[each.name] = draw(each, [samples, *sizes])
-            if list(each.shape[1:]) != sizes:
+            feeds[each.name] = draw(each, [samples, *sizes], choice.get("below", 200)), axis
+            if rest != sizes:
                 choices[each.name] = {"shape": sizes}
-    batch = main.shape[0] if isinstance(main.shape[0], int) and main.shape[0] > 0 else samples
     record["inputs"] = choices
-    data = work / "samples.npy"
-    np.save(data, feeds[main.name].astype(np.float32))
+    data = work / "samples.npz"
+    np.savez(data, **{key: value.astype(np.float32) for key, (value, axis) in feeds.items() if axis is not None})
     given = ["--inputs", json.dumps(choices)] if choices else []
-    worst, record["outputs"] = 0.0, []
-    for output in outputs:
+    record["outputs"] = []
+
+    def compare(names):
+        """Whether these outputs can be had; their differences are recorded, or why not."""
+        chosen = [argument for name in names for argument in ("--output", name)]
         code, text = call("jlcm-eval", path, "--task", "outputs", "--dataset", f"{{type: tensors, path: {data}}}", "--set",
-                          f"write={work}/outputs.npz", "--output", output.name, "--meaning", "values", "--compute", "float32", *given)
+                          f"write={work}/outputs.npz", *chosen, "--meaning", "values", "--compute", "float32", "--json", work / "eval.json", *given)
         if code:
-            record["outputs"].append({"name": output.name, "error": error_of(text)})
-            continue
-        ours = np.load(work / "outputs.npz")["model_0"]
-        try:
-            theirs = run(session, feeds, [output.name], batch)[0]
-        except Exception:  # the batch is open in name only
-            theirs = run(session, {key: value[:, ...] for key, value in feeds.items()}, [output.name], 1)[0]
-        record["outputs"].append({"name": output.name, "difference": difference(ours, theirs)})
+            return error_of(text)
+        ours = np.load(work / "outputs.npz")
+        there = [each["name"] for each in json.loads((work / "eval.json").read_text())["model"]["outputs"]]
+        for name, theirs in zip(there, run(session, feeds, there)):
+            array = ours["model_0" if len(there) == 1 else f"model_0:{name}"]
+            record["outputs"].append({"name": name, "difference": difference(array, theirs)})
+        record["outputs"] += [{"name": name, "left_out": "a constant or an input"} for name in names if name not in there]
+        return None
+
+    names = [each.name for each in outputs]
+    error = compare(names)
+    if error and len(names) > 1:
+        for name in names:
+            if one := compare([name]):
+                record["outputs"].append({"name": name, "error": one})
+    elif error:
+        record["outputs"].append({"name": names[0], "error": error})
     good = [each for each in record["outputs"] if "difference" in each]
     record["loads"] = bool(good)
     record["equal"] = bool(good) and all(each["difference"] is not None and each["difference"] < 1e-4 for each in good)
-    record["all_outputs"] = len(good) == len(outputs)
+    record["all_outputs"] = not any("error" in each for each in record["outputs"])
     if record["equal"] and arguments.bits:
-        record["compressed"] = compress(path, data, good[0]["name"], choices, work)
+        chosen = [] if len(good) == len(outputs) else [{"name": each["name"]} for each in good]
+        record["compressed"] = compress(path, data, chosen, choices, work)
     if not record["loads"]:
-        record["error"] = record["outputs"][0]["error"]
+        record["error"] = error
     return record
 
 
-def compress(path, data, output, choices, work):
+def compress(path, data, outputs, choices, work):
     spec = work / "spec.yaml"
     spec.write_text(json.dumps({
-        "version": 1, "name": "zoo", "model": {"source": str(path), "inputs": choices, "outputs": [{"name": output}]},
+        "version": 1, "name": "zoo", "model": {"source": str(path), "inputs": choices, "outputs": outputs},
         "compute": "float32", "calibration": {"dataset": {"type": "tensors", "path": str(data)}, "sequences": samples},
         "compress": {"bits": int(arguments.bits), "solver": "rtn", "learn": None},
         "evaluate": [{"type": "outputs", "dataset": {"type": "tensors", "path": str(data)}}]}))
@@ -171,7 +194,8 @@ def main():
         records.append(record)
         print(f"{record['file']}: {'equal' if record['equal'] else 'loads' if record['loads'] else record.get('error')}", flush=True)
     count = lambda key: sum(bool(each.get(key)) for each in records)
-    summary = f"{len(records)} networks; {count('loads')} load, {count('equal')} of them equal ONNX Runtime (1e-4 of the largest output)."
+    summary = (f"{len(records)} networks; {count('loads')} load, {count('equal')} of them equal ONNX Runtime (1e-4 of the largest output), "
+               f"{sum(bool(each['equal'] and each['all_outputs']) for each in records)} on all outputs.")
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     arguments.out.with_suffix(".json").write_text(json.dumps(records, indent=1) + "\n")
     arguments.out.with_suffix(".md").write_text(f"# A zoo of ONNX networks\n\n{summary}\n\n{table(records)}\n")

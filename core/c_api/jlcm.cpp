@@ -184,9 +184,11 @@ std::vector<jlcm_outputs::Output> run(const jlcm_model& model, const Tensor& inp
         return {{graph.head() >= 0 ? "logits" : "features", scores.reshape(shape)}};
     }
     (void)graph.infer(input.shape());
-    const GraphOutput& output = graph.outputs().front();
-    const Block whole = graph.whole(output.value);
-    return {{output.name, Executor(graph, device(), DType::f32).forward(whole, model.weights(), input)}};
+    const Executor executor(graph, device(), DType::f32);
+    std::vector<jlcm_outputs::Output> outputs;
+    for (const GraphOutput& output : graph.outputs())
+        outputs.push_back({output.name, executor.forward(graph.whole(output.value), model.weights(), input)});
+    return outputs;
 }
 
 GenerationOptions generation_options(const jlcm_generation& given) {

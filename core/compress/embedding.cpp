@@ -6,7 +6,7 @@ namespace jlcm {
 
 std::vector<ParameterId> embedding_parameters(const Graph& graph) {
     std::vector<ParameterId> ids;
-    for (const ParameterId id : graph.parameters_of(graph.prologue().nodes))
+    for (const ParameterId id : graph.parameters_of(graph.body().nodes))
         if (graph.parameter(id).role == "embedding") ids.push_back(id);
     if (graph.head() >= 0 && graph.parameter(graph.head()).tied_to < 0) ids.push_back(graph.head());
     return ids;

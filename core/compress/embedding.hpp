@@ -1,5 +1,5 @@
 #pragma once
-// The tables outside the blocks: embedding and head. They have no calibration inputs and are not learned.
+// Tables: embeddings and head. They have no calibration inputs and are not learned.
 
 #include "core/codebook/compressed_model.hpp"
 #include "core/compress/cost.hpp"
@@ -9,7 +9,7 @@
 
 namespace jlcm {
 
-/// The embedding, and the head if it has weights of its own.
+/// The embedding (of an ONNX network the tables of all look-ups), and the head if it has weights of its own.
 [[nodiscard]] std::vector<ParameterId> embedding_parameters(const Graph& graph);
 
 /// What compressing them takes.

@@ -72,17 +72,19 @@ void require_readable(const ModelInput& input, const ImageData& data) {
         return;
     }
     require(input.preprocess != nullptr, "{} holds tensors, and the model reads text", data.name);
-    const Shape& shape = tensors->samples().shape();
-    require(Shape(shape.begin() + 1, shape.end()) == input.preprocess->shape(),
-            "{} has samples of shape {}, the first dimension being that of samples, and the model reads {}",
-            data.name, to_string(shape), to_string(input.preprocess->shape()));
+    try {
+        input.preprocess->require_readable(*tensors);
+    } catch (const Error& error) {
+        throw error.within(data.name);
+    }
 }
 
 }  // namespace
 
 bool ModelInput::is_like(const ModelInput& other) const {
     if (preprocess != nullptr && other.preprocess != nullptr)
-        return preprocess->shape() == other.preprocess->shape();
+        return preprocess->shape() == other.preprocess->shape() &&
+               preprocess->inputs() == other.preprocess->inputs();
     return tokenizer != nullptr && other.tokenizer != nullptr &&
            tokenizer->vocabulary_size() == other.tokenizer->vocabulary_size();
 }

@@ -71,7 +71,7 @@ struct Checkpoint {
 
 /// What is wanted of a model that leaves a choice.
 struct ReadOptions {
-    std::vector<OutputChoice> outputs{};   ///< none: the only one
+    std::vector<OutputChoice> outputs{};   ///< none: all
     Backend& backend = default_backend();  ///< for what a reader has to compute (constants of an ONNX graph)
 };
 

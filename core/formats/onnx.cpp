@@ -2,11 +2,13 @@
 
 #include "core/base/files.hpp"
 #include "core/base/hash.hpp"
+#include "core/base/log.hpp"
 #include "core/base/rng.hpp"
 #include "core/formats/onnx_batch_norm.hpp"
 #include "core/formats/onnx_context.hpp"
 #include "core/formats/onnx_lowering.hpp"
 #include "core/formats/preprocess_file.hpp"
+#include "core/graph/cuts.hpp"
 #include "core/graph/execution.hpp"
 #include "core/graph/graph_json.hpp"
 #include "core/graph/output_meaning.hpp"
@@ -27,10 +29,33 @@ LoweredOnnx lower_at_any_batch(const OnnxModel& model, Backend& backend) {
     return lowered;
 }
 
-/// What `lowered` makes of `input`, sample by sample.
+/// What `lowered` makes of `input`, sample by sample: its output, or the record of several.
 Tensor output_of(const LoweredOnnx& lowered, const Weights& weights, const Tensor& input, Backend& backend) {
-    const Graph& graph = lowered.graph;
-    return Executor(graph, backend, DType::f32).forward(graph.body(), weights, input);
+    Graph graph = lowered.graph;
+    std::vector<ValueId> values;
+    for (const LoweredOutput& each : lowered.outputs) values.push_back(each.value);
+    const ValueId all = values.size() == 1 ? values.front() : add_record(graph, values);
+    return Executor(graph, backend, DType::f32).forward(graph.whole(all), weights, input);
+}
+
+/// `samples` that a graph takes, of numbers as an input has them.
+Tensor random_samples(const Graph& graph, std::int64_t samples) {
+    Shape shape = graph.input_shape();
+    shape.front() = samples;
+    Tensor input = Tensor::empty(shape);
+    const Rng rng(0, "samples apart");
+    for (std::int64_t i = 0; i < input.size(); ++i)
+        input.data<float>()[i] = static_cast<float>(rng.normal(static_cast<std::uint64_t>(i)));
+    std::vector<Shape> shapes;
+    for (const GraphInput& each : graph.inputs()) shapes.push_back(each.shape);
+    const std::vector<RecordPart> parts = record_parts(shapes);
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+        if (graph.inputs()[i].kind == ElementKind::number) continue;
+        Tensor part = part_of(input, parts[i]);
+        for (float& value : part.values<float>()) value = value > 0 ? 1.0F : 0.0F;
+        put_part(part, parts[i], input);
+    }
+    return input;
 }
 
 Weights bound(const LoweredOnnx& lowered) {
@@ -58,7 +83,9 @@ bool agree(std::span<const float> a, std::span<const float> b) {
 void require_samples_apart(const LoweredOnnx& own, const LoweredOnnx& lowered, Backend& backend) {
     // Beyond this a damaged file keeps the machine busy.
     constexpr double most_operations = 4e12;
-    constexpr double most_elements = 1 << 29;
+    double most_elements = 1 << 29;
+    for (const Parameter& each : lowered.graph.parameters())
+        most_elements += 512.0 * static_cast<double>(element_count(each.shape));
     Shape shape = own.graph.input_shape();
     const std::int64_t samples = shape.front();
     shape.front() *= 2;
@@ -67,10 +94,7 @@ void require_samples_apart(const LoweredOnnx& own, const LoweredOnnx& lowered, B
     require(elements <= most_elements &&
                 lowered.graph.flops({0, lowered.graph.node_count()}, shape) <= most_operations,
             "it is too large to be tried out");
-    Tensor input = Tensor::empty(shape);
-    const Rng rng(0, "samples apart");
-    for (std::int64_t i = 0; i < input.size(); ++i)
-        input.data<float>()[i] = static_cast<float>(rng.normal(static_cast<std::uint64_t>(i)));
+    const Tensor input = random_samples(lowered.graph, shape.front());
     const Tensor all = output_of(lowered, bound(lowered), input, backend);
     const Weights weights = bound(own);
     bool is_same = !all.shape().empty() && all.rows() % 2 == 0;
@@ -79,9 +103,16 @@ void require_samples_apart(const LoweredOnnx& own, const LoweredOnnx& lowered, B
             output_of(own, weights, input.slice(half * samples, (half + 1) * samples), backend);
         const std::int64_t rows = all.rows() / 2;
         const Tensor part = all.slice(half * rows, (half + 1) * rows);
-        is_same = part.shape() == alone.shape() && agree(alone.values<float>(), part.values<float>());
+        is_same = part.size() == alone.size() && agree(alone.values<float>(), part.values<float>());
     }
     require(is_same, "samples that go through it together come out otherwise than alone");
+}
+
+/// Of a file for a fixed number of samples, whose lowering as it is is `own`.
+LoweredOnnx opened(const OnnxModel& model, const LoweredOnnx& own, Backend& backend) {
+    LoweredOnnx lowered = lower_at_any_batch(model, backend);
+    require_samples_apart(own, lowered, backend);
+    return lowered;
 }
 
 /// Of a file for a fixed number of samples.
@@ -89,28 +120,33 @@ LoweredOnnx lower_fixed(const OnnxModel& model, Backend& backend) {
     // What is wrong with the file as it is comes first.
     const LoweredOnnx own = lower_onnx(model, 0, backend);
     try {
-        LoweredOnnx lowered = lower_at_any_batch(model, backend);
-        require_samples_apart(own, lowered, backend);
-        return lowered;
+        return opened(model, own, backend);
     } catch (const Error& error) {
         if (error.kind() != ErrorKind::input) throw;
+        OnnxModel other = model;
+        other.moves_samples = true;
+        try {
+            return opened(other, own, backend);
+        } catch (const Error& second) {
+            if (second.kind() != ErrorKind::input) throw;
+        }
         fail(
-            "the batch is fixed: dimension 0 of the input '{0}' is {1}, and the file holds this number where "
-            "it cannot be opened ({2}). Export it with an open batch, e.g. torch.onnx.export(..., "
-            "dynamic_axes={{'{0}': {{0: 'batch'}}}})",
-            model.input, model.input_shape.front(), error.what());
+            "the batch is fixed: dimension {1} of the input '{0}' is {2}, and the file holds this number where "
+            "it cannot be opened ({3}). Export it with an open batch, e.g. torch.onnx.export(..., "
+            "dynamic_axes={{'{0}': {{{1}: 'batch'}}}})",
+            model.inputs.front().name, model.inputs.front().samples, model.samples(), error.what());
     }
 }
 
 LoweredOnnx lower(const OnnxModel& model, Backend& backend) {
-    if (!model.input_shape.empty() && model.input_shape.front() > 0) return lower_fixed(model, backend);
+    if (model.samples() > 0) return lower_fixed(model, backend);
     try {
         return lower_at_any_batch(model, backend);
     } catch (const Error& error) {
         if (error.kind() != ErrorKind::input) throw;
         // The batch may be open in name only, and the shapes inside those of one sample.
         OnnxModel one = model;
-        if (!one.input_shape.empty()) one.input_shape.front() = 1;
+        one.set_samples(1);
         try {
             return lower_fixed(one, backend);
         } catch (const Error&) {
@@ -136,30 +172,43 @@ std::string describe_output(const OnnxModel& model, const std::string& name, Bac
     }
 }
 
-/// Leaves the output that is asked for, and returns what is said of it.
-OutputChoice choose_output(OnnxModel& model, const ReadOptions& read) {
-    const std::vector<OutputChoice>& choices = read.outputs;
-    const auto all = [&] {
-        std::vector<std::string> list;
+/// Leaves the outputs that are asked for, all unless the user chooses, and returns what is said of each.
+std::vector<OutputChoice> choose_outputs(OnnxModel& model, const ReadOptions& read) {
+    std::vector<OutputChoice> choices = read.outputs;
+    if (choices.empty())
         for (const std::string& name : model.outputs)
-            list.push_back(describe_output(model, name, read.backend));
-        return fmt::format("{}", fmt::join(list, ", "));
-    };
-    if (choices.empty()) {
-        if (model.outputs.size() > 1)
-            fail(
-                "the model has {} outputs, and one can be compressed and compared: {}. Choose it: "
-                "model.outputs: [{{name: {}}}] in a spec, --output {} of jlcm-eval",
-                model.outputs.size(), all(), model.outputs.front(), model.outputs.front());
-        return {.name = model.outputs.front(), .meaning = {}, .axis = {}};
+            choices.push_back({.name = name, .meaning = {}, .axis = {}});
+    if (choices.front().name.empty() && model.outputs.size() == 1)
+        choices.front().name = model.outputs.front();
+    std::set<std::string> chosen;
+    for (const OutputChoice& choice : choices) {
+        if (!std::ranges::count(model.outputs, choice.name)) {
+            std::vector<std::string> list;
+            for (const std::string& name : model.outputs)
+                list.push_back(describe_output(model, name, read.backend));
+            fail("the model has no output '{}'; it has {}", choice.name, fmt::join(list, ", "));
+        }
+        require(chosen.insert(choice.name).second, "model.outputs names '{}' twice", choice.name);
     }
-    require(choices.size() == 1, "model.outputs names {} outputs; one is supported", choices.size());
-    OutputChoice choice = choices.front();
-    if (choice.name.empty() && model.outputs.size() == 1) choice.name = model.outputs.front();
-    if (!std::ranges::count(model.outputs, choice.name))
-        fail("the model has no output '{}'; it has {}", choice.name, all());
-    model.outputs = {choice.name};
-    return choice;
+    model.outputs.clear();
+    for (const OutputChoice& choice : choices) model.outputs.push_back(choice.name);
+    return choices;
+}
+
+/// Says where blocks may end and what the outputs mean. Those that are constants or inputs are left out where others
+/// are.
+void state_outputs(LoweredOnnx& lowered, const std::vector<OutputChoice>& choices) {
+    std::vector<ValueId> values;
+    std::vector<OutputChoice> stated;
+    for (const LoweredOutput& output : lowered.outputs) {
+        values.push_back(output.value);
+        stated.push_back(*std::ranges::find(choices, output.name, &OutputChoice::name));
+    }
+    for (const OutputChoice& choice : choices)
+        if (!std::ranges::count(lowered.outputs, choice.name, &LoweredOutput::name))
+            log_info("the output '{}' is a constant or an input, and left out", choice.name);
+    lowered.graph = with_records(lowered.graph, values);
+    state_outputs(lowered.graph, values, stated);
 }
 
 /// extra["left_out"]; null where everything with weights was taken.
@@ -188,10 +237,10 @@ std::string hash_of(const MappedFile& file, const std::vector<std::filesystem::p
     return sha256(std::as_bytes(std::span(lines)));
 }
 
-/// A file that was parsed, of which one output is taken.
+/// A file that was parsed, with the outputs that are taken.
 struct Opened {
     OnnxModel model;
-    OutputChoice output;
+    std::vector<OutputChoice> outputs;
     std::vector<std::string> dropped;  ///< outputs
     std::string sha256;
     std::uint64_t bytes = 0;  ///< with external data
@@ -206,8 +255,8 @@ Opened open(const std::filesystem::path& path, const OnnxOptions& options) {
                                              .folder = folder_of(path),
                                              .on_file = [&](const auto& other) { files.push_back(other); }});
     opened.dropped = opened.model.outputs;
-    opened.output = choose_output(opened.model, options.read);
-    std::erase(opened.dropped, opened.output.name);
+    opened.outputs = choose_outputs(opened.model, options.read);
+    for (const OutputChoice& output : opened.outputs) std::erase(opened.dropped, output.name);
     opened.sha256 = hash_of(file, files);
     opened.bytes = file.bytes().size();
     for (const auto& other : files) opened.bytes += std::filesystem::file_size(other);
@@ -223,7 +272,7 @@ Checkpoint read_onnx_checkpoint(const std::filesystem::path& path, const OnnxOpt
         auto left = left_out_record(model, opened.dropped);
         if (options.fold_batch_norm) fold_batch_norms(model);
         LoweredOnnx lowered = lower(model, options.read.backend);
-        state_output(lowered.graph, opened.output.name, opened.output);
+        state_outputs(lowered, opened.outputs);
         Checkpoint checkpoint;
         if (!left.is_null()) checkpoint.extra["left_out"] = std::move(left);
         checkpoint.config = {{"model_type", "graph"}, {"graph", to_json(lowered.graph)}};

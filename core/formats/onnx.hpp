@@ -11,20 +11,19 @@ namespace jlcm {
 
 struct OnnxOptions {
     bool fold_batch_norm = false;  ///< into the convolutions before them (onnx_batch_norm.hpp)
-    ReadOptions read{};            ///< a file of several outputs wants one of them named
+    ReadOptions read{};            ///< outputs to take, all unless some are named
     InputChoices inputs{};         ///< what the file leaves open of its inputs
 };
 
-/// The model of an ONNX file (opset 7 and later; one input that is no constant, whose first dimension is the
-/// batch; external data beside the file or below). Sizes that the file leaves open are those of
-/// `options.inputs`. A file
-/// for a fixed number of samples is opened for any number; if it cannot be, or if its result for a sample
-/// depends on the other samples, an input error says what to do. `config` is
+/// The model of an ONNX file (opset 7 and later; external data beside the file or below). Each input that is no
+/// constant has a dimension of samples: the first if it is open or 1, else the first that is. Sizes that the file
+/// leaves open are those of `options.inputs`. Several inputs, and several outputs, are records
+/// (core/graph/record.hpp). A file for a fixed number of samples is opened for any number; if it cannot be, or if its
+/// result for a sample depends on the other samples, an input error says what to do. `config` is
 /// {"model_type": "graph", "graph": graph_json.hpp}; `tensors` are float32 by the names of the file's
 /// initializers, weights of convolutions as matrices [outputs, taps * channels of a group]. It brings no
-/// tokenizer. Whatever the output does not need is left out, and extra["left_out"] lists it. Input errors name
-/// the node, its type and the opset of what is not supported, and all outputs if there are several and none is
-/// chosen.
+/// tokenizer. Whatever the outputs do not need is left out, and extra["left_out"] lists it. Input errors name
+/// the node, its type and the opset of what is not supported.
 [[nodiscard]] Checkpoint read_onnx_checkpoint(const std::filesystem::path& path,
                                               const OnnxOptions& options = {});
 

@@ -1,5 +1,7 @@
 #include "core/formats/onnx_context.hpp"
 
+#include "core/graph/record.hpp"
+
 #include <algorithm>
 #include <numeric>
 
@@ -98,32 +100,77 @@ Context::Context(const OnnxModel& model, std::int64_t batch, Backend& backend)
     // The model outlives the lowering: nothing is copied.
     for (const auto& [name, tensor] : model.constants)
         values_[name] = {name, {std::shared_ptr<const void>(), &tensor}, -1, tensor.shape, {}};
-    Shape shape = model.input_shape;
-    require(!shape.empty(), "the input '{}' has no dimensions", model.input);
-    Shape example = shape;
-    if (batch > 0) {
-        if (shape[0] > 0) fixed_batch_ = shape[0];
-        shape[0] = batch;
-        example[0] = 1;
-    }
+    if (batch > 0 && model.samples() > 0) fixed_batch_ = model.samples();
+    if (model.inputs.size() == 1)
+        add_input(model.inputs.front());
+    else
+        add_record(model.inputs);
+}
+
+Shape Context::settled(const OnnxInput& input) const {
+    Shape shape = input.shape;
+    require(!shape.empty(), "the input '{}' has no dimensions", input.name);
+    if (batch_ > 0) shape[input.samples] = batch_;
     std::vector<std::string> wanted;
-    std::string stated = "[n";
+    std::vector<std::string> stated;
     bool is_settled = true;
-    for (std::size_t d = 1; d < shape.size(); ++d) {
-        is_settled = is_settled && shape[d] > 0;
-        wanted.push_back(shape[d] > 0 ? std::to_string(shape[d]) : fmt::format("SIZE_{}", d));
-        stated += shape[d] > 0 ? fmt::format(", {}", shape[d]) : ", ?";
+    for (std::size_t d = 0; d < shape.size(); ++d) {
+        const bool is_open = shape[d] <= 0;
+        stated.push_back(d == input.samples ? "n" : is_open ? "?" : std::to_string(shape[d]));
+        if (d == input.samples) continue;
+        is_settled = is_settled && !is_open;
+        wanted.push_back(is_open ? fmt::format("SIZE_{}", d) : std::to_string(shape[d]));
     }
     require(
         is_settled,
-        "the file leaves sizes of the input '{0}' open: {1}], n being the number of samples. Say them: "
+        "the file leaves sizes of the input '{0}' open: [{1}], n being the number of samples. Say them: "
         "model.inputs: {{{0}: {{shape: [{2}]}}}} in a spec, --inputs '{{{0}: {{shape: [{2}]}}}}' of jlcm-eval",
-        model.input, stated, fmt::join(wanted, ", "));
-    require(shape[0] > 0, "the number of samples is open");
-    require(element_count(bounded(shape)) > 0, "the input '{}' is empty", model.input);
-    const ValueId id = result_.graph.add_input(model.input, example);
+        input.name, fmt::join(stated, ", "), fmt::join(wanted, ", "));
+    require(shape[input.samples] > 0, "the number of samples is open");
+    require(element_count(bounded(shape)) > 0, "the input '{}' is empty", input.name);
+    return shape;
+}
+
+void Context::add_input(const OnnxInput& input) {
+    const Shape shape = settled(input);
+    Shape example = shape;
+    if (batch_ > 0) example[0] = 1;
+    const ValueId id = result_.graph.add_input(input.name, example);
     shapes_.push_back(shape);
-    values_[model.input] = {model.input, {}, id, shape, in_order(shape.size()), !model.input_is_float};
+    values_[input.name] = {
+        input.name, {}, id, shape, in_order(shape.size()), input.kind != ElementKind::number};
+}
+
+void Context::add_record(const std::vector<OnnxInput>& inputs) {
+    std::vector<GraphInput> parts;
+    std::vector<Shape> shapes;
+    for (const OnnxInput& input : inputs) {
+        shapes.push_back(settled(input));
+        Shape rest = shapes.back();
+        rest.erase(rest.begin() + static_cast<std::ptrdiff_t>(input.samples));
+        parts.push_back({input.name, std::move(rest), input.kind});
+    }
+    std::vector<Shape> of_sample;
+    for (const GraphInput& part : parts) of_sample.push_back(part.shape);
+    const std::vector<RecordPart> columns = record_parts(of_sample);
+    const std::int64_t elements = columns.back().first + columns.back().size;
+    const std::int64_t samples = shapes.front()[inputs.front().samples];
+    const ValueId record = result_.graph.add_input("inputs", {batch_ > 0 ? 1 : samples, elements});
+    result_.graph.set_inputs(std::move(parts));
+    shapes_.push_back(bounded({samples, elements}));
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+        const RecordPart& part = columns[i];
+        Shape open = part.shape;
+        open.insert(open.begin(), -1);
+        ValueId id = add(inputs[i].name, make_slice({1, part.first, part.size, 1}), {record}, {});
+        id = add(inputs[i].name, make_reshape(open), {id}, {});
+        std::vector<int> places{0};
+        for (std::size_t d = 0; d + 1 < shapes[i].size(); ++d) places.push_back(static_cast<int>(d) + 1);
+        std::rotate(places.begin(), places.begin() + 1,
+                    places.begin() + 1 + static_cast<std::ptrdiff_t>(inputs[i].samples));
+        values_[inputs[i].name] = {
+            inputs[i].name, {}, id, shapes[i], std::move(places), inputs[i].kind != ElementKind::number};
+    }
 }
 
 Context::Context(const Context& outer, const OnnxNode& node)
@@ -336,16 +383,46 @@ Shape Context::for_all_samples(const Shape& shape, const std::function<Shape(con
     return changed;
 }
 
-LoweredOnnx Context::finish() {
-    const Value& output = values_.at(model_->outputs.front());
-    require(!output.constant, "the output '{}' is a constant: it does not depend on the input '{}'",
-            output.name, model_->input);
+ValueId Context::output(const Value& value) {
     const OnnxNode end{.name = "output", .type = "", .inputs = {}, .outputs = {}, .attributes = {}};
-    const ValueId id = plain(end, output);
-    require(id > 0, "the output '{}' is the input '{}' as it is", output.name, model_->input);
-    require(id == static_cast<ValueId>(shapes_.size()) - 1, "the output '{}' is not made by the last node",
-            output.name);
-    result_.graph.set_head(id, -1);
+    // As the file has it, where the batch is the file's own.
+    if (batch_ == 0 && model_->outputs.size() == 1) return plain(end, value);
+    const std::int64_t samples = batch_ > 0 ? batch_ : model_->samples();
+    const auto found = std::ranges::find(value.shape, samples);
+    std::vector<int> places = in_order(value.rank());
+    if (found != value.shape.end()) {
+        const auto dimension = found - value.shape.begin();
+        // That one comes first, the others as they were.
+        for (std::ptrdiff_t d = 0; d <= dimension; ++d)
+            places[static_cast<std::size_t>(d)] = d < dimension ? static_cast<int>(d) + 1 : 0;
+    }
+    const ValueId id = in_places(end, value, places);
+    if (model_->outputs.size() == 1 || found != value.shape.end()) return id;
+    require(!value.shape.empty() && value.shape[0] % samples == 0,
+            "the output '{}' of shape {} has no dimension of samples; choose others (model.outputs)",
+            value.name, to_string(value.shape));
+    Shape shape = value.shape;
+    shape[0] /= samples;
+    shape.insert(shape.begin(), -1);
+    return add(end.name, make_reshape(std::move(shape)), {id}, {});
+}
+
+LoweredOnnx Context::finish() {
+    for (const std::string& name : model_->outputs) {
+        const Value& value = values_.at(name);
+        const bool is_input = std::ranges::any_of(model_->inputs, [&](const OnnxInput& input) {
+            const Value& given = values_.at(input.name);
+            return given.id == value.id && given.places == value.places;
+        });
+        if (value.constant || is_input) continue;
+        if (const ValueId id = output(value); id > 0) result_.outputs.push_back({name, id});
+    }
+    if (result_.outputs.empty()) {
+        const Value& only = values_.at(model_->outputs.front());
+        fail("the output '{}' is {}", only.name,
+             only.constant ? "a constant: it does not depend on the model's input" : "the input as it is");
+    }
+    if (result_.outputs.size() == 1) result_.graph.set_head(result_.outputs.front().value, -1);
     return std::move(result_);
 }
 

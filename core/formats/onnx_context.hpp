@@ -99,13 +99,14 @@ class Context {
     [[nodiscard]] bool holds_batch(std::int64_t size) const {
         return batch_ > 0 && size > 0 && size % batch_ == 0;
     }
+    [[nodiscard]] bool moves_samples() const { return model_->moves_samples; }
     /// What `change` makes of a shape whose first dimension may be samples. A file for a fixed number of
     /// samples may have it in its constants: there `change` sees as many samples as the file has, and what it
     /// makes is said for all.
     [[nodiscard]] Shape for_all_samples(const Shape& shape,
                                         const std::function<Shape(const Shape&)>& change) const;
-    /// The model's input.
-    [[nodiscard]] const Value& model_input() const { return values_.at(model_->input); }
+    /// A value of the graph whose first dimension is that of samples: the model's input.
+    [[nodiscard]] ValueId samples() const { return result_.graph.input(); }
 
     /// Whether anything that is lowered reads the value.
     [[nodiscard]] bool is_needed(const std::string& name) const { return needed_.contains(name); }
@@ -118,6 +119,13 @@ class Context {
     [[nodiscard]] LoweredOnnx finish();
 
   private:
+    /// The shape of an input at the batch; an input error asks for what the file leaves open.
+    [[nodiscard]] Shape settled(const OnnxInput& input) const;
+    void add_input(const OnnxInput& input);
+    /// Several are parts of one, the graph's.
+    void add_record(const std::vector<OnnxInput>& inputs);
+    /// An output of the model, the dimension of samples first.
+    [[nodiscard]] ValueId output(const Value& value);
     [[nodiscard]] const Shape& graph_shape(ValueId id) const;
     void note_origin(const OnnxNode& node, const std::string& parameter, const std::string& name,
                      const OnnxArrangement& arrangement);
@@ -142,6 +150,7 @@ void add_linear_rules(Rules& rules);
 void add_normalisation_rules(Rules& rules);
 void add_logic_rules(Rules& rules);
 void add_quantization_rules(Rules& rules);
+void add_recurrent_rules(Rules& rules);
 void add_resize_rules(Rules& rules);
 void add_selection_rules(Rules& rules);
 void add_shape_rules(Rules& rules);

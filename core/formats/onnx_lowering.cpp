@@ -22,6 +22,7 @@ const Rules& rules() {
         add_logic_rules(all);
         add_normalisation_rules(all);
         add_quantization_rules(all);
+        add_recurrent_rules(all);
         add_resize_rules(all);
         add_selection_rules(all);
         add_shape_rules(all);
@@ -57,13 +58,13 @@ std::vector<const OnnxNode*> needed_for(const std::vector<OnnxNode>& nodes, Name
     return needed;
 }
 
-/// What the first output needs: values by name, and nodes in order.
+/// What the outputs need: values by name, and nodes in order.
 struct Needed {
     Names values;
     std::vector<const OnnxNode*> nodes;
 };
-Needed needed_for_output(const OnnxModel& model) {
-    Needed needed{{model.outputs.front()}, {}};
+Needed needed_for_outputs(const OnnxModel& model) {
+    Needed needed{{model.outputs.begin(), model.outputs.end()}, {}};
     needed.nodes = needed_for(model.nodes, needed.values);
     return needed;
 }
@@ -77,9 +78,6 @@ std::string remedy(const OnnxNode& node) {
         {"Scan",
          "loops are not supported; export with fixed sizes, so that they are unrolled (torch.jit.trace "
          "in place of script), or simplify the file (onnxsim)"},
-        {"LSTM", "recurrent layers are not supported; choose an output in front of them (model.outputs)"},
-        {"GRU", "recurrent layers are not supported; choose an output in front of them (model.outputs)"},
-        {"RNN", "recurrent layers are not supported; choose an output in front of them (model.outputs)"},
         {"NonMaxSuppression",
          "how much it makes depends on the data; choose an output in front of it "
          "(model.outputs), or cut the file there (onnx.utils.extract_model)"},
@@ -129,8 +127,10 @@ std::int64_t most_folded(const OnnxModel& model) {
 /// samples.
 bool repeats_for_samples(const Context& context, const OnnxNode& node) {
     const bool fills = node.type == "ConstantOfShape";
-    if (!fills && (node.type != "Expand" || !context.constant(node, 0).is_float())) return false;
+    if (!fills && node.type != "Expand") return false;
     const auto& shape = context.constant(node, fills ? 0 : 1).integers();
+    // Integers of one dimension are arithmetic on shapes.
+    if (!fills && shape.size() < 2 && !context.constant(node, 0).is_float()) return false;
     return std::ranges::any_of(shape, [&](std::int64_t size) { return context.is_batch(size); });
 }
 
@@ -296,7 +296,7 @@ class Lowering {
 }  // namespace
 
 LeftOut left_out(const OnnxModel& model) {
-    const Needed needed = needed_for_output(model);
+    const Needed needed = needed_for_outputs(model);
     const std::set<const OnnxNode*> kept(needed.nodes.begin(), needed.nodes.end());
     LeftOut result;
     const auto drop = [&](const std::string& name, const OnnxTensor& tensor) {
@@ -317,7 +317,7 @@ LeftOut left_out(const OnnxModel& model) {
 }
 
 LoweredOnnx lower_onnx(const OnnxModel& model, std::int64_t batch, Backend& backend) {
-    Needed needed = needed_for_output(model);
+    Needed needed = needed_for_outputs(model);
     Lowering lowering(model, batch, backend, std::move(needed.values));
     for (const OnnxNode* node : needed.nodes) lowering.lower(*node);
     return lowering.finish();

@@ -23,13 +23,20 @@ struct OnnxOrigin {
     std::vector<std::string> readers;  ///< nodes that read it as this parameter: their first outputs
 };
 
+/// An output of the file, and the value that holds it, the dimension of samples first.
+struct LoweredOutput {
+    std::string name;
+    ValueId value = -1;
+};
+
 struct LoweredOnnx {
-    Graph graph;                                ///< without blocks
+    Graph graph;                                ///< without blocks; its features are the output, if it is one
+    std::vector<LoweredOutput> outputs;         ///< that the input has a part in
     std::map<std::string, Tensor> weights;      ///< float32, by the parameters' names
     std::map<std::string, OnnxOrigin> origins;  ///< of those parameters that hold a constant of the file
 };
 
-/// What the first output does not need, and the graph thus has not.
+/// What the outputs do not need, and the graph thus has not.
 struct LeftOut {
     std::int64_t nodes = 0;
     std::int64_t weights = 0;          ///< numbers of floating-point type
@@ -38,11 +45,11 @@ struct LeftOut {
 };
 [[nodiscard]] LeftOut left_out(const OnnxModel& model);
 
-/// Lowers what the first output needs. Shape arithmetic and all else that is known without the input
+/// Lowers what the outputs need. Several inputs become parts of the graph's one (core/graph/record.hpp). Shape arithmetic and all else that is known without the input
 /// vanishes. Images become channels-last, the weights' columns with them. One input error names every node
 /// that is not supported, with its type, the opset and the reason.
 ///
-/// `batch`: the size of the input's first dimension at which shapes are worked out; dimensions that are
+/// `batch`: the number of samples at which shapes are worked out; dimensions that are
 /// multiples of it are left open in the graph, so take a large prime. Constant shapes of a model whose own
 /// batch is fixed are read as those of one batch among many. 0: the model's own, and nothing is left open.
 /// `backend` runs nodes whose inputs are all known and that have no folding rule.

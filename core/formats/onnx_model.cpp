@@ -201,6 +201,12 @@ OnnxAttribute attribute_of(const Onnx__AttributeProto& attribute, OnnxExternalDa
             return std::vector<std::int64_t>(attribute.ints, attribute.ints + attribute.n_ints);
         case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOATS:
             return std::vector<float>(attribute.floats, attribute.floats + attribute.n_floats);
+        case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRINGS: {
+            std::vector<std::string> texts;
+            for (const auto& each : std::span(attribute.strings, attribute.n_strings))
+                texts.emplace_back(each.data, each.data + each.len);
+            return texts;
+        }
         case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__TENSOR:
             require(attribute.t != nullptr, "the attribute '{}' has no value", text_of(attribute.name));
             return tensor_of(*attribute.t, external);
@@ -281,6 +287,10 @@ struct Input {
                type == ONNX__TENSOR_PROTO__DATA_TYPE__BFLOAT16 ||
                type == ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE;
     }
+    [[nodiscard]] ElementKind kind() const {
+        if (is_float()) return ElementKind::number;
+        return type == ONNX__TENSOR_PROTO__DATA_TYPE__BOOL ? ElementKind::truth : ElementKind::integer;
+    }
     [[nodiscard]] std::string describe() const {
         std::vector<std::string> sizes;
         for (const std::int64_t size : shape) sizes.push_back(size < 0 ? "?" : std::to_string(size));
@@ -312,14 +322,25 @@ Input input_of(const Onnx__ValueInfoProto& proto) {
     return input;
 }
 
-/// Sizes that the file leaves open, as they are said.
-void settle_sizes(Input& input, const Shape& said) {
+/// The dimension of samples: the first if it is open or one sample's, else the first open one, else the first of
+/// size 1: a state [layers, samples, width].
+std::size_t samples_dimension(const Shape& shape) {
+    const auto is_one = [](std::int64_t size) { return size == 1; };
+    if (shape.empty() || shape.front() <= 1) return 0;
+    auto found = std::ranges::find(shape, -1);
+    if (found == shape.end()) found = std::ranges::find_if(shape, is_one);
+    return found == shape.end() ? 0 : static_cast<std::size_t>(found - shape.begin());
+}
+
+/// Sizes that the file leaves open, as they are said: all but dimension `samples`.
+void settle_sizes(Input& input, const Shape& said, std::size_t samples) {
     if (said.empty()) return;
-    require(said.size() + 1 == input.shape.size(),
-            "the shape {} is said of the input {}: it wants {} sizes, those behind the first dimension",
-            to_string(said), input.describe(), input.shape.empty() ? 0 : input.shape.size() - 1);
+    require(
+        said.size() + 1 == input.shape.size(),
+        "the shape {} is said of the input {}: it wants {} sizes, all but that of dimension {}, the samples",
+        to_string(said), input.describe(), input.shape.empty() ? 0 : input.shape.size() - 1, samples);
     for (std::size_t d = 0; d < said.size(); ++d) {
-        std::int64_t& size = input.shape[d + 1];
+        std::int64_t& size = input.shape[d < samples ? d : d + 1];
         require(said[d] > 0 && (size < 0 || size == said[d]), "the shape {} is said of the input {}",
                 to_string(said), input.describe());
         size = said[d];
@@ -343,7 +364,23 @@ OnnxTensor constant_input(const Input& input, double value) {
     return {shape, std::vector<std::int64_t>(elements, static_cast<std::int64_t>(value))};
 }
 
-void read_input(const Onnx__GraphProto& graph, const std::vector<InputChoice>& choices, OnnxModel& model) {
+/// A file one of whose inputs is for a fixed number of samples is for that number.
+void settle_samples(const std::string& all, OnnxModel& model) {
+    std::int64_t fixed = -1;
+    for (const OnnxInput& input : model.inputs) {
+        const std::int64_t own = input.shape.empty() ? -1 : input.shape.at(input.samples);
+        if (own < 0) continue;
+        require(
+            fixed < 0 || own == fixed,
+            "the inputs {} are for {} samples and for {} ('{}', dimension {}). If one of them is no data, make "
+            "it a constant: model.inputs: {{{}: {{value: 0}}}} in a spec",
+            all, fixed, own, input.name, input.samples, input.name);
+        fixed = own;
+    }
+    model.set_samples(fixed);
+}
+
+void read_inputs(const Onnx__GraphProto& graph, const std::vector<InputChoice>& choices, OnnxModel& model) {
     std::vector<Input> inputs;
     for (const auto* proto : std::span(graph.input, graph.n_input))
         if (!model.constants.contains(text_of(proto->name))) inputs.push_back(input_of(*proto));
@@ -352,13 +389,19 @@ void read_input(const Onnx__GraphProto& graph, const std::vector<InputChoice>& c
         for (const Input& input : inputs) list.push_back(input.describe());
         return fmt::format("{}", fmt::join(list, ", "));
     };
+    const auto known =
+        std::ranges::count_if(choices, [](const auto& choice) { return choice.value.has_value(); });
+    const bool are_several = std::ssize(inputs) - known > 1;
+    const auto samples_of = [&](const Input& input) {
+        return are_several ? samples_dimension(input.shape) : std::size_t{0};
+    };
     std::set<std::string> constant;
     for (const InputChoice& choice : choices) {
         const auto found = std::ranges::find_if(inputs, [&](const Input& input) {
             return input.name == choice.name || (choice.name.empty() && inputs.size() == 1);
         });
         require(found != inputs.end(), "the model has no input '{}'; it has {}", choice.name, listed());
-        settle_sizes(*found, choice.shape);
+        settle_sizes(*found, choice.shape, choice.value ? 0 : samples_of(*found));
         if (!choice.value) continue;
         model.constants[found->name] = constant_input(*found, *choice.value);
         constant.insert(found->name);
@@ -366,13 +409,15 @@ void read_input(const Onnx__GraphProto& graph, const std::vector<InputChoice>& c
     const std::string all = listed();
     std::erase_if(inputs, [&](const Input& input) { return constant.contains(input.name); });
     require(!inputs.empty(), "the model has no input that is not a constant");
-    require(inputs.size() == 1,
-            "the model has the inputs {}; one is supported. Others can be made constants, if that is what is "
-            "wanted: model.inputs: {{{}: {{value: 0}}}} in a spec",
-            all, inputs.back().name);
-    model.input = inputs.front().name;
-    model.input_shape = inputs.front().shape;
-    model.input_is_float = inputs.front().is_float();
+    for (const Input& input : inputs) {
+        require(
+            inputs.size() == 1 || !input.shape.empty(),
+            "the input {} of {} has no dimension of samples. Make it a constant: model.inputs: {{{}: {{value: "
+            "0}}}} in a spec",
+            input.describe(), all, input.name);
+        model.inputs.push_back({input.name, input.shape, input.kind(), samples_of(input)});
+    }
+    settle_samples(all, model);
 }
 
 void read_outputs(const Onnx__GraphProto& graph, OnnxModel& model) {
@@ -421,7 +466,8 @@ void check_order(const std::vector<OnnxNode>& nodes, Names known) {
 }
 
 void check_order(const OnnxModel& model) {
-    Names known{model.input};
+    Names known;
+    for (const OnnxInput& input : model.inputs) known.insert(input.name);
     for (const auto& [name, tensor] : model.constants) known.insert(name);
     check_order(model.nodes, known);
     for (const OnnxNode& node : model.nodes) known.insert(node.outputs.begin(), node.outputs.end());
@@ -504,7 +550,7 @@ OnnxModel parse_onnx(std::span<const std::byte> bytes, const OnnxReading& readin
     model.opset = opset_of(*proto);
     const Onnx__GraphProto& graph = *proto->graph;
     read_constants(graph, external, model.constants);
-    read_input(graph, reading.inputs, model);
+    read_inputs(graph, reading.inputs, model);
     for (const auto* node : std::span(graph.node, graph.n_node))
         model.nodes.push_back(node_of(*node, std::ssize(model.nodes), external, 0));
     read_outputs(graph, model);

@@ -2,6 +2,7 @@
 // An ONNX file as plain data: its nodes, attributes and constants, checked, without protobuf's types.
 
 #include "core/formats/input_choice.hpp"
+#include "core/graph/graph.hpp"
 #include "core/tensor/tensor.hpp"
 
 #include <cstdint>
@@ -32,14 +33,14 @@ struct OnnxTensor {
 
 struct OnnxGraph;
 
-/// An attribute of a type that no rule reads: strings, sparse tensors, types.
+/// An attribute of a type that no rule reads: sparse tensors, types.
 struct OnnxUnread {
     std::string what;
 };
 
 using OnnxAttribute =
-    std::variant<std::int64_t, float, std::string, std::vector<std::int64_t>, std::vector<float>, OnnxTensor,
-                 std::shared_ptr<const OnnxGraph>, OnnxUnread>;
+    std::variant<std::int64_t, float, std::string, std::vector<std::int64_t>, std::vector<float>,
+                 std::vector<std::string>, OnnxTensor, std::shared_ptr<const OnnxGraph>, OnnxUnread>;
 
 struct OnnxNode {
     std::string name;                 ///< never empty: of nodes without one, the type and their number
@@ -69,16 +70,35 @@ struct OnnxGraph {
     bool has_inputs = false;  ///< the body of a Loop or a Scan
 };
 
+/// An input that is no constant.
+struct OnnxInput {
+    std::string name;
+    Shape shape;  ///< -1 where the size is left open
+    ElementKind kind = ElementKind::number;
+    std::size_t samples = 0;  ///< the dimension of samples; as large in all inputs, or open in all
+};
+
 struct OnnxModel {
     std::int64_t opset = 0;
-    std::string input;           ///< the one input that is no constant
-    Shape input_shape;           ///< -1 where the size is left open
-    bool input_is_float = true;  ///< else integers or truth values, which float32 holds up to 2^24
+    std::vector<OnnxInput> inputs;  ///< at least one
+    /// Of a file for one sample: whether a dimension that an Unsqueeze puts in front of the samples' is another one.
+    /// Else the samples stay first, which is what files mean that take the dimension away again.
+    bool moves_samples = false;
     std::vector<std::string> outputs;
     std::map<std::string, std::string>
         output_shapes;            ///< as the file states them, "[n, 10]"; not all need be
     std::vector<OnnxNode> nodes;  ///< each after those whose values it reads
     std::map<std::string, OnnxTensor> constants;
+
+    /// How many samples the file is for; -1: any number.
+    [[nodiscard]] std::int64_t samples() const {
+        const OnnxInput& first = inputs.front();
+        return first.shape.empty() ? -1 : first.shape.at(first.samples);
+    }
+    void set_samples(std::int64_t count) {
+        for (OnnxInput& input : inputs)
+            if (!input.shape.empty()) input.shape.at(input.samples) = count;
+    }
 };
 
 /// Where the parts of a model are that its file leaves to others.

@@ -1,6 +1,9 @@
 // What picks elements by indices or by their order.
 #include "core/formats/onnx_context.hpp"
 
+#include <algorithm>
+#include <cmath>
+
 namespace jlcm::onnx_rules {
 namespace {
 
@@ -71,8 +74,19 @@ void gather_elements(Context& context, const OnnxNode& node) {
 }  // namespace
 
 void gather_by_data(Context& context, const OnnxNode& node) {
+    const Value& known_table = context.input(node, 0);
+    const std::size_t axis = axis_of(node.integer("axis", 0), known_table.rank());
+    const OnnxTensor* constant = known_table.constant.get();
+    // Where minus infinity masks, the table is no weight.
+    const auto is_finite = [](float value) { return std::isfinite(value); };
+    if (constant != nullptr && constant->is_float() && constant->shape.size() == 2 && axis == 0 &&
+        std::ranges::all_of(constant->floats(), is_finite)) {
+        const ParameterId id =
+            context.parameter(node, known_table.name, "embedding", constant->shape, constant->floats());
+        const ValueId rows = context.plain(node, context.input(node, 1));
+        return context.set(node, context.emit(node, make_embedding(), {rows}, {id}));
+    }
     const Value table = context.any_data(node, 0);
-    const std::size_t axis = axis_of(node.integer("axis", 0), table.rank());
     require(!context.is_batch(table.shape[axis]), "it picks among samples");
     context.set(node,
                 context.emit(node, make_gather(static_cast<int>(axis)),

@@ -35,7 +35,8 @@ void squeeze(Context& context, const OnnxNode& node) {
 void unsqueeze(Context& context, const OnnxNode& node) {
     const auto axes = context.integers(node, "axes", 1);
     if (!axes) fail("the axes are missing");
-    reshape_by(context, node, [&](const Shape& from) { return unsqueezed(from, *axes); });
+    reshape_by(
+        context, node, [&](const Shape& from) { return unsqueezed(from, *axes); }, context.moves_samples());
 }
 
 // Nothing moves: only where each dimension lies is noted.
@@ -115,7 +116,7 @@ Value repeated(Context& context, const OnnxNode& node, const Value& x, Shape sha
     std::vector<ValueId> inputs{context.plain(node, x)};
     for (std::int64_t& size : shape)
         if (context.is_batch(size)) size = -1;
-    if (std::ranges::count(shape, -1) > 0) inputs.push_back(context.model_input().id);
+    if (std::ranges::count(shape, -1) > 0) inputs.push_back(context.samples());
     return context.emit(node, make_expand(shape), inputs);
 }
 
@@ -146,6 +147,16 @@ void concat(Context& context, const OnnxNode& node) {
     context.set(node, context.emit(node, make_concat(places[axis]), inputs, {}, places));
 }
 
+/// Whether the first dimension is that of the samples of a file for one: to pick this one is to pick each.
+bool is_of_one_sample(const Context& context, const Shape& shape) {
+    bool is_one = false;
+    (void)context.for_all_samples(shape, [&](const Shape& of_file) {
+        is_one = !of_file.empty() && of_file[0] == 1;
+        return of_file;
+    });
+    return is_one && !shape.empty() && context.is_batch(shape[0]);
+}
+
 // Indices that are constants: parts, one after the other.
 void gather(Context& context, const OnnxNode& node) {
     if (context.input(node, 1).constant == nullptr) return gather_by_data(context, node);
@@ -159,6 +170,8 @@ void gather(Context& context, const OnnxNode& node) {
         if (each < 0) each += x.shape[axis];
         require(each >= 0 && each < x.shape[axis], "index {} of {}", given, x.shape[axis]);
     }
+    if (axis == 0 && index.shape.empty() && indices.front() == 0 && is_of_one_sample(context, x.shape))
+        return reshape_by(context, node, [](const Shape& from) { return squeezed(from, {0}); });
     std::vector<Value> runs;
     for (std::size_t i = 0; i < indices.size();) {
         std::size_t end = i + 1;

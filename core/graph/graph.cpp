@@ -68,14 +68,23 @@ void Graph::set_head(ValueId features, ParameterId head, double soft_cap) {
     head_soft_cap_ = soft_cap;
 }
 
-void Graph::set_outputs(std::vector<GraphOutput> outputs) {
-    ensure(outputs.size() == 1, "a graph of {} outputs", outputs.size());
+void Graph::set_inputs(std::vector<GraphInput> inputs) {
+    std::int64_t elements = 0;
+    for (const GraphInput& each : inputs) elements += element_count(each.shape);
+    ensure(inputs.size() > 1 && input_shape_ == Shape{1, elements}, "{} inputs of {} elements in shape {}",
+           inputs.size(), elements, to_string(input_shape_));
+    inputs_ = std::move(inputs);
+}
+
+void Graph::set_outputs(std::vector<GraphOutput> outputs, ValueId features) {
+    const auto is_made = [&](ValueId value) { return value > 0 && index(value) < values_.size(); };
+    ensure(!outputs.empty() && is_made(features), "{} outputs, compared by value {}", outputs.size(),
+           features);
     for (const GraphOutput& each : outputs)
-        ensure(each.value > 0 && index(each.value) < values_.size() && each.compared > 0 &&
-                   index(each.compared) < values_.size(),
+        ensure(is_made(each.value) && is_made(each.compared),
                "the output {} is value {}, compared by value {}", each.name, each.value, each.compared);
     outputs_ = std::move(outputs);
-    set_head(outputs_.front().compared, -1);
+    set_head(features, -1);
 }
 
 std::optional<ParameterId> Graph::find_parameter(const std::string& name) const {

@@ -34,6 +34,21 @@ struct Node {
     ValueId output = -1;
 };
 
+/// What the elements of an input are. A graph computes on all of them as numbers, integers exact up to 2^24.
+enum class ElementKind : std::uint8_t {
+    number,
+    integer,
+    truth,  ///< 0 or 1
+};
+
+/// One of several inputs of a graph. They come as the record of a sample (record.hpp).
+struct GraphInput {
+    std::string name;
+    Shape shape;  ///< of one sample, without the dimension of samples
+    ElementKind kind = ElementKind::number;
+    bool operator==(const GraphInput&) const = default;
+};
+
 /// Consecutive nodes [first, end).
 struct NodeRange {
     NodeId first = 0;
@@ -65,9 +80,11 @@ class Graph {
     /// Declares the last linear layer over the vocabulary: `features` [.., width] times `head`. Without one
     /// (-1) the features are what the model returns (logits). `soft_cap`: of its logits, 0: none.
     void set_head(ValueId features, ParameterId head, double soft_cap = 0);
-    /// Declares what the model returns, in its file's order: today one output, whose `compared` becomes
-    /// features(). Its head is none.
-    void set_outputs(std::vector<GraphOutput> outputs);
+    /// Declares that the input is a record [samples, elements] of several.
+    void set_inputs(std::vector<GraphInput> inputs);
+    /// Declares what the model returns, in its file's order. `features`: what all of it is compared by, the
+    /// `compared` of one output, the record of those of several. The head is none.
+    void set_outputs(std::vector<GraphOutput> outputs, ValueId features);
 
     [[nodiscard]] const std::vector<Node>& nodes() const { return nodes_; }
     [[nodiscard]] const std::vector<Parameter>& parameters() const { return parameters_; }
@@ -80,6 +97,8 @@ class Graph {
     }
     [[nodiscard]] ValueId input() const { return 0; }
     [[nodiscard]] const Shape& input_shape() const { return input_shape_; }
+    /// The parts of an input that is a record, in order; empty: the input is one tensor.
+    [[nodiscard]] const std::vector<GraphInput>& inputs() const { return inputs_; }
     [[nodiscard]] ValueId features() const { return features_; }
     [[nodiscard]] ParameterId head() const { return head_; }
     /// What the head's logits are capped by (Unary::soft_cap); 0: nothing.
@@ -114,6 +133,7 @@ class Graph {
   private:
     std::vector<std::string> values_;
     Shape input_shape_;
+    std::vector<GraphInput> inputs_;
     std::vector<Node> nodes_;
     std::vector<Parameter> parameters_;
     std::vector<Block> blocks_;

@@ -4,6 +4,7 @@
 #include "core/graph/blocks.hpp"
 #include "core/graph/data_operators.hpp"
 #include "core/graph/output_meaning.hpp"
+#include "core/graph/recurrent.hpp"
 #include "core/graph/tensor_operators.hpp"
 
 #include <algorithm>
@@ -11,6 +12,11 @@
 #include <map>
 
 namespace jlcm {
+
+NLOHMANN_JSON_SERIALIZE_ENUM(ElementKind, {{ElementKind::number, "number"},
+                                           {ElementKind::integer, "integer"},
+                                           {ElementKind::truth, "truth"}})
+
 namespace {
 
 using nlohmann::json;
@@ -19,6 +25,7 @@ using Maker = std::function<OperatorPtr(const json&)>;
 const std::map<std::string, Maker, std::less<>>& makers() {
     static const std::map<std::string, Maker, std::less<>> table{
         {"linear", [](const json& a) { return make_linear(a.at("bias").get<bool>()); }},
+        {"embedding", [](const json&) { return make_embedding(); }},
         {"positions", [](const json& a) { return make_positions(a.at("offset").get<std::int64_t>()); }},
         {"attention",
          [](const json& a) {
@@ -38,6 +45,7 @@ const std::map<std::string, Maker, std::less<>>& makers() {
         {"slice", [](const json& a) { return make_slice(a.get<SliceAttributes>()); }},
         {"pad", [](const json& a) { return make_pad(a.get<PadAttributes>()); }},
         {"expand", [](const json& a) { return make_expand(a.at("shape").get<Shape>()); }},
+        {"recurrent", [](const json& a) { return make_recurrent(a.get<RecurrentAttributes>()); }},
         {"concat", [](const json& a) { return make_concat(a.at("dimension").get<int>()); }},
         {"transposed_convolution",
          [](const json& a) { return make_transposed_convolution(a.get<TransposedConvolutionAttributes>()); }},
@@ -71,10 +79,14 @@ void check_arity(const std::string& name, const Operator& op, std::size_t inputs
     };
     const json attributes = op.attributes();
     const std::size_t bias = attributes.value("bias", false) ? 1 : 0;
+    const std::string cell = attributes.value("cell", "");
     const std::map<std::string_view, Arity> table{
+        {"recurrent",
+         {1, cell == "lstm" ? std::size_t{3} : 2, cell == "gru_reset_behind" ? std::size_t{2} : 1}},
         {"linear", {1, 1, 1 + bias}},
         {"convolution", {1, 1, 1 + bias}},
         {"transposed_convolution", {1, 1, 1 + bias}},
+        {"embedding", {1, 1, 1}},
         {"positions", {1, 1, 1}},
         {"attention", {3, 3, 0}},
         {"batch_norm", {1, 1, 4}},
@@ -111,24 +123,60 @@ void read_outputs(const json& description, ValueId last, Graph& graph) {
         graph.set_head(last, -1);
         return state_output(graph, graph.values().at(static_cast<std::size_t>(last)));
     }
-    require(listed->size() == 1, "{} outputs are described; one is supported", listed->size());
-    const json& each = listed->front();
-    GraphOutput output{.name = each.at("name").get<std::string>(),
-                       .value = each.at("value").get<ValueId>(),
-                       .meaning = meaning_of(each.at("meaning")),
-                       .compared = each.at("compared").get<ValueId>(),
-                       .compared_as = meaning_of(each.at("compared_as")),
-                       .found = each.at("found").get<std::string>()};
-    require(std::min(output.value, output.compared) > 0 && std::max(output.value, output.compared) == last &&
-                output.compared_as != OutputMeaning::log_probabilities,
-            "the output '{}' is not what the last node makes", output.name);
-    graph.set_outputs({std::move(output)});
+    std::vector<GraphOutput> outputs;
+    for (const json& each : *listed) {
+        GraphOutput& output = outputs.emplace_back();
+        output = {.name = each.at("name").get<std::string>(),
+                  .value = each.at("value").get<ValueId>(),
+                  .meaning = meaning_of(each.at("meaning")),
+                  .compared = each.at("compared").get<ValueId>(),
+                  .compared_as = meaning_of(each.at("compared_as")),
+                  .found = each.at("found").get<std::string>()};
+        require(std::min(output.value, output.compared) > 0 &&
+                    std::max(output.value, output.compared) <= last &&
+                    output.compared_as != OutputMeaning::log_probabilities,
+                "the output '{}' is not a value that a node makes", output.name);
+    }
+    require(!outputs.empty(), "no output is described");
+    if (outputs.size() > 1) return graph.set_outputs(std::move(outputs), last);
+    const GraphOutput& only = outputs.front();
+    require(std::max(only.value, only.compared) == last, "the output '{}' is not what the last node makes",
+            only.name);
+    const ValueId features = only.compared;
+    graph.set_outputs(std::move(outputs), features);
+}
+
+/// `last`: as above. The record of several outputs is what each is compared by, one behind the other.
+void check_record(const Graph& graph, ValueId last) {
+    const auto parts = compared_parts(graph);
+    if (parts.size() < 2) return;
+    const Shape shape = graph.infer(graph.input_shape()).at(static_cast<std::size_t>(last));
+    require(shape.size() == 2 && shape[1] == parts.back().part.first + parts.back().part.size,
+            "{} outputs are not compared by what the last node makes, of shape {}", parts.size(),
+            to_string(shape));
+}
+
+void read_inputs(const json& description, Graph& graph) {
+    std::vector<GraphInput> inputs = inputs_from_json(description);
+    if (inputs.empty()) return;
+    std::int64_t elements = 0;
+    for (const GraphInput& each : inputs) {
+        for (const std::int64_t size : each.shape)
+            require(size > 0 && size < std::int64_t{1} << 31, "the input '{}' has a size {}", each.name,
+                    size);
+        elements += element_count(each.shape);
+    }
+    require(inputs.size() > 1 && graph.input_shape() == Shape{1, elements},
+            "{} inputs of {} elements do not make the record of shape {}", inputs.size(), elements,
+            to_string(graph.input_shape()));
+    graph.set_inputs(std::move(inputs));
 }
 
 Graph read_graph(const json& description) {
     Graph graph;
     const auto& input = description.at("input");
     ValueId last = graph.add_input(input.at("name").get<std::string>(), input.at("shape").get<Shape>());
+    read_inputs(description, graph);
     for (const auto& each : description.at("parameters")) {
         const auto name = each.at("name").get<std::string>();
         require(!graph.find_parameter(name), "two parameters have the name {}", name);
@@ -154,6 +202,7 @@ Graph read_graph(const json& description) {
     require(graph.node_count() > 0, "there is no node that makes an output");
     (void)graph.infer(graph.input_shape());
     read_outputs(description, last, graph);
+    check_record(graph, last);
     cut_blocks(graph);
     return graph;
 }
@@ -169,11 +218,22 @@ OperatorPtr make_operator(std::string_view kind, const json& attributes) {
     return found->second(attributes);
 }
 
+std::vector<GraphInput> inputs_from_json(const json& description) {
+    std::vector<GraphInput> inputs;
+    if (const auto listed = description.find("inputs"); listed != description.end())
+        for (const json& each : *listed)
+            inputs.push_back({each.at("name").get<std::string>(), each.at("shape").get<Shape>(),
+                              each.at("kind").get<ElementKind>()});
+    return inputs;
+}
+
 json to_json(const Graph& graph) {
     ensure(graph.head() < 0, "a graph with a head has no JSON");
     json result{{"input", {{"name", graph.values().front()}, {"shape", graph.input_shape()}}},
                 {"parameters", json::array()},
                 {"nodes", json::array()}};
+    for (const GraphInput& each : graph.inputs())
+        result["inputs"].push_back({{"name", each.name}, {"shape", each.shape}, {"kind", each.kind}});
     if (graph.outputs().empty()) result["output"] = graph.features();
     for (const GraphOutput& each : graph.outputs())
         result["outputs"].push_back({{"name", each.name},

@@ -8,11 +8,14 @@ namespace jlcm {
 
 /// {"input": {"name", "shape"}, "parameters": [{"name", "role", "shape", "linear"}], "nodes": [{"name",
 /// "operator", "attributes", "inputs", "parameters"}], "outputs": [GraphOutput]}. Values are numbered: 0 is
-/// the input, then a node's each. Graphs with a head or tied parameters have no such form. In place of
+/// the input, then a node's each. An input that is a record of several has "inputs": [{"name", "shape", "kind"}]
+/// besides; several outputs are compared by the last node's value, their record. Graphs with a head or tied parameters have no such form. In place of
 /// "outputs" there may be "output", the last node's value, whose meaning is then found (output_meaning.hpp).
 [[nodiscard]] nlohmann::json to_json(const Graph& graph);
 /// The reverse, with blocks (blocks.hpp). An input error if the JSON is no graph whose shapes fit.
 [[nodiscard]] Graph graph_from_json(const nlohmann::json& json);
+/// The inputs whose record a described graph reads; none: its input is one tensor.
+[[nodiscard]] std::vector<GraphInput> inputs_from_json(const nlohmann::json& json);
 
 /// An operator of its kind() and attributes(). An input error names a kind that there is not.
 [[nodiscard]] OperatorPtr make_operator(std::string_view kind, const nlohmann::json& attributes);

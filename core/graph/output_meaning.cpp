@@ -1,5 +1,6 @@
 #include "core/graph/output_meaning.hpp"
 
+#include "core/graph/record.hpp"
 #include "core/graph/tensor_operators.hpp"
 
 #include <algorithm>
@@ -136,8 +137,8 @@ ValueId classes_last(Graph& graph, ValueId value, const Shape& shape, std::size_
     return graph.add("classes_last", make_transpose(std::move(order)), {value});
 }
 
-Ending stated(Graph& graph, const std::string& name, const Shapes& shapes, const OutputChoice& choice) {
-    const ValueId output = graph.features();
+Ending stated(Graph& graph, ValueId output, const Shapes& shapes, const OutputChoice& choice) {
+    const std::string& name = choice.name;
     const OutputMeaning meaning = choice.meaning.value();
     Ending ending{meaning, output, meaning, "set in the spec"};
     if (meaning == OutputMeaning::values) return ending;
@@ -163,8 +164,7 @@ Ending stated(Graph& graph, const std::string& name, const Shapes& shapes, const
 }
 
 /// Where no operator tells.
-Ending assumed(Graph& graph, const Shapes& shapes) {
-    const ValueId output = graph.features();
+Ending assumed(Graph& graph, ValueId output, const Shapes& shapes) {
     const Shape& shape = shapes.once[index(output)];
     const bool has_classes =
         shapes.keeps_samples_apart(output) && shape[1] >= 2 &&
@@ -176,9 +176,29 @@ Ending assumed(Graph& graph, const Shapes& shapes) {
             "assumed of a score per class"};
 }
 
-const GraphOutput& only_output(const Graph& graph) {
-    ensure(graph.outputs().size() == 1, "a graph of {} outputs", graph.outputs().size());
-    return graph.outputs().front();
+GraphOutput stated_output(Graph& graph, ValueId value, const OutputChoice& choice) {
+    const Shapes shapes(graph);
+    GraphOutput output{.name = choice.name, .value = value, .found = {}};
+    auto ending = ending_of(graph, output.value);
+    if (ending && !shapes.keeps_samples_apart(ending->compared))
+        ending = Ending{OutputMeaning::values, output.value, OutputMeaning::values,
+                        ending->found + ", but it mixes samples"};
+    // Nothing but what the user feeds lies in front of it.
+    if (ending && ending->compared == graph.input())
+        ending = Ending{
+            ending->meaning, before_moves(graph, output.value),
+            ending->meaning == OutputMeaning::log_probabilities ? OutputMeaning::logits : ending->meaning,
+            ending->found};
+    const bool is_as_stated = ending && ending->meaning == choice.meaning;
+    if (choice.meaning && !is_as_stated)
+        ending = stated(graph, value, shapes, choice);
+    else if (!ending)
+        ending = assumed(graph, value, shapes);
+    output.meaning = ending->meaning;
+    output.compared = ending->compared;
+    output.compared_as = ending->compared_as;
+    output.found = ending->found;
+    return output;
 }
 
 }  // namespace
@@ -199,33 +219,41 @@ void OutputChoice::fields(Fields& v) {
           "height, width]), else the last."});
 }
 
-void state_output(Graph& graph, const std::string& name, const OutputChoice& choice) {
-    const Shapes shapes(graph);
-    GraphOutput output{.name = name, .value = graph.features(), .found = {}};
-    auto ending = ending_of(graph, output.value);
-    if (ending && !shapes.keeps_samples_apart(ending->compared))
-        ending = Ending{OutputMeaning::values, output.value, OutputMeaning::values,
-                        ending->found + ", but it mixes samples"};
-    // Nothing but what the user feeds lies in front of it.
-    if (ending && ending->compared == graph.input())
-        ending = Ending{
-            ending->meaning, before_moves(graph, output.value),
-            ending->meaning == OutputMeaning::log_probabilities ? OutputMeaning::logits : ending->meaning,
-            ending->found};
-    const bool is_as_stated = ending && ending->meaning == choice.meaning;
-    if (choice.meaning && !is_as_stated)
-        ending = stated(graph, name, shapes, choice);
-    else if (!ending)
-        ending = assumed(graph, shapes);
-    output.meaning = ending->meaning;
-    output.compared = ending->compared;
-    output.compared_as = ending->compared_as;
-    output.found = ending->found;
-    graph.set_outputs({std::move(output)});
+void state_outputs(Graph& graph, const std::vector<ValueId>& values,
+                   const std::vector<OutputChoice>& choices) {
+    ensure(!values.empty() && values.size() == choices.size(), "{} outputs and {} choices", values.size(),
+           choices.size());
+    std::vector<GraphOutput> outputs;
+    std::vector<ValueId> compared;
+    for (std::size_t i = 0; i < values.size(); ++i) {
+        outputs.push_back(stated_output(graph, values[i], choices[i]));
+        compared.push_back(outputs.back().compared);
+    }
+    const ValueId features = compared.size() == 1 ? compared.front() : add_record(graph, compared);
+    graph.set_outputs(std::move(outputs), features);
+}
+
+void state_output(Graph& graph, const std::string& name, OutputChoice choice) {
+    choice.name = name;
+    state_outputs(graph, {graph.features()}, {std::move(choice)});
 }
 
 OutputMeaning compared_as(const Graph& graph) {
-    return graph.outputs().empty() ? OutputMeaning::logits : only_output(graph).compared_as;
+    if (graph.outputs().empty()) return OutputMeaning::logits;
+    return graph.outputs().size() == 1 ? graph.outputs().front().compared_as : OutputMeaning::values;
+}
+
+std::vector<ComparedPart> compared_parts(const Graph& graph) {
+    const std::vector<Shape> shapes = graph.infer(graph.input_shape());
+    std::vector<Shape> compared;
+    for (const GraphOutput& output : graph.outputs()) {
+        const Shape& shape = shapes.at(index(output.compared));
+        compared.emplace_back(shape.begin() + (shape.empty() ? 0 : 1), shape.end());
+    }
+    std::vector<ComparedPart> parts;
+    for (RecordPart& part : record_parts(compared))
+        parts.push_back({&graph.outputs()[parts.size()], std::move(part)});
+    return parts;
 }
 
 Shape sample_shape(const Graph& graph, const GraphOutput& output) {
@@ -235,7 +263,14 @@ Shape sample_shape(const Graph& graph, const GraphOutput& output) {
 }
 
 std::int64_t need_classes(const Graph& graph, std::string_view what) {
-    const GraphOutput& output = only_output(graph);
+    ensure(!graph.outputs().empty(), "{} counts classes of a graph without outputs", what);
+    require(
+        graph.outputs().size() == 1,
+        "{} counts the classes of one output, and the model has {}, '{}' among them. Choose it: model.outputs: "
+        "[{{name: {}}}] in a spec, --output {} of jlcm-eval",
+        what, graph.outputs().size(), graph.outputs().front().name, graph.outputs().front().name,
+        graph.outputs().front().name);
+    const GraphOutput& output = graph.outputs().front();
     const Shapes shapes(graph);
     const Shape& shape = shapes.once[index(output.value)];
     require(output.meaning != OutputMeaning::values,

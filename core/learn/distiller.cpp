@@ -107,7 +107,7 @@ class Distiller final : public WeightLearner {
           compute_(compute),
           backend_(&backend),
           executor_(model.graph(), backend, compute),
-          compared_as_(compared_as(model.graph())),
+          outputs_(compared_parts(model.graph())),
           teacher_(model.base(), compute, backend, original_features),
           head_(head_weight(model.base(), compute, backend)),
           weights_(model.graph()),
@@ -165,8 +165,16 @@ class Distiller final : public WeightLearner {
     /// Against what the original makes of the same samples; the slope is `share` times the loss's.
     double loss_of(const Tensor& features, const Tensor& original, double share, Tensor& slope) const {
         const Tensor rows = head_input(features, head_, *backend_);
-        if (compared_as_ != OutputMeaning::logits) {
-            const double loss = distillation_loss(compared_as_, rows, original, slope);
+        if (outputs_.size() > 1) return loss_of_record(rows, original, share, slope);
+        const OutputMeaning meaning =
+            outputs_.empty() ? OutputMeaning::logits : outputs_.front().output->compared_as;
+        return loss_as(meaning, rows, original, share, slope);
+    }
+
+    double loss_as(OutputMeaning meaning, const Tensor& rows, const Tensor& original, double share,
+                   Tensor& slope) const {
+        if (meaning != OutputMeaning::logits) {
+            const double loss = distillation_loss(meaning, rows, original, slope);
             if (share != 1.0) {
                 const Tensor whole = std::exchange(slope, Tensor::zeros(slope.shape()));
                 backend_->add_scaled(slope, whole, share);
@@ -178,6 +186,23 @@ class Distiller final : public WeightLearner {
         return backend_->kl_backward(rows, head, original, head, executor_.graph().head_soft_cap(),
                                      share / count, slope) /
                count;
+    }
+
+    /// Of the record of several outputs: the sum of their losses, each by its meaning.
+    double loss_of_record(const Tensor& rows, const Tensor& original, double share, Tensor& slope) const {
+        double loss = 0;
+        slope = Tensor::zeros(rows.shape());
+        for (const auto& [output, part] : outputs_) {
+            const auto as_rows = [&](const Tensor& record) {
+                const Tensor own = part_of(record, part);
+                const std::int64_t width = part.shape.empty() ? 1 : part.shape.back();
+                return own.reshape({own.size() / width, width});
+            };
+            Tensor own_slope;
+            loss += loss_as(output->compared_as, as_rows(rows), as_rows(original), share, own_slope);
+            put_part(own_slope, part, slope);
+        }
+        return loss;
     }
 
     /// A part of the step's batch, which is the next of the endless chain of samples.
@@ -229,7 +254,7 @@ class Distiller final : public WeightLearner {
     DType compute_;
     Backend* backend_;
     Executor executor_;
-    OutputMeaning compared_as_;  ///< of the features
+    std::vector<ComparedPart> outputs_;  ///< of the features; none: a language model's
     BoundModel teacher_;
     Tensor head_;  ///< dense, for the backward
     Weights weights_;

@@ -100,7 +100,9 @@ ModelInput make_input(const nlohmann::json& config, const nlohmann::json& extra,
                 "(max_position_embeddings)");
         input.max_positions = config.at("max_position_embeddings");
     } else if (const Shape shape = sample_shape(config); !shape.empty()) {
-        input.preprocess = std::make_shared<const Preprocess>(Preprocess::of_tensors(shape));
+        const std::vector<GraphInput> parts = inputs_from_json(config.at("graph"));
+        input.preprocess = std::make_shared<const Preprocess>(parts.empty() ? Preprocess::of_tensors(shape)
+                                                                            : Preprocess::of_tensors(parts));
     }
     return input;
 }

@@ -60,6 +60,11 @@ void require_predictions(const RunSpec& spec, const Model& model, Refusals& refu
                 who);
         if (model.graph().outputs().empty()) return;  // a language model predicts the tokens of a vocabulary
         require(
+            model.graph().outputs().size() == 1,
+            "{} wants the gradients of a loss over classes, of one output, and the model has {}. Choose it: "
+            "model.outputs: [{{name: {}}}]",
+            who, model.graph().outputs().size(), model.graph().outputs().front().name);
+        require(
             compared_as(model.graph()) == OutputMeaning::logits,
             "{} wants the gradients of a loss over classes, and {}; if these are scores of classes, say so: "
             "model.outputs: [{{name: {}, meaning: logits}}]",

@@ -35,17 +35,14 @@ void ModelOptions::fields(Fields& v) {
           "scripts/fetch_model.sh), in JLCM_ASSETS/lm or beside a directory of JLCM_DATA."},
       Required{});
     v("outputs", outputs,
-      Doc{"Which of an ONNX file's outputs is compressed and compared, if it has several, and what it means, "
-          "if its graph does not say. Nodes that only other outputs need are left out and recorded."});
+      Doc{"Which of an ONNX file's outputs are compared and learned from, unless all are, and what they mean, if "
+          "the graph does not say. Nodes that only other outputs need are left out and recorded."});
     v("inputs", inputs,
       Doc{"By the name of an input of an ONNX file: {shape: [3, 640, 640]}, the sizes of one sample where the "
-          "file leaves them open; or {value: 1}, which makes the input a constant. A file with one input that "
-          "is no constant is supported today."});
+          "file leaves them open; or {value: 1}, which makes the input a constant."});
 }
 
 void ModelOptions::validate(Problems& problems) const {
-    if (outputs.size() > 1)
-        problems.field("outputs", "{} outputs; one of a file's is supported today", outputs.size());
     for (const OutputChoice& each : outputs)
         if (each.axis && !each.meaning)
             problems.field("outputs", "the axis of output '{}' goes with a meaning", each.name);

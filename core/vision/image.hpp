@@ -7,6 +7,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace jlcm {
@@ -32,18 +33,21 @@ class ImageSet {
     [[nodiscard]] virtual Image image(std::int64_t index) const = 0;
 };
 
-/// Numbered samples that are no pictures, as a network reads them: float32 [samples, ...]. Wherever sets of images
-/// go they go too; nothing is done to them.
+/// Numbered samples that are no pictures, as a network reads them: float32 [samples, ...], an array for each of its
+/// inputs. Wherever sets of images go they go too; nothing is done to them.
 class TensorSet final : public ImageSet {
   public:
-    explicit TensorSet(Tensor samples) : samples_(std::move(samples)) {}
-    [[nodiscard]] const Tensor& samples() const { return samples_; }
-    [[nodiscard]] std::int64_t count() const override { return samples_.rows(); }
+    using Arrays = std::vector<std::pair<std::string, Tensor>>;
+    /// By name, all of as many samples; one array serves whatever the input is called.
+    explicit TensorSet(Arrays arrays);
+    explicit TensorSet(Tensor samples) : TensorSet(Arrays{{"", std::move(samples)}}) {}
+    [[nodiscard]] const Arrays& arrays() const { return arrays_; }
+    [[nodiscard]] std::int64_t count() const override { return arrays_.front().second.rows(); }
     /// An input error: there is none.
     [[nodiscard]] Image image(std::int64_t index) const override;
 
   private:
-    Tensor samples_;
+    Arrays arrays_;
 };
 
 /// Images (or other samples) with their classes, as datasets hold them.

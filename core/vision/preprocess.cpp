@@ -115,6 +115,37 @@ Image colour(const Image& image) {
     return result;
 }
 
+/// The array of a set that an input reads; the only one, whatever it is called.
+const Tensor& array_for(const GraphInput& input, const TensorSet& tensors) {
+    const auto& arrays = tensors.arrays();
+    const bool is_only = arrays.size() == 1 && (input.name.empty() || arrays.front().first.empty());
+    std::vector<std::string> names;
+    const Tensor* found = is_only ? &arrays.front().second : nullptr;
+    for (const auto& [name, array] : arrays) {
+        if (!is_only && name == input.name) found = &array;
+        names.push_back(fmt::format("'{}' {}", name, to_string(array.shape())));
+    }
+    if (found == nullptr)
+        fail("the arrays are {}, and {}", fmt::join(names, ", "),
+             input.name.empty() ? "the model has one input: choose its array (array: NAME)"
+                                : fmt::format("the model's input '{}' has none", input.name));
+    require(Shape(found->shape().begin() + 1, found->shape().end()) == input.shape,
+            "samples of shape {}, the first dimension being that of samples, and the model reads {}{}",
+            to_string(found->shape()), to_string(input.shape),
+            input.name.empty() ? "" : fmt::format(" as '{}'", input.name));
+    return *found;
+}
+
+void require_kind(const GraphInput& input, std::span<const float> values) {
+    if (input.kind == ElementKind::number) return;
+    constexpr float most = 1 << 24;
+    for (const float value : values)
+        require(value == std::trunc(value) && std::abs(value) <= most &&
+                    (input.kind == ElementKind::integer || value == 0 || value == 1),
+                "the model's input '{}' reads {}, and a sample holds {}", input.name,
+                input.kind == ElementKind::integer ? "integers up to 2^24" : "truth values (0 and 1)", value);
+}
+
 }  // namespace
 
 void Preprocess::read_size(const json& json, const Shape& network) {
@@ -279,8 +310,45 @@ Preprocess Preprocess::of_tensors(Shape network) {
     return preprocess;
 }
 
+Preprocess Preprocess::of_tensors(const std::vector<GraphInput>& inputs) {
+    Preprocess preprocess;
+    std::int64_t elements = 0;
+    for (const GraphInput& each : inputs) elements += element_count(each.shape);
+    preprocess.shape_ = {elements};
+    preprocess.inputs_ = inputs;
+    return preprocess;
+}
+
+void Preprocess::require_readable(const TensorSet& tensors) const {
+    if (inputs_.empty()) return (void)array_for({"", shape_}, tensors);
+    for (const GraphInput& input : inputs_) (void)array_for(input, tensors);
+}
+
+void Preprocess::apply(const TensorSet& tensors, std::int64_t index, std::span<float> sample) const {
+    const auto read = [&](const GraphInput& input, std::span<float> part) {
+        const Tensor one = array_for(input, tensors).slice(index, index + 1);
+        require_kind(input, one.values<float>());
+        std::ranges::copy(one.values<float>(), part.begin());
+    };
+    if (inputs_.empty()) return read({"", shape_}, sample);
+    for (const GraphInput& input : inputs_) {
+        const auto size = static_cast<std::size_t>(element_count(input.shape));
+        read(input, sample.first(size));
+        sample = sample.subspan(size);
+    }
+}
+
+TensorSet::TensorSet(Arrays arrays) : arrays_(std::move(arrays)) {
+    ensure(!arrays_.empty(), "a set of no tensors");
+    for (const auto& [name, array] : arrays_)
+        require(!array.shape().empty() && array.rows() == count(),
+                "'{}' is of shape {}, and '{}' has {} samples", name, to_string(array.shape()),
+                arrays_.front().first, count());
+}
+
 Image TensorSet::image(std::int64_t /*index*/) const {
-    fail("the samples are tensors of shape {}, and images are wanted", to_string(samples_.shape()));
+    fail("the samples are tensors of shape {}, and images are wanted",
+         to_string(arrays_.front().second.shape()));
 }
 
 Tensor preprocessed(std::span<const ImageChoice> chosen, const Preprocess& preprocess) {
@@ -292,15 +360,10 @@ Tensor preprocessed(std::span<const ImageChoice> chosen, const Preprocess& prepr
         const ImageChoice& each = chosen[static_cast<std::size_t>(i)];
         const auto sample = samples.values<float>().subspan(static_cast<std::size_t>(i * size),
                                                             static_cast<std::size_t>(size));
-        if (const auto* tensors = dynamic_cast<const TensorSet*>(each.set)) {
-            const Tensor& all = tensors->samples();
-            require(Shape(all.shape().begin() + 1, all.shape().end()) == preprocess.shape(),
-                    "samples of shape {}, where the model reads [samples] + {}", to_string(all.shape()),
-                    to_string(preprocess.shape()));
-            std::ranges::copy(all.slice(each.index, each.index + 1).values<float>(), sample.begin());
-        } else {
+        if (const auto* tensors = dynamic_cast<const TensorSet*>(each.set))
+            preprocess.apply(*tensors, each.index, sample);
+        else
             preprocess.apply(each.set->image(each.index), sample);
-        }
     });
     return samples;
 }

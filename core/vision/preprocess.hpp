@@ -2,6 +2,7 @@
 // From an image to what a network reads, as the preprocess.json beside its file says.
 
 #include "core/base/json.hpp"
+#include "core/graph/graph.hpp"
 #include "core/vision/image.hpp"
 #include "core/vision/resize.hpp"
 
@@ -28,12 +29,20 @@ class Preprocess {
 
     /// Of a network that nothing says of how it wants images: it reads tensors of the shape `network` as they are.
     [[nodiscard]] static Preprocess of_tensors(Shape network);
+    /// The same of a network of several inputs: it reads their record (core/graph/record.hpp).
+    [[nodiscard]] static Preprocess of_tensors(const std::vector<GraphInput>& inputs);
     [[nodiscard]] bool takes_images() const { return channels_ > 0; }
 
     /// Of one sample: [channels, height, width], or [height, width, channels]; of tensors any.
     [[nodiscard]] const Shape& shape() const { return shape_; }
     /// An input error where the image does not become one of shape().
     void apply(const Image& image, std::span<float> sample) const;
+    /// The inputs that a sample is a record of; empty: it is one tensor.
+    [[nodiscard]] const std::vector<GraphInput>& inputs() const { return inputs_; }
+    /// An input error unless the set has an array for each input, of its shape.
+    void require_readable(const TensorSet& tensors) const;
+    /// A sample of such a set. An input error names elements that are not of the input's kind.
+    void apply(const TensorSet& tensors, std::int64_t index, std::span<float> sample) const;
 
   private:
     Preprocess() = default;
@@ -45,6 +54,7 @@ class Preprocess {
     [[nodiscard]] Image fit(const Image& image) const;
 
     Shape shape_;
+    std::vector<GraphInput> inputs_;
     std::int64_t channels_ = 0;
     std::int64_t height_ = 0;
     std::int64_t width_ = 0;

@@ -23,21 +23,19 @@ struct TensorsOptions {
               "are. Numbers, integers and truth values become float32."},
           Required{});
         v("array", array,
-          Doc{"Its array, where it has several: [samples, ...], what the network reads of each sample, as its input "
-              "wants it."});
+          Doc{"The array to take, if the file has several: [samples, ...], as the network's input wants it. Empty: all, "
+              "each for the input of its name."});
         v("first", first, Doc{"The sample to begin with."}, at_least(0));
         v("samples", samples, Doc{"How many samples; 0: all."}, at_least(0));
     }
 };
 
-using Arrays = std::vector<std::pair<std::string, Tensor>>;
-
-Arrays read_arrays(const std::filesystem::path& path, std::span<const std::byte> bytes) {
+TensorSet::Arrays read_arrays(const std::filesystem::path& path, std::span<const std::byte> bytes) {
     const std::string ending = path.extension().string();
     if (ending == ".npy") return {{"", parse_npy(bytes)}};
     if (ending == ".npz") return parse_npz(bytes);
     require(ending == ".safetensors", "a file *{}; .npy, .npz and .safetensors are read", ending);
-    Arrays arrays;
+    TensorSet::Arrays arrays;
     for (const StoredTensor& tensor : parse_safetensors(bytes).tensors) {
         if (tensor.encoding == Encoding::i32) {
             Tensor integers = Tensor::empty(tensor.shape, DType::i32);
@@ -70,21 +68,27 @@ class Tensors final : public Dataset {
         const std::filesystem::path path = place_data(options_.path, directories);
         const MappedFile file(path);
         try {
-            const Tensor all = chosen(read_arrays(path, file.bytes()));
-            require(!all.shape().empty() && all.size() > 0, "an array of shape {} holds no samples",
-                    to_string(all.shape()));
-            require(options_.first < all.rows(), "it has {} samples, and {} is the first to take", all.rows(),
+            TensorSet::Arrays arrays = chosen(read_arrays(path, file.bytes()));
+            for (const auto& [name, array] : arrays)
+                require(!array.shape().empty() && array.size() > 0, "an array of shape {} holds no samples",
+                        to_string(array.shape()));
+            const std::int64_t rows = arrays.front().second.rows();
+            require(options_.first < rows, "it has {} samples, and {} is the first to take", rows,
                     options_.first);
             const std::int64_t end =
-                options_.samples == 0 ? all.rows() : std::min(all.rows(), options_.first + options_.samples);
+                options_.samples == 0 ? rows : std::min(rows, options_.first + options_.samples);
             ImageData data;
             data.name = path.stem().string();
             if (!options_.array.empty()) data.name += ":" + options_.array;
-            if (options_.first > 0 || end < all.rows())
-                data.name += fmt::format(" [{}, {})", options_.first, end);
+            if (options_.first > 0 || end < rows) data.name += fmt::format(" [{}, {})", options_.first, end);
             data.sha256 = sha256(file);
             data.source = options_.path;
-            data.images = std::make_shared<const TensorSet>(all.slice(options_.first, end));
+            for (auto& [name, array] : arrays) {
+                require(array.rows() == rows, "'{}' has {} samples, and '{}' has {}", name, array.rows(),
+                        arrays.front().first, rows);
+                array = array.slice(options_.first, end);
+            }
+            data.images = std::make_shared<const TensorSet>(std::move(arrays));
             return data;
         } catch (const Error& error) {
             throw error.within(path.string());
@@ -92,15 +96,16 @@ class Tensors final : public Dataset {
     }
 
   private:
-    [[nodiscard]] Tensor chosen(const Arrays& arrays) const {
-        if (arrays.size() == 1 && options_.array.empty()) return arrays.front().second;
+    [[nodiscard]] TensorSet::Arrays chosen(TensorSet::Arrays arrays) const {
+        require(!arrays.empty(), "it has no arrays");
+        if (options_.array.empty()) return arrays;
         std::vector<std::string> names;
-        for (const auto& [name, array] : arrays) {
-            if (name == options_.array) return array;
+        for (auto& [name, array] : arrays) {
+            if (name == options_.array) return {{"", std::move(array)}};
             names.push_back(fmt::format("'{}' {}", name, to_string(array.shape())));
         }
-        fail("it has {} arrays ({}), and {}: set array", arrays.size(), fmt::join(names, ", "),
-             options_.array.empty() ? "none is chosen" : fmt::format("no '{}'", options_.array));
+        fail("it has {} arrays ({}), and no '{}': set array", arrays.size(), fmt::join(names, ", "),
+             options_.array);
     }
 
     TensorsOptions options_;

@@ -32,8 +32,8 @@ class OnnxLoader final : public ModelLoader {
     Options options_;
 };
 
-const Registrar<ModelLoader, OnnxLoader> registrar{
-    "onnx", "An ONNX file, opset 7 and later: one input that is no constant.", "ONNX, docs/Operators.md"};
+const Registrar<ModelLoader, OnnxLoader> registrar{"onnx", "An ONNX file, opset 7 and later.",
+                                                   "ONNX, docs/Operators.md"};
 
 }  // namespace
 }  // namespace jlcm

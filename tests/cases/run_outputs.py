@@ -183,8 +183,15 @@ refused("boxes", ["[n, 5, 2]", "holds values", "model.outputs: [{name: b, meanin
 refused("boxes", ["wants one score per class", "[n, 5, 2]"], model=", outputs: [{name: b, meaning: logits}]")
 refused("boxes", ["compress.output_weighting wants the gradients"], evaluate=False, compress="bits: 2, output_weighting: {groups: 2}")
 
-# Several outputs: all are named, and what the chosen one does not need is told and not counted.
-refused("two", ["2 outputs", "'o' [n, 50], 'z' [n, 10]", "model.outputs: [{name: o}]"])
+# Several outputs: all are compared and learned from, unless some are chosen; what those do not need is told and not counted.
+refused("two", ["one output, and the model has 2", "model.outputs: [{name: o}]"])
+_, record = run("two", evaluate=False)
+assert [each["name"] for each in record["model"]["outputs"]] == ["o", "z"] and "left_out" not in record["model"], record["model"]
+call("jlcm-eval", models["two"], "--task", "outputs", "--dataset", images, "--compute", "float32", "--set", "write=two.npz", "--json", "eval.json")
+record = json.loads(Path("eval.json").read_text())
+outputs = record["models"]["compressed"]["outputs"]
+assert set(outputs) == {"o", "z"} and outputs["z"]["relative_squared_error"] == 0, record
+assert numpy.abs(numpy.load("two.npz")["model_0:z"] - outputs_of(models["logits"])).max() < 1e-4
 refused("two", ["no output 'y'", "'o' [n, 50], 'z' [n, 10]"], model=", outputs: [{name: y}]")
 directory, record = run("two", model=", outputs: [{name: z}]")
 left = record["model"]["left_out"]
@@ -196,7 +203,7 @@ assert record["footprint"]["source_bytes"] == size - 1600, record["footprint"]
 printed, _ = call("jlcm-run", spec("two", model=", outputs: [{name: z}]"), "--dry-run")
 assert "output 'z' [n, 10]: logits" in printed and "left out: outputs o" in printed, printed
 _, said = call("jlcm-eval", models["two"], "--task", "classification", "--dataset", images, code=2)
-assert "--output o" in said, said
+assert "--output o of jlcm-eval" in said, said
 call("jlcm-eval", models["two"], "--output", "z", "--task", "classification", "--dataset", images)
 
 # Everything that is wrong is told at once.

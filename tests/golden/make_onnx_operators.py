@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Small ONNX models, one or a few operators each, with what ONNX Runtime makes of random inputs.
 
-make_onnx_operators.py FOLDER writes NAME.onnx, NAME.input, NAME.output (raw float32) and cases.json:
+make_onnx_operators.py FOLDER writes NAME.onnx, NAME.input, NAME.output (raw float32, the dimension of samples first) and cases.json:
 [{"name", "shape", "batch"}]. `batch` is null where the input's is open, as that of most is; else the file is for so many samples, and
 the output what it makes of them one batch after the other. NAME__constant is the same operators on a constant, whose result is added to
 the input.
@@ -27,6 +27,20 @@ def session_of(model):
     return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 
+def samples_first(session, result, parts, x):
+    """Outputs of all parts; the dimension of samples is the one that goes by their number."""
+    outputs = [session.run([result], {"x": part})[0] for part in parts]
+    if len(parts) > 1 or len(x) == 1:
+        return np.concatenate(outputs)
+    (y,) = outputs
+    try:
+        one = session.run([result], {"x": x[:1]})[0]
+    except Exception:  # sizes inside go by the number of samples
+        return y
+    changed = [d for d in range(min(y.ndim, one.ndim)) if one.shape[d] != y.shape[d]]
+    return np.moveaxis(y, changed[0], 0) if changed else y
+
+
 def write(name, shape, nodes, constants, result, opset, batch, x):
     """Input "x" of `shape`, its first dimension `batch`, or open."""
     initializers = [numpy_helper.from_array(np.asarray(v), k) for k, v in constants.items()]
@@ -36,7 +50,7 @@ def write(name, shape, nodes, constants, result, opset, batch, x):
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=7)
     session = session_of(model)
     parts = np.split(x, len(x) // batch) if batch else [x]
-    y = np.concatenate([session.run([result], {"x": part})[0] for part in parts])
+    y = samples_first(session, result, parts, x)
     onnx.save(model, folder / f"{name}.onnx")
     x.tofile(folder / f"{name}.input")
     np.ascontiguousarray(y, np.float32).tofile(folder / f"{name}.output")
@@ -386,6 +400,45 @@ case("qdq_weights", (2, 4),
      {"levels": random.integers(-128, 128, (4, 5)).astype(np.int8), "scale": np.abs(f(5)), "zero": np.array([0, 1, 2, -3, 4], np.int8)})
 
 # Newer and older operator sets
+# Recurrent layers: [steps, samples, width] of the input [samples, steps, width]
+steps, width, hidden = 5, 3, 4
+
+
+def recurrent(name, kind, gates, output=0, initial=False, bias=True, layout=0, **attributes):
+    directions = 2 if attributes.get("direction") == "bidirectional" else 1
+    constants = {"w": f(directions, gates * hidden, width), "r": f(directions, gates * hidden, hidden)}
+    if bias:
+        constants["b"] = f(directions, 2 * gates * hidden)
+    if initial:
+        constants["h"] = f(directions, 2, hidden)
+        constants["c"] = f(directions, 2, hidden)
+    names = ["t" if layout == 0 else "x", "w", "r", "b" if bias else "", "", *(["h"] if initial else []), *(["c"] if initial and kind == "LSTM" else [])]
+    outputs = ["y", "yh", "yc"][:3 if kind == "LSTM" else 2]
+    chain = [] if layout else [("Transpose", ["x"], {"perm": [1, 0, 2], "_outputs": ["t"]})]
+    if initial:  # states that come with the samples
+        del constants["h"], constants["c"]
+        constants["hw"], constants["axes"] = f(directions, width, hidden), i(0)
+        chain = [*chain, ("ReduceMean", ["x"], {"axes": [1], "keepdims": 0, "_outputs": ["mean"]}), ("Unsqueeze", ["mean", "axes"], {"_outputs": ["means"]}),
+                 ("MatMul", ["means", "hw"], {"_outputs": ["h"]}), ("Tanh", ["h"], {"_outputs": ["c"]})]
+    chain.append((kind, names, {"hidden_size": hidden, "layout": layout, "_outputs": outputs, **attributes}))
+    chain.append(("Neg", [outputs[output]], {}))
+    case(name, (2, steps, width), chain, constants)
+
+
+for kind, gates in [("LSTM", 4), ("GRU", 3), ("RNN", 1)]:
+    for direction in ["forward", "reverse", "bidirectional"]:
+        for output in range(3 if kind == "LSTM" else 2):
+            recurrent(f"{kind.lower()}_{direction}_{output}", kind, gates, output, direction=direction)
+        recurrent(f"{kind.lower()}_{direction}_states", kind, gates, initial=True, direction=direction)
+    recurrent(f"{kind.lower()}_plain", kind, gates, bias=False)
+for direction in ["forward", "bidirectional"]:
+    recurrent(f"gru_behind_{direction}", "GRU", 3, initial=True, direction=direction, linear_before_reset=1)
+recurrent("gru_behind_plain", "GRU", 3, bias=False, linear_before_reset=1)
+recurrent("rnn_relu", "RNN", 1, activations=["Relu"])
+
+# The only sample of a file for one is picked.
+case("only_sample", (3, 2, 4), [("Relu", ["x"], {}), ("Gather", ["y0", "first"], {"axis": 0}), ("Neg", ["y1"], {})],
+     {"first": np.array(0, np.int64)}, batch=1)
 case("gelu_new", (2, 5), [("Gelu", ["x"], {}), ("Gelu", ["y0"], {"approximate": "tanh"})], opset=20)
 case("mish_new", (2, 5), [("Mish", ["x"], {})], opset=18)
 case("split_uneven", (2, 7), [("Split", ["x"], {"num_outputs": 3, "axis": 1, "_outputs": ["a", "b", "c"]}), ("Concat", ["c", "a"], {"axis": 1})],

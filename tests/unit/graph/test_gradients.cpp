@@ -2,6 +2,7 @@
 #include "core/graph/data_operators.hpp"
 #include "core/graph/execution.hpp"
 #include "core/graph/expert_operators.hpp"
+#include "core/graph/recurrent.hpp"
 #include "core/graph/tensor_operators.hpp"
 #include "core/graph/transformer.hpp"
 #include "tests/support/random.hpp"
@@ -381,6 +382,68 @@ TEST_CASE("a whole decoder backward matches finite differences, plain and with e
     for (const auto& [id, gradient] : gradients.parameters) {
         INFO(graph.parameter(id).name);
         check_gradient(problem, problem.weights[id], gradient, upstream);
+    }
+}
+
+TEST_CASE("backward through time matches finite differences") {
+    constexpr std::int64_t width = 3;
+    for (const RecurrentCell cell : {RecurrentCell::lstm, RecurrentCell::gru, RecurrentCell::gru_reset_behind,
+                                     RecurrentCell::tanh, RecurrentCell::relu}) {
+        for (const bool reverse : {false, true}) {
+            INFO(nlohmann::json(cell).dump() << (reverse ? ", reverse" : ""));
+            const OperatorPtr op = make_recurrent({cell, reverse});
+            const std::int64_t rows = gates_of(cell) * width;
+            std::vector<Shape> parameters{{rows, width}};
+            if (cell == RecurrentCell::gru_reset_behind) parameters.push_back({width});
+            check_all_gradients(single(op, {2, 4, rows}, parameters));
+            // First states made of the same input.
+            Problem problem = single(op, {2, 4, rows}, parameters);
+            Graph graph;
+            const ValueId x = graph.add_input("x");
+            for (const Parameter& each : problem.graph.parameters()) (void)graph.add_parameter(each);
+            const ValueId step = graph.add("step", make_slice({1, 0, 1, 1}), {x});
+            std::vector<ValueId> inputs{x};
+            for (std::int64_t i = 0; i < (cell == RecurrentCell::lstm ? 2 : 1); ++i) {
+                const ValueId part = graph.add("part", make_slice({2, i, width, 1}), {step});
+                inputs.push_back(graph.add("state", make_reshape({-1, width}), {part}));
+            }
+            std::vector<ParameterId> ids;
+            for (std::size_t i = 0; i < parameters.size(); ++i) ids.push_back(static_cast<ParameterId>(i));
+            problem.output = graph.add("op", op, inputs, ids);
+            problem.graph = graph;
+            check_all_gradients(problem);
+        }
+    }
+}
+
+TEST_CASE("the weight of a recurrent layer is multiplied with the states in front of the steps") {
+    constexpr std::int64_t width = 3;
+    const Shape shape{2, 4, 3 * width};
+    for (const RecurrentCell cell : {RecurrentCell::gru, RecurrentCell::gru_reset_behind}) {
+        std::vector<Shape> parameters{{3 * width, width}};
+        if (cell == RecurrentCell::gru_reset_behind) parameters.push_back({width});
+        Problem problem = single(make_recurrent({cell, false}), shape, parameters);
+        Graph graph;
+        const ValueId x = graph.add_input("x");
+        std::vector<ParameterId> ids;
+        for (Parameter each : problem.graph.parameters()) {
+            each.linear = ids.empty();
+            ids.push_back(graph.add_parameter(each));
+        }
+        problem.output = graph.add("op", problem.graph.node(0).op, {x}, ids);
+        problem.graph = graph;
+        Tensor rows;
+        const Executor executor(problem.graph, cpu_backend(), DType::f64);
+        const Tensor y = executor.forward(problem.graph.whole(problem.output), problem.weights, problem.input,
+                                          nullptr, [&](NodeId, const Tensor& seen) { rows = seen; });
+        const bool has_groups = cell == RecurrentCell::gru;
+        REQUIRE(rows.size() == 2 * 4 * width * (has_groups ? 3 : 1));
+        // [.., steps, samples, width]: the second step reads what the first made.
+        for (std::int64_t s = 0; s < 2; ++s)
+            for (std::int64_t j = 0; j < width; ++j) {
+                CHECK(rows.data<double>()[s * width + j] == 0);
+                CHECK(rows.data<double>()[(2 + s) * width + j] == y.data<double>()[s * 4 * width + j]);
+            }
     }
 }
 

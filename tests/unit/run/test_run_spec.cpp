@@ -181,8 +181,7 @@ TEST_CASE("options of a mapping's steps in distillation are held against each ot
     CHECK_THROWS_WITH(distill("estimator: nearest, mapping: {most: 0}"), Catch::Contains("above 0"));
     CHECK_THROWS_WITH(distill("estimator: softmax, mapping: {start: learned}"),
                       Catch::Contains("with the same estimator (nearest there, softmax here)"));
-    CHECK_THROWS_WITH(distill("estimator: adaround, mapping: {most: 0.1}"),
-                      Catch::Contains("takes no cap"));
+    CHECK_THROWS_WITH(distill("estimator: adaround, mapping: {most: 0.1}"), Catch::Contains("takes no cap"));
 }
 
 TEST_CASE("a weighting that nothing reads is refused") {

@@ -1,16 +1,32 @@
 #include "core/generate/cached_decoder.hpp"
 
 #include "core/backend/few_rows.hpp"
+#include "core/base/interrupt.hpp"
 #include "core/graph/cost.hpp"
 #include "core/model/scoring.hpp"
+#include "core/tensor/memory.hpp"
 
 #include <algorithm>
 
 namespace jlcm {
 namespace {
 
-/// Tokens of one forward: enough for products to be efficient, few enough for memory.
-constexpr std::int64_t tokens_per_step = 512;
+/// Bytes of what passes between the operators of a block when `tokens` tokens are read at once.
+double passing_bytes(const Graph& graph, std::int64_t tokens, DType compute) {
+    const GraphSizes sizes(graph, {1, tokens}, compute);
+    return sizes.largest_block([&](const Block& block) { return sizes.passing_values(block.nodes, 1); });
+}
+
+/// Tokens of one forward: enough for products to be efficient, few enough for memory and to be stopped between.
+std::int64_t tokens_of_step(const Graph& graph, const DecoderOptions& options, std::int64_t context) {
+    constexpr std::int64_t most = 512;
+    constexpr std::int64_t least = 128;
+    constexpr double work_bytes = 64e6;
+    std::int64_t tokens = most;
+    while (tokens > least && passing_bytes(graph, std::min(tokens, context), options.compute) > work_bytes)
+        tokens /= 2;
+    return std::min(tokens, context);
+}
 
 }  // namespace
 
@@ -27,6 +43,7 @@ CachedDecoder::CachedDecoder(const WeightSource& source, const ModelInput& input
         "the model is an encoder, which predicts no tokens; generation needs a decoder such as Llama or GPT-2");
     require(context_ <= input.max_positions, "a context of {} tokens: the model is made for at most {}",
             context_, input.max_positions);
+    tokens_per_step_ = tokens_of_step(graph, options, context_);
     bind_weights(weights_, source, graph.body().nodes, options.compute, backend, Binding::packed,
                  options.products);
     head_ = bound_head(source, options.compute, backend, options.products);
@@ -40,15 +57,20 @@ Tensor CachedDecoder::read(std::span<const std::int32_t> tokens) {
             position(), context_);
     state_.keep(position());  // an earlier call may have failed
     Tensor last;
-    for (std::int64_t begin = 0; begin < count; begin += tokens_per_step) {
-        const std::int64_t some = std::min(tokens_per_step, count - begin);
+    for (std::int64_t begin = 0; begin < count; begin += tokens_per_step_) {
+        if (interrupt_requested()) return {};
+        const std::int64_t some = std::min(tokens_per_step_, count - begin);
         const Tensor ids = Tensor::from<std::int32_t>(
             {1, some}, tokens.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(some)));
         const Tensor features = executor_.forward(executor_.graph().body(), weights_, ids, state_);
         state_.advance(some);
         const std::int64_t width = features.shape().back();
-        last = features.reshape({some, width}).slice(some - 1, some);
+        last = Tensor::empty({1, width}, features.dtype());
+        std::ranges::copy(features.reshape({some, width}).slice(some - 1, some).bytes(),
+                          last.bytes().begin());
     }
+    // What a prompt worked in is no use to single tokens.
+    if (count > 1) release_kept_memory();
     Backend& backend = executor_.backend();
     const bool by_codes = codes_for(head_, 1) != nullptr;
     const Tensor logits = head_scores(by_codes ? last : backend.convert(last, head_.dtype()), head_,
@@ -67,13 +89,11 @@ DecoderMemory decoder_memory(const Graph& graph, const ModelInput& input, const 
     DecoderMemory memory{.weights = weight_bytes,
                          .context = options.context > 0 ? options.context : input.max_positions};
     memory.cache = CachedDecoder::cache_bytes(graph, options.cache, memory.context);
-    const GraphSizes sizes(graph, {1, std::min(memory.context, tokens_per_step)}, options.compute);
     constexpr double program = 60e6;  // with the tokenizer and what products work in
     // Parts of matrices that are decoded (packed_products.cpp), tables of codewords in 8 bits and in float32.
     const double decoded = options.products == Products::fast ? 16e6 : 96e6;
-    memory.work = program + decoded + 0.03 * weight_bytes + sizes.largest_block([&](const Block& block) {
-        return sizes.passing_values(block.nodes, 1);
-    });
+    memory.work = program + decoded + 0.03 * weight_bytes +
+                  passing_bytes(graph, tokens_of_step(graph, options, memory.context), options.compute);
     return memory;
 }
 

@@ -49,6 +49,7 @@ class CachedDecoder final : public Decoder {
     BoundWeight head_;
     SequenceState state_;
     std::int64_t context_;
+    std::int64_t tokens_per_step_ = 0;
 };
 
 }  // namespace jlcm

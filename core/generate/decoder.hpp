@@ -17,7 +17,8 @@ class Decoder {
     virtual ~Decoder() = default;
 
     /// Reads `tokens` (at least one) behind those that were read, and returns the logits of the token that follows:
-    /// float32 [vocabulary]. An input error if context() is exceeded.
+    /// float32 [vocabulary]. Undefined if an interrupt stops it, between steps of some hundred tokens; position() then
+    /// says how many were read. An input error if context() is exceeded.
     [[nodiscard]] virtual Tensor read(std::span<const std::int32_t> tokens) = 0;
     /// Forgets all but the first `count` tokens that were read.
     virtual void keep(std::int64_t count) = 0;

@@ -11,9 +11,6 @@
 namespace jlcm {
 namespace {
 
-/// Tokens of a prompt that are read at once: enough for products to be efficient, few enough to be stopped between.
-constexpr std::int64_t tokens_at_once = 512;
-
 /// The text of one generation on its way to whoever wants it.
 class Output {
   public:
@@ -67,13 +64,7 @@ Tensor Generator::read_prompt(std::span<const std::int32_t> prompt, Generation& 
     result.reused_tokens = std::min<std::int64_t>(same, std::ssize(prompt) - 1);
     decoder_->keep(result.reused_tokens);
     read_.resize(static_cast<std::size_t>(result.reused_tokens));
-    Tensor logits;
-    for (std::int64_t begin = result.reused_tokens; begin < std::ssize(prompt); begin += tokens_at_once) {
-        if (interrupt_requested()) return {};
-        const std::int64_t count = std::min(tokens_at_once, std::ssize(prompt) - begin);
-        logits = read(prompt.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(count)));
-    }
-    return logits;
+    return read(prompt.subspan(static_cast<std::size_t>(result.reused_tokens)));
 }
 
 Generation Generator::generate(std::span<const std::int32_t> prompt, const GenerationOptions& options,

@@ -63,7 +63,8 @@ class Generator {
     Decoder* decoder_;
     const Tokenizer* tokenizer_;
     std::vector<std::int32_t> ends_;
-    std::vector<std::int32_t> read_;  ///< what the decoder holds, and perhaps more after an error
+    std::vector<std::int32_t>
+        read_;  ///< what the decoder holds, and perhaps more after an error or an interrupt
 };
 
 /// "prompt: 5 tokens, 0.01 s, 500 tokens/s; generated: ..." of one or several generations.

@@ -199,6 +199,8 @@ CodeTables CodeTables::of(std::span<const float> values, int codewords) {
     CodeTables tables;
     tables.codewords = codewords;
     tables.levels.resize(values.size());
+    tables.scales.reserve(values.size() / width);
+    tables.offsets.reserve(values.size() / width);
     for (std::size_t first = 0; first < values.size(); first += width) {
         const Line line =
             fit_levels(values.subspan(first, width), std::span(tables.levels).subspan(first, width));
@@ -218,6 +220,8 @@ CodeTables CodeTables::of_shared(std::span<const float> codebook, std::span<cons
     tables.codewords = codewords;
     tables.levels.resize(codebook.size());
     const Line line = fit_levels(codebook, tables.levels);
+    tables.scales.reserve(scales.size());
+    tables.offsets.reserve(scales.size());
     for (std::size_t g = 0; g < scales.size(); ++g) {
         const double scale = scales[g];
         const double offset = offsets.empty() ? 0.0 : static_cast<double>(offsets[g]);

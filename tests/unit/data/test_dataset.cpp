@@ -4,53 +4,19 @@
 #include "core/base/hash.hpp"
 #include "core/data/text_source.hpp"
 #include "tests/support/assets.hpp"
+#include "tests/support/environment.hpp"
+#include "tests/support/temporary.hpp"
 
 #include <algorithm>
-#include <cstdlib>
-#include <optional>
 
 #include <catch2/catch.hpp>
 
 using namespace jlcm;
 using Catch::Contains;
+using jlcm::test::Environment;
+using jlcm::test::TemporaryDirectory;
 
 namespace {
-
-/// A directory of its own, removed at the end.
-class TemporaryDirectory {
-  public:
-    TemporaryDirectory() {
-        std::string pattern = (std::filesystem::temp_directory_path() / "jlcm-data.XXXXXX").string();
-        if (mkdtemp(pattern.data()) == nullptr) FAIL("no temporary directory");
-        path_ = pattern;
-    }
-    TemporaryDirectory(const TemporaryDirectory&) = delete;
-    TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
-    ~TemporaryDirectory() { std::filesystem::remove_all(path_); }
-    [[nodiscard]] const std::filesystem::path& path() const { return path_; }
-
-  private:
-    std::filesystem::path path_;
-};
-
-/// An environment variable that has another value for a while.
-class Environment {
-  public:
-    Environment(const char* name, const std::string& value) : name_(name) {
-        if (const char* old = std::getenv(name)) old_ = old;
-        setenv(name, value.c_str(), 1);
-    }
-    Environment(const Environment&) = delete;
-    Environment& operator=(const Environment&) = delete;
-    ~Environment() {
-        if (old_) setenv(name_, old_->c_str(), 1);
-        if (!old_) unsetenv(name_);
-    }
-
-  private:
-    const char* name_;
-    std::optional<std::string> old_;
-};
 
 std::string message_of(const std::function<void()>& action) {
     try {

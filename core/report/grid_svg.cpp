@@ -114,6 +114,10 @@ std::string grid_svg(const PlotGrid& grid, const GridPlace& place, const std::st
                 std::to_string(c),
                 place.left + (static_cast<double>(c) + 0.5) * place.width / static_cast<double>(grid.cols),
                 place.top + place.height + 14, "middle");
+    if (grid.first_col != grid.last_col)
+        for (const double share : {0.0, 0.25, 0.5, 0.75, 1.0})
+            result += words(tick_text(grid.first_col + share * (grid.last_col - grid.first_col), 2),
+                            place.left + share * place.width, place.top + place.height + 14, "middle");
     return has_scale ? result + scale(grid, place) : result;
 }
 

@@ -77,7 +77,7 @@ std::vector<LineStyle> ordered_styles(const std::vector<double>& numbers) {
         const auto at = static_cast<std::size_t>(std::ranges::find(sorted, number) - sorted.begin());
         const double share =
             sorted.size() < 2 ? 1 : static_cast<double>(at) / static_cast<double>(sorted.size() - 1);
-        styles.push_back({shade(0.3 + 0.7 * share), Dash::solid, markers.at(at % markers.size())});
+        styles.push_back({shade(0.35 + 0.65 * share), Dash::solid, markers.at(at % markers.size())});
     }
     return styles;
 }
@@ -102,20 +102,20 @@ std::vector<LineStyle> styles_of(const std::vector<std::string>& names) {
             if (!are_left || std::ranges::find(taken, free) == taken.end()) own = free;
             ++next;
         }
-        styles.push_back(*own);
+        styles.push_back(own.value_or(LineStyle{}));
     }
     return styles;
 }
 
 std::string shade(double share) {
-    // Six colours of cividis (Nunez, Anderton and Renslow, PLoS ONE 2018), from its light end.
+    // One hue from nearly white to nearly black, so that lightness alone tells, in print and to any eye.
     using Colour = std::array<double, 3>;
-    static constexpr std::array<Colour, 6> stops{{{0xfd, 0xe7, 0x37},
-                                                  {0xc4, 0xb5, 0x6c},
-                                                  {0x94, 0x8e, 0x77},
-                                                  {0x66, 0x69, 0x70},
-                                                  {0x31, 0x44, 0x6b},
-                                                  {0x00, 0x20, 0x4d}}};
+    static constexpr std::array<Colour, 6> stops{{{0xf4, 0xf7, 0xfb},
+                                                  {0xc9, 0xda, 0xec},
+                                                  {0x8f, 0xb5, 0xda},
+                                                  {0x4d, 0x88, 0xc0},
+                                                  {0x1d, 0x58, 0x98},
+                                                  {0x08, 0x27, 0x4f}}};
     const double at = std::clamp(std::isnan(share) ? 0 : share, 0.0, 1.0) * (stops.size() - 1);
     const auto below = std::min(static_cast<std::size_t>(at), stops.size() - 2);
     const double part = at - static_cast<double>(below);

@@ -45,6 +45,8 @@ struct PlotGrid {
     std::vector<double> values = {};           ///< row by row; NaN: nothing there
     std::vector<std::string> row_names = {};   ///< a name a row; empty: numbers
     std::vector<std::size_t> row_groups = {};  ///< a group a row, shown as a strip of colours; empty: none
+    double first_col = 0;                      ///< what the left edge stands for
+    double last_col = 0;                       ///< and the right one; equal: nothing
     double low = 0;                            ///< the value of the lightest colour
     double high = 1;                           ///< and of the darkest
 };

@@ -289,7 +289,10 @@ class Drawing {
         for (const PlotPanel& panel : plot_.panels) {
             if (!is_shared && &panel != &own) continue;
             for (const PlotSeries& series : panel.series) {
-                std::map<double, double> stacked;
+                if (!of_x && series.mark == Mark::line) {
+                    add_ends(series, found);
+                    continue;
+                }
                 for (const PlotPoint& point : series.points) {
                     const double value = of_x ? point.x : point.y;
                     if (series.mark == Mark::bars || !std::isfinite(of_x ? point.y : point.x)) continue;
@@ -310,6 +313,16 @@ class Drawing {
         if (!of_x)
             for (const PlotLevel& level : plot_.levels) found.push_back(level.y);
         return found;
+    }
+
+    /// Of a curve its ends alone, so that it is a whole curve that may lie far outside, and never a peak of one.
+    static void add_ends(const PlotSeries& series, std::vector<double>& found) {
+        std::vector<double> values;
+        for (const PlotPoint& point : series.points)
+            if (std::isfinite(point.x) && std::isfinite(point.y)) values.push_back(point.y);
+        if (values.empty()) return;
+        const auto [least, most] = std::ranges::minmax(values);
+        found.insert(found.end(), {least, most});
     }
 
     static std::map<double, double> lengths_of_bars(const PlotPanel& panel) {

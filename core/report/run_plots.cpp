@@ -321,7 +321,7 @@ Plot heat_plot(const std::vector<RunRecord>& runs) {
         plot.panels.push_back(std::move(panel));
     }
     for (PlotPanel& panel : plot.panels) panel.grid.high = robust_axis(errors, {.margin = 0}).high;
-    plot.title = has_errors ? "Relative error of each matrix behind the solver"
+    plot.title = has_errors ? "Relative error of each matrix after the solver"
                             : "Part of the initialiser's objective that the solver left";
     return plot;
 }

@@ -81,6 +81,11 @@ struct Bins {
     }
 };
 
+/// As many bins as let a distribution of so many weights be seen through its noise.
+std::size_t bins_for(std::int64_t weights) {
+    return static_cast<std::size_t>(std::clamp(2 * std::sqrt(static_cast<double>(weights)), 12.0, 90.0));
+}
+
 /// Bins that hold all but a thousandth of the weights at either end.
 Bins bins_of(const Tensor& matrix, std::size_t count) {
     std::vector<float> sorted(matrix.values<float>().begin(), matrix.values<float>().end());
@@ -112,7 +117,8 @@ std::string name_of_group(std::size_t group, const std::vector<std::int64_t>& ro
 }
 
 /// The density of the weights of some stored rows.
-PlotSeries weights_of(const Pair& pair, const std::vector<std::int64_t>& rows, const Bins& bins) {
+PlotSeries weights_of(const Pair& pair, const std::vector<std::int64_t>& rows, const Bins& all_bins) {
+    const Bins bins{all_bins.low, all_bins.high, bins_for(std::ssize(rows) * pair.original.cols())};
     std::vector<double> counts(bins.count);
     for (const std::int64_t row : rows)
         for (const float value : row_of(pair.original, pair.rows[static_cast<std::size_t>(row)]))
@@ -151,7 +157,7 @@ PlotSeries codewords_of(const Pair& pair, std::int64_t group, const std::vector<
 /// A line a row, in the order of `rows` (the model's numbers): the distribution of its weights.
 PlotGrid image_of(const Pair& pair, const std::vector<std::int64_t>& rows,
                   const std::vector<std::int32_t>& groups, const Bins& bins) {
-    PlotGrid grid{.rows = rows.size(), .cols = bins.count};
+    PlotGrid grid{.rows = rows.size(), .cols = bins.count, .first_col = bins.low, .last_col = bins.high};
     std::vector<double> counts(bins.count);
     for (std::size_t r = 0; r < rows.size(); ++r) {
         std::ranges::fill(counts, 0);
@@ -202,7 +208,7 @@ Plot rows_plot(const RunRecord& run, const std::string& source, const std::strin
     std::vector<std::int32_t> model_groups(stored.size());
     for (std::size_t row = 0; row < stored.size(); ++row)
         model_groups[static_cast<std::size_t>(stored[row])] = stored_groups[row];
-    const Bins bins = bins_of(pair.original, 80);
+    const Bins bins = bins_of(pair.original, bins_for(pair.original.cols()));
     Plot plot{
         .title = weight + ": distribution of each row's weights", .x_label = "weight", .y_label = "row"};
     const bool is_moved = stored != model;

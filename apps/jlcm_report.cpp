@@ -25,8 +25,8 @@ constexpr const char* examples = R"(Examples:
   jlcm-report runs/methods_2bit --format mlflow -o mlruns          # then: MLFLOW_ALLOW_FILE_STORE=true mlflow ui
   jlcm-report runs/methods_2bit --format tensorboard -o events     # then: tensorboard --logdir events
 
-The page needs no network and no other file: tables that sort and filter, plots (drawn by gnuplot), every run's
-spec, stages and environment. MLflow and TensorBoard get every value of the spec, every step's metrics, the final
+The page needs no network and no other file: plots, tables that sort, one filter for both, every run's spec,
+stages and environment. MLflow and TensorBoard get every value of the spec, every step's metrics, the final
 figures with their protocols, hashes and versions; MLflow's runs have the run's directory as their artifacts.)";
 
 int run(int argc, char** argv) {

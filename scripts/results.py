@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes every table in results/ from the runs' records there.
+"""Makes every table and picture in results/ from the runs' records there.
 
   scripts/results.py            writes them
   scripts/results.py --check    compares them, and tells what differs
@@ -9,7 +9,11 @@ A table stands in a Markdown file between
   <!-- jlcm-table ARGUMENTS -->
   <!-- end of table -->
 
-and is what `jlcm-table ARGUMENTS` prints in the file's directory. Where many runs make one table their records are
+and is what `jlcm-table ARGUMENTS` prints in the file's directory. A comment
+
+  <!-- jlcm-plot ARGUMENTS --out NAME.svg -->
+
+stands for the picture that `jlcm-plot` makes there. Where many runs make one table their records are
 packed (scripts/results.py --pack OUT.tar.xz RUNS: all but the artifacts), and an argument OUT.tar.xz stands for the
 runs in it. Each run's spec.yaml is checked against the hash that its result.json records. The programs are those of
 JLCM_BIN, or of build/bin.
@@ -32,6 +36,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "results"
 TABLE = re.compile(r"<!-- jlcm-table (.*?) -->\n.*?<!-- end of table -->", re.DOTALL)
+PLOT = re.compile(r"<!-- jlcm-plot (.*?) --out (\S+\.svg) -->", re.DOTALL)
 NO_IDENTITY = ("name", "checkpoint_minutes", "data_path", "plugins")
 RECORDS = ("result.json", "spec.yaml", "metrics.jsonl", "predictions.json")
 
@@ -73,7 +78,8 @@ def pack(out, place):
     print(f"{out}: {len(found)} runs, {Path(out).stat().st_size} bytes")
 
 
-def made(file, arguments, unpacked):
+def printed(program, file, arguments, unpacked):
+    """What a program prints that runs where the packed records are unpacked."""
     words = []
     for word in shlex.split(arguments):
         place = (file.parent / word).resolve()
@@ -81,15 +87,22 @@ def made(file, arguments, unpacked):
             words.append(str(unpacked[place].relative_to(unpacked["directory"])))
         else:
             words.append(str(place) if not word.startswith("-") and place.exists() else word)
-    program = Path(os.environ.get("JLCM_BIN", ROOT / "build/bin")).resolve() / "jlcm-table"
+    program = Path(os.environ.get("JLCM_BIN", ROOT / "build/bin")).resolve() / program
     done = subprocess.run([program, *words], capture_output=True, text=True, cwd=unpacked["directory"])
     if done.returncode != 0:
-        sys.exit(f"{file}: jlcm-table {arguments}: {done.stderr}")
+        sys.exit(f"{file}: {program.name} {arguments}: {done.stderr}")
     return done.stdout.strip("\n").replace(f"{RESULTS}/", "")
 
 
+def picture(file, arguments, unpacked):
+    """The SVG that jlcm-plot makes of the arguments, on one line or several."""
+    out = Path(unpacked["directory"]) / "picture.svg"
+    printed("jlcm-plot", file, f"{arguments} --out {out}", unpacked)
+    return out.read_text()
+
+
 def main():
-    parser = argparse.ArgumentParser(description="Makes the tables in results/ from the records there.")
+    parser = argparse.ArgumentParser(description="Makes the tables and pictures in results/ from the records there.")
     parser.add_argument("--check", action="store_true", help="compare and tell what differs")
     parser.add_argument("--pack", nargs=2, metavar=("OUT.tar.xz", "RUNS"), help="pack the records of all runs below RUNS")
     given = parser.parse_args()
@@ -97,6 +110,7 @@ def main():
         return pack(*given.pack)
     wrong = []
     tables = 0
+    pictures = 0
     with tempfile.TemporaryDirectory() as temporary:
         unpacked = {"directory": temporary}
         for archive in sorted(RESULTS.rglob("*.tar.xz")):
@@ -109,9 +123,20 @@ def main():
             old = file.read_text()
 
             def table(match, file=file):
-                text = made(file, match[1], unpacked)
+                text = printed("jlcm-table", file, match[1], unpacked)
                 return f"<!-- jlcm-table {match[1]} -->\n{text}\n<!-- end of table -->"
 
+            for arguments, name in PLOT.findall(old):
+                pictures += 1
+                svg = picture(file, arguments, unpacked)
+                place = file.parent / name
+                if place.is_file() and place.read_text() == svg:
+                    continue
+                if given.check:
+                    wrong.append(f"{place} is not what jlcm-plot makes")
+                else:
+                    place.write_text(svg)
+                    print(f"{place.relative_to(ROOT)} written")
             new, count = TABLE.subn(table, old)
             tables += count
             if new == old:
@@ -123,7 +148,7 @@ def main():
                 print(f"{file.relative_to(ROOT)} written")
     if wrong:
         sys.exit("\n".join(wrong))
-    print(f"{tables} tables, {len(runs)} runs: {'as they are made, ' if given.check else ''}each spec has its run's hash")
+    print(f"{tables} tables, {pictures} pictures, {len(runs)} runs: {'as they are made, ' if given.check else ''}each spec has its run's hash")
 
 
 if __name__ == "__main__":

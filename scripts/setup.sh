@@ -11,7 +11,7 @@ packages=(
     libboost-dev libboost-filesystem-dev libcli11-dev libdnnl-dev libeigen3-dev libfmt-dev libpcre2-dev
     libonnx-dev libprotobuf-c-dev libsentencepiece-dev libspng-dev libssl-dev libtbb-dev libturbojpeg0-dev
     libutf8proc-dev libyaml-cpp-dev nlohmann-json3-dev protobuf-c-compiler zlib1g-dev
-    catch2 dataset-fashion-mnist gnuplot-nox sentencepiece
+    catch2 dataset-fashion-mnist librsvg2-bin sentencepiece
 )
 for argument; do
     case $argument in

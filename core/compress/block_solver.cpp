@@ -8,6 +8,32 @@
 
 namespace jlcm {
 
+namespace {
+
+/// The squared error of the weights over their squares, both weighted by the second moments of their inputs
+/// (all alike where there are none): the part of the output that is lost if inputs are uncorrelated.
+double relative_error(const LayerProblem& problem, const CompressedMatrix& matrix) {
+    const Tensor decoded = decode(matrix);
+    const ImportanceOfRow importance = problem.second_moment_importance();
+    double error = 0;
+    double size = 0;
+    for (std::int64_t r = 0; r < decoded.rows(); ++r) {
+        const auto weights = importance(r);
+        for (std::int64_t c = 0; c < decoded.cols(); ++c) {
+            const auto at = r * decoded.cols() + c;
+            const double weight =
+                weights.empty() ? 1.0 : static_cast<double>(weights[static_cast<std::size_t>(c)]);
+            const auto own = static_cast<double>(problem.weights.data<float>()[at]);
+            const double difference = static_cast<double>(decoded.data<float>()[at]) - own;
+            error += weight * difference * difference;
+            size += weight * own * own;
+        }
+    }
+    return size > 0 ? error / size : error;
+}
+
+}  // namespace
+
 BlockSolver::BlockSolver(const Compression& run, BlockData& data, const StageKeys& keys, bool shares)
     : run_(run),
       data_(data),
@@ -45,8 +71,11 @@ SavedState BlockSolver::solved(std::size_t index) {
         const SolverLog log = solver_->solve(problem, matrix, run_.backend);
         matrix.round_to_storage(problem.name);
         for (const std::string& note : log.notes) notes.push_back(fmt::format("{}: {}", problem.name, note));
-        const nlohmann::json record{
-            {"stage", "solve"}, {"block", index}, {"weight", problem.name}, {"objective", log.objective}};
+        const nlohmann::json record{{"stage", "solve"},
+                                    {"block", index},
+                                    {"weight", problem.name},
+                                    {"objective", log.objective},
+                                    {"error", relative_error(problem, matrix)}};
         metrics += record.dump() + '\n';
         append_matrix(state, problem.name, matrix);
         release_kept_memory();  // the next matrix has other sizes

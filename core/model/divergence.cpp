@@ -142,6 +142,11 @@ double Reference::divergence(std::span<const float> scores) const {
     return sum;
 }
 
+double Reference::confidence() const {
+    const double largest = *std::ranges::max_element(logits_);
+    return are_labels(compared_as_) ? sigmoid(largest) : std::exp(largest);
+}
+
 std::string describe_divergence(OutputMeaning compared_as) {
     switch (compared_as) {
         case OutputMeaning::probabilities:

@@ -26,6 +26,8 @@ class Reference {
     /// KL(original || model) in nats: of the distribution over classes, or summed over labels, each a
     /// distribution of its own.
     [[nodiscard]] double divergence(std::span<const float> scores) const;
+    /// The probability of the most likely class, or label.
+    [[nodiscard]] double confidence() const;
     /// Log-probabilities of classes, logits of labels.
     [[nodiscard]] const std::vector<double>& logits() const { return logits_; }
 

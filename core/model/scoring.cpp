@@ -4,6 +4,7 @@
 #include "core/base/interrupt.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 namespace jlcm {
 namespace {
@@ -35,6 +36,8 @@ void add_scores(const TokenScores& scores, const std::vector<std::int32_t>& targ
         if (scores.kl.empty()) continue;
         window.kl += static_cast<double>(scores.kl[at]);
         window.agree += scores.agree[at];
+        window.divergences.push_back(
+            {.kl = scores.kl[at], .confidence = std::exp(-scores.reference_nll[at])});
     }
 }
 
@@ -45,6 +48,7 @@ WindowScore& WindowScore::operator+=(const WindowScore& other) {
     nll += other.nll;
     kl += other.kl;
     agree += other.agree;
+    divergences.insert(divergences.end(), other.divergences.begin(), other.divergences.end());
     return *this;
 }
 
@@ -68,7 +72,8 @@ Tensor head_scores(const Tensor& features, const BoundWeight& head, double soft_
 }
 
 BoundModel::BoundModel(const WeightSource& source, DType compute, Backend& backend, FeatureStore* store)
-    : executor_(source.graph(), backend, compute),
+    : source_(&source),
+      executor_(source.graph(), backend, compute),
       weights_(source.graph()),
       head_(bound_head(source, compute, backend)),
       store_(store) {

@@ -2,6 +2,7 @@
 // What models predict; next-token prediction over windows of tokens: what perplexity, KL and agreement are
 // made of.
 
+#include "core/model/divergence_distribution.hpp"
 #include "core/model/feature_store.hpp"
 #include "core/model/model.hpp"
 
@@ -23,6 +24,8 @@ class BoundModel {
   public:
     /// `source` outlives it; `store` (may be null, outlives it) remembers features.
     BoundModel(const WeightSource& source, DType compute, Backend& backend, FeatureStore* store = nullptr);
+    /// The same model with products of another type: how far its predictions move by rounding alone.
+    [[nodiscard]] BoundModel in(DType compute) const { return {*source_, compute, backend()}; }
     /// What the head reads, for samples [n, ...]: [rows, width] in the head's type. Of ids [n, length] there
     /// is a row a token.
     [[nodiscard]] Tensor features(const Tensor& samples) const;
@@ -35,11 +38,13 @@ class BoundModel {
     [[nodiscard]] Tensor scores_of(const Tensor& features) const;
     [[nodiscard]] Predictions predict(const Tensor& samples) const;
     [[nodiscard]] Backend& backend() const { return executor_.backend(); }
+    [[nodiscard]] DType compute() const { return executor_.compute(); }
     [[nodiscard]] const Graph& graph() const { return executor_.graph(); }
 
   private:
     [[nodiscard]] Tensor computed_features(const Tensor& samples) const;
 
+    const WeightSource* source_;
     Executor executor_;
     Weights weights_;
     BoundWeight head_;
@@ -56,12 +61,13 @@ class BoundModel {
 /// `head`, or the identity of the width of `features` [rows, width] where it is undefined.
 [[nodiscard]] BoundWeight head_or_identity(const BoundWeight& head, const Tensor& features);
 
-/// Sums over the scored positions of one window.
+/// Of the scored positions of one window, or of several one after another.
 struct WindowScore {
-    std::int64_t tokens = 0;  ///< scored
-    double nll = 0;           ///< sum, nats
-    double kl = 0;            ///< sum of KL(original || model), nats; 0 without an original
-    std::int64_t agree = 0;   ///< positions where both predict the same token
+    std::int64_t tokens = 0;              ///< scored
+    double nll = 0;                       ///< sum, nats
+    double kl = 0;                        ///< sum of KL(original || model), nats; 0 without an original
+    std::int64_t agree = 0;               ///< positions where both predict the same token
+    std::vector<Divergence> divergences;  ///< of each scored position; empty without an original
 
     WindowScore& operator+=(const WindowScore& other);
 };

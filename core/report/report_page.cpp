@@ -2,6 +2,10 @@
 
 #include "core/base/error.hpp"
 #include "core/base/log.hpp"
+#include "core/report/facets.hpp"
+#include "core/report/page_parts.hpp"
+#include "core/report/plot_svg.hpp"
+#include "core/report/quality_plots.hpp"
 #include "core/report/result_table.hpp"
 #include "core/report/run_figures.hpp"
 #include "core/report/run_plots.hpp"
@@ -10,58 +14,17 @@
 #include "core/run/run.hpp"
 
 #include <algorithm>
+#include <cmath>
+#include <functional>
+#include <limits>
 
 namespace jlcm {
 namespace {
 
 using nlohmann::json;
 
-constexpr const char* style = R"(
-body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 76rem; padding: 0 1rem; color: #1b1b1b; }
-h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2.2rem; border-bottom: 1px solid #ddd; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th { border-bottom: 2px solid #444; cursor: pointer; user-select: none; vertical-align: bottom; }
-th[aria-sort=ascending]::after { content: " \25B2"; } th[aria-sort=descending]::after { content: " \25BC"; }
-th, td { padding: .2rem .7rem; } td { border-bottom: 1px solid #eee; } tr:hover td { background: #f5f8fb; }
-.key { text-align: left; } .figure { text-align: right; } .scroll { overflow-x: auto; }
-.note, .hint { color: #555; font-size: .85rem; margin: .3rem 0; }
-input.filter { font: inherit; padding: .2rem .5rem; margin: .6rem 0; width: 20rem; }
-.plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(34rem, 1fr)); gap: 1rem; }
-.plots svg { width: 100%; height: auto; } pre { background: #f6f6f6; padding: .7rem; overflow-x: auto; font-size: .8rem; }
-details { margin: .25rem 0; } summary { cursor: pointer; }
-)";
-
-constexpr const char* script = R"(
-for (const table of document.querySelectorAll("table")) {
-  const body = table.tBodies[0];
-  const value = (row, column) => {
-    const cell = row.cells[column];
-    if (cell.dataset.value !== undefined) return Number(cell.dataset.value);
-    const text = cell.textContent;
-    return text !== "" && !isNaN(text) ? Number(text) : text;
-  };
-  const before = (a, b) => {
-    if (typeof a !== typeof b) return typeof a === "number" ? -1 : 1;
-    return typeof a === "number" ? a - b : a.localeCompare(b);
-  };
-  [...table.tHead.rows[0].cells].forEach((head, column, heads) => head.addEventListener("click", () => {
-    const down = head.getAttribute("aria-sort") === "ascending";
-    heads.forEach(each => each.removeAttribute("aria-sort"));
-    head.setAttribute("aria-sort", down ? "descending" : "ascending");
-    const rows = [...body.rows].sort((a, b) => (down ? -1 : 1) * before(value(a, column), value(b, column)));
-    body.append(...rows);
-  }));
-  const filter = document.createElement("input");
-  filter.className = "filter";
-  filter.placeholder = "filter rows, e.g. nearest 2";
-  filter.addEventListener("input", () => {
-    const words = filter.value.toLowerCase().split(/\s+/);
-    for (const row of body.rows)
-      row.hidden = !words.every(word => row.textContent.toLowerCase().includes(word));
-  });
-  table.parentElement.before(filter);
-}
-)";
+/// Heat maps and jump lengths have a panel for each run: of more runs they are left to jlcm-plot.
+constexpr std::size_t most_panels = 16;
 
 /// Runs whose evaluations compare: the same titles and protocols.
 std::vector<std::vector<RunRecord>> comparable(const std::vector<RunRecord>& runs) {
@@ -96,36 +59,107 @@ std::string table_of(const std::vector<RunRecord>& runs) {
     }
 }
 
-std::string figure(const Plot& plot) {
-    return has_points(plot) ? "<figure>" + to_svg(plot) + "</figure>\n" : "";
+/// Whether the runs' sizes differ so that a frontier has a length: by more than 2 %.
+bool differ_in_bits(const std::vector<RunRecord>& runs) {
+    double least = std::numeric_limits<double>::infinity();
+    double most = 0;
+    for (const RunRecord& run : runs) {
+        const auto bits = figure_of(run, "compressed", "bits");
+        if (!bits || !std::isfinite(bits->value)) continue;
+        least = std::min(least, bits->value);
+        most = std::max(most, bits->value);
+    }
+    return most > 1.02 * least;
 }
 
-bool has_metrics(const RunRecord& run) {
-    return std::filesystem::is_regular_file(run.directory / "metrics.jsonl");
+/// The figures of a page, one after the other; a plot that cannot be made is said to be missing.
+class Figures {
+  public:
+    void add(const std::function<Plot()>& make) { add_views({{"", make}}); }
+
+    /// Several views of one thing, of which the page shows one at a time.
+    void add_views(const std::vector<std::pair<std::string, std::function<Plot()>>>& views) {
+        std::string buttons;
+        std::string pictures;
+        bool is_wide = false;
+        for (const auto& [name, make] : views) {
+            try {
+                const Plot plot = make();
+                if (!has_points(plot)) continue;
+                is_wide = is_wide || plot.panels.size() > 1;
+                buttons += fmt::format("<button type=\"button\"{}>{}</button>",
+                                       pictures.empty() ? " class=\"on\"" : "", html_text(name));
+                pictures += fmt::format("<div class=\"view\"{}>{}</div>\n", pictures.empty() ? "" : " hidden",
+                                        to_svg(plot));
+            } catch (const Error& error) {
+                log_warning("a plot is left out: {}", error.what());
+            }
+        }
+        if (pictures.empty()) return;
+        text_ += is_wide ? "<figure class=\"wide\">\n" : "<figure>\n";
+        if (views.size() > 1) text_ += "<div class=\"views\">" + buttons + "</div>\n";
+        text_ += pictures + "</figure>\n";
+    }
+
+    [[nodiscard]] const std::string& text() const { return text_; }
+
+  private:
+    std::string text_;
+};
+
+void add_quality(Figures& figures, const std::vector<RunRecord>& runs) {
+    const json& first = runs.front().result.at("evaluations").front();
+    const std::string metric = first.at("metric");
+    const std::string title = first.at("title");
+    const auto frontier = [&](std::vector<std::string> x, const std::string& y, bool to_frontier) {
+        return [&runs, title, x = std::move(x), y, to_frontier] {
+            return frontier_plot(runs, {.x = x, .y = y, .evaluation = title, .to_frontier = to_frontier});
+        };
+    };
+    const bool has_kl = figure_of(runs.front(), "compressed", "kl", title).has_value();
+    if (differ_in_bits(runs)) {
+        std::vector<std::pair<std::string, std::function<Plot()>>> views{
+            {metric, frontier({"bits"}, metric, false)},
+            {metric + ", distance to the best", frontier({"bits"}, metric, true)}};
+        if (has_kl) views.insert(views.begin() + 1, {"KL", frontier({"bits"}, "kl", false)});
+        figures.add_views(views);
+    } else {
+        std::vector<std::pair<std::string, std::function<Plot()>>> views{
+            {metric, [&] { return ranking_plot(runs, metric, title); }}};
+        if (has_kl) views.emplace_back("KL", [&] { return ranking_plot(runs, "kl", title); });
+        figures.add_views(views);
+    }
+    figures.add(differ_in_bits(runs) ? frontier({"bytes", "minutes"}, metric, false)
+                                     : frontier({"minutes"}, metric, false));
+    figures.add([&] { return divergence_plot(runs, title); });
 }
 
 std::string plots_of(const std::vector<RunRecord>& all) {
-    if (!can_draw())
-        return "<p class=\"hint\">No plots: gnuplot was not on the machine that made this page.</p>\n";
-    std::string text = "<div class=\"plots\">\n";
-    for (const auto& runs : comparable(all)) {
-        if (runs.size() < 2 || runs.front().result.at("evaluations").empty()) continue;
-        const json& first = runs.front().result.at("evaluations").front();
-        try {
-            text += figure(frontier_plot(runs, "bits", first.at("metric"), "", first.at("title")));
-        } catch (const Error& error) {
-            log_warning("no plot of bits and quality: {}", error.what());
+    Figures figures;
+    const auto groups = comparable(all);
+    for (const auto& runs : groups)
+        if (runs.size() > 1 && !runs.front().result.at("evaluations").empty()) add_quality(figures, runs);
+    std::vector<RunRecord> runs;
+    std::ranges::copy_if(all, std::back_inserter(runs), [](const RunRecord& run) {
+        return std::filesystem::is_regular_file(run.directory / "metrics.jsonl");
+    });
+    std::string left_out;
+    if (!runs.empty()) {
+        for (const char* stage : {"learn", "distill"}) figures.add([&] { return loss_plot(runs, stage); });
+        figures.add([&] { return jump_plot(runs); });
+        figures.add([&] { return error_plot(runs); });
+        if (repeated(runs).size() <= most_panels) {
+            for (const char* stage : {"learn", "distill"})
+                figures.add([&] { return jump_steps_plot(runs, stage); });
+            figures.add([&] { return heat_plot(runs); });
+        } else {
+            left_out = fmt::format(
+                "<p class=\"hint\">Of more than {} runs no heat maps and no jump lengths over steps are shown here: "
+                "jlcm-plot heat and jump-steps draw those of a choice (--where).</p>\n",
+                most_panels);
         }
     }
-    std::vector<RunRecord> runs;
-    std::ranges::copy_if(all, std::back_inserter(runs), has_metrics);
-    if (!runs.empty()) {
-        text += figure(loss_plot(runs, "learn"));
-        text += figure(loss_plot(runs, "distill"));
-        if (Plot jumps = jump_plot(runs); !jumps.bars.empty()) text += figure(jumps);
-        text += figure(error_plot(runs));
-    }
-    return text + "</div>\n";
+    return "<div class=\"plots\">\n" + figures.text() + "</div>\n" + left_out;
 }
 
 std::string details(const RunRecord& run) {
@@ -142,11 +176,11 @@ std::string details(const RunRecord& run) {
     std::string diverged;
     for (const std::string& line : not_finite(result)) diverged += "<br><b>" + html_text(line) + "</b>";
     return fmt::format(
-        "<details><summary>{}</summary>\n<p class=\"note\">{}{}<br>hash {}<br>model {} ({}), SHA-256 "
+        "<details data-runs=\"{}\"><summary>{}</summary>\n<p class=\"note\">{}{}<br>hash {}<br>model {} ({}), SHA-256 "
         "{}<br>artifact "
         "SHA-256 {}</p>\n<pre>{}</pre>\n<pre>{}</pre>\n<pre>{}</pre>\n</details>\n",
-        html_text(title_of(run)), html_text(run.directory.string()), diverged, html_text(run.hash()),
-        html_text(text_at(model, "source")), html_text(text_at(model, "description")),
+        html_text(run.id()), html_text(title_of(run)), html_text(run.directory.string()), diverged,
+        html_text(run.hash()), html_text(text_at(model, "source")), html_text(text_at(model, "description")),
         html_text(text_at(model, "sha256")), html_text(text_at(result, "artifact_sha256")),
         html_text(to_yaml(run.spec)), html_text(stages),
         html_text(result.value("environment", json::object()).dump(2)));
@@ -157,16 +191,18 @@ std::string details(const RunRecord& run) {
 std::string report_page(const std::string& title, const std::vector<RunRecord>& runs) {
     std::string text = fmt::format(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" "
-        "content=\"width=device-width\">\n<title>{0}</title>\n<style>{1}</style>\n</head>\n<body>\n<h1>{0}</"
-        "h1>\n"
-        "<p>{2} runs. A click on a column's head sorts; the runs behind a figure show when the pointer rests "
-        "on "
-        "it.</p>\n<h2>Figures</h2>\n",
-        html_text(title), style, runs.size());
+        "content=\"width=device-width\">\n<title>{0}</title>\n<style>{1}</style>\n</head>\n<body>\n<h1>{0}</h1>\n"
+        "<p>{2} runs. A click on a column's head sorts. The filter holds for tables, plots and runs alike. In a plot "
+        "the pointer shows runs and figures, and a click on a name hides or shows what it names.</p>\n"
+        "<input class=\"filter\" type=\"search\" placeholder=\"filter, e.g. nearest 2\" aria-label=\"filter\">"
+        "<span class=\"count\"></span>\n<h2>Plots</h2>\n",
+        html_text(title), page_style, runs.size());
+    text += plots_of(runs) + "<h2>Figures</h2>\n";
     for (const auto& group : comparable(runs)) text += table_of(group);
-    text += "<h2>Plots</h2>\n" + plots_of(runs) + "<h2>Runs</h2>\n";
+    text += "<h2>Runs</h2>\n";
     for (const RunRecord& run : runs) text += details(run);
-    return text + "<script>" + script + "</script>\n</body>\n</html>\n";
+    return text + "<div class=\"tip\" hidden></div>\n<script>" + page_script +
+           "</script>\n</body>\n</html>\n";
 }
 
 }  // namespace jlcm

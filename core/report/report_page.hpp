@@ -8,8 +8,8 @@
 
 namespace jlcm {
 
-/// Tables that sort and filter (one for each set of evaluations with the same protocols), plots where gnuplot
-/// is on this machine, and for every run its spec, stages and environment.
+/// Plots, tables that sort (one for each set of evaluations with the same protocols), and for every run its
+/// spec, stages and environment. One filter holds for all of them.
 [[nodiscard]] std::string report_page(const std::string& title, const std::vector<RunRecord>& runs);
 
 }  // namespace jlcm

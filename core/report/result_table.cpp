@@ -96,8 +96,12 @@ class TableMaker {
         make_groups();
         for (const Group& group : groups_) check_group(group);
         find_figures();
-        ResultTable table{.title = spec_.title, .columns = {}, .rows = {}, .notes = {}, .runs = {}};
-        for (const RunRecord& run : runs_) table.runs.push_back(run.directory.string());
+        ResultTable table{
+            .title = spec_.title, .columns = {}, .rows = {}, .notes = {}, .runs = {}, .ids = {}};
+        for (const RunRecord& run : runs_) {
+            table.runs.push_back(run.directory.string());
+            table.ids.push_back(run.id());
+        }
         for (const std::string& key : keys_) table.columns.push_back({"", shown(key), true});
         for (const std::string& pivot : pivots_)
             for (const ColumnChoice& column : columns_)

@@ -35,6 +35,7 @@ struct ResultTable {
     std::vector<TableRow> rows;
     std::vector<std::string> notes;  ///< protocols of the columns, what stars mean
     std::vector<std::string> runs;   ///< directories, by the numbers in the cells
+    std::vector<std::string> ids;    ///< RunRecord::id() of the same
 };
 
 /// Input errors: a key or value that no run has; runs in one row that differ in more than their seed; figures

@@ -1,6 +1,7 @@
 #include "core/report/run_figures.hpp"
 
 #include "core/base/error.hpp"
+#include "core/model/divergence_distribution.hpp"
 #include "core/run/result.hpp"
 
 #include <algorithm>
@@ -55,13 +56,19 @@ std::string text_of(const Config& value) {
     return type != nullptr ? type->text : to_flow_yaml(value);
 }
 
+/// Whether a figure is of every evaluation that has an original to compare with, whatever its metric.
+bool compares_with_original(const std::string& figure) {
+    return figure == "kl" || figure == "agreement" ||
+           std::ranges::find(kl_quantiles, figure) != kl_quantiles.end();
+}
+
 /// The evaluation that has the figure and whose title is `wanted`, or else holds it; null where there is
 /// none.
 const json* evaluation_with(const RunRecord& run, const std::string& figure, const std::string& wanted) {
     std::vector<const json*> found;
     std::string titles;
     for (const json& each : run.result.at("evaluations")) {
-        const bool is_figure = figure == "kl" || figure == "agreement" || each.at("metric") == figure;
+        const bool is_figure = compares_with_original(figure) || each.at("metric") == figure;
         const auto title = each.at("title").get<std::string>();
         if (is_figure && title == wanted) return &each;
         if (!is_figure || title.find(wanted) == std::string::npos) continue;
@@ -108,7 +115,7 @@ std::optional<RunFigure> evaluated(const RunRecord& run, const ModelName& model,
     const json* evaluation = evaluation_with(run, figure, wanted);
     if (evaluation == nullptr || !evaluation->at("models").contains(model)) return std::nullopt;
     const json& figures = evaluation->at("models").at(model);
-    const bool is_value = figure != "kl" && figure != "agreement";
+    const bool is_value = !compares_with_original(figure);
     const auto value = recorded_figure(figures, is_value ? "value" : figure);
     if (!value) return std::nullopt;
     RunFigure result{.value = *value, .error = {}, .protocol = evaluation->at("protocol"), .items = {}};
@@ -153,6 +160,18 @@ std::optional<double> spent(const RunRecord& run, const std::string& name) {
         }
     }
     return total > 0 ? std::optional(total) : std::nullopt;
+}
+
+/// What everything but loading and evaluation takes, without a stage cache.
+std::optional<double> minutes_of_compressing(const RunRecord& run) {
+    double seconds = 0;
+    for (const json& stage : run.result.at("stages")) {
+        const std::string name = stage.at("name");
+        if (name == "load" || name == "evaluate") continue;
+        seconds += recorded_figure(stage, "seconds").value_or(0) +
+                   recorded_figure(stage.value("cached", json()), "seconds").value_or(0);
+    }
+    return seconds > 0 ? std::optional(seconds / 60) : std::nullopt;
 }
 
 std::optional<double> stored(const RunRecord& run, const ModelName& model, const std::string& name) {
@@ -200,6 +219,7 @@ std::optional<RunFigure> figure_of(const RunRecord& run, const ModelName& model,
         return plain(run.diverged() && model != "original" ? not_a_number : stored(run, model, name));
     if (model != "compressed") return std::nullopt;
     if (name == "memory" || name == "seconds" || name.starts_with("seconds.")) return plain(spent(run, name));
+    if (name == "minutes") return plain(minutes_of_compressing(run));
     if (run.diverged()) return plain(not_a_number);
     if (name == "loss" || name == "moves" || name.starts_with("jumps.")) return learned(run, name);
     if (const json* value = at_path(run.result, name); value != nullptr && value->is_number())
@@ -212,12 +232,16 @@ FigureStyle style_of(const std::string& figure) {
     static const std::map<std::string, FigureStyle> styles = {
         {"perplexity", {"perplexity", 2, false, Better::low}},
         {"kl", {"KL", 3, false, Better::low}},
+        {"kl_median", {"median KL", 3, false, Better::low}},
+        {"kl_p90", {"90 % KL", 3, false, Better::low}},
+        {"kl_p99", {"99 % KL", 3, false, Better::low}},
         {"agreement", {"agreement", 3, false, Better::high}},
         {"top-1 %", {"top-1 %", 2, false, Better::high}},
         {"bits", {"bits per linear weight", 3, false, Better::neither}},
         {"bytes", {"file bytes", 0, false, Better::neither}},
         {"ratio", {"times smaller than 16 bits", 2, false, Better::neither}},
         {"seconds", {"seconds", 0, false, Better::neither}},
+        {"minutes", {"minutes of compressing", 1, false, Better::neither}},
         {"memory", {"memory, MB", 0, false, Better::neither}},
         {"loss", {"last loss", 4, false, Better::low}},
         {"moves", {"jumps a weight", 3, false, Better::neither}},

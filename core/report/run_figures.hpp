@@ -28,9 +28,10 @@ struct RunFigure {
     std::vector<double> items;    ///< scores that it is the mean of; empty where not kept
 };
 
-/// The number of a name: an evaluation's metric (`perplexity`), `kl`, `agreement` (of the evaluation whose
-/// title holds `evaluation`); `bits` a linear weight, `bytes` of the file, `ratio` to 16 bits; `seconds`,
-/// `seconds.STAGE`, `memory` (MB); `loss` of the last step, `moves` (jumps a weight), `jumps.1`, `jumps.2`,
+/// The number of a name: an evaluation's metric (`perplexity`), `kl`, `kl_median`, `kl_p90`, `kl_p99`,
+/// `agreement` (of the evaluation whose title holds `evaluation`); `bits` a linear weight, `bytes` of the file, `ratio` to 16 bits; `seconds`,
+/// `seconds.STAGE`, `minutes` (of all stages but loading and evaluation, as if nothing had come from a stage
+/// cache), `memory` (MB); `loss` of the last step, `moves` (jumps a weight), `jumps.1`, `jumps.2`,
 /// `jumps.3+` (shares); or a place in result.json. Nothing where the run has none; NaN where
 /// its learning diverged. An input error where several evaluations fit and none has that title, or metrics
 /// cannot be read.

@@ -1,10 +1,8 @@
 #include "core/report/run_plots.hpp"
 
 #include "core/base/error.hpp"
-#include "core/base/log.hpp"
-#include "core/codebook/artifact_model.hpp"
-#include "core/report/printable.hpp"
-#include "core/report/result_table.hpp"
+#include "core/report/facets.hpp"
+#include "core/report/plot_axis.hpp"
 #include "core/report/run_figures.hpp"
 #include "core/report/statistics.hpp"
 #include "core/run/result.hpp"
@@ -12,292 +10,319 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <cstdlib>
+#include <functional>
+#include <limits>
 #include <map>
 #include <numeric>
-#include <optional>
+#include <set>
 
 namespace jlcm {
 namespace {
 
-/// Runs that are one but for their seed.
-struct Repeated {
-    std::string title;
-    std::vector<const RunRecord*> runs;
-};
+using Curve = std::vector<double>;
 
-/// In order of first appearance. Axes on which all runs agree are left out of the titles.
-std::vector<Repeated> repeated(const std::vector<RunRecord>& runs) {
-    const auto differs = [&](const std::string& axis) {
-        return std::ranges::any_of(runs, [&](const RunRecord& run) {
-            const std::string* first = find(runs.front().labels, axis);
-            const std::string* own = find(run.labels, axis);
-            return (first == nullptr) != (own == nullptr) || (first != nullptr && *first != *own);
-        });
-    };
-    std::vector<Repeated> groups;
-    for (const RunRecord& run : runs) {
-        std::string title;
-        for (const auto& [axis, value] : run.labels)
-            if (axis != "seed" && differs(axis)) title += (title.empty() ? "" : ", ") + value;
-        if (title.empty()) title = run.labels.empty() ? run.name() : to_string(run.labels);
-        const auto found = std::ranges::find(groups, title, &Repeated::title);
-        if (found == groups.end()) {
-            groups.push_back({title, {&run}});
-        } else {
-            found->runs.push_back(&run);
-        }
-    }
-    return groups;
-}
-
-/// The means of curves, point by point as far as all go.
-PlotSeries mean_curve(const std::string& title, const std::vector<std::vector<double>>& curves) {
-    PlotSeries series{.title = title, .x = {}, .y = {}};
-    if (curves.empty()) return series;
+/// The means of curves, point by point as far as all go, with their standard errors.
+std::vector<PlotPoint> mean_curve(const std::vector<Curve>& curves) {
     std::size_t length = curves.front().size();
-    for (const auto& curve : curves) length = std::min(length, curve.size());
+    for (const Curve& curve : curves) length = std::min(length, curve.size());
+    std::vector<PlotPoint> points;
     for (std::size_t i = 0; i < length; ++i) {
         std::vector<double> values;
-        for (const auto& curve : curves) values.push_back(curve[i]);
-        series.x.push_back(static_cast<double>(i));
-        series.y.push_back(mean_and_error(values).mean);
+        for (const Curve& curve : curves) values.push_back(curve[i]);
+        const auto [mean, error] = mean_and_error(values);
+        points.push_back({.x = static_cast<double>(i), .y = mean, .error = error.value_or(0)});
     }
-    return series;
+    return points;
 }
 
-/// Objectives after and before the solver, summed over the layers of each block.
-std::vector<double> solver_errors(const LearningMetrics& metrics) {
-    std::vector<double> before;
-    std::vector<double> after;
+std::vector<Labels> labels_of(const std::vector<Repeated>& groups) {
+    std::vector<Labels> labels;
+    for (const Repeated& group : groups) labels.push_back(group.labels);
+    return labels;
+}
+
+/// Panels with a curve for each group that `curve_of` has any for; groups whose learning diverged are named.
+std::vector<PlotPanel> curve_panels(const std::vector<RunRecord>& runs,
+                                    const std::function<Curve(const RunRecord&)>& curve_of) {
+    std::vector<Repeated> groups;
+    std::vector<std::vector<Curve>> curves;
+    for (const Repeated& group : repeated(runs)) {
+        std::vector<Curve> own;
+        for (const RunRecord* run : group.runs)
+            if (Curve curve = curve_of(*run); !curve.empty()) own.push_back(std::move(curve));
+        if (own.empty()) continue;
+        groups.push_back(group);
+        curves.push_back(std::move(own));
+    }
+    const Facets facets = facets_of(labels_of(groups));
+    std::vector<PlotPanel> panels;
+    for (const std::string& title : facets.panels) panels.push_back({.title = title});
+    for (std::size_t g = 0; g < groups.size(); ++g) {
+        const Facet& facet = facets.of[g];
+        PlotSeries series{.title = facet.title,
+                          .style = facet.style,
+                          .mark = Mark::line,
+                          .points = mean_curve(curves[g]),
+                          .runs = groups[g].ids()};
+        for (std::size_t p = 0; facets.shows_others && p < panels.size(); ++p) {
+            if (p == facet.panel) continue;
+            PlotSeries context = series;
+            context.is_context = true;
+            panels[p].series.push_back(std::move(context));
+        }
+        PlotPanel& own = panels[facet.panel];
+        if (std::ranges::any_of(groups[g].runs, [](const RunRecord* run) { return run->diverged(); }))
+            own.remark += (own.remark.empty() ? "diverged: " : ", ") + facet.title;
+        own.series.push_back(std::move(series));
+    }
+    return panels;
+}
+
+/// Whether the panels' figures are of one size, so that they can share an axis: medians within a factor of 4.
+bool are_alike(const std::vector<PlotPanel>& panels) {
+    double least = std::numeric_limits<double>::infinity();
+    double most = 0;
+    for (const PlotPanel& panel : panels) {
+        std::vector<double> values;
+        for (const PlotSeries& series : panel.series)
+            for (const PlotPoint& point : series.points)
+                if (std::isfinite(point.y)) values.push_back(std::abs(point.y));
+        if (values.empty()) continue;
+        const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+        std::ranges::nth_element(values, middle);
+        least = std::min(least, *middle);
+        most = std::max(most, *middle);
+    }
+    return most <= 4 * least;
+}
+
+/// The part of a weight's name up to its block's number, which all layers of a block share.
+std::string block_name(const std::string& weight) {
+    const std::size_t digit = weight.find_first_of("0123456789");
+    return digit == std::string::npos ? weight : weight.substr(0, weight.find('.', digit));
+}
+
+/// What stands behind the block's number, without what ends every name: "self_attn.q_proj".
+std::string role_of(const std::string& weight) {
+    std::string role = weight.substr(std::min(block_name(weight).size() + 1, weight.size()));
+    if (role.ends_with(".weight")) role.resize(role.size() - std::string(".weight").size());
+    return role.empty() ? weight : role;
+}
+
+/// Objectives after the solver over those before it, summed over the layers of each block; nothing for solvers of
+/// one pass.
+Curve solver_errors(const LearningMetrics& metrics) {
+    Curve before;
+    Curve after;
     std::string block;
     for (const auto& [weight, objective] : metrics.objectives) {
-        // Layers of one block share everything up to the number in their name.
-        const std::size_t digit = weight.find_first_of("0123456789");
-        const std::size_t end = weight.find('.', digit);
-        const std::string own = digit == std::string::npos ? weight : weight.substr(0, end);
+        const std::string own = block_name(weight);
         if (before.empty() || own != block) {
             before.push_back(0);
             after.push_back(0);
             block = own;
         }
-        if (objective.empty()) continue;
+        if (objective.size() < 2) continue;
         before.back() += objective.front();
         after.back() += objective.back();
     }
-    for (std::size_t b = 0; b < before.size(); ++b) after[b] = before[b] == 0 ? 0 : after[b] / before[b];
+    if (std::ranges::all_of(before, [](double objective) { return objective == 0; })) return {};
+    for (std::size_t b = 0; b < before.size(); ++b)
+        after[b] = before[b] == 0 ? not_a_number : after[b] / before[b];
     return after;
 }
 
-/// How often values fall into each of the bins of [-limit, limit], as a density.
-std::vector<double> density(const Tensor& matrix, double limit, std::size_t bins) {
-    std::vector<double> counts(bins);
-    for (std::int64_t r = 0; r < matrix.rows(); ++r) {
-        const float* row = matrix.data<float>() + r * matrix.cols();
-        double squares = 0;
-        for (std::int64_t c = 0; c < matrix.cols(); ++c) squares += static_cast<double>(row[c]) * row[c];
-        const double scale = std::sqrt(squares / static_cast<double>(matrix.cols()));
-        if (scale == 0) continue;
-        for (std::int64_t c = 0; c < matrix.cols(); ++c) {
-            const double at = (row[c] / scale + limit) / (2 * limit) * static_cast<double>(bins);
-            if (at >= 0 && at < static_cast<double>(bins)) counts[static_cast<std::size_t>(at)] += 1;
-        }
-    }
-    const double unit = static_cast<double>(matrix.size()) * 2 * limit / static_cast<double>(bins);
-    for (double& count : counts) count /= unit;
-    return counts;
+constexpr std::array lengths{"by 1 codeword", "by 2", "by 3 or more"};
+
+/// Jumps by length as shares of all weights.
+std::array<double, 3> shares_of(const std::vector<double>& jumps, const RunRecord& run) {
+    const double weights =
+        recorded_figure(run.result.at("footprint"), "compressed_weights").value_or(not_a_number);
+    std::array<double, 3> parts{};
+    for (std::size_t i = 0; i < jumps.size(); ++i)
+        parts.at(std::min<std::size_t>(i, 2)) += jumps[i] / weights;
+    return parts;
 }
 
-/// What is the same along a line of a frontier: the values of every axis but `along`.
-std::string line_of(const ResultTable& table, const TableRow& row, std::size_t keys,
-                    std::optional<std::size_t> along) {
-    std::string name;
-    for (std::size_t c = 0; c < keys; ++c) {
-        const bool varies = std::ranges::any_of(table.rows, [&](const TableRow& other) {
-            return other.cells[c].text != table.rows.front().cells[c].text;
+/// From the shortest to the longest jump.
+LineStyle style_of_length(std::size_t length) {
+    constexpr std::array colours{"#56b4e9", "#0072b2", "#d55e00"};
+    return {colours.at(length), Dash::solid, Marker::circle};
+}
+
+/// By the axes on which the groups do not agree.
+std::vector<std::string> titles_of(const std::vector<Repeated>& groups) {
+    std::vector<std::string> titles;
+    for (const Repeated& group : groups) {
+        Labels own = group.labels;
+        std::erase_if(own, [&](const auto& label) {
+            return std::ranges::all_of(groups, [&](const Repeated& other) {
+                const std::string* value = find(other.labels, label.first);
+                return value != nullptr && *value == label.second;
+            });
         });
-        if (c == along || !varies) continue;
-        if (!name.empty()) name += ", ";
-        name += row.cells[c].text;
+        titles.push_back(values_of(own.empty() ? group.labels : own));
     }
-    return name;
+    return titles;
 }
 
-bool is_number(const std::string& text) {
-    char* end = nullptr;
-    (void)std::strtod(text.c_str(), &end);
-    return !text.empty() && *end == '\0';
-}
-
-/// The axis of numbers along which the frontier's x grows most while all others stay; nothing where none
-/// does: each run is a point of its own then.
-std::optional<std::size_t> along_line(const ResultTable& table, std::size_t keys) {
-    std::optional<std::size_t> best;
-    double longest = 0;
-    for (std::size_t c = 0; c < keys; ++c) {
-        if (!std::ranges::all_of(table.rows,
-                                 [&](const TableRow& row) { return is_number(row.cells[c].text); }))
-            continue;
-        std::map<std::string, std::pair<double, double>> ranges;
-        for (const TableRow& row : table.rows) {
-            const auto x = row.cells[keys].value;
-            if (!x || !std::isfinite(*x)) continue;
-            auto& range = ranges.try_emplace(line_of(table, row, keys, c), *x, *x).first->second;
-            range = {std::min(range.first, *x), std::max(range.second, *x)};
-        }
-        double length = 0;
-        for (const auto& [name, range] : ranges) length += range.second - range.first;
-        if (length > longest) best = c;
-        longest = std::max(longest, length);
+/// The error of every matrix of a run by weight and block.
+std::vector<LearningMetrics::SolvedMatrix> solved_matrices(const RunRecord& run, bool& has_errors) {
+    const LearningMetrics metrics = run.metrics();
+    auto solved = metrics.solved;
+    for (std::size_t m = 0; m < solved.size(); ++m) {
+        if (std::isfinite(solved[m].error)) continue;
+        has_errors = false;
+        const auto& objective = metrics.objectives[m].second;
+        if (objective.size() > 1 && objective.front() > 0)
+            solved[m].error = objective.back() / objective.front();
     }
-    return best;
+    std::erase_if(solved, [](const auto& each) { return !std::isfinite(each.error); });
+    return solved;
 }
 
 }  // namespace
 
 Plot loss_plot(const std::vector<RunRecord>& runs, const std::string& stage) {
-    Plot plot{
-        .title = stage == "learn" ? "Block learning" : "Distillation",
-        .x_label = "step",
-        .y_label = stage == "learn" ? "relative squared error, mean over blocks" : "KL, nats a prediction"};
-    plot.log_y = true;
-    for (const Repeated& group : repeated(runs)) {
-        std::vector<std::vector<double>> curves;
-        for (const RunRecord* run : group.runs) {
-            const auto metrics = run->metrics();
-            if (const auto found = metrics.losses.find(stage); found != metrics.losses.end())
-                curves.push_back(found->second);
-        }
-        if (!curves.empty()) plot.series.push_back(mean_curve(group.title, curves));
-    }
+    Plot plot{.title = stage == "learn" ? "Block learning" : "Distillation",
+              .x_label = "step",
+              .y_label = stage == "learn" ? "relative squared error" : "KL, nats a prediction",
+              .log_y = true};
+    plot.panels = curve_panels(runs, [&](const RunRecord& run) {
+        const auto losses = run.metrics().losses;
+        const auto found = losses.find(stage);
+        return found == losses.end() ? Curve() : found->second;
+    });
+    plot.shares_y = are_alike(plot.panels);
     return plot;
 }
 
 Plot jump_plot(const std::vector<RunRecord>& runs) {
-    Plot plot{.title = "How far codes moved", .x_label = "", .y_label = "jumps a weight"};
-    plot.style = Plot::Style::stacked_bars;
-    for (const char* part : {"by 1 codeword", "by 2", "by 3 or more"})
-        plot.series.push_back({.title = part, .x = {}, .y = {}});
+    Plot plot{.title = "How far codes moved", .x_label = "jumps a weight", .y_label = "", .shares_x = false};
+    std::vector<Repeated> groups;
+    std::vector<std::array<double, 3>> parts;
     for (const Repeated& group : repeated(runs)) {
-        std::array<double, 3> parts{};
+        std::array<double, 3> sum{};
         for (const RunRecord* run : group.runs) {
-            const auto jumps = run->metrics().jumps;
             if (run->diverged()) continue;
-            const double weights =
-                recorded_figure(run->result.at("footprint"), "compressed_weights").value_or(not_a_number);
-            for (std::size_t i = 0; i < jumps.size(); ++i)
-                parts.at(std::min<std::size_t>(i, 2)) +=
-                    jumps[i] / weights / static_cast<double>(group.runs.size());
+            const auto own = shares_of(run->metrics().jumps, *run);
+            for (std::size_t i = 0; i < sum.size(); ++i)
+                sum.at(i) += own.at(i) / static_cast<double>(group.runs.size());
         }
-        if (parts[0] + parts[1] + parts[2] == 0) continue;
-        plot.bars.push_back(group.title);
-        for (std::size_t p = 0; p < parts.size(); ++p) plot.series[p].y.push_back(parts.at(p));
+        if (sum[0] + sum[1] + sum[2] == 0) continue;
+        groups.push_back(group);
+        parts.push_back(sum);
+    }
+    const Facets facets = facets_of(labels_of(groups));
+    const bool is_one = facets.panels.size() <= 1 || facets.shows_others;
+    for (const Facet& facet : facets.of)
+        if (std::ranges::find(plot.names, facet.title) == plot.names.end()) plot.names.push_back(facet.title);
+    for (std::size_t p = 0;
+         p < (is_one ? std::min<std::size_t>(1, facets.panels.size()) : facets.panels.size()); ++p)
+        plot.panels.push_back({.title = is_one ? "" : facets.panels[p]});
+    for (PlotPanel& panel : plot.panels)
+        for (std::size_t i = 0; i < lengths.size(); ++i)
+            panel.series.push_back({.title = lengths.at(i), .style = style_of_length(i), .mark = Mark::bars});
+    for (std::size_t g = 0; g < groups.size(); ++g) {
+        const auto name = std::ranges::find(plot.names, facets.of[g].title) - plot.names.begin();
+        PlotPanel& panel = plot.panels[is_one ? 0 : facets.of[g].panel];
+        for (std::size_t i = 0; i < lengths.size(); ++i)
+            panel.series[i].points.push_back(
+                {.x = parts[g].at(i),
+                 .y = static_cast<double>(name),
+                 .note = fmt::format("{}\n{}: {:.4g} a weight", values_of(groups[g].labels), lengths.at(i),
+                                     parts[g].at(i)),
+                 .runs = groups[g].ids()});
+    }
+    return plot;
+}
+
+Plot jump_steps_plot(const std::vector<RunRecord>& runs, const std::string& stage) {
+    Plot plot{.title = stage == "learn" ? "Jump lengths over the steps of block learning"
+                                        : "Jump lengths over the steps of distillation",
+              .x_label = "step",
+              .y_label = "jumps a weight",
+              .log_y = true};
+    std::vector<Repeated> groups;
+    std::vector<PlotPanel> panels;
+    for (const Repeated& group : repeated(runs)) {
+        std::array<std::vector<Curve>, 3> curves;
+        double all = 0;
+        for (const RunRecord* run : group.runs) {
+            const auto steps = run->metrics().jumps_of_steps;
+            const auto found = steps.find(stage);
+            if (run->diverged() || found == steps.end()) continue;
+            std::array<Curve, 3> own;
+            for (const auto& jumps : found->second)
+                for (std::size_t i = 0; const double share : shares_of(jumps, *run)) {
+                    own.at(i++).push_back(share);
+                    all += share;
+                }
+            for (std::size_t i = 0; i < own.size(); ++i) curves.at(i).push_back(std::move(own.at(i)));
+        }
+        if (all == 0) continue;
+        PlotPanel panel;
+        for (std::size_t i = 0; i < lengths.size(); ++i)
+            panel.series.push_back({.title = lengths.at(i),
+                                    .style = style_of_length(i),
+                                    .mark = Mark::line,
+                                    .points = mean_curve(curves.at(i)),
+                                    .runs = group.ids()});
+        groups.push_back(group);
+        panels.push_back(std::move(panel));
+    }
+    const auto titles = titles_of(groups);
+    for (std::size_t p = 0; p < panels.size(); ++p) {
+        panels[p].title = panels.size() > 1 ? titles[p] : "";
+        plot.panels.push_back(std::move(panels[p]));
     }
     return plot;
 }
 
 Plot error_plot(const std::vector<RunRecord>& runs) {
-    Plot plot{
-        .title = "Error of each block", .x_label = "block", .y_label = "part of the error that is left"};
-    plot.log_y = true;
-    for (const Repeated& group : repeated(runs)) {
-        std::vector<std::vector<double>> curves;
-        for (const RunRecord* run : group.runs) {
-            const auto metrics = run->metrics();
-            std::vector<double> curve;
-            for (const auto& [block, loss] : metrics.block_losses) curve.push_back(loss);
-            if (curve.empty()) curve = solver_errors(metrics);
-            if (!curve.empty()) curves.push_back(std::move(curve));
-        }
-        if (!curves.empty()) plot.series.push_back(mean_curve(group.title, curves));
-    }
+    Plot plot{.title = "Error of each block",
+              .x_label = "block",
+              .y_label = "part of the error that is left",
+              .log_y = true};
+    plot.panels = curve_panels(runs, [](const RunRecord& run) {
+        const auto metrics = run.metrics();
+        Curve curve;
+        for (const auto& [block, loss] : metrics.block_losses) curve.push_back(loss);
+        return curve.empty() ? solver_errors(metrics) : curve;
+    });
+    plot.shares_y = are_alike(plot.panels);
     return plot;
 }
 
-Plot frontier_plot(const std::vector<RunRecord>& runs, const std::string& x, const std::string& y,
-                   const std::string& series, const std::string& evaluation) {
-    TableSpec spec;
-    for (const std::string& value : {x, y}) {
-        ColumnChoice column;
-        column.value = value;
-        column.evaluation = value == y ? evaluation : "";
-        spec.columns.push_back(column);
-    }
-    const ResultTable table = make_table(spec, runs);
-    const std::size_t keys = table.columns.size() - 2;
-    std::size_t series_at = keys;
-    for (std::size_t c = 0; c < keys; ++c)
-        if (table.columns[c].title == series) series_at = c;
-    require(series.empty() || series_at < keys, "there is no axis \"{}\" to make lines of", series);
-    const auto along = series.empty() ? along_line(table, keys) : std::nullopt;
-    Plot plot{.title = fmt::format("{} against {}", style_of(y).title, style_of(x).title),
-              .x_label = style_of(x).title,
-              .y_label = style_of(y).title};
-    plot.style = Plot::Style::points;
-    plot.log_y = style_of(y).better == FigureStyle::Better::low;
-    std::map<std::string, std::vector<std::array<double, 3>>> points;
-    std::vector<std::string> order;
-    for (const TableRow& row : table.rows) {
-        const TableCell& at_x = row.cells[keys];
-        const TableCell& at_y = row.cells[keys + 1];
-        if (!at_x.value || !at_y.value) continue;
-        if (!std::isfinite(*at_x.value) || !std::isfinite(*at_y.value)) {
-            log_warning("not drawn, since it is {}: {}", at_y.text, printable(line_of(table, row, keys, {})));
-            continue;
+Plot heat_plot(const std::vector<RunRecord>& runs) {
+    Plot plot{.title = "", .x_label = "block", .y_label = ""};
+    const auto groups = repeated(runs);
+    const auto titles = titles_of(groups);
+    bool has_errors = true;
+    std::vector<double> errors;
+    for (std::size_t g = 0; g < groups.size(); ++g) {
+        const auto solved = solved_matrices(*groups[g].runs.front(), has_errors);
+        if (solved.empty()) continue;
+        PlotPanel panel{.title = groups.size() > 1 ? titles[g] : ""};
+        PlotGrid& grid = panel.grid;
+        for (const auto& each : solved) {
+            if (std::ranges::find(grid.row_names, role_of(each.weight)) == grid.row_names.end())
+                grid.row_names.push_back(role_of(each.weight));
+            grid.cols = std::max(grid.cols, static_cast<std::size_t>(each.block) + 1);
+            errors.push_back(each.error);
         }
-        const std::string name =
-            series.empty() ? line_of(table, row, keys, along) : row.cells[series_at].text;
-        if (!points.contains(name)) order.push_back(name);
-        points[name].push_back({*at_x.value, *at_y.value, at_y.error.value_or(0)});
-    }
-    for (const std::string& name : order) {
-        auto& found = points[name];
-        std::ranges::sort(found);
-        PlotSeries line{.title = name.empty() ? y : name, .x = {}, .y = {}};
-        for (const auto& [at_x, at_y, error] : found) {
-            line.x.push_back(at_x);
-            line.y.push_back(at_y);
-            line.error.push_back(error);
+        grid.rows = grid.row_names.size();
+        grid.values.assign(grid.rows * grid.cols, not_a_number);
+        for (const auto& each : solved) {
+            const auto row = std::ranges::find(grid.row_names, role_of(each.weight)) - grid.row_names.begin();
+            grid.values[static_cast<std::size_t>(row) * grid.cols + static_cast<std::size_t>(each.block)] =
+                each.error;
         }
-        plot.series.push_back(std::move(line));
+        plot.panels.push_back(std::move(panel));
     }
-    return plot;
-}
-
-Plot codebook_plot(const RunRecord& run, const std::string& source, const std::string& weight) {
-    const Artifact artifact = read_artifact(run.directory / "artifact.safetensors");
-    const auto found = artifact.matrices.find(weight);
-    require(found != artifact.matrices.end(), "{}: there is no compressed matrix \"{}\"",
-            run.directory.string(), weight);
-    const OpenedModel model = open_model(source);
-    require(model.sha256() == text_at(run.result.value("model", nlohmann::json()), "sha256"),
-            "{}: not the model that {} compressed", source, run.name());
-    Tensor original;
-    const Graph& graph = model.weights->graph();
-    for (ParameterId id = 0; id < static_cast<ParameterId>(graph.parameters().size()); ++id)
-        if (graph.parameter(id).name == weight) original = model.weights->weight(id);
-    require(original.defined(), "{}: there is no weight \"{}\"", source, weight);
-
-    constexpr double limit = 4;
-    constexpr std::size_t bins = 160;
-    Plot plot{.title = weight, .x_label = "value over its row's root mean square", .y_label = "density"};
-    plot.style = Plot::Style::filled;
-    const Tensor matrix =
-        original.reshape({original.shape().front(), original.size() / original.shape().front()});
-    const auto weights = density(matrix, limit, bins);
-    auto codewords = density(decode(found->second), limit, bins);
-    // Codewords of many rows gather in narrow peaks; they are drawn no higher than twice the weights.
-    const double peak = *std::ranges::max_element(codewords);
-    const double height = 2 * *std::ranges::max_element(weights);
-    for (double& value : codewords) value *= peak > height ? height / peak : 1;
-    for (const bool is_weights : {true, false}) {
-        PlotSeries series{.title = is_weights ? "weights" : "codewords, by use",
-                          .x = {},
-                          .y = is_weights ? weights : codewords};
-        for (std::size_t b = 0; b < bins; ++b)
-            series.x.push_back(limit * (2 * (static_cast<double>(b) + 0.5) / static_cast<double>(bins) - 1));
-        plot.series.push_back(std::move(series));
-    }
+    for (PlotPanel& panel : plot.panels) panel.grid.high = robust_axis(errors, {.margin = 0}).high;
+    plot.title = has_errors ? "Relative error of each matrix after the solver"
+                            : "Part of the initialiser's objective that the solver left";
     return plot;
 }
 

@@ -311,6 +311,9 @@ LearningMetrics RunRecord::metrics() const {
                 auto& objective =
                     metrics.objectives.emplace_back(record.at("weight"), std::vector<double>()).second;
                 for (const json& each : record.at("objective")) objective.push_back(number(each));
+                metrics.solved.push_back({.weight = record.at("weight"),
+                                          .block = record.value("block", 0),
+                                          .error = number(record.value("error", json()))});
                 continue;
             }
             const auto step = record.at("step").get<std::size_t>();
@@ -322,7 +325,13 @@ LearningMetrics RunRecord::metrics() const {
             if (record.contains("block")) metrics.block_losses[record.at("block")] = loss;
             const json jumps = record.value("jumps", json::array());
             if (metrics.jumps.size() < jumps.size()) metrics.jumps.resize(jumps.size());
-            for (std::size_t i = 0; i < jumps.size(); ++i) metrics.jumps[i] += jumps[i].get<double>();
+            auto& steps = metrics.jumps_of_steps[stage];
+            if (steps.size() <= step) steps.resize(step + 1);
+            if (steps[step].size() < jumps.size()) steps[step].resize(jumps.size());
+            for (std::size_t i = 0; i < jumps.size(); ++i) {
+                metrics.jumps[i] += jumps[i].get<double>();
+                steps[step][i] += jumps[i].get<double>();
+            }
         } catch (const json::exception& error) {
             fail("{}:{}: {}", path.string(), line_number, json_error(error));
         }

@@ -20,10 +20,21 @@ struct LearningMetrics {
     std::map<std::string, std::vector<double>> losses;
     /// How many times a weight's code moved by one, two, ... codewords.
     std::vector<double> jumps;
+    /// "learn" or "distill" -> the same for each step, summed over blocks.
+    std::map<std::string, std::vector<std::vector<double>>> jumps_of_steps;
     /// Weight -> the solver's objective before and after each round, in the order of the work.
     std::vector<std::pair<std::string, std::vector<double>>> objectives;
     /// The last step's loss of each block that was learned.
     std::map<int, double> block_losses;
+    /// What the solver left of each matrix, in the order of the work.
+    struct SolvedMatrix {
+        std::string weight;
+        int block = 0;
+        /// Squared error of the weights over their squares, both weighted by how large their inputs are; NaN:
+        /// not recorded (earlier versions).
+        double error = 0;
+    };
+    std::vector<SolvedMatrix> solved;
 };
 
 struct RunRecord {
@@ -38,6 +49,8 @@ struct RunRecord {
 
     [[nodiscard]] std::string name() const { return directory.filename().string(); }
     [[nodiscard]] std::string hash() const { return result.at("hash").get<std::string>(); }
+    /// The part of the hash that names a run on pages.
+    [[nodiscard]] std::string id() const { return hash().substr(0, 12); }
     /// Whether learning did, so that there are neither figures nor an artifact.
     [[nodiscard]] bool diverged() const { return result.contains("diverged"); }
     /// metrics.jsonl; an input error where there is none.

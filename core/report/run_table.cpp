@@ -85,6 +85,8 @@ constexpr std::array columns{Column{"top5", "top-5 %", "{:.2f}"},
                              Column{"perplexity", "perplexity", "{:.2f}"},
                              Column{"minimum", "minimum", "{:.4f}"},
                              Column{"kl", "KL", "{:.4f}"},
+                             Column{"kl_median", "median KL", "{:.4f}"},
+                             Column{"kl_p99", "99 % KL", "{:.4f}"},
                              Column{"agreement", "agreement", "{:.4f}"}};
 
 /// Those of an evaluation; what the metric is already needs no second column.
@@ -103,7 +105,11 @@ std::vector<Column> columns_of(const json& record) {
 Row figures(const json& record, const char* model) {
     const json& own = record.at("models").at(model);
     Row row{with_error(own, record.at("metric") == "cosine" ? "{:.4f}" : "{:.2f}")};
-    for (const Column& column : columns_of(record)) row.push_back(number(own, column.key, column.format));
+    for (const Column& column : columns_of(record)) {
+        const std::string floor = std::string("noise_floor_") + column.key;
+        row.push_back(own.contains(floor) ? number(own, floor.c_str(), column.format) + " (floor)"
+                                          : number(own, column.key, column.format));
+    }
     return row;
 }
 

@@ -15,15 +15,15 @@ std::string heading(const TableColumn& column) {
     return column.group.empty() ? column.title : column.group + ": " + column.title;
 }
 
-/// The runs that any cell of the row is made of.
-std::string runs_of(const ResultTable& table, const TableRow& row, const char* separator) {
+/// What `of` says of the runs that any cell of the row is made of.
+std::string runs_of(const std::vector<std::string>& of, const TableRow& row, const char* separator) {
     std::vector<std::size_t> runs;
     for (const TableCell& cell : row.cells) runs.insert(runs.end(), cell.runs.begin(), cell.runs.end());
     std::ranges::sort(runs);
     const auto rest = std::ranges::unique(runs);
     runs.erase(rest.begin(), rest.end());
     std::string text;
-    for (const std::size_t run : runs) text += (text.empty() ? "" : separator) + table.runs[run];
+    for (const std::size_t run : runs) text += (text.empty() ? "" : separator) + of[run];
     return text;
 }
 
@@ -122,7 +122,8 @@ std::string to_markdown(const ResultTable& table) {
     for (const std::string& note : table.notes) text += "\n" + markdown_text(note) + "\n";
     text += "\n<!-- runs\n";
     for (const TableRow& row : table.rows)
-        text += comment_text(fmt::format("{}: {}", keys_of(table, row), runs_of(table, row, " "))) + "\n";
+        text +=
+            comment_text(fmt::format("{}: {}", keys_of(table, row), runs_of(table.runs, row, " "))) + "\n";
     return text + "-->\n";
 }
 
@@ -156,7 +157,7 @@ std::string to_latex(const ResultTable& table) {
             "\\midrule\n";
     for (const TableRow& row : table.rows) {
         if (row.begins_section) text += "\\midrule\n";
-        text += "% " + printable(runs_of(table, row, " ")) + "\n";
+        text += "% " + printable(runs_of(table.runs, row, " ")) + "\n";
         text += line(row.cells, [](const TableCell& cell) {
             const std::string shown = cell.text == "-" ? "--" : latex_text(cell.text);
             return cell.is_best ? "\\textbf{" + shown + "}" : shown;
@@ -180,7 +181,7 @@ std::string to_csv(const ResultTable& table) {
             text += table.columns[c].is_key ? csv_text(cell.text) + ','
                                             : exact(cell.value) + ',' + exact(cell.error) + ',';
         }
-        text += csv_text(runs_of(table, row, " ")) + "\r\n";
+        text += csv_text(runs_of(table.runs, row, " ")) + "\r\n";
     }
     return text;
 }
@@ -194,7 +195,8 @@ std::string to_html(const ResultTable& table) {
                             html_text(heading(column)));
     text += "</tr></thead>\n<tbody>\n";
     for (const TableRow& row : table.rows) {
-        text += row.begins_section ? "<tr class=\"section\">" : "<tr>";
+        text += fmt::format("<tr{} data-runs=\"{}\">", row.begins_section ? " class=\"section\"" : "",
+                            runs_of(table.ids, row, " "));
         for (std::size_t c = 0; c < row.cells.size(); ++c) {
             const TableCell& cell = row.cells[c];
             std::string runs;

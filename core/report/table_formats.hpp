@@ -14,7 +14,8 @@ namespace jlcm {
 [[nodiscard]] std::string to_latex(const ResultTable& table);
 /// RFC 4180: each figure in full precision with its standard error, and a column with the runs.
 [[nodiscard]] std::string to_csv(const ResultTable& table);
-/// A <table> element; a cell's title names its runs, data-value is its number.
+/// A <table> element; a cell's title names its runs, data-value is its number; a row's data-runs has the ids of
+/// its runs, apart by blanks.
 [[nodiscard]] std::string to_html(const ResultTable& table);
 /// For a terminal.
 [[nodiscard]] std::string to_text(const ResultTable& table);

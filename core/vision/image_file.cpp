@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
+#include <memory>
 
 #include <spng.h>
 #include <turbojpeg.h>
@@ -79,6 +81,32 @@ Image decode_image(std::span<const std::byte> bytes) {
     if (begins_with(bytes, png_signature)) return decode_png(bytes);
     require(begins_with(bytes, jpeg_signature), "neither JPEG nor PNG");
     return decode_jpeg(bytes);
+}
+
+std::string encode_png(const Image& image) {
+    ensure(image.channels == 3, "a PNG of {} channels", image.channels);
+    const std::unique_ptr<spng_ctx, void (*)(spng_ctx*)> encoder(spng_ctx_new(SPNG_CTX_ENCODER),
+                                                                 &spng_ctx_free);
+    ensure(encoder != nullptr, "libspng gives no encoder");
+    int code = 0;
+    const auto check = [&] { ensure(code == 0, "the PNG cannot be encoded: {}", spng_strerror(code)); };
+    spng_ihdr header{};
+    header.width = static_cast<std::uint32_t>(image.width);
+    header.height = static_cast<std::uint32_t>(image.height);
+    header.bit_depth = 8;
+    header.color_type = SPNG_COLOR_TYPE_TRUECOLOR;
+    code = spng_set_option(encoder.get(), SPNG_ENCODE_TO_BUFFER, 1);
+    check();
+    code = spng_set_ihdr(encoder.get(), &header);
+    check();
+    code = spng_encode_image(encoder.get(), image.pixels.data(), image.pixels.size(), SPNG_FMT_PNG,
+                             SPNG_ENCODE_FINALIZE);
+    check();
+    std::size_t size = 0;
+    const std::unique_ptr<void, void (*)(void*)> bytes(spng_get_png_buffer(encoder.get(), &size, &code),
+                                                       &std::free);
+    check();
+    return {static_cast<const char*>(bytes.get()), size};
 }
 
 }  // namespace jlcm

@@ -10,4 +10,7 @@ namespace jlcm {
 /// more than 2^28 pixels.
 [[nodiscard]] Image decode_image(std::span<const std::byte> bytes);
 
+/// An image in red, green and blue as a PNG file's bytes.
+[[nodiscard]] std::string encode_png(const Image& image);
+
 }  // namespace jlcm

@@ -2,6 +2,7 @@
 #include "core/base/log.hpp"
 #include "core/graph/output_meaning.hpp"
 #include "core/model/divergence.hpp"
+#include "core/model/divergence_distribution.hpp"
 #include "core/model/evaluation.hpp"
 
 #include <algorithm>
@@ -27,7 +28,7 @@ struct ClassificationOptions {
 struct Outcome {
     std::int32_t predicted = 0;  ///< none if a score is NaN or plus infinity
     bool in_first_five = false;
-    double kl = 0;  ///< KL(original || model), nats
+    Divergence divergence;  ///< none of the original itself
 };
 
 constexpr std::int32_t none = -1;
@@ -57,10 +58,13 @@ bool is_in_first_five(std::span<const float> scores, std::int32_t label) {
 Outcome outcome_of(std::span<const float> scores, std::optional<std::int32_t> label,
                    const Reference* reference) {
     if (!std::ranges::all_of(scores, [](float score) { return score < infinity; }))
-        return {none, false, not_a_number};
+        return {none, false, {.kl = std::numeric_limits<float>::quiet_NaN(), .confidence = 0}};
     Outcome outcome{static_cast<std::int32_t>(std::ranges::max_element(scores) - scores.begin()),
-                    label && is_in_first_five(scores, *label), 0};
-    if (reference != nullptr) outcome.kl = reference->divergence(scores);
+                    label && is_in_first_five(scores, *label),
+                    {}};
+    if (reference != nullptr)
+        outcome.divergence = {.kl = static_cast<float>(reference->divergence(scores)),
+                              .confidence = static_cast<float>(reference->confidence())};
     return outcome;
 }
 
@@ -97,14 +101,24 @@ nlohmann::json per_class(const ImageData& data, const std::vector<Outcome>& outc
     return table;
 }
 
+/// KL of the predictions against the original's: its mean and its distribution.
+void add_divergence(Figures& figures, const std::vector<Outcome>& outcomes) {
+    std::vector<Divergence> divergences;
+    double sum = 0;
+    for (const Outcome& each : outcomes) {
+        divergences.push_back(each.divergence);
+        sum += static_cast<double>(each.divergence.kl);
+    }
+    figures.kl = sum / static_cast<double>(outcomes.size());
+    figures.more.update(kl_distribution(divergences));
+}
+
 /// Of images without labels: how many are classified as by the original (null: the original itself), and KL.
 Figures unlabelled_figures(const std::vector<Outcome>& outcomes, const std::vector<Outcome>* original) {
     const std::int64_t count = std::ssize(outcomes);
     std::int64_t agree = 0;
-    double kl = 0;
     auto predicted = nlohmann::json::array();
     for (std::size_t i = 0; i < outcomes.size(); ++i) {
-        kl += outcomes[i].kl;
         agree += original == nullptr || outcomes[i].predicted == (*original)[i].predicted ? 1 : 0;
         predicted.push_back(item_of(outcomes[i]));
     }
@@ -113,10 +127,10 @@ Figures unlabelled_figures(const std::vector<Outcome>& outcomes, const std::vect
                    .standard_error = same.standard_error,
                    .kl = {},
                    .agreement = {},
-                   .more = {},
+                   .more = nlohmann::json::object(),
                    .items = std::move(predicted)};
     if (original != nullptr) {
-        result.kl = kl / static_cast<double>(count);
+        add_divergence(result, outcomes);
         result.agreement = same.value / 100;
     }
     if (!predicts_all(outcomes) || (original != nullptr && !predicts_all(*original))) {
@@ -133,12 +147,10 @@ Figures figures(const ImageData& data, const std::vector<Outcome>& outcomes,
     std::int64_t first = 0;
     std::int64_t first_five = 0;
     std::int64_t agree = 0;
-    double kl = 0;
     auto predicted = nlohmann::json::array();
     for (std::size_t i = 0; i < outcomes.size(); ++i) {
         first += outcomes[i].predicted == data.labels[i] ? 1 : 0;
         first_five += outcomes[i].in_first_five ? 1 : 0;
-        kl += outcomes[i].kl;
         if (original != nullptr) agree += outcomes[i].predicted == (*original)[i].predicted ? 1 : 0;
         predicted.push_back(item_of(outcomes[i]));
     }
@@ -153,14 +165,16 @@ Figures figures(const ImageData& data, const std::vector<Outcome>& outcomes,
                             {"per_class", per_class(data, outcomes)}},
                    .items = std::move(predicted)};
     if (original != nullptr) {
-        result.kl = kl / static_cast<double>(count);
+        add_divergence(result, outcomes);
         result.agreement =
             predicts_all(*original) ? static_cast<double>(agree) / static_cast<double>(count) : not_a_number;
     }
     if (!predicts_all(outcomes)) {
         result.value = not_a_number;
         result.standard_error = not_a_number;
-        result.more = {{"top5", not_a_number}, {"top5_stderr", not_a_number}};
+        result.more["top5"] = not_a_number;
+        result.more["top5_stderr"] = not_a_number;
+        result.more.erase("per_class");
         if (original != nullptr) result.agreement = not_a_number;
     }
     return result;

@@ -19,6 +19,7 @@ struct PerplexityOptions {
     std::int64_t windows = 0;
     Positions positions = Positions::all;
     bool bos = false;
+    bool noise_floor = false;
 
     void fields(Fields& v) {
         v("dataset", dataset, Doc{"The text. Its documents are taken one after the other, as one text."},
@@ -34,6 +35,9 @@ struct PerplexityOptions {
         v("positions", positions, Doc{"Which positions of a window are scored."});
         v("bos", bos,
           Doc{"Put the tokenizer's beginning-of-text token in place of each window's first token."});
+        v("noise_floor", noise_floor,
+          Doc{"Also measure the original against itself in the other type of products (float32, bfloat16): "
+              "the KL that rounding alone makes. Costs a forward of the original."});
     }
 };
 
@@ -61,8 +65,22 @@ Figures figures(const std::vector<WindowScore>& windows, bool has_reference) {
         // Logits that are not finite have no most likely token.
         result.agreement =
             std::isfinite(*result.kl) ? static_cast<double>(total.agree) / tokens : not_a_number;
+        result.more = kl_distribution(total.divergences);
     }
     return result;
+}
+
+/// bfloat16 where the model is computed in float32, and the other way round.
+DType other_type(DType compute) {
+    return compute == DType::f32 ? DType::bf16 : DType::f32;
+}
+
+/// KL of the original against itself as keys of its own figures.
+nlohmann::json noise_figures(const std::vector<WindowScore>& windows, DType compute) {
+    const Figures noise = figures(windows, true);
+    nlohmann::json more{{"noise_floor_compute", name_of(compute)}, {"noise_floor_kl", *noise.kl}};
+    for (const auto& [key, value] : noise.more.items()) more["noise_floor_" + key] = value;
+    return more;
 }
 
 class Perplexity final : public Evaluation {
@@ -94,8 +112,17 @@ class Perplexity final : public Evaluation {
         const ScoringOptions scoring{
             .context = options_.context, .positions = options_.positions, .bos = bos};
         std::optional<Progress> progress;
+        const BoundModel& original = *models.models.front();
+        std::vector<const BoundModel*> compared = models.models;
+        std::optional<BoundModel> rounded;
+        if (options_.noise_floor && !original.backend().has_bfloat16())
+            log_warning("perplexity: no noise floor, since this machine has no unit for bfloat16");
+        if (options_.noise_floor && original.backend().has_bfloat16()) {
+            rounded.emplace(original.in(other_type(original.compute())));
+            compared.insert(compared.begin() + 1, &*rounded);
+        }
         const auto scores = score_windows(
-            models.models, tokens.ids, scoring, options_.windows,
+            compared, tokens.ids, scoring, options_.windows,
             [&](std::int64_t done, std::int64_t windows, const WindowScore& sum) {
                 if (!progress) progress.emplace("perplexity", windows, "windows");
                 progress->update(done,
@@ -110,7 +137,10 @@ class Perplexity final : public Evaluation {
             .protocol = {},
             .models = {},
             .expected = {}};
-        for (std::size_t m = 0; m < scores.size(); ++m) result.models.push_back(figures(scores[m], m > 0));
+        for (std::size_t m = 0; m < scores.size(); ++m)
+            if (compared[m] != (rounded ? &*rounded : nullptr))
+                result.models.push_back(figures(scores[m], m > 0));
+        if (rounded) result.models.front().more = noise_figures(scores[1], rounded->compute());
         std::int64_t scored = 0;
         for (const WindowScore& window : scores.front()) scored += window.tokens;
         result.protocol = {{"text", text.name},

@@ -72,9 +72,8 @@ for pair in ((run, f"{run}:original"), (f"{run}:solver_only", run), (f"{run}:ori
     call("jlcm-compare", *pair)
 _, said = call("jlcm-compare", run, f"{run}:orignal", code=2)
 assert 'did you mean "original"' in said and "solver_only" in said, said
-if shutil.which("gnuplot"):
-    call("jlcm-plot", "frontier", run, "--evaluation", "windows 8", "--out", "frontier.svg")
-    call("jlcm-plot", "loss", run, "--out", "loss.svg")
+call("jlcm-plot", "frontier", run, "--evaluation", "windows 8", "--out", "frontier.svg")
+call("jlcm-plot", "loss", run, "--out", "loss.svg")
 for form in ("mlflow", "tensorboard"):
     call("jlcm-report", run, "--format", form, "-o", form)
 

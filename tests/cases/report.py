@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent / "support"))
@@ -40,63 +41,131 @@ _, said = call("jlcm-compare", first, "sweep.yaml", code=2)
 assert "neither" in said, said
 
 # Plots.
-if shutil.which("gnuplot") is None:
-    print("no gnuplot: plots are not tested")
-    _, said = call("jlcm-plot", "loss", "out", "--out", "loss.svg", code=2)
-    assert "gnuplot-nox" in said, said
-    sys.exit(0)
 WEIGHT = "model.layers.0.mlp.up_proj.weight"
-for kind, arguments in (
-    ("loss", ()),
-    ("distillation", ("--where", "bits=2")),
-    ("jumps", ()),
-    ("error", ()),
-    ("frontier", ("--series", "estimator")),
-    ("codebooks", ("--where", "bits=2", "--where", "estimator=near", "--where", "seed=1", "--weight", WEIGHT)),
+ONE = ("--where", "bits=2", "--where", "estimator=near", "--where", "seed=1")
+for kind, arguments, wanted in (
+    ("frontier", ("--series", "estimator"), "fixed &lt;&amp;&gt;"),
+    ("frontier", ("--x", "bytes,minutes"), "minutes of compressing"),
+    ("frontier", ("--against", "estimator=near"), "difference to near"),
+    ("frontier", ("--against", "frontier"), "times the best"),
+    ("ranking", (), "bits 3, near"),
+    ("kl", (), "90th percentile"),
+    ("loss", (), "bits 3, near"),
+    ("distillation", ("--where", "bits=2"), "fixed &lt;&amp;&gt;"),
+    ("jumps", (), "by 3 or more"),
+    ("jump-steps", (), "by 2"),
+    ("error", (), "part of the error"),
+    ("heat", ONE, "self_attn.q_proj, block 4"),
+    ("codebooks", (*ONE, "--weight", WEIGHT), "codewords, by use"),
+    ("rows", (*ONE, "--weight", WEIGHT), "data:image/png"),
 ):
-    for form in ("svg", "png"):
-        call("jlcm-plot", kind, "out", *arguments, "--out", f"{kind}.{form}")
+    call("jlcm-plot", kind, "out", *arguments, "--out", f"{kind}.svg")
     text = Path(f"{kind}.svg").read_text()
-    wanted = {"loss": "3, near", "distillation": "fixed &lt;&amp;", "codebooks": "codewords"}.get(kind, "near")
-    assert wanted in text, (kind, wanted)
-    assert Path(f"{kind}.png").read_bytes()[:4] == b"\x89PNG"
+    assert wanted in text and text.startswith("<svg"), (kind, wanted)
+    ElementTree.fromstring(text)
 _, said = call("jlcm-plot", "codebooks", "out", "--weight", WEIGHT, "--out", "x.svg", code=2)
 assert "8" in said, said
+_, said = call("jlcm-plot", "frontier", "out", "--against", "near", "--out", "x.svg", code=2)
+assert "AXIS=VALUE" in said, said
+if shutil.which("rsvg-convert"):
+    for form, magic in (("png", b"\x89PNG"), ("pdf", b"%PDF")):
+        call("jlcm-plot", "frontier", "out", "--out", f"frontier.{form}")
+        assert Path(f"frontier.{form}").read_bytes().startswith(magic)
+else:
+    print("no rsvg-convert: no PNG and PDF")
+# Where rows were put side by side, the picture has them before and after.
+Path("moved.yaml").write_text(f"""
+include: {SOURCE}/configs/stories260k_2bit.yaml
+name: moved
+calibration: {{sequences: 8}}
+compress: {{grouping: {{type: distribution, groups: 4}}, reorder: {{unabsorbed: leave}}, learn: null, distill: null}}
+evaluate: []
+""")
+call("jlcm-run", "moved.yaml", "--out", "moved")
+call("jlcm-plot", "rows", "moved", "--weight", WEIGHT, "--out", "moved.svg")
+text = Path("moved.svg").read_text()
+assert "in the model&#39;s order" in text and "as stored" in text and text.count("data:image/png") == 4
+call("jlcm-plot", "codebooks", "moved", "--weight", WEIGHT, "--out", "groups.svg")
+assert Path("groups.svg").read_text().count('class="panel"') == 4
 
 # The page.
 call("jlcm-report", "out", "--title", "Eight <runs>", "-o", "report.html")
 page = Path("report.html").read_text()
-assert "Eight &lt;runs&gt;" in page and page.count("<svg") == 5 and page.count("<details>") == 8
+assert "Eight &lt;runs&gt;" in page and page.count("<details ") == 8
 assert not re.search(r"(src|href)\s*=\s*[\"']?(https?:)?//", page), "the page would want the network"
 chromium = next((each for each in ("chromium", "chromium-browser", "google-chrome") if shutil.which(each)), None)
 if chromium is None:
     print("no Chromium: the page is not opened")
     sys.exit(0)
-PROBE = """<script>
+PROBE = """<script>{
 const rows = () => [...document.querySelector("table tbody").rows];
 const column = [...document.querySelectorAll("th")].findIndex(each => each.textContent === "perplexity");
 const head = document.querySelectorAll("th")[column];
 const values = () => rows().map(row => Number(row.cells[column].dataset.value));
+const probe = {};
 head.click();
-const up = values();
+probe.up = values();
 head.click();
-const down = values();
+probe.down = values();
+// The series of the first plot with the figures that its marks say.
+const first = document.querySelector("svg.plot");
+probe.names = [...first.querySelectorAll("g.key text")].map(each => each.textContent);
+probe.says = [...first.querySelectorAll("g.mark")].map(each => each.dataset.says);
+probe.widths = [...document.querySelectorAll(".view:not([hidden]) svg")].map(svg => svg.getBoundingClientRect().width);
+// A name switches its series.
+const inFirst = () => [...first.querySelectorAll("g.series[data-series='0']")].filter(each => each.getBoundingClientRect().width > 0).length;
+probe.before = inFirst();
+first.querySelector("g.key[data-series='0']").dispatchEvent(new MouseEvent("click", {bubbles: true}));
+probe.off = inFirst();
+first.querySelector("g.key[data-series='0']").dispatchEvent(new MouseEvent("click", {bubbles: true}));
+probe.on = inFirst();
+// Views of one thing.
+const views = document.querySelector(".views");
+const visible = () => [...views.parentElement.querySelectorAll(".view")].map(each => !each.hidden);
+probe.views = [...views.children].map(button => { button.click(); return visible().indexOf(true); });
+views.children[0].click();
+// The pointer shows run and figure.
+const mark = first.querySelector("g.mark circle, g.mark rect, g.mark path");
+mark.dispatchEvent(new PointerEvent("pointermove", {bubbles: true, clientX: 100, clientY: 100}));
+probe.tip = document.querySelector(".tip").textContent;
+probe.tipShown = !document.querySelector(".tip").hidden;
+// One filter for rows, marks and runs.
+const marks = () => [...first.querySelectorAll("g.mark")].filter(each => each.getBoundingClientRect().width > 0).map(each => each.dataset.says);
+probe.marks = marks().length;
 const filter = document.querySelector("input.filter");
 filter.value = "FIXED <&>";
 filter.dispatchEvent(new Event("input"));
-const visible = rows().filter(row => !row.hidden).map(row => row.textContent);
-const plots = [...document.querySelectorAll("svg")].map(svg => svg.getBoundingClientRect().width);
-document.body.setAttribute("data-probe", JSON.stringify({up, down, visible, plots}));
-</script>"""
+probe.visible = rows().filter(row => !row.hidden).map(row => row.textContent);
+probe.left = marks();
+probe.runs = [...document.querySelectorAll("details")].filter(each => !each.hidden).length;
+probe.count = document.querySelector(".count").textContent;
+document.body.setAttribute("data-probe", JSON.stringify(probe));
+}</script>"""
 Path("probe.html").write_text(page.replace("</body>", PROBE + "</body>"))
 options = [chromium, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--user-data-dir=chromium"]
-options += ["--window-size=1300,2400", "--virtual-time-budget=3000"]
-dumped = subprocess.run([*options, "--dump-dom", Path("probe.html").resolve().as_uri()], capture_output=True, text=True, timeout=120)
-found = re.search(r'data-probe="([^"]*)"', dumped.stdout)
-assert found, dumped.stderr[-2000:]
-probe = json.loads(html.unescape(found[1]))
-assert probe["up"] == sorted(probe["up"]) and probe["down"] == probe["up"][::-1] and len(probe["up"]) == 4, probe
-assert len(probe["visible"]) == 2 and all("fixed <&>" in row for row in probe["visible"]), probe
-assert len(probe["plots"]) == 5 and min(probe["plots"]) > 300, probe
-subprocess.run([*options, "--screenshot=report.png", Path("report.html").resolve().as_uri()], capture_output=True, timeout=120)
+options += ["--virtual-time-budget=3000"]
+
+
+def probed(width):
+    """What the page says of itself in a window of this width."""
+    command = [*options, f"--window-size={width},2400", "--dump-dom", Path("probe.html").resolve().as_uri()]
+    dumped = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    found = re.search(r'data-probe="([^"]*)"', dumped.stdout)
+    assert found, dumped.stderr[-2000:]
+    return json.loads(html.unescape(found[1]))
+
+
+for width in (1400, 800):
+    probe = probed(width)
+    assert probe["up"] == sorted(probe["up"]) and probe["down"] == probe["up"][::-1] and len(probe["up"]) == 4, probe
+    assert sorted(probe["names"]) == ["fixed <&>", "near"], probe
+    assert len(probe["says"]) == 4 and all("estimator=" in each and "perplexity" in each for each in probe["says"]), probe
+    assert f"{probe['up'][0]:.5g}" in "".join(probe["says"]), probe
+    assert len(probe["widths"]) >= 5 and min(probe["widths"]) > 300 and max(probe["widths"]) <= width, probe
+    assert (probe["before"], probe["off"], probe["on"]) == (1, 0, 1), probe
+    assert probe["views"] == list(range(len(probe["views"]))) and len(probe["views"]) == 3, probe
+    assert probe["tipShown"] and "estimator=" in probe["tip"] and "perplexity" in probe["tip"], probe
+    assert len(probe["visible"]) == 2 and all("fixed <&>" in row for row in probe["visible"]), probe
+    assert probe["marks"] == 4 and len(probe["left"]) == 2 and all("fixed <&>" in each for each in probe["left"]), probe
+    assert probe["runs"] == 4 and probe["count"] == "4 runs", probe
 print("8 runs compared, plotted and shown on a page that sorts and filters")

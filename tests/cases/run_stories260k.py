@@ -64,6 +64,13 @@ assert 21.2 < figures["solver_only"]["value"] < 22.8, figures
 assert 0.81 < evaluation["kl"] < 0.90 and 0.49 < evaluation["agreement"] < 0.54, evaluation
 assert figures["solver_only"]["kl"] > 1.5 * evaluation["kl"], figures
 assert 0.25 < evaluation["stderr"] < 0.45, evaluation["stderr"]
+# KL as a distribution: its ranges hold each token once, and together have the mean.
+own = figures["compressed"]
+assert own["kl_median"] < own["kl"] < own["kl_p90"] < own["kl_p99"], own
+ranges = own["kl_by_confidence"]
+assert sum(each["predictions"] for each in ranges) == 40 * 255, ranges
+mean = sum(each["mean"] * each["predictions"] for each in ranges) / (40 * 255)
+assert abs(mean - own["kl"]) < 1e-4 * mean, (mean, own["kl"])
 assert evaluation["protocol"]["windows"] == 40 and evaluation["protocol"]["tokens_scored"] == 40 * 255
 assert {stage["name"] for stage in record["stages"]} >= {"load", "calibrate", "solve", "learn", "distill", "pack", "evaluate"}
 lines = [json.loads(line) for line in (directory / "metrics.jsonl").read_text().splitlines()]
@@ -84,6 +91,14 @@ call("jlcm-eval", artifact, "--original", "stories260k", *task, "--json", "eval.
 again = json.loads(Path("eval.json").read_text())
 for key in ("original", "compressed", "stderr", "kl", "agreement", "protocol"):
     assert again[key] == evaluation[key], (key, again[key], evaluation[key])
+
+# The noise floor: what rounding products to bfloat16 does to the original, far below what compression does.
+if "avx512_bf16" in record["environment"]["cpu_features"]:
+    printed, _ = call("jlcm-eval", artifact, "--original", "stories260k", *task, "--set", "noise_floor=true", "--json", "floor.json")
+    floor = json.loads(Path("floor.json").read_text())["models"]
+    assert floor["compressed"] == again["models"]["compressed"]
+    assert 0 < floor["original"]["noise_floor_kl"] < 1e-2 * own["kl"], floor["original"]
+    assert floor["original"]["value"] == again["original"] and "(floor)" in printed, printed
 
 # The export in float32 is the same model, that in float16 nearly (embedding and norms are rounded).
 for kind, tolerance in (("f32", 0), ("f16", 1e-3)):

@@ -146,8 +146,9 @@ class Drawing {
             panel_height_ + gap_of_panels + 24 + (plot_.panels.front().x_label.empty() ? 0 : 16);
         const std::size_t lines = (plot_.panels.size() + columns_ - 1) / columns_;
         for (std::size_t p = 0; p < plot_.panels.size(); ++p) {
+            const std::size_t line = p / columns_;
             const Box box{left + static_cast<double>(p % columns_) * (panel_width_ + gap),
-                          top + static_cast<double>(p / columns_) * step, panel_width_, panel_height_};
+                          top + static_cast<double>(line) * step, panel_width_, panel_height_};
             body += panel(plot_.panels[p], box, p % columns_ == 0,
                           (p + 1) % columns_ == 0 || p + 1 == plot_.panels.size());
         }
@@ -564,8 +565,8 @@ class Drawing {
     static std::vector<std::vector<PlotPoint>> stretches(const PlotSeries& series, bool log_x, bool log_y) {
         std::vector<std::vector<PlotPoint>> found(1);
         for (const PlotPoint& point : series.points) {
-            if (std::isfinite(point.x) && std::isfinite(point.y) && !(log_x && point.x <= 0) &&
-                !(log_y && point.y <= 0)) {
+            if (std::isfinite(point.x) && std::isfinite(point.y) && (!log_x || point.x > 0) &&
+                (!log_y || point.y > 0)) {
                 found.back().push_back(point);
             } else if (!found.back().empty()) {
                 found.emplace_back();
@@ -590,7 +591,7 @@ class Drawing {
                 has_errors = has_errors || point.error > 0;
                 above += fmt::format("{}{:.1f} {:.1f}", above.empty() ? "M" : "L", at,
                                      upwards(y, box, point.y + point.error));
-                below = fmt::format("L{:.1f} {:.1f}", at, upwards(y, box, point.y - point.error)) + below;
+                below.insert(0, fmt::format("L{:.1f} {:.1f}", at, upwards(y, box, point.y - point.error)));
             }
             if (series.mark == Mark::area)
                 result += fmt::format(

@@ -183,6 +183,16 @@ class Matrix:
     def codes(self, codes: np.ndarray) -> None:
         self.packed = _packed(self.layout, codes)
 
+    def scales_and_offsets(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """float32 [groups] each; None if the matrix has neither. With one of them the other is applied too, as 1 or 0:
+        x + 0 makes +0 of -0."""
+        if self.scales is None and self.offsets is None:
+            return None
+        groups = self.layout.groups
+        scales = np.ones(groups, np.float32) if self.scales is None else self.scales.astype(np.float32)
+        offsets = np.zeros(groups, np.float32) if self.offsets is None else self.offsets.astype(np.float32)
+        return scales, offsets
+
     def decode(self) -> np.ndarray:
         """float32 [rows, cols], in the model's order of rows."""
         layout = self.layout
@@ -192,10 +202,9 @@ class Matrix:
             self.codebooks[books, stage, codes].astype(np.float32) for stage, codes in enumerate(self.codes)
         )
         values = sum(others, start=first)
-        if self.scales is not None or self.offsets is not None:
-            # A scale of 1 and an offset of 0 are applied too: x + 0 makes +0 of -0.
-            scales = np.ones(layout.groups, np.float32) if self.scales is None else self.scales.astype(np.float32)
-            offsets = np.zeros(layout.groups, np.float32) if self.offsets is None else self.offsets.astype(np.float32)
+        factors = self.scales_and_offsets()
+        if factors is not None:
+            scales, offsets = factors
             values = values * scales[groups, None] + offsets[groups, None]
         values = values.reshape(layout.rows, layout.cols)
         if self.outliers is not None:

@@ -105,21 +105,21 @@ class _Translation:
 
     def read_contents(self) -> None:
         """Weights in the form that the package has them in; an InputError names all that has none."""
-        problems: dict[str, None] = {}
+        problems: dict[str, str] = {}
         for node in self.graph["nodes"]:
             try:
                 coreml_operators.check(node["operator"], node["attributes"])
             except InputError as error:
-                problems[f"{error} (as in {node['name']})"] = None
+                problems.setdefault(str(error), f" (as in {node['name']})")
             for name, shape in self.weights_of(node):
                 try:
                     self.contents[name, shape] = self.content(name, shape)
                 except InputError as error:
-                    problems[f"{name}: {error}"] = None
-        has_one_output = len(self.graph.get("outputs", [])) == 1
-        if not has_one_output:
-            problems["a graph whose outputs have no meaning: an older version made the artifact; make it again"] = None
-        require(not problems, f"Core ML's form {self.form} does not express:\n  " + "\n  ".join(problems))
+                    problems[f"{name}: {error}"] = ""
+        if len(self.graph.get("outputs", [])) != 1:
+            problems["a graph without an output's name: an older version made the artifact; make it again"] = ""
+        lines = "".join(f"\n  {problem}{place}" for problem, place in problems.items())
+        require(not problems, f"Core ML's form {self.form} does not express:{lines}")
 
     def content(self, name: str, shape: Shape) -> Palette | np.ndarray:
         matrix = self.artifact.matrices.get(name)

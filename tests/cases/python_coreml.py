@@ -129,7 +129,7 @@ def one_table():
     package = "ios16.mlpackage"
     artifact, _ = program_of(path, package, form="ios16")
     model = coremltools.models.MLModel(package, skip_model_load=True)
-    assert model.get_spec().specificationVersion == coremltools.SPECIFICATION_VERSION_IOS_16
+    assert model.get_spec().specificationVersion == coremltools.target.iOS16
     coremltools.optimize.coreml.decompress_weights(model).save("plain.mlpackage")
     plain = mil_reference.read("plain.mlpackage")
     assert not mil_reference.tables(plain)

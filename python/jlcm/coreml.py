@@ -173,7 +173,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         export(given.artifact, given.out, given.form, given.compute)
     except Error as error:
-        print(f"jlcm.coreml: {given.artifact}: {error}", file=sys.stderr)
+        print(f"jlcm.coreml: {error}", file=sys.stderr)
         return 2
     return 0
 

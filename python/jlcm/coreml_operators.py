@@ -1,6 +1,6 @@
-"""The operators of an artifact's graph (its `config`) in Core ML's MIL. Each is a function of a node's inputs, weights and
-attributes, called inside of a MIL function. Images are channels last here and channels first in Core ML; coremltools
-takes out the transpositions between."""
+"""The operators of an artifact's graph (its `config`) in Core ML's MIL. Each is a function of a node's inputs, weights
+and attributes, called inside of a MIL function. Images are channels last here and channels first in Core ML;
+coremltools takes out the transpositions between."""
 
 from __future__ import annotations
 

@@ -42,10 +42,10 @@ def grouped(matrix: Matrix, shape: tuple[int, ...], widths: tuple[int, ...], typ
     layout = matrix.layout
     require(layout.residual == 1, f"{layout.residual} codebooks are added up")
     require(matrix.outliers is None, "it has outliers")
-    axis = max(i for i, size in enumerate(shape) if size > 1 or i == 0)
-    along = shape[axis] if axis > 0 else 1
-    require(along % layout.dimension == 0, f"codewords of {layout.dimension} weights lie across dimensions of {shape}")
-    cut = tuple(size // layout.dimension if i == axis and axis > 0 else size for i, size in enumerate(shape))
+    axis = max((i for i, size in enumerate(shape) if i > 0 and size > 1), default=1)
+    fits = shape[axis] % layout.dimension == 0
+    require(fits, f"codewords of {layout.dimension} weights lie across dimensions of {shape}")
+    cut = tuple(size // layout.dimension if i == axis else size for i, size in enumerate(shape))
     values = matrix.codebooks[:, 0].astype(np.float32)
     groups = layout.groups_of_codes()
     factors = matrix.scales_and_offsets()

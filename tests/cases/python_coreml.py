@@ -1,5 +1,5 @@
-"""Artifacts as Core ML packages: weights as coremltools decodes them, outputs by a reference of MIL in numpy, sizes, and what is
-refused. Core ML itself predicts on macOS alone."""
+"""Artifacts as Core ML packages: weights as coremltools decodes them, outputs by a reference of MIL in numpy, sizes,
+and what is refused. Core ML itself predicts on macOS alone."""
 
 import json
 import os
@@ -52,6 +52,9 @@ def palettes():
         decoded = constexpr_lut_to_dense.decompress(made.indices, made.tables, np.int32(made.vector_axis))
         same(decoded, matrix.decode().reshape(shape))
     assert 30 < refused < 270, refused
+    least = Matrix.of_codes(Layout(1, 1, bits=1), np.ones((1, 1, 1), np.uint8), np.float16([[[[1], [2]]]]))
+    made = coreml_palette.palette(least, (1, 1), WIDTHS, np.dtype(np.float16), one_table=False)
+    same(constexpr_lut_to_dense.decompress(made.indices, made.tables, None), np.float16([[2]]))
 
 
 def compressed(name, network, compress):
@@ -90,7 +93,9 @@ def outputs(path, array):
     """What jlcm computes at float32."""
     np.savez("x.npz", x=array)
     data = "{type: tensors, path: ./x.npz, array: x}"
-    call("jlcm-eval", path, "--task", "outputs", "--dataset", data, "--set", "write=outputs.npz", "--compute", "float32")
+    call(
+        "jlcm-eval", path, "--task", "outputs", "--dataset", data, "--set", "write=outputs.npz", "--compute", "float32"
+    )
     return np.load("outputs.npz")["model_0"]
 
 
@@ -123,8 +128,8 @@ def networks():
 
 
 def one_table():
-    """iOS 16: a table per tensor; more bits than it knows become the next width. coremltools' own decompression makes plain
-    weights of the package."""
+    """iOS 16: a table per tensor; 5 bits, which it does not know, become 6. coremltools' own decompression
+    makes plain weights of the package."""
     path = compressed("ten", "resnet20-fashion-mnist", {"bits": 5, "solver": "rtn", "grouping": "per_tensor"})
     package = "ios16.mlpackage"
     artifact, _ = program_of(path, package, form="ios16")
@@ -166,14 +171,20 @@ class Sketch:
         count = len(self.graph["nodes"])
         inputs = inputs or ((count,) if operator != "constant" else ())
         self.graph["nodes"].append(
-            {"name": f"n{count}", "operator": operator, "attributes": attributes, "inputs": list(inputs), "parameters": list(parameters)}
+            {
+                "name": f"n{count}", "operator": operator, "attributes": attributes, "inputs": list(inputs),
+                "parameters": list(parameters),
+            }
         )  # fmt: skip
         return count + 1
 
     def write(self, path):
         last = len(self.graph["nodes"])
         self.graph["outputs"] = [
-            {"name": "y", "value": last, "meaning": "values", "compared": last, "compared_as": "values", "found": "said so"}
+            {
+                "name": "y", "value": last, "meaning": "values", "compared": last, "compared_as": "values",
+                "found": "said so",
+            }
         ]  # fmt: skip
         self.artifact.config = {"model_type": "graph", "graph": self.graph}
         jlcm.format.write(path, self.artifact)
@@ -182,7 +193,8 @@ class Sketch:
 
 def window(kernel, stride=(1, 1), dilation=(1, 1), begin=(0, 0), end=(0, 0), ceil_mode=False):
     return {
-        "kernel": kernel, "stride": stride, "dilation": dilation, "pad_begin": begin, "pad_end": end, "ceil_mode": ceil_mode,
+        "kernel": kernel, "stride": stride, "dilation": dilation, "pad_begin": begin, "pad_end": end,
+        "ceil_mode": ceil_mode,
     }  # fmt: skip
 
 
@@ -207,9 +219,10 @@ def operators():
     add("reshape", shape=[-1, 11, 8])
     kept = add("layer_norm", parameters=[parameter((8,)), parameter((8,))], epsilon=1e-5, affine=True)
     for kind, constants in {
-        "relu": {}, "silu": {}, "gelu": {}, "gelu_tanh": {}, "tanh": {}, "sigmoid": {}, "hard_swish": {}, "softplus": {},
-        "exponential": {}, "absolute": {}, "erf": {}, "clip": {"a": -1.5, "b": 1.25}, "leaky_relu": {"a": 0.1},
-        "hard_sigmoid": {"a": 0.2, "b": 0.5}, "elu": {"a": 0.7}, "affine": {"a": -0.5, "b": 0.125}, "soft_cap": {"a": 3.0},
+        "relu": {}, "silu": {}, "gelu": {}, "gelu_tanh": {}, "tanh": {}, "sigmoid": {}, "hard_swish": {},
+        "softplus": {}, "exponential": {}, "absolute": {}, "erf": {}, "clip": {"a": -1.5, "b": 1.25}, "leaky_relu": {"a": 0.1},
+        "hard_sigmoid": {"a": 0.2, "b": 0.5}, "elu": {"a": 0.7}, "affine": {"a": -0.5, "b": 0.125},
+        "soft_cap": {"a": 3.0},
     }.items():  # fmt: skip
         add("subtract", kept, add(kind, kept, **constants))
         kept = add("layer_norm", epsilon=1e-5, affine=False)
@@ -243,10 +256,18 @@ def refusals():
     sketch.add("pooling", windows=windows, pooling="maximum")
     path = sketch.write("refused.safetensors")
     command = [sys.executable, "-m", "jlcm.coreml", path, "refused.mlpackage"]
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(SOURCE / "python")})
+    done = subprocess.run(
+        command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(SOURCE / "python")}
+    )
     assert done.returncode == 2 and not Path("refused.mlpackage").exists(), done.stderr
     said = done.stderr
-    for text in ("p0: 2 codebooks are added up", "p1: 2 codebooks", "'sine' (as in n1)", "different values", "dilation"):
+    for text in (
+        "p0: 2 codebooks are added up",
+        "p1: 2 codebooks",
+        "'sine' (as in n1)",
+        "different values",
+        "dilation",
+    ):
         assert text in said, said
     assert "n3" not in said, "an operator is named once"
 

@@ -22,7 +22,7 @@ from coremltools.converters.mil.mil import Function, Program, Var, types
 
 from jlcm import coreml_operators, coreml_palette, format
 from jlcm.coreml_palette import Palette
-from jlcm.errors import Error, InputError, require
+from jlcm.errors import InputError, require
 
 Form = Literal["ios18", "ios16"]
 Compute = Literal["float16", "float32"]
@@ -172,9 +172,12 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         export(given.artifact, given.out, given.form, given.compute)
-    except Error as error:
+    except InputError as error:
         print(f"jlcm.coreml: {error}", file=sys.stderr)
         return 2
+    except OSError as error:
+        print(f"jlcm.coreml: {given.out} cannot be written: {error}", file=sys.stderr)
+        return 3
     return 0
 
 

@@ -178,6 +178,11 @@ class Sketch:
         )  # fmt: skip
         return count + 1
 
+    def identity(self, path):
+        """Of nothing but an operator that changes nothing."""
+        self.add("reshape", shape=[-1, 2])
+        return self.write(path)
+
     def write(self, path):
         last = len(self.graph["nodes"])
         self.graph["outputs"] = [
@@ -220,9 +225,9 @@ def operators():
     kept = add("layer_norm", parameters=[parameter((8,)), parameter((8,))], epsilon=1e-5, affine=True)
     for kind, constants in {
         "relu": {}, "silu": {}, "gelu": {}, "gelu_tanh": {}, "tanh": {}, "sigmoid": {}, "hard_swish": {},
-        "softplus": {}, "exponential": {}, "absolute": {}, "erf": {}, "clip": {"a": -1.5, "b": 1.25}, "leaky_relu": {"a": 0.1},
-        "hard_sigmoid": {"a": 0.2, "b": 0.5}, "elu": {"a": 0.7}, "affine": {"a": -0.5, "b": 0.125},
-        "soft_cap": {"a": 3.0},
+        "softplus": {}, "exponential": {}, "absolute": {}, "erf": {}, "clip": {"a": -1.5, "b": 1.25},
+        "leaky_relu": {"a": 0.1}, "hard_sigmoid": {"a": 0.2, "b": 0.5}, "elu": {"a": 0.7},
+        "affine": {"a": -0.5, "b": 0.125}, "soft_cap": {"a": 3.0},
     }.items():  # fmt: skip
         add("subtract", kept, add(kind, kept, **constants))
         kept = add("layer_norm", epsilon=1e-5, affine=False)
@@ -270,6 +275,8 @@ def refusals():
     ):
         assert text in said, said
     assert "n3" not in said, "an operator is named once"
+    Path("file").touch()
+    assert jlcm.coreml.main([str(Sketch([1, 2]).identity("good.safetensors")), "file/out.mlpackage"]) == 3
 
     def refused(text, artifact, out="refused.mlpackage", **options):
         try:

@@ -208,7 +208,7 @@ void constant_of_shape(Context& context, const OnnxNode& node) {
     Shape one(shape.size(), 1);
     const OnnxTensor list{{std::ssize(one)}, one};
     auto folded = fold(node, context.opset(), {&list});
-    ensure(folded.has_value(), "{} without a rule for constants", node.type);
+    if (!folded) fail("no rule for known inputs");
     OnnxTensor value = std::move(folded->front());
     const OnnxNode source{
         .name = node.name, .type = "", .inputs = {}, .outputs = node.outputs, .attributes = {}};

@@ -340,7 +340,7 @@ Plot divergence_plot(const std::vector<RunRecord>& runs, const std::string& eval
             const json figures = figures_of(*groups[g].runs.front(), "compressed");
             std::string name = facets.of[g].title;
             if (facets.panels.size() > 1 && !facets.shows_others)
-                name = facets.panels[facets.of[g].panel] + ", " + name;
+                name.insert(0, facets.panels[facets.of[g].panel] + ", ");
             if (name.empty()) name = "compressed";
             panel.series.push_back({.title = name,
                                     .style = facets.of[g].style,

@@ -78,7 +78,8 @@ DType other_type(DType compute) {
 /// KL of the original against itself as keys of its own figures.
 nlohmann::json noise_figures(const std::vector<WindowScore>& windows, DType compute) {
     const Figures noise = figures(windows, true);
-    nlohmann::json more{{"noise_floor_compute", name_of(compute)}, {"noise_floor_kl", *noise.kl}};
+    nlohmann::json more{{"noise_floor_compute", name_of(compute)},
+                        {"noise_floor_kl", noise.kl ? *noise.kl : not_a_number}};
     for (const auto& [key, value] : noise.more.items()) more["noise_floor_" + key] = value;
     return more;
 }

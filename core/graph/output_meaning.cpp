@@ -139,7 +139,7 @@ ValueId classes_last(Graph& graph, ValueId value, const Shape& shape, std::size_
 
 Ending stated(Graph& graph, ValueId output, const Shapes& shapes, const OutputChoice& choice) {
     const std::string& name = choice.name;
-    const OutputMeaning meaning = choice.meaning.value();
+    const OutputMeaning meaning = choice.meaning.value_or(OutputMeaning::values);
     Ending ending{meaning, output, meaning, "set in the spec"};
     if (meaning == OutputMeaning::values) return ending;
     const Shape& shape = shapes.once[index(output)];

@@ -192,15 +192,15 @@ class Distiller final : public WeightLearner {
     double loss_of_record(const Tensor& rows, const Tensor& original, double share, Tensor& slope) const {
         double loss = 0;
         slope = Tensor::zeros(rows.shape());
-        for (const auto& [output, part] : outputs_) {
+        for (const ComparedPart& each : outputs_) {
             const auto as_rows = [&](const Tensor& record) {
-                const Tensor own = part_of(record, part);
-                const std::int64_t width = part.shape.empty() ? 1 : part.shape.back();
+                const Tensor own = part_of(record, each.part);
+                const std::int64_t width = each.part.shape.empty() ? 1 : each.part.shape.back();
                 return own.reshape({own.size() / width, width});
             };
             Tensor own_slope;
-            loss += loss_as(output->compared_as, as_rows(rows), as_rows(original), share, own_slope);
-            put_part(own_slope, part, slope);
+            loss += loss_as(each.output->compared_as, as_rows(rows), as_rows(original), share, own_slope);
+            put_part(own_slope, each.part, slope);
         }
         return loss;
     }

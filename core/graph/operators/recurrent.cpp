@@ -134,7 +134,6 @@ class Recurrent final : public Operator {
 
     void permutation_rule(PermutationRule& rule) const override {
         constexpr const char* steps = "steps have a given order";
-        constexpr const char* kinds = "gates have a given order";
         rule.tie_dimensions(0, 0, 1);
         rule.fix_dimensions(0, 1, 2, steps);
         rule.fix_output_dimensions(1, 2, steps);
@@ -142,7 +141,7 @@ class Recurrent final : public Operator {
         const auto several = [&](std::int64_t count) -> PermutationRule::Axis {
             if (count == 1) return {{units}};
             const int outer = rule.blocks(count);
-            rule.fix({{outer}}, kinds);
+            rule.fix({{outer}}, "gates have a given order");
             return {{outer, units}};
         };
         rule.tie(rule.input(0), several(gates()));
@@ -339,6 +338,7 @@ class Recurrent final : public Operator {
     void cell_backward(const Pass& pass, std::int64_t t, std::int64_t k, Tensor& dh, Tensor& dc,
                        Tensor& outer, Tensor& inner) const {
         const std::int64_t width = dh.cols();
+        if (width == 0) return;
         const Tensor gates_at = at(pass.gates, t);
         const Tensor former = at(pass.states, k);
         const bool has_cells = is(RecurrentCell::lstm);

@@ -159,11 +159,15 @@ void CompressOptions::fields(Fields& v) {
 
 void CompressOptions::validate(Problems& problems) const {
     if (distill && distill->steps == 0) problems.field("distill", "steps is 0: leave distill out");
-    if (keeps_positions() && (!learn || learn->estimator.name() != distill->estimator->name()))
-        problems.field(
-            "distill",
-            "mapping.start is learned: that wants learn, with the same estimator ({} there, {} here)",
-            learn ? learn->estimator.name() : "none", distill->estimator->name());
+    if (distill && distill->estimator && keeps_positions()) {
+        const std::string here = distill->estimator->name();
+        const std::string there = learn ? learn->estimator.name() : "none";
+        if (there != here)
+            problems.field(
+                "distill",
+                "mapping.start is learned: that wants learn, with the same estimator ({} there, {} here)",
+                there, here);
+    }
     if (solver_target == SolverTarget::original_output && solver_inputs != Inputs::compressed)
         problems.field("solver_target",
                        "original_output has a meaning only where inputs differ from the original's: set "

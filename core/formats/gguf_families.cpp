@@ -286,7 +286,8 @@ std::string other(const std::vector<NamePair>& names, const std::string& stem) {
 /// The matrices of a tensor of all experts; none if it is no such tensor.
 std::vector<StoredTensor> matrices_of_experts(const StoredTensor& stored, const GgufFamily& family) {
     const auto layer = split_layer(stored.name, gguf_prefix);
-    const auto kind = layer ? split_kind(layer->second) : std::nullopt;
+    if (!layer) return {};
+    const auto kind = split_kind(layer->second);
     if (!kind) return {};
     const std::string pattern = other<&NamePair::first, &NamePair::second>(family.experts, kind->first);
     if (pattern.empty()) return {};

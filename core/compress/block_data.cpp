@@ -71,19 +71,19 @@ const SecondMoments& BlockData::moments() {
         return made;
     };
     if (!shares_moments_) {
-        (void)observed();
-        warn_of_few_tokens();
-        return *moments_;
+        const SecondMoments& made = observed();
+        warn_of_few_tokens(made);
+        return made;
     }
     const SavedState state =
         run_.store.shared(keys_.second_moments(block_), [&] { return observed().state(); });
     if (!moments_) moments_.emplace(executor_).restore(state);
-    warn_of_few_tokens();
+    warn_of_few_tokens(*moments_);
     return *moments_;
 }
 
 /// Second moments of fewer tokens than inputs leave directions that nothing is known of.
-void BlockData::warn_of_few_tokens() const {
+void BlockData::warn_of_few_tokens(const SecondMoments& moments) const {
     const Graph& graph = run_.model.graph();
     std::vector<std::string> few;
     std::set<ValueId> seen;
@@ -92,7 +92,7 @@ void BlockData::warn_of_few_tokens() const {
         const Node& node = graph.node(use.node);
         if (!reads_routed_rows(*node.op) || !seen.insert(node.inputs[0]).second) continue;
         ++experts;
-        const std::int64_t tokens = moments_->samples(use.node);
+        const std::int64_t tokens = moments.samples(use.node);
         if (tokens < graph.parameter(use.parameter).shape[1])
             few.push_back(fmt::format("{} ({})", node.name, tokens));
     }

@@ -40,7 +40,7 @@ class BlockData {
     [[nodiscard]] Tensor fisher(ParameterId id);
     void observe(SecondMoments& moments);
     /// Names the experts of the block that the calibration data tell too little of.
-    void warn_of_few_tokens() const;
+    void warn_of_few_tokens(const SecondMoments& moments) const;
     void observe_both(const Block& block, const Weights& weights, const Tensor& compressed,
                       const Tensor& original, SecondMoments& moments);
 

@@ -203,10 +203,12 @@ void binary(int function, std::int64_t n, const T* a, const T* b, T* y) {
         case Binary::divide:
             return with([](T u, T v) { return u / v; });
         // Of NaN and a number both are NaN.
+        // NOLINTBEGIN(misc-redundant-expression): v differs from itself if it is NaN
         case Binary::minimum:
             return with([](T u, T v) { return v < u || v != v ? v : u; });
         case Binary::maximum:
             return with([](T u, T v) { return v > u || v != v ? v : u; });
+            // NOLINTEND(misc-redundant-expression)
     }
 }
 

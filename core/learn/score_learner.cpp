@@ -2,10 +2,10 @@
 
 #include "core/learn/change_cap.hpp"
 #include "core/learn/optimizer.hpp"
+#include "core/learn/relabelling.hpp"
 #include "core/learn/segment_steps.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <utility>
 
@@ -86,12 +86,10 @@ class ScoreLearner final : public MappingLearner {
 
     void relabel(const CompressedMatrix& matrix, const GroupMap& groups, const Tensor& former) override {
         const int words = matrix.layout.codewords();
-        groups.for_each_segment([&](const Segment& segment) {
-            const std::uint8_t* label =
-                former.data<std::uint8_t>() + matrix.layout.codebook_of(segment.group) * words;
-            for (std::int64_t i = segment.first; i < segment.first + segment.size(); ++i)
-                relabel_weight(i, matrix.mapping.data<std::uint8_t>()[i], words, label);
-        });
+        for_relabelled_weights(matrix, groups, former,
+                               [&](std::int64_t i, int code, const std::uint8_t* label) {
+                                   relabel_weight(i, code, words, label);
+                               });
     }
 
     Tensor position() override { return scores_.value; }
@@ -137,14 +135,9 @@ class ScoreLearner final : public MappingLearner {
         const int begin = score_window_begin(code, words, window);
         const int former_begin = score_window_begin(label[code], words, window);
         const float top = scores_.value.data<float>()[i * window + label[code] - former_begin];
-        // What was outside of the window takes the value at its border.
-        std::array<float, 256> old{};
         const auto follow = [&](Tensor& kept) {
-            float* values = kept.data<float>() + i * window;
-            std::copy_n(values, window, old.begin());
-            for (int k = 0; k < window; ++k)
-                values[k] =
-                    old[static_cast<std::size_t>(std::clamp(label[begin + k] - former_begin, 0, window - 1))];
+            follow_labels({kept.data<float>() + i * window, static_cast<std::size_t>(window)}, begin,
+                          former_begin, label);
         };
         follow(scores_.value);
         follow(scores_.first_moment);

@@ -2,6 +2,7 @@
 #include "core/learn/estimator.hpp"
 #include "core/learn/latent.hpp"
 #include "core/learn/optimizer.hpp"
+#include "core/learn/relabelling.hpp"
 #include "core/learn/score_step.hpp"
 #include "core/learn/segment_steps.hpp"
 
@@ -103,13 +104,9 @@ class GumbelLearner final : public MappingLearner {
     }
 
     void relabel(const CompressedMatrix& matrix, const GroupMap& groups, const Tensor& former) override {
-        const int words = matrix.layout.codewords();
-        groups.for_each_segment([&](const Segment& segment) {
-            const std::uint8_t* label =
-                former.data<std::uint8_t>() + matrix.layout.codebook_of(segment.group) * words;
-            for (std::int64_t i = segment.first; i < segment.first + segment.size(); ++i)
-                follow(i, matrix.mapping.data<std::uint8_t>()[i], label);
-        });
+        for_relabelled_weights(
+            matrix, groups, former,
+            [&](std::int64_t i, int code, const std::uint8_t* label) { follow(i, code, label); });
     }
 
     std::vector<NamedTensor> state() override {
@@ -187,20 +184,15 @@ class GumbelLearner final : public MappingLearner {
     }
 
     /// What was kept by codeword goes where that is now, and the window to the weight's code if that has
-    /// left it. What comes from beyond the window takes its border's.
+    /// left it.
     void follow(std::int64_t i, int code, const std::uint8_t* label) {
         std::uint8_t& first = first_codes_.data<std::uint8_t>()[i];
         const int former = first;
         const int begin = std::clamp(former, code - window_ + 1, code);
         first = static_cast<std::uint8_t>(begin);
-        for (Tensor* kept : {&scores_, &first_, &second_}) {
-            float* values = kept->data<float>() + i * window_;
-            std::array<float, most_candidates> old{};
-            std::copy_n(values, window_, old.begin());
-            for (int k = 0; k < window_; ++k)
-                values[k] =
-                    old[static_cast<std::size_t>(std::clamp(label[begin + k] - former, 0, window_ - 1))];
-        }
+        for (Tensor* kept : {&scores_, &first_, &second_})
+            follow_labels({kept->data<float>() + i * window_, static_cast<std::size_t>(window_)}, begin,
+                          former, label);
     }
 
     GumbelOptions options_;

@@ -66,6 +66,24 @@ bool identical(const Tensor& a, const Tensor& b) {
            std::memcmp(a.bytes().data(), b.bytes().data(), a.byte_count()) == 0;
 }
 
+/// The state that a checkpoint would hold.
+std::vector<NamedTensor> checkpoint_of(Trainable& learner) {
+    std::vector<NamedTensor> saved;
+    for (const auto& entry : learner.state()) saved.push_back({entry.name, entry.tensor.clone()});
+    return saved;
+}
+
+void restore(Trainable& learner, const std::vector<NamedTensor>& saved, std::int64_t steps) {
+    const auto state = learner.state();
+    REQUIRE(state.size() == saved.size());
+    for (std::size_t i = 0; i < state.size(); ++i) {
+        REQUIRE(state[i].name == saved[i].name);
+        Tensor into = state[i].tensor;
+        std::memcpy(into.bytes().data(), saved[i].tensor.bytes().data(), into.byte_count());
+    }
+    learner.restored(steps);
+}
+
 }  // namespace
 
 TEST_CASE("the gradient of the tables is the sum over the weights that read them") {
@@ -257,17 +275,9 @@ TEST_CASE("a learner restored from its state goes on to the same bits, at any nu
         BlockProblem two;
         const auto killed = two.learner(estimator, 20);
         for (int i = 0; i < 9; ++i) (void)killed->step();
-        std::vector<NamedTensor> saved;
-        for (const auto& entry : killed->state()) saved.push_back({entry.name, entry.tensor.clone()});
+        const auto saved = checkpoint_of(*killed);
         const auto resumed = two.learner(estimator, 20);
-        const auto state = resumed->state();
-        REQUIRE(state.size() == saved.size());
-        for (std::size_t i = 0; i < state.size(); ++i) {
-            REQUIRE(state[i].name == saved[i].name);
-            Tensor into = state[i].tensor;
-            std::memcpy(into.bytes().data(), saved[i].tensor.bytes().data(), into.byte_count());
-        }
-        resumed->restored(9);
+        restore(*resumed, saved, 9);
         for (int i = 9; i < 20; ++i) (void)resumed->step();
         resumed->finish();
         for (const auto& use : one.base.graph().linears(one.block().nodes))
@@ -410,17 +420,9 @@ TEST_CASE("a distillation restored from its state goes on to the same bits, at a
         set(two);
         const auto killed = two.learner();
         for (int i = 0; i < 3; ++i) (void)killed->step();  // amid what a step of the mapping gathers
-        std::vector<NamedTensor> saved;
-        for (const auto& entry : killed->state()) saved.push_back({entry.name, entry.tensor.clone()});
+        const auto saved = checkpoint_of(*killed);
         const auto resumed = two.learner();
-        const auto state = resumed->state();
-        REQUIRE(state.size() == saved.size());
-        for (std::size_t i = 0; i < state.size(); ++i) {
-            REQUIRE(state[i].name == saved[i].name);
-            Tensor into = state[i].tensor;
-            std::memcpy(into.bytes().data(), saved[i].tensor.bytes().data(), into.byte_count());
-        }
-        resumed->restored(3);
+        restore(*resumed, saved, 3);
         for (int i = 3; i < 6; ++i) (void)resumed->step();
         resumed->finish();
         for (const auto& [id, matrix] : one.model.matrices())

@@ -3,6 +3,7 @@
 #include "core/base/error.hpp"
 #include "core/learn/diverged.hpp"
 #include "core/run/run.hpp"
+#include "core/tensor/memory.hpp"
 
 #include <cstdio>
 #include <new>
@@ -15,6 +16,7 @@ int run_program(std::string_view program, const std::function<int()>& body) {
         say(message);
         return static_cast<int>(kind);
     };
+    return_large_blocks();
     try {
         return body();
     } catch (const Error& error) {

@@ -131,12 +131,6 @@ void BlockData::observe_both(const Block& block, const Weights& weights, const T
 
 namespace {
 
-double activation_bytes(const PipelineSizes& sizes) {
-    return static_cast<double>(sizes.calibration.sequences) * 4 *
-           sizes.graph.largest_block(
-               [&](const Block& block) { return sizes.graph.elements_of_value(block.input); });
-}
-
 /// How many times all samples' activations are in memory.
 double copies_of_activations(const PipelineSizes& sizes) {
     const CompressOptions& options = sizes.options;
@@ -154,6 +148,19 @@ double copies_of_activations(const PipelineSizes& sizes) {
         copies += static_cast<double>(sizes.calibration.observed()) /
                   static_cast<double>(sizes.calibration.sequences);
     return copies;
+}
+
+double activation_bytes(const PipelineSizes& sizes) {
+    const GraphSizes& graph = sizes.graph;
+    const double copies = copies_of_activations(sizes);
+    return static_cast<double>(sizes.calibration.sequences) * 4 *
+           graph.largest_block([&](const Block& block) {
+               const double inputs = graph.elements_of_value(block.input);
+               const double outputs = graph.elements_of_value(block.output);
+               // Outputs of the inputs' shape take their place (advance); others stand beside them.
+               const bool in_place = graph.shape_of(block.input) == graph.shape_of(block.output);
+               return copies * std::max(inputs, outputs) + (in_place ? 0 : std::min(inputs, outputs));
+           });
 }
 
 double statistics_bytes(const PipelineSizes& sizes) {
@@ -180,8 +187,7 @@ double forward_bytes(const PipelineSizes& sizes, const Block& block) {
 
 std::vector<StageCost::Part> block_data_parts(const PipelineSizes& sizes) {
     StageCost stage;
-    if (sizes.options.needs_calibration())
-        stage.add("activations", copies_of_activations(sizes) * activation_bytes(sizes));
+    if (sizes.options.needs_calibration()) stage.add("activations", activation_bytes(sizes));
     stage.add("gradient statistics", statistics_bytes(sizes));
     return stage.parts;
 }

@@ -8,6 +8,7 @@
 #include <mutex>
 #include <vector>
 
+#include <malloc.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 
@@ -113,6 +114,15 @@ std::shared_ptr<std::byte> allocate_tensor_memory(std::size_t bytes) {
     if (block == nullptr)
         throw Error(ErrorKind::system, fmt::format("out of memory: a tensor needs {} bytes", bytes));
     return {block, [size](std::byte* p) { pool().give(p, size); }};
+}
+
+void return_large_blocks() {
+#ifdef __GLIBC__
+    // By default the first large block that is freed raises the size from which blocks are mapped (up to 32 MiB). From
+    // then on activations share heaps with what outlives them, and a run holds up to half as much again.
+    constexpr int mapped_from = 1 << 20;
+    ::mallopt(M_MMAP_THRESHOLD, mapped_from);
+#endif
 }
 
 void limit_memory(double bytes) {

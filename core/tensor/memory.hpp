@@ -12,6 +12,11 @@ namespace jlcm {
 /// where there is no memory.
 [[nodiscard]] std::shared_ptr<std::byte> allocate_tensor_memory(std::size_t bytes);
 
+/// From now on a large block that is freed goes back to the system at once, whatever was allocated behind it. For the
+/// start of a program: a process that only loads the library keeps its own rules. Without effect where malloc is not
+/// glibc's.
+void return_large_blocks();
+
 /// From now on the process cannot hold more than about `bytes` of memory of its own (mapped files apart):
 /// what asks for more gets the system error.
 void limit_memory(double bytes);

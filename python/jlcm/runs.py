@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -153,14 +153,19 @@ def results(
     given = [pattern] if isinstance(pattern, (str, os.PathLike)) else list(pattern)
     directories = {Path(found) for each in given for found in glob.glob(os.fspath(each), recursive=True)}
     records = {record.resolve(): record for directory in directories for record in directory.rglob("result.json")}
-    rows = [row for record in sorted(records.values()) for row in _rows(record.parent, settings)]
+    labels = _labels({record.parent.parent for record in records.values()})
+    rows = [
+        row
+        for record in sorted(records.values())
+        for row in _rows(record.parent, labels.get(record.parent, {}), settings)
+    ]
     return pandas.DataFrame(rows)
 
 
-def _rows(directory: Path, settings: Sequence[str]) -> Iterator[dict[str, Any]]:
+def _rows(directory: Path, labels: dict[str, str], settings: Sequence[str]) -> Iterator[dict[str, Any]]:
     record = Run(directory).result
     footprint = record["footprint"] or {}
-    about = {"run": str(directory), "name": record["name"], "seed": record["seed"], **_labels(directory)}
+    about = {"run": str(directory), "name": record["name"], "seed": record["seed"], **labels}
     about |= _settings(directory, settings)
     costs = {
         "bits_per_weight": footprint.get("linear_bits_per_weight"),
@@ -183,13 +188,14 @@ def _figures(figures: dict[str, Any]) -> dict[str, Any]:
     return numbers | {key: float(value) for key, value in not_finite.items()}
 
 
-def _labels(directory: Path) -> dict[str, str]:
-    """What sweeps call a run."""
-    for manifest in sorted(directory.parent.glob("*.sweep.json")):
-        for each in json.loads(manifest.read_text())["runs"]:
-            if each["directory"] == directory.name:
-                return each["labels"]
-    return {}
+def _labels(folders: Iterable[Path]) -> dict[Path, dict[str, str]]:
+    """What the sweeps in `folders` call their runs. If two have a run, it is what the first by name calls it."""
+    labels: dict[Path, dict[str, str]] = {}
+    for folder in folders:
+        for manifest in sorted(folder.glob("*.sweep.json")):
+            for each in json.loads(manifest.read_text())["runs"]:
+                labels.setdefault(folder / each["directory"], each["labels"])
+    return labels
 
 
 def _settings(directory: Path, keys: Sequence[str]) -> dict[str, Any]:

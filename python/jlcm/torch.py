@@ -123,10 +123,12 @@ def _sort_codewords(matrix: Matrix, codes: np.ndarray) -> np.ndarray:
 
 
 class PackedLinear(nn.Module):
-    """A linear layer whose weight is a compressed matrix, or several one below the other; forward decodes it by look-up."""
+    """A linear layer whose weight is a compressed matrix, or several one below the other (of each of `heads` heads);
+    forward decodes it by look-up."""
 
-    def __init__(self, matrices: Iterable[Matrix], *, bias: bool = False):
+    def __init__(self, matrices: Iterable[Matrix], *, heads: int = 1, bias: bool = False):
         super().__init__()
+        self.heads = heads
         self.parts = nn.ModuleList(PackedMatrix(matrix) for matrix in matrices)
         layouts = [part.layout for part in self.matrices()]
         require(len({layout.cols for layout in layouts}) == 1, "the matrices of one layer have different columns")
@@ -140,7 +142,8 @@ class PackedLinear(nn.Module):
     @property
     def weight(self) -> torch.Tensor:
         """[out_features, in_features], decoded anew by each call."""
-        return torch.cat([part.decode() for part in self.matrices()])
+        by_head = [part.decode().reshape(self.heads, -1, self.in_features) for part in self.matrices()]
+        return torch.cat(by_head, dim=1).reshape(self.out_features, self.in_features)
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         return functional.linear(inputs, self.weight, self.bias)
@@ -165,7 +168,8 @@ def pack(module: nn.Module, source: Source) -> list[str]:
             continue
         if not isinstance(old, nn.Linear) and type(old).__name__ != "Conv1D":
             continue
-        new = PackedLinear([artifact.matrices[part] for part in tensor.parts], bias=old.bias is not None)
+        matrices = [artifact.matrices[part] for part in tensor.parts]
+        new = PackedLinear(matrices, heads=tensor.heads, bias=old.bias is not None)
         new.bias = old.bias  # type: ignore[assignment]
         parent, _, child = layer.rpartition(".")
         setattr(module.get_submodule(parent), child, new)
@@ -188,7 +192,7 @@ def save(path: str | os.PathLike[str], module: nn.Module, source: Source) -> Non
         values = getattr(own, kind, None)
         if isinstance(values, torch.Tensor):
             dense = values.detach().cpu().float().numpy()
-            _update(artifact, tensor.parts, dense.T if tensor.turned else dense)
+            _update(artifact, tensor.cut(dense, artifact))
     format.write(path, artifact)
 
 
@@ -199,9 +203,9 @@ def _submodule(module: nn.Module, name: str) -> nn.Module | None:
         return None
 
 
-def _update(artifact: Artifact, parts: list[str], values: np.ndarray) -> None:
-    """Cuts values into the tensors that they are made of; unchanged ones stay encoded as they are."""
-    for part, own in zip(parts, np.split(values, len(parts))):
+def _update(artifact: Artifact, values: dict[str, np.ndarray]) -> None:
+    """Unchanged tensors stay encoded as they are."""
+    for part, own in values.items():
         if np.array_equal(artifact.decode(part), own):
             continue
         is_kept = part not in artifact.matrices

@@ -81,7 +81,7 @@ def logits(model, ids):
 
 
 def families():
-    for name in ("gpt2", "opt", "qwen2", "llama_biased", "bert", "stories260k"):
+    for name in ("gpt2", "opt", "qwen2", "phi3", "gpt_neox", "llama_biased", "bert", "stories260k"):
         own = ASSETS / "lm/stories260k" if name == "stories260k" else SOURCE / "tests/golden/transformers" / name
         artifact = compressed(own, "{type: distribution, groups: 3}")
         opened = jlcm.open(artifact)
@@ -97,6 +97,8 @@ def families():
             assert any(isinstance(each, jlcm.torch.PackedLinear) for each in model.modules()) == packed
             difference = np.abs(logits(model, ids) - ours).max()
             assert difference < 1e-4, (name, packed, difference)
+            jlcm.torch.save("same.safetensors", model, artifact)
+            assert Path("same.safetensors").read_bytes() == artifact.read_bytes(), name
             assert tokenizer("the words", add_special_tokens=False).input_ids == list(opened.encode("the words")), name
         if name != "bert":
             assert model.generate(torch.tensor(ids[:1].astype(np.int64)), max_new_tokens=4, do_sample=False).shape == (
@@ -108,13 +110,25 @@ def families():
         assert plain.keys() == state.keys() and all(torch.equal(plain[key], state[key]) for key in state), name
 
 
+def fused_bias():
+    """A head's rows of queries, keys and values lie together in the files, and apart in an artifact."""
+    artifact = compressed(SOURCE / "tests/golden/transformers/gpt_neox")
+    model, _ = jlcm.transformers.load(artifact)
+    fused = model.get_submodule("gpt_neox.layers.1.attention.query_key_value")
+    with torch.no_grad():
+        fused.bias += torch.randn(72)
+    jlcm.torch.save("biased.safetensors", model, artifact)
+    opened = jlcm.open("biased.safetensors")
+    key = opened["gpt_neox.layers.1.attention.query_key_value.key.bias"].decode()
+    assert np.array_equal(key, fused.bias.detach().numpy().reshape(4, 3, 6)[:, 1].reshape(-1))
+    ids = np.array([opened.encode("The 25th of 12 words, and another")[:12]])
+    assert np.abs(logits(model, ids) - next(iter(opened.run(ids=ids).values()))).max() < 1e-4
+
+
 def trained():
     """Somebody else fine-tunes codebooks and scales, and writes them back."""
     artifact = compressed(ASSETS / "lm/stories260k", "{type: distribution, groups: 8, parts: scales}")
     model, _ = jlcm.transformers.load(artifact)
-    jlcm.torch.save("same.safetensors", model, artifact)
-    assert Path("same.safetensors").read_bytes() == artifact.read_bytes()
-
     opened = jlcm.open(artifact)
     text = "Once upon a time there was a little girl who lived in a house with her mother. She loved to play outside."
     ids = torch.from_numpy(opened.tokenize(text).astype(np.int64))[None]
@@ -140,4 +154,5 @@ def trained():
 decoded()
 gradients()
 families()
+fused_bias()
 trained()

@@ -40,9 +40,11 @@ def export(
 ) -> coremltools.models.MLModel:
     """Writes a package, for one sample at a time, and returns it (not loaded: only macOS can run it).
 
+    Inputs and outputs have the names of the original; the dimension of samples comes first.
+
     form      ios18: a table for each group of rows or columns, as in the artifact. ios16: one a tensor, of at most 256
               values
-    compute   the type of tables, other weights and products. Input and output are float32 in any case
+    compute   the type of tables, other weights and products. Inputs and outputs are float32 in any case
 
     What Core ML has no form for (operators, residual codebooks, outliers) is an InputError that names all of it.
     """
@@ -79,34 +81,53 @@ class _Translation:
         self.form = form
         self.type = type
         self.graph = config["graph"]
+        self.outputs = self.graph.get("outputs", [])
+        require(
+            len(self.outputs) > 0,
+            "the graph has no names of outputs: an older version made the artifact; make it again",
+        )
+        self.nodes = self.needed()
         self.made: dict[tuple[str, Shape], Var] = {}
         self.contents: dict[tuple[str, Shape], Palette | np.ndarray] = {}
 
+    def needed(self) -> dict[int, dict[str, Any]]:
+        """The nodes that outputs are made of, by the number of the value that each makes."""
+        nodes = dict(enumerate(self.graph["nodes"], start=1))
+        values = {output["value"] for output in self.outputs}
+        for value in reversed(nodes):
+            if value in values:
+                values.update(nodes[value]["inputs"])
+        return {value: node for value, node in nodes.items() if value in values}
+
     def program(self) -> Program:
         self.read_contents()
-        graph_input = self.graph["input"]
-        name = graph_input["name"]
-        target = TARGETS[self.form]
-        placeholder = mb.placeholder(shape=graph_input["shape"], dtype=types.fp32)
+        shapes = {each["name"]: [1, *each["shape"]] for each in self.graph.get("inputs", [])}
+        if not shapes:
+            shapes = {self.graph["input"]["name"]: self.graph["input"]["shape"]}
+        placeholders = {name: mb.placeholder(shape=shape, dtype=types.fp32) for name, shape in shapes.items()}
         program = Program()
-        with Function({name: placeholder}, opset_version=target) as function:
-            x = function.inputs[name]
-            values = [x if self.type == np.float32 else mb.cast(x=x, dtype="fp16")]
-            for node in self.graph["nodes"]:
+        with Function(placeholders, opset_version=TARGETS[self.form]) as function:
+            values = {0: self.input(list(function.inputs.values()))}
+            for value, node in self.nodes.items():
                 weights = [self.weight(key) for key in self.weights_of(node)]
                 inputs = [values[i] for i in node["inputs"]]
-                values.append(coreml_operators.OPERATORS[node["operator"]](inputs, weights, node["attributes"]))
-            (output,) = self.graph["outputs"]
-            last = values[output["value"]]
+                values[value] = coreml_operators.OPERATORS[node["operator"]](inputs, weights, node["attributes"])
             named = mb.identity if self.type == np.float32 else lambda **all: mb.cast(**all, dtype="fp32")
-            function.set_outputs([named(x=last, name=output["name"])])
+            function.set_outputs([named(x=values[each["value"]], name=each["name"]) for each in self.outputs])
         program.add_function("main", function)
         return program
+
+    def input(self, given: list[Var]) -> Var:
+        """What the graph reads: the one input, or the record of several."""
+        parts = given if self.type == np.float32 else [mb.cast(x=each, dtype="fp16") for each in given]
+        if "inputs" not in self.graph:
+            return parts[0]
+        return mb.concat(values=[mb.reshape(x=each, shape=[1, -1]) for each in parts], axis=1)
 
     def read_contents(self) -> None:
         """Weights in the form that the package has them in; an InputError names all that has none."""
         problems: dict[str, str] = {}
-        for node in self.graph["nodes"]:
+        for node in self.nodes.values():
             try:
                 coreml_operators.check(node["operator"], node["attributes"])
             except InputError as error:
@@ -116,8 +137,6 @@ class _Translation:
                     self.contents[name, shape] = self.content(name, shape)
                 except InputError as error:
                     problems[f"{name}: {error}"] = ""
-        if len(self.graph.get("outputs", [])) != 1:
-            problems["a graph without an output's name: an older version made the artifact; make it again"] = ""
         lines = "".join(f"\n  {problem}{place}" for problem, place in problems.items())
         require(not problems, f"Core ML's form {self.form} does not express:{lines}")
 

@@ -89,22 +89,27 @@ def weight_bytes(package):
     return file.stat().st_size
 
 
-def outputs(path, array):
+def outputs(path, inputs):
     """What jlcm computes at float32."""
-    np.savez("x.npz", x=array)
-    data = "{type: tensors, path: ./x.npz, array: x}"
+    np.savez("x.npz", **inputs)
+    data = "{type: tensors, path: ./x.npz}"
     call(
         "jlcm-eval", path, "--task", "outputs", "--dataset", data, "--set", "write=outputs.npz", "--compute", "float32"
     )
-    return np.load("outputs.npz")["model_0"]
+    return np.load("outputs.npz")
 
 
-def check_outputs(path, program, shape, bound):
-    array = random.normal(size=(3, *shape)).astype(np.float32)
-    ours = outputs(path, array)
-    theirs = np.concatenate([mil_reference.run(program, sample[None]) for sample in array])
-    assert theirs.shape == ours.shape and np.isfinite(ours).all()
-    assert np.abs(theirs - ours).max() < bound * np.abs(ours).max(), np.abs(theirs - ours).max()
+def check_outputs(path, program, shapes, bound):
+    """Of inputs of these shapes by name, which are those of one sample."""
+    inputs = {name: random.normal(size=(3, *shape)).astype(np.float32) for name, shape in shapes.items()}
+    ours = outputs(path, inputs)
+    samples = [mil_reference.run(program, {name: x[i : i + 1] for name, x in inputs.items()}) for i in range(3)]
+    assert len(ours.files) == len(samples[0])
+    for name in samples[0]:
+        expected = ours["model_0" if len(ours.files) == 1 else f"model_0:{name}"]
+        made = np.concatenate([sample[name] for sample in samples])
+        assert made.shape == expected.shape and np.isfinite(expected).all()
+        assert np.abs(made - expected).max() < bound * np.abs(expected).max(), (name, np.abs(made - expected).max())
 
 
 def networks():
@@ -117,7 +122,7 @@ def networks():
         path = compressed(network[:3], network, compress)
         package = f"{network}.mlpackage"
         artifact, program = program_of(path, package, compute=compute)
-        check_outputs(path, program, (1, 28, 28), bound)
+        check_outputs(path, program, {next(iter(program.functions["main"].inputs)): (1, 28, 28)}, bound)
         if compute == "float16":
             held = artifact.footprint().bytes
             constants = 2 * len(artifact.matrices) + len(artifact.tensors)
@@ -183,13 +188,14 @@ class Sketch:
         self.add("reshape", shape=[-1, 2])
         return self.write(path)
 
-    def write(self, path):
-        last = len(self.graph["nodes"])
+    def write(self, path, outputs=None):
+        """`outputs`: their values by name; the last node makes what they are compared by."""
         self.graph["outputs"] = [
             {
-                "name": "y", "value": last, "meaning": "values", "compared": last, "compared_as": "values",
+                "name": name, "value": value, "meaning": "values", "compared": value, "compared_as": "values",
                 "found": "said so",
             }
+            for name, value in (outputs or {"y": len(self.graph["nodes"])}).items()
         ]  # fmt: skip
         self.artifact.config = {"model_type": "graph", "graph": self.graph}
         jlcm.format.write(path, self.artifact)
@@ -248,7 +254,29 @@ def operators():
     assert written == set(OPERATORS), written ^ set(OPERATORS)
     path = sketch.write("sketch.safetensors")
     _, program = program_of(path, "sketch.mlpackage", compute="float32")
-    check_outputs(path, program, (3, 13, 12), 1e-4)
+    check_outputs(path, program, {"x": (3, 13, 12)}, 1e-4)
+
+
+def several():
+    """Inputs and outputs by name; what outputs are merely compared by is not translated."""
+    sketch = Sketch([1, 18])
+    shapes = {"image": (3, 4), "memory": (6,)}
+    sketch.graph["inputs"] = [
+        {"name": name, "shape": list(shape), "kind": "number"} for name, shape in shapes.items()
+    ]  # fmt: skip
+    add, parameter = sketch.add, sketch.parameter
+    image = add("reshape", add("slice", 0, dimension=1, begin=0, count=12, step=1), shape=[-1, 3, 4])
+    memory = add("slice", 0, dimension=1, begin=12, count=6, step=1)
+    mixed = add("linear", image, parameters=[parameter((6, 4), 4)], bias=False)
+    sums = add("reduce", mixed, dimensions=[1], keep=False, reduction="sum")
+    moved = add("add", sums, memory)
+    add("concat", add("reshape", mixed, shape=[-1, 18]), moved, dimension=1)
+    path = sketch.write("several.safetensors", {"mixed": mixed, "moved": moved})
+    for compute, bound in ("float32", 1e-5), ("float16", 1e-2):
+        _, program = program_of(path, "several.mlpackage", compute=compute)
+        check_outputs(path, program, shapes, bound)
+        widths = [op.outputs[0].shape for op in program.functions["main"].find_ops(op_type="concat")]
+        assert widths == [(1, 18)], "of the inputs, not of the outputs"
 
 
 def refusals():
@@ -302,5 +330,6 @@ def refusals():
 palettes()
 refusals()
 operators()
+several()
 networks()
 one_table()

@@ -23,10 +23,11 @@ def tables(program):
     return {operation.outputs[0].name: operation for operation in operations}
 
 
-def run(program, x):
+def run(program, inputs):
+    """The outputs by name, of the inputs by name."""
     function = program.functions["main"]
-    ((name, placeholder),) = function.inputs.items()
-    values = {placeholder: x}
+    assert inputs.keys() == function.inputs.keys()
+    values = {placeholder: inputs[name] for name, placeholder in function.inputs.items()}
 
     def value(var):
         if isinstance(var, (list, tuple)):
@@ -46,7 +47,7 @@ def run(program, x):
         for output, result in zip(operation.outputs, made if isinstance(made, list) else [made]):
             assert tuple(output.shape) == result.shape, (operation.op_type, output.shape, result.shape)
             values[output] = np.asarray(result, np.float32)
-    return values[function.outputs[0]]
+    return {output.name: values[output] for output in function.outputs}
 
 
 def windows(x, kernel, strides, dilations):

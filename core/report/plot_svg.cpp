@@ -352,10 +352,22 @@ class Drawing {
                             .ticks = panel_width_ < 260 ? 4 : 6});
     }
 
+    /// Whether heights are compared on the panel's y axis: it then takes all of them.
+    [[nodiscard]] bool has_heights(const PlotPanel& own) const {
+        return std::ranges::any_of(plot_.panels, [&](const PlotPanel& panel) {
+            return (plot_.shares_y || &panel == &own) &&
+                   std::ranges::any_of(panel.series, [](const PlotSeries& series) {
+                       return series.mark == Mark::area || series.mark == Mark::stems;
+                   });
+        });
+    }
+
     [[nodiscard]] Axis y_axis(const PlotPanel& panel) const {
         if (plot_.names.empty())
-            return robust_axis(values(panel, plot_.shares_y, false),
-                               {.log = plot_.log_y, .margin = 0.06, .ticks = panel_height_ < 220 ? 4 : 6});
+            return robust_axis(values(panel, plot_.shares_y, false), {.log = plot_.log_y,
+                                                                      .whole = has_heights(panel),
+                                                                      .margin = 0.06,
+                                                                      .ticks = panel_height_ < 220 ? 4 : 6});
         return {.low = -0.5, .high = static_cast<double>(plot_.names.size()) - 0.5};
     }
 

@@ -8,9 +8,11 @@
 #include "core/report/run_plots.hpp"
 #include "tests/support/temporary.hpp"
 
+#include <cmath>
 #include <cstdlib>
 #include <iostream>
 #include <limits>
+#include <regex>
 
 #include <catch2/catch.hpp>
 
@@ -289,6 +291,25 @@ TEST_CASE("a figure far outside sets no axis and is marked at its edge") {
     const std::string svg = to_svg(plot);
     CHECK(count(svg, "mark beyond") == 1);
     CHECK_THAT(svg, Contains("1.5e+07") && !Contains(">10M<"));
+}
+
+TEST_CASE("the axis of a histogram and of stems holds every height") {
+    Plot plot{.title = "t", .x_label = "weight", .y_label = "density"};
+    PlotSeries weights{.title = "weights", .mark = Mark::area};
+    for (int i = -40; i <= 40; ++i)
+        weights.points.push_back({.x = i / 10.0, .y = 2 * std::exp(-4 * std::abs(i / 10.0))});
+    PlotSeries codewords{.title = "codewords", .mark = Mark::stems, .points = {{.x = 0, .y = 4}}};
+    const auto high = [&] {
+        const std::string svg = to_svg(plot);
+        std::smatch found;
+        REQUIRE(std::regex_search(svg, found, std::regex("data-y=\"\\S+ (\\S+) ")));
+        CHECK(count(svg, "mark beyond") == 0);
+        return std::stod(found[1]);
+    };
+    plot.panels = {{.title = "", .series = {weights}}};
+    CHECK(high() > 2);
+    plot.panels.push_back({.title = "", .series = {weights, codewords}});
+    CHECK(high() > 4);
 }
 
 TEST_CASE("an image of rows is one picture with a strip of its groups") {

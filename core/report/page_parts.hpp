@@ -64,7 +64,7 @@ const rejoin = (line, isShown) => {
   const places = line.dataset.whole.slice(1).split("L").filter((_, i) => isShown(runs[i].split(" ")));
   line.setAttribute("d", places.length > 1 ? "M" + places.join("L") : "");
 };
-// A series without a shown mark, and a name without a shown series.
+// A series without a shown mark, a name without a shown series, a figure without either.
 const isEmpty = series => {
   const marks = [...series.querySelectorAll("g.mark")];
   return series.classList.contains("out") || (marks.length > 0 && marks.every(mark => mark.classList.contains("out")));
@@ -74,6 +74,10 @@ const hideNames = svg => {
     const named = [...svg.querySelectorAll(`g.series[data-series="${key.dataset.series}"]`)];
     key.classList.toggle("out", named.length > 0 && named.every(isEmpty));
   }
+};
+const hideFigure = figure => {
+  const parts = [...figure.querySelectorAll("g.series:not(.context), g.panel[data-runs]")];
+  figure.hidden = parts.length > 0 && parts.every(isEmpty);
 };
 filter.addEventListener("input", () => {
   const words = filter.value.toLowerCase().split(/\s+/);
@@ -88,6 +92,7 @@ filter.addEventListener("input", () => {
   for (const part of document.querySelectorAll("svg.plot [data-runs]")) part.classList.toggle("out", isOut(part));
   for (const line of document.querySelectorAll("svg.plot path[data-joins]")) rejoin(line, isShown);
   document.querySelectorAll("svg.plot").forEach(hideNames);
+  document.querySelectorAll("figure").forEach(hideFigure);
   for (const run of document.querySelectorAll("details[data-runs]")) run.hidden = isOut(run);
   document.querySelector(".count").textContent = isAll ? "" : `${shown.size} runs`;
 });

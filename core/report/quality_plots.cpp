@@ -62,6 +62,11 @@ Labels without(const Labels& labels, const std::string& axis) {
     return rest;
 }
 
+bool are_numbers(const std::vector<Row>& rows, const std::string& axis) {
+    return std::ranges::all_of(
+        rows, [&](const Row& row) { return number_in(*find(row.labels, axis)).has_value(); });
+}
+
 /// The axis of numbers along which x grows most while all others stay; empty where none does: each run is a point
 /// of its own then.
 std::string along_curve(const std::vector<Row>& rows) {
@@ -69,10 +74,7 @@ std::string along_curve(const std::vector<Row>& rows) {
     double longest = 0;
     for (const auto& label : rows.front().labels) {
         const std::string& axis = label.first;
-        const auto has_number = [&](const Row& row) {
-            return number_in(*find(row.labels, axis)).has_value();
-        };
-        if (!std::ranges::all_of(rows, has_number)) continue;
+        if (!are_numbers(rows, axis)) continue;
         std::map<Labels, std::pair<double, double>> ranges;
         for (const Row& row : rows) {
             const double x = row.x.front();

@@ -1,8 +1,9 @@
 #include "core/report/facets.hpp"
 
 #include <algorithm>
-#include <cstdlib>
 #include <set>
+
+#include <fmt/format.h>
 
 namespace jlcm {
 namespace {
@@ -35,17 +36,11 @@ std::vector<Axis> axes_of(const std::vector<Labels>& things) {
     return axes;
 }
 
-bool is_number(const std::string& text) {
-    char* end = nullptr;
-    (void)std::strtod(text.c_str(), &end);
-    return !text.empty() && *end == '\0';
-}
-
 /// The axis that makes the curves.
 std::size_t axis_of_curves(const std::vector<Axis>& axes) {
     const auto weight = [](const Axis& axis) {
         const bool has_words =
-            !std::ranges::all_of(axis.values, [](const auto& v) { return v == "-" || is_number(v); });
+            !std::ranges::all_of(axis.values, [](const auto& v) { return v == "-" || number_in(v); });
         return axis.values.size() + (has_words ? 1000 : 0);
     };
     return static_cast<std::size_t>(std::ranges::max_element(axes, {}, weight) - axes.begin());
@@ -61,11 +56,13 @@ std::string words_of(const Labels& labels, const std::vector<Axis>& axes, std::s
         if (value == "-" && axes.size() > 1) {
             text += "no " + axes[a].name;
         } else {
-            text += (axes.size() > 1 && is_number(value) ? axes[a].name + " " : "") + value;
+            text += (axes.size() > 1 && number_in(value) ? axes[a].name + " " : "") + value;
         }
     }
     return text;
 }
+
+}  // namespace
 
 std::size_t index_in(std::vector<std::string>& list, const std::string& text) {
     const auto found = std::ranges::find(list, text);
@@ -73,8 +70,6 @@ std::size_t index_in(std::vector<std::string>& list, const std::string& text) {
     list.push_back(text);
     return list.size() - 1;
 }
-
-}  // namespace
 
 std::string values_of(const Labels& labels) {
     std::string text;
@@ -113,6 +108,12 @@ Facets facets_of(const std::vector<Labels>& things) {
     return facets;
 }
 
+void Facets::merge() {
+    shows_others = false;
+    panels = {""};
+    for (Facet& facet : of) facet.panel = 0;
+}
+
 std::vector<std::string> Repeated::ids() const {
     std::vector<std::string> ids;
     for (const RunRecord* run : runs) ids.push_back(run->id());
@@ -133,6 +134,35 @@ std::vector<Repeated> repeated(const std::vector<RunRecord>& runs) {
         }
     }
     return groups;
+}
+
+std::vector<std::string> titles_of(const std::vector<Repeated>& groups) {
+    std::vector<std::string> titles;
+    for (const Repeated& group : groups) {
+        Labels own = group.labels;
+        std::erase_if(own, [&](const auto& label) {
+            return std::ranges::all_of(groups, [&](const Repeated& other) {
+                const std::string* value = find(other.labels, label.first);
+                return value != nullptr && *value == label.second;
+            });
+        });
+        titles.push_back(values_of(own.empty() ? group.labels : own));
+    }
+    return titles;
+}
+
+std::string diverged_among(const std::vector<Repeated>& groups) {
+    const auto titles = titles_of(groups);
+    std::string text;
+    for (std::size_t g = 0; g < groups.size(); ++g) {
+        const std::size_t all = groups[g].runs.size();
+        const auto diverged =
+            static_cast<std::size_t>(std::ranges::count_if(groups[g].runs, &RunRecord::diverged));
+        if (diverged == 0) continue;
+        text += (text.empty() ? "diverged: " : ", ") + titles[g];
+        if (all > 1) text += fmt::format(" ({} of {} seeds)", diverged, all);
+    }
+    return text;
 }
 
 }  // namespace jlcm

@@ -11,6 +11,9 @@
 
 namespace jlcm {
 
+/// The place of a text in a list, at whose end it is put if it is not there.
+[[nodiscard]] std::size_t index_in(std::vector<std::string>& list, const std::string& text);
+
 /// The values of labels: "2, nearest".
 [[nodiscard]] std::string values_of(const Labels& labels);
 
@@ -25,6 +28,9 @@ struct Facets {
     std::vector<std::string> panels;  ///< titles, in order of first appearance; one empty title: one panel
     std::vector<Facet> of;            ///< one a thing
     bool shows_others = false;        ///< each panel shows one, and the others in grey for comparison
+
+    /// Puts all in one panel without a title; curves keep their looks.
+    void merge();
 };
 
 /// Of things that differ in their labels. Up to 8 share a panel, each a curve. More are cut by their axes: the
@@ -42,5 +48,11 @@ struct Repeated {
 
 /// In order of first appearance. What has no labels is told apart by its directory.
 [[nodiscard]] std::vector<Repeated> repeated(const std::vector<RunRecord>& runs);
+
+/// What tells groups apart: their values along the axes on which they do not agree.
+[[nodiscard]] std::vector<std::string> titles_of(const std::vector<Repeated>& groups);
+
+/// "diverged: near (1 of 2 seeds), far"; empty if no run did.
+[[nodiscard]] std::string diverged_among(const std::vector<Repeated>& groups);
 
 }  // namespace jlcm

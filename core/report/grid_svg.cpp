@@ -51,20 +51,6 @@ std::string words(const std::string& text, double x, double y, const char* ancho
         y, anchor, html_text(text));
 }
 
-std::string scale(const PlotGrid& grid, const GridPlace& place) {
-    constexpr int steps = 24;
-    std::string result;
-    const double left = place.left + place.width + 8;
-    const double height = std::min(place.height, 160.0);
-    for (int s = 0; s < steps; ++s)
-        result +=
-            fmt::format("<rect x=\"{:.1f}\" y=\"{:.1f}\" width=\"10\" height=\"{:.2f}\" fill=\"{}\"/>\n",
-                        left, place.top + height * (steps - 1 - s) / steps, height / steps + 0.3,
-                        shade(static_cast<double>(s) / (steps - 1)));
-    return result + words(fmt::format("{:.3g}", grid.high), left + 13, place.top + 9, "start") +
-           words(fmt::format("{:.3g}", grid.low), left + 13, place.top + height, "start");
-}
-
 std::string strip(const PlotGrid& grid, const GridPlace& place) {
     const auto most =
         static_cast<double>(std::max<std::size_t>(1, *std::ranges::max_element(grid.row_groups)));
@@ -97,7 +83,7 @@ std::string cells(const PlotGrid& grid, const GridPlace& place, const std::strin
 
 }  // namespace
 
-std::string grid_svg(const PlotGrid& grid, const GridPlace& place, const std::string& what, bool has_scale) {
+std::string grid_svg(const PlotGrid& grid, const GridPlace& place, const std::string& what) {
     std::string result;
     if (!grid.row_names.empty()) {
         result = cells(grid, place, what);
@@ -118,7 +104,21 @@ std::string grid_svg(const PlotGrid& grid, const GridPlace& place, const std::st
         for (const double share : {0.0, 0.25, 0.5, 0.75, 1.0})
             result += words(tick_text(grid.first_col + share * (grid.last_col - grid.first_col), 2),
                             place.left + share * place.width, place.top + place.height + 14, "middle");
-    return has_scale ? result + scale(grid, place) : result;
+    return result;
+}
+
+std::string scale_svg(const PlotGrid& grid, const GridPlace& place) {
+    constexpr int steps = 24;
+    std::string result;
+    const double left = place.left + place.width + 8;
+    const double height = std::min(place.height, 160.0);
+    for (int s = 0; s < steps; ++s)
+        result +=
+            fmt::format("<rect x=\"{:.1f}\" y=\"{:.1f}\" width=\"10\" height=\"{:.2f}\" fill=\"{}\"/>\n",
+                        left, place.top + height * (steps - 1 - s) / steps, height / steps + 0.3,
+                        shade(static_cast<double>(s) / (steps - 1)));
+    return result + words(fmt::format("{:.3g}", grid.high), left + 13, place.top + 9, "start") +
+           words(fmt::format("{:.3g}", grid.low), left + 13, place.top + height, "start");
 }
 
 }  // namespace jlcm

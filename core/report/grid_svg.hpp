@@ -14,9 +14,11 @@ struct GridPlace {
     double height = 0;
 };
 
-/// Cells with their figures as titles where rows have names, otherwise one image; if `has_scale` with a scale to the
-/// right, and where rows have groups, a strip of the groups' colours to the left. `what`: of the figures, for titles.
-[[nodiscard]] std::string grid_svg(const PlotGrid& grid, const GridPlace& place, const std::string& what,
-                                   bool has_scale);
+/// Cells with their figures as titles where rows have names, otherwise one image; where rows have groups, a strip of the
+/// groups' colours to the left. `what`: of the figures, for titles.
+[[nodiscard]] std::string grid_svg(const PlotGrid& grid, const GridPlace& place, const std::string& what);
+
+/// What the colours of a grid in this place stand for, to its right.
+[[nodiscard]] std::string scale_svg(const PlotGrid& grid, const GridPlace& place);
 
 }  // namespace jlcm

@@ -3,6 +3,8 @@
 #include "core/base/error.hpp"
 
 #include <algorithm>
+#include <cmath>
+#include <cstdlib>
 
 namespace jlcm {
 
@@ -18,6 +20,12 @@ std::string to_string(const Labels& labels) {
 const std::string* find(const Labels& labels, const std::string& axis) {
     const auto found = std::ranges::find(labels, axis, &Labels::value_type::first);
     return found == labels.end() ? nullptr : &found->second;
+}
+
+std::optional<double> number_in(const std::string& text) {
+    char* end = nullptr;
+    const double value = std::strtod(text.c_str(), &end);
+    return text.empty() || *end != '\0' || !std::isfinite(value) ? std::nullopt : std::optional(value);
 }
 
 Selection parse_selection(const std::vector<std::string>& conditions) {

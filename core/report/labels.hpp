@@ -2,6 +2,7 @@
 // What a run is called along the axes of a sweep.
 
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -17,6 +18,9 @@ using Labels = std::vector<std::pair<std::string, std::string>>;
 
 /// The value along an axis, or nullptr.
 [[nodiscard]] const std::string* find(const Labels& labels, const std::string& axis);
+
+/// The finite number that a value is, nothing if it is a word.
+[[nodiscard]] std::optional<double> number_in(const std::string& text);
 
 /// Which runs are meant: keys and their values, all of which have to hold.
 using Selection = std::map<std::string, std::set<std::string>>;

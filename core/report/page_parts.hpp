@@ -22,7 +22,7 @@ svg.plot { width: 100%; height: auto; } figure:not(.wide) svg.plot { max-width: 
 .plots g.key { cursor: pointer; } g.key.off { opacity: .3; }
 .views button { font: inherit; font-size: .85rem; border: 1px solid #bbb; background: #f6f6f6; padding: .1rem .6rem;
   cursor: pointer; } .views button.on { background: #1b1b1b; color: #fff; }
-g.series.off, g.series.out, g.mark.out { display: none; }
+g.series.off, svg.plot .out { display: none; }
 g.series:hover path.line { stroke-width: 3; }
 .tip { position: fixed; pointer-events: none; background: #1b1b1b; color: #fff; font-size: .8rem; padding: .3rem .5rem;
   border-radius: 4px; white-space: pre-line; max-width: 30rem; z-index: 3; }
@@ -54,9 +54,31 @@ for (const table of document.querySelectorAll("table")) {
     body.append(...rows);
   }));
 }
-// One filter for rows, marks and runs: what is made of no run that a row still shows goes.
+// One filter for rows, pictures and runs: what is made of no run that a row still shows goes.
 const runsOf = element => (element.dataset.runs || "").split(" ").filter(run => run !== "");
 const filter = document.querySelector("input.filter");
+// A line that joins marks goes through those that are shown.
+const rejoin = (line, isShown) => {
+  line.dataset.whole ??= line.getAttribute("d");
+  const runs = line.dataset.joins.split(";");
+  const places = line.dataset.whole.slice(1).split("L").filter((_, i) => isShown(runs[i].split(" ")));
+  line.setAttribute("d", places.length > 1 ? "M" + places.join("L") : "");
+};
+// A series without a shown mark, a name without a shown series, a figure without either.
+const isEmpty = series => {
+  const marks = [...series.querySelectorAll("g.mark")];
+  return series.classList.contains("out") || (marks.length > 0 && marks.every(mark => mark.classList.contains("out")));
+};
+const hideNames = svg => {
+  for (const key of svg.querySelectorAll("g.key")) {
+    const named = [...svg.querySelectorAll(`g.series[data-series="${key.dataset.series}"]`)];
+    key.classList.toggle("out", named.length > 0 && named.every(isEmpty));
+  }
+};
+const hideFigure = figure => {
+  const parts = [...figure.querySelectorAll("g.series:not(.context), g.panel[data-runs]")];
+  figure.hidden = parts.length > 0 && parts.every(isEmpty);
+};
 filter.addEventListener("input", () => {
   const words = filter.value.toLowerCase().split(/\s+/);
   const shown = new Set();
@@ -64,10 +86,15 @@ filter.addEventListener("input", () => {
     row.hidden = !words.every(word => row.textContent.toLowerCase().includes(word));
     if (!row.hidden) runsOf(row).forEach(run => shown.add(run));
   }
-  const isOut = element => element.dataset.runs !== undefined && !runsOf(element).some(run => shown.has(run));
-  for (const mark of document.querySelectorAll("svg [data-runs]")) mark.classList.toggle("out", isOut(mark));
+  const isAll = filter.value.trim() === "";
+  const isShown = runs => isAll || runs.some(run => shown.has(run));
+  const isOut = element => element.dataset.runs !== undefined && !isShown(runsOf(element));
+  for (const part of document.querySelectorAll("svg.plot [data-runs]")) part.classList.toggle("out", isOut(part));
+  for (const line of document.querySelectorAll("svg.plot path[data-joins]")) rejoin(line, isShown);
+  document.querySelectorAll("svg.plot").forEach(hideNames);
+  document.querySelectorAll("figure").forEach(hideFigure);
   for (const run of document.querySelectorAll("details[data-runs]")) run.hidden = isOut(run);
-  document.querySelector(".count").textContent = filter.value.trim() === "" ? "" : `${shown.size} runs`;
+  document.querySelector(".count").textContent = isAll ? "" : `${shown.size} runs`;
 });
 // Names switch what they name.
 for (const key of document.querySelectorAll("svg.plot g.key")) key.addEventListener("click", () => {

@@ -1,10 +1,11 @@
 #include "core/report/palette.hpp"
 
+#include "core/report/labels.hpp"
+
 #include <algorithm>
 #include <array>
 #include <cctype>
 #include <cmath>
-#include <cstdlib>
 #include <map>
 #include <numeric>
 #include <optional>
@@ -22,6 +23,7 @@ constexpr const char* green = "#009e73";
 constexpr const char* purple = "#cc79a7";
 constexpr const char* orange = "#e69f00";
 constexpr const char* sky = "#56b4e9";
+constexpr const char* wine = "#882255";  // of the same kind (Tol, Colour Schemes, 2021)
 constexpr const char* black = "#222222";
 constexpr const char* grey = "#8a8a8a";
 constexpr std::array colours{blue, vermilion, green, purple, orange, sky, black};
@@ -34,19 +36,31 @@ LineStyle style(const char* colour, std::size_t variant = 0) {
 
 /// Estimators, and solvers with what is built from them.
 std::optional<LineStyle> known(const std::string& given) {
-    static const std::map<std::string, LineStyle> methods = {
-        {"frozen", style(grey)},        {"nearest", style(blue)},
-        {"inverse", style(vermilion)},  {"softmax", style(green)},
-        {"naive_ste", style(purple)},   {"exponential", style(orange)},
-        {"adjacent", style(sky)},       {"curvature", style(black)},
-        {"jlcm", style(blue)},          {"lnq", style(vermilion)},
-        {"kmeans", style(sky)},         {"k-means", style(sky)},
-        {"squeezellm", style(purple)},  {"gptq", style(green)},
-        {"aqlm", style(orange)},        {"rtn", style(grey)},
-        {"dkm", style(black)},          {"adaround", style(purple, 1)},
-        {"brecq", style(orange, 1)},    {"original", style(black)},
-        {"compressed", style(blue)},    {"solver_only", style(vermilion)},
-        {"learned_only", style(green)}, {"jlcm without distillation", style(blue, 1)}};
+    static const std::map<std::string, LineStyle> methods = {{"frozen", style(grey)},
+                                                             {"nearest", style(blue)},
+                                                             {"inverse", style(vermilion)},
+                                                             {"softmax", style(green)},
+                                                             {"naive_ste", style(purple)},
+                                                             {"exponential", style(orange)},
+                                                             {"adjacent", style(sky)},
+                                                             {"curvature", style(black)},
+                                                             {"gumbel", style(wine)},
+                                                             {"jlcm", style(blue)},
+                                                             {"lnq", style(vermilion)},
+                                                             {"kmeans", style(sky)},
+                                                             {"k-means", style(sky)},
+                                                             {"squeezellm", style(purple)},
+                                                             {"gptq", style(green)},
+                                                             {"aqlm", style(orange)},
+                                                             {"rtn", style(grey)},
+                                                             {"dkm", style(black)},
+                                                             {"adaround", style(purple, 1)},
+                                                             {"brecq", style(orange, 1)},
+                                                             {"original", style(black)},
+                                                             {"compressed", style(blue)},
+                                                             {"solver_only", style(vermilion)},
+                                                             {"learned_only", style(green)},
+                                                             {"jlcm without distillation", style(blue, 1)}};
     static const std::map<std::string, std::size_t> variants = {{"-adam", 1}, {"-even", 2}, {"-sgd", 3}};
     // "LNQ, weighted" is a LNQ.
     std::string name = given.substr(0, given.find(", "));
@@ -59,12 +73,6 @@ std::optional<LineStyle> known(const std::string& given) {
         if (found != methods.end()) return style(found->second.colour.c_str(), variant);
     }
     return std::nullopt;
-}
-
-std::optional<double> number_of(const std::string& text) {
-    char* end = nullptr;
-    const double value = std::strtod(text.c_str(), &end);
-    return text.empty() || *end != '\0' ? std::nullopt : std::optional(value);
 }
 
 std::vector<LineStyle> ordered_styles(const std::vector<double>& numbers) {
@@ -87,7 +95,7 @@ std::vector<LineStyle> ordered_styles(const std::vector<double>& numbers) {
 std::vector<LineStyle> styles_of(const std::vector<std::string>& names) {
     std::vector<double> numbers;
     for (const std::string& name : names)
-        if (const auto number = number_of(name)) numbers.push_back(*number);
+        if (const auto number = number_in(name)) numbers.push_back(*number);
     if (!names.empty() && numbers.size() == names.size()) return ordered_styles(numbers);
     std::vector<LineStyle> taken;
     for (const std::string& name : names)

@@ -49,6 +49,7 @@ struct PlotGrid {
     double last_col = 0;                       ///< and the right one; equal: nothing
     double low = 0;                            ///< the value of the lightest colour
     double high = 1;                           ///< and of the darkest
+    std::vector<std::string> runs = {};        ///< what it is made of, as RunRecord::id()
 };
 
 struct PlotPanel {
@@ -69,8 +70,9 @@ struct Plot {
     std::string title;
     std::string x_label;
     std::string y_label;
-    bool log_x = false;  ///< asked for; done if the values are positive and span a factor of 3
-    bool log_y = false;
+    bool log_x =
+        false;  ///< asked for; done if the values are positive and span a factor of 10 (with `names` of 3)
+    bool log_y = false;       ///< asked for; done if the values are positive and span a factor of 3
     bool low_is_good = true;  ///< at which end what is not finite is marked
     bool shares_x = true;     ///< all panels have one x axis
     bool shares_y = true;
@@ -78,6 +80,7 @@ struct Plot {
         {};  ///< of the places 0, 1, ... on the y axis, from the top; empty: numbers
     std::vector<PlotPanel> panels = {};
     std::vector<PlotLevel> levels = {};
+    std::string remark = {};  ///< what is not drawn in any panel, and why
 };
 
 /// Whether there is a point or a cell to draw: with a finite number, above 0 on a logarithmic axis.

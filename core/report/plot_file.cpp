@@ -21,17 +21,17 @@ namespace {
 namespace fs = std::filesystem;
 
 /// A directory for one drawing.
-class Workplace {
+class TemporaryDirectory {
   public:
-    Workplace() {
+    TemporaryDirectory() {
         std::string pattern = (fs::temp_directory_path() / "jlcm_plot_XXXXXX").string();
         if (::mkdtemp(pattern.data()) == nullptr)
             throw Error(ErrorKind::system, pattern + ": no temporary directory could be made");
         path_ = pattern;
     }
-    Workplace(const Workplace&) = delete;
-    Workplace& operator=(const Workplace&) = delete;
-    ~Workplace() {
+    TemporaryDirectory(const TemporaryDirectory&) = delete;
+    TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
+    ~TemporaryDirectory() {
         std::error_code ignored;
         fs::remove_all(path_, ignored);
     }
@@ -68,10 +68,10 @@ void draw(const Plot& plot, const fs::path& file) {
             "{}: plots are .svg, .png or .pdf files", file.string());
     const std::string svg = to_svg(plot);
     if (extension == ".svg") return write_file(file, svg);
-    const Workplace workplace;
-    const fs::path source = workplace.path() / "plot.svg";
-    const fs::path messages = workplace.path() / "messages";
-    const fs::path drawn = workplace.path() / "drawn";
+    const TemporaryDirectory folder;
+    const fs::path source = folder.path() / "plot.svg";
+    const fs::path messages = folder.path() / "messages";
+    const fs::path drawn = folder.path() / "drawn";
     write_file(source, svg);
     const int code = convert({"rsvg-convert", "--format", extension.substr(1), "--zoom",
                               extension == ".png" ? "2" : "1", "--output", drawn.string(), source.string()},

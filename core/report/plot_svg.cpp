@@ -36,6 +36,13 @@ std::string runs_attribute(const std::vector<std::string>& runs) {
     return runs.empty() ? "" : fmt::format(" data-runs=\"{}\"", html_text(joined(runs)));
 }
 
+std::vector<std::string> unique(std::vector<std::string> texts) {
+    std::ranges::sort(texts);
+    const auto rest = std::ranges::unique(texts);
+    texts.erase(rest.begin(), rest.end());
+    return texts;
+}
+
 const char* dash_array(Dash dash) {
     switch (dash) {
         case Dash::dashed:
@@ -156,10 +163,14 @@ class Drawing {
         body +=
             shared_labels(left, top + (step * static_cast<double>(lines - 1) + panel_height_) / 2, bottom);
         bottom += plot_.x_label.empty() ? 2 : 18;
-        for (const PlotPanel& panel : plot_.panels) {
-            if (panel.remark.empty()) continue;
-            const std::string where = panel.title.empty() ? "" : panel.title + ": ";
-            for (const std::string& row : wrapped(where + panel.remark, (width_ - 20) / (0.55 * 11))) {
+        std::vector<std::string> remarks{plot_.remark};
+        for (const PlotPanel& panel : plot_.panels)
+            remarks.push_back(panel.remark.empty() || panel.title.empty()
+                                  ? panel.remark
+                                  : panel.title + ": " + panel.remark);
+        for (const std::string& remark : remarks) {
+            if (remark.empty()) continue;
+            for (const std::string& row : wrapped(remark, (width_ - 20) / (0.55 * 11))) {
                 body += text(row, 10, bottom + 10, "start", 11, "#777777", " class=\"remark\"");
                 bottom += 14;
             }
@@ -352,27 +363,67 @@ class Drawing {
                             .ticks = panel_width_ < 260 ? 4 : 6});
     }
 
+    /// Whether heights are compared on the panel's y axis: it then takes all of them.
+    [[nodiscard]] bool has_heights(const PlotPanel& own) const {
+        return std::ranges::any_of(plot_.panels, [&](const PlotPanel& panel) {
+            return (plot_.shares_y || &panel == &own) &&
+                   std::ranges::any_of(panel.series, [](const PlotSeries& series) {
+                       return series.mark == Mark::area || series.mark == Mark::stems;
+                   });
+        });
+    }
+
     [[nodiscard]] Axis y_axis(const PlotPanel& panel) const {
         if (plot_.names.empty())
-            return robust_axis(values(panel, plot_.shares_y, false),
-                               {.log = plot_.log_y, .margin = 0.06, .ticks = panel_height_ < 220 ? 4 : 6});
+            return robust_axis(values(panel, plot_.shares_y, false), {.log = plot_.log_y,
+                                                                      .whole = has_heights(panel),
+                                                                      .margin = 0.06,
+                                                                      .ticks = panel_height_ < 220 ? 4 : 6});
         return {.low = -0.5, .high = static_cast<double>(plot_.names.size()) - 0.5};
     }
 
     // ---- panels ----
 
+    /// What a panel's own marks are made of; empty if there is one that no run made.
+    static std::vector<std::string> runs_of(const PlotPanel& panel) {
+        std::vector<std::string> runs = panel.grid.runs;
+        for (const PlotSeries& series : panel.series) {
+            if (series.is_context) continue;
+            if (series.runs.empty() &&
+                std::ranges::any_of(series.points, [](const PlotPoint& point) { return point.runs.empty(); }))
+                return {};
+            runs.insert(runs.end(), series.runs.begin(), series.runs.end());
+            for (const PlotPoint& point : series.points)
+                runs.insert(runs.end(), point.runs.begin(), point.runs.end());
+        }
+        return unique(std::move(runs));
+    }
+
+    /// What the marks beside a name are made of.
+    [[nodiscard]] std::vector<std::string> runs_of_name(std::size_t name) const {
+        std::vector<std::string> runs;
+        for (const PlotPanel& panel : plot_.panels)
+            for (const PlotSeries& series : panel.series)
+                for (const PlotPoint& point : series.points)
+                    if (point.y == static_cast<double>(name))
+                        runs.insert(runs.end(), point.runs.begin(), point.runs.end());
+        return unique(std::move(runs));
+    }
+
     std::string panel(const PlotPanel& panel, const Box& box, bool is_first, bool is_last) {
+        const std::string runs = runs_attribute(runs_of(panel));
         std::string result;
         if (panel.grid.rows > 0) {
-            result = "<g class=\"panel\">\n" +
-                     grid_svg(panel.grid, {box.left, box.top, box.width, box.height}, plot_.title, is_last);
+            const GridPlace place{box.left, box.top, box.width, box.height};
+            if (is_last) result = scale_svg(panel.grid, place);
+            result += fmt::format("<g class=\"panel\"{}>\n", runs) + grid_svg(panel.grid, place, plot_.title);
         } else {
             const Axis x = x_axis(panel);
             const Axis y = y_axis(panel);
             const auto attribute = [](const Axis& axis) {
                 return fmt::format("{:.6g} {:.6g} {}", axis.low, axis.high, axis.is_log ? "log" : "linear");
             };
-            result = fmt::format(
+            result += fmt::format(
                 "<g class=\"panel\" data-x=\"{}\" data-y=\"{}\" data-box=\"{:.1f} {:.1f} {:.1f} {:.1f}\">\n",
                 attribute(x), attribute(y), box.left, box.top, box.width, box.height);
             result += frame(x, y, box, is_first || !plot_.shares_y);
@@ -380,7 +431,7 @@ class Drawing {
         }
         if (!panel.title.empty())
             result += text(panel.title, box.left, box.top - 6, "start", text_size, "#111111",
-                           " font-weight=\"bold\"");
+                           " font-weight=\"bold\"" + runs);
         if (!panel.x_label.empty())
             result += text(panel.x_label, box.left + box.width / 2, box.bottom() + 32, "middle");
         return result + "</g>\n";
@@ -405,7 +456,9 @@ class Drawing {
         for (std::size_t n = 0; n < plot_.names.size(); ++n) {
             const double at = upwards(y, box, static_cast<double>(n));
             result += line(box.left, at, box.right(), at, pale) + '\n';
-            if (has_numbers) result += text(plot_.names[n], box.left - 7, at + 4, "end");
+            if (has_numbers)
+                result += text(plot_.names[n], box.left - 7, at + 4, "end", text_size, ink,
+                               runs_attribute(runs_of_name(n)));
         }
         double last = box.left - 100;
         for (const auto& [tick, words] : x.ticks) {
@@ -639,12 +692,21 @@ class Drawing {
         if (series.mark == Mark::joined)
             for (const auto& stretch : stretches(series, x.is_log, y.is_log)) {
                 std::string path;
-                for (const PlotPoint& point : stretch)
+                std::vector<std::string> runs;
+                for (const PlotPoint& point : stretch) {
                     path += fmt::format("{}{:.1f} {:.1f}", path.empty() ? "M" : "L", across(x, box, point.x),
                                         upwards(y, box, point.y));
+                    runs.push_back(joined(point.runs));
+                }
+                const bool is_of_runs =
+                    std::ranges::any_of(runs, [](const auto& own) { return !own.empty(); });
                 result += fmt::format(
-                    "<path class=\"line\" d=\"{}\" fill=\"none\" stroke=\"{}\" stroke-width=\"1.5\"{}/>",
-                    path, colour, dash_array(series.style.dash));
+                    "<path class=\"line\" d=\"{}\"{} fill=\"none\" stroke=\"{}\" stroke-width=\"1.5\"{}/>",
+                    path,
+                    is_of_runs ? fmt::format(" data-joins=\"{}\"",
+                                             html_text(fmt::format("{}", fmt::join(runs, ";"))))
+                               : "",
+                    colour, dash_array(series.style.dash));
             }
         if (series.is_context) return result;
         for (const PlotPoint& point : series.points) result += one_point(series, point, x, y, box);

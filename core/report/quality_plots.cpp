@@ -4,12 +4,12 @@
 #include "core/report/facets.hpp"
 #include "core/report/result_table.hpp"
 #include "core/report/run_figures.hpp"
+#include "core/report/statistics.hpp"
 #include "core/run/result.hpp"
 
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <cstdlib>
 #include <limits>
 #include <map>
 #include <optional>
@@ -28,12 +28,6 @@ struct Row {
     double error = 0;
     std::vector<std::string> runs;
 };
-
-bool is_number(const std::string& text) {
-    char* end = nullptr;
-    (void)std::strtod(text.c_str(), &end);
-    return !text.empty() && *end == '\0';
-}
 
 ColumnChoice column(const std::string& value, const std::string& evaluation = {}) {
     ColumnChoice choice;
@@ -68,6 +62,11 @@ Labels without(const Labels& labels, const std::string& axis) {
     return rest;
 }
 
+bool are_numbers(const std::vector<Row>& rows, const std::string& axis) {
+    return std::ranges::all_of(
+        rows, [&](const Row& row) { return number_in(*find(row.labels, axis)).has_value(); });
+}
+
 /// The axis of numbers along which x grows most while all others stay; empty where none does: each run is a point
 /// of its own then.
 std::string along_curve(const std::vector<Row>& rows) {
@@ -75,8 +74,7 @@ std::string along_curve(const std::vector<Row>& rows) {
     double longest = 0;
     for (const auto& label : rows.front().labels) {
         const std::string& axis = label.first;
-        const auto has_number = [&](const Row& row) { return is_number(*find(row.labels, axis)); };
-        if (!std::ranges::all_of(rows, has_number)) continue;
+        if (!are_numbers(rows, axis)) continue;
         std::map<Labels, std::pair<double, double>> ranges;
         for (const Row& row : rows) {
             const double x = row.x.front();
@@ -132,7 +130,7 @@ std::optional<double> original_of(const std::vector<RunRecord>& runs, const std:
     return value;
 }
 
-/// Adds `point` to the series of a panel that has this title, which it makes where there is none.
+/// The series of a panel that has the facet's title; it is made if there is none.
 PlotSeries& series_with(PlotPanel& panel, const Facet& facet, Mark mark) {
     const auto found = std::ranges::find_if(panel.series, [&](const PlotSeries& series) {
         return series.title == facet.title && !series.is_context;
@@ -178,11 +176,7 @@ Facets facets_for(const std::vector<Row>& rows, const FrontierOptions& options, 
     }
     Facets facets = facets_of(things);
     // Figures side by side have one panel each.
-    if (options.x.size() > 1 || facets.shows_others) {
-        facets.shows_others = false;
-        facets.panels = {""};
-        for (Facet& facet : facets.of) facet.panel = 0;
-    }
+    if (options.x.size() > 1 || facets.shows_others) facets.merge();
     return facets;
 }
 
@@ -193,6 +187,21 @@ PlotSeries context_of(const std::vector<Row>& rows, std::size_t x, Better better
     for (const auto& [at_x, y] : best_of(rows, x, better)) context.points.push_back({.x = at_x, .y = y});
     context.is_context = true;
     return context;
+}
+
+/// A quantile of KL over the middles of ranges of confidence: means of runs, each of which has a list of ranges.
+std::vector<PlotPoint> confidence_curve(const std::vector<json>& lists, const char* quantile) {
+    std::map<double, std::vector<double>> values;
+    for (const json& list : lists)
+        for (const json& range : list)
+            values[(range.at("from").get<double>() + range.at("to").get<double>()) / 2].push_back(
+                recorded_figure(range, quantile).value_or(not_a_number));
+    std::vector<PlotPoint> points;
+    for (const auto& [confidence, own] : values) {
+        const auto [mean, error] = mean_and_error(own);
+        points.push_back({.x = confidence, .y = mean, .error = error.value_or(0)});
+    }
+    return points;
 }
 
 }  // namespace
@@ -235,8 +244,8 @@ Plot frontier_plot(const std::vector<RunRecord>& runs, const FrontierOptions& op
         plot.y_label += fmt::format(", difference to {}", options.baseline.second);
         plot.levels.push_back({0, options.baseline.second});
     } else if (options.to_frontier) {
-        plot.y_label +=
-            style.better == Better::high ? " above the best at no more of it" : ", times the best at no more";
+        plot.y_label += style.better == Better::high ? " above the best at no more of it"
+                                                     : ", times the best at no more of it";
     } else if (const auto original = original_of(runs, options.y, options.evaluation)) {
         plot.levels.push_back({*original, "original"});
     }
@@ -277,24 +286,19 @@ Plot ranking_plot(const std::vector<RunRecord>& runs, const std::string& figure,
     std::vector<Labels> things;
     for (const Row& row : rows) things.push_back(row.labels);
     Facets facets = facets_of(things);
-    if (facets.shows_others) {
-        facets.panels = {""};
-        for (Facet& facet : facets.of) facet.panel = 0;
-    }
+    if (facets.shows_others) facets.merge();
     Plot plot{.title = style.title,
               .x_label = style.title,
               .y_label = "",
               .log_x = style.better == Better::low,
               .low_is_good = style.better != Better::high,
               .shares_x = false};
-    for (const Facet& facet : facets.of)
-        if (std::ranges::find(plot.names, facet.title) == plot.names.end()) plot.names.push_back(facet.title);
     for (const std::string& title : facets.panels) plot.panels.push_back({.title = title});
     for (std::size_t r = 0; r < rows.size(); ++r) {
-        // One series: names stand on the axis, and colours say the same again.
+        // Series without a title: names stand on the axis, and colours say the same again.
         PlotSeries& series = plot.panels[facets.of[r].panel].series.emplace_back(
             PlotSeries{.title = "", .style = facets.of[r].style, .mark = Mark::points});
-        const auto name = std::ranges::find(plot.names, facets.of[r].title) - plot.names.begin();
+        const std::size_t name = index_in(plot.names, facets.of[r].title);
         series.points.push_back({.x = rows[r].y,
                                  .y = static_cast<double>(name),
                                  .error = rows[r].error,
@@ -311,56 +315,51 @@ Plot divergence_plot(const std::vector<RunRecord>& runs, const std::string& eval
               .x_label = "the original's confidence",
               .y_label = "KL, nats",
               .log_y = true};
-    const auto figures_of = [&](const RunRecord& run, const char* model) -> json {
-        for (const json& each : run.result.at("evaluations"))
-            if (each.at("title").get<std::string>().find(evaluation) != std::string::npos &&
-                each.at("models").contains(model) && each.at("models").at(model).is_object())
-                return each.at("models").at(model);
-        return {};
-    };
     std::vector<Repeated> groups;
     std::vector<Labels> labels;
+    std::vector<std::vector<json>> lists;
+    json floor;
     for (const Repeated& group : repeated(runs)) {
-        if (!figures_of(*group.runs.front(), "compressed").contains("kl_by_confidence")) continue;
+        std::vector<json> own;
+        for (const RunRecord* run : group.runs) {
+            const json* found = evaluation_with(*run, "kl_by_confidence", evaluation);
+            if (found == nullptr) continue;
+            const json& models = found->at("models");
+            const json measured = models.value("compressed", json::object());
+            if (!run->diverged() && measured.contains("kl_by_confidence"))
+                own.push_back(measured.at("kl_by_confidence"));
+            if (floor.is_null())
+                floor =
+                    models.value("original", json::object()).value("noise_floor_kl_by_confidence", json());
+        }
+        if (own.empty()) continue;
         groups.push_back(group);
         labels.push_back(group.labels);
+        lists.push_back(std::move(own));
     }
     if (groups.empty()) return plot;
     Facets facets = facets_of(labels);
-    const auto curve = [&](const json& list, const char* quantile) {
-        std::vector<PlotPoint> found;
-        for (const json& each : list)
-            found.push_back({.x = (each.at("from").get<double>() + each.at("to").get<double>()) / 2,
-                             .y = each.at(quantile).get<double>()});
-        return found;
-    };
+    if (facets.shows_others) facets.merge();
     for (const auto& [quantile, title] : quantiles) {
         PlotPanel& panel = plot.panels.emplace_back(PlotPanel{.title = title});
         for (std::size_t g = 0; g < groups.size(); ++g) {
-            const json figures = figures_of(*groups[g].runs.front(), "compressed");
-            std::string name = facets.of[g].title;
-            if (facets.panels.size() > 1 && !facets.shows_others)
-                name.insert(0, facets.panels[facets.of[g].panel] + ", ");
-            if (name.empty()) name = "compressed";
-            panel.series.push_back({.title = name,
-                                    .style = facets.of[g].style,
+            const Facet& facet = facets.of[g];
+            std::string name = facets.panels.size() > 1 ? facets.panels[facet.panel] + ", " : "";
+            name += facet.title;
+            panel.series.push_back({.title = name.empty() ? "compressed" : name,
+                                    .style = facet.style,
                                     .mark = Mark::joined,
-                                    .points = curve(figures.at("kl_by_confidence"), quantile),
+                                    .points = confidence_curve(lists[g], quantile),
                                     .runs = groups[g].ids()});
         }
-        for (const RunRecord& run : runs) {
-            const json original = figures_of(run, "original");
-            if (!original.contains("noise_floor_kl_by_confidence")) continue;
-            PlotSeries floor;
-            floor.title = "noise floor";
-            floor.style.colour = "#8a8a8a";
-            floor.style.dash = Dash::dotted;
-            floor.mark = Mark::joined;
-            floor.points = curve(original.at("noise_floor_kl_by_confidence"), quantile);
-            panel.series.push_back(std::move(floor));
-            break;
-        }
+        if (floor.is_null()) continue;
+        PlotSeries& noise = panel.series.emplace_back();
+        noise.title = "noise floor";
+        noise.style = {"#8a8a8a", Dash::dotted, Marker::circle};
+        noise.mark = Mark::joined;
+        noise.points = confidence_curve({floor}, quantile);
     }
+    plot.remark = diverged_among(repeated(runs));
     return plot;
 }
 

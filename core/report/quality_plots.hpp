@@ -38,7 +38,7 @@ struct FrontierOptions {
 
 /// KL by the original's confidence: a panel each for the median, the 90th and the 99th percentile, a curve for
 /// each run, and where it was measured the original's noise floor. No panels where no record has it. `evaluation`: a
-/// part of its title; of several evaluations the first that fits.
+/// part of its title; an input error if several evaluations that have it fit.
 [[nodiscard]] Plot divergence_plot(const std::vector<RunRecord>& runs, const std::string& evaluation = {});
 
 }  // namespace jlcm

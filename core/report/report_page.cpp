@@ -134,9 +134,9 @@ void add_quality(Figures& figures, const std::vector<RunRecord>& runs) {
     figures.add([&] { return divergence_plot(runs, title); });
 }
 
-std::string plots_of(const std::vector<RunRecord>& all) {
+/// `groups`: those of all runs that compare.
+std::string plots_of(const std::vector<RunRecord>& all, const std::vector<std::vector<RunRecord>>& groups) {
     Figures figures;
-    const auto groups = comparable(all);
     for (const auto& runs : groups)
         if (runs.size() > 1 && !runs.front().result.at("evaluations").empty()) add_quality(figures, runs);
     std::vector<RunRecord> runs;
@@ -197,8 +197,9 @@ std::string report_page(const std::string& title, const std::vector<RunRecord>& 
         "<input class=\"filter\" type=\"search\" placeholder=\"filter, e.g. nearest 2\" aria-label=\"filter\">"
         "<span class=\"count\"></span>\n<h2>Plots</h2>\n",
         html_text(title), page_style, runs.size());
-    text += plots_of(runs) + "<h2>Figures</h2>\n";
-    for (const auto& group : comparable(runs)) text += table_of(group);
+    const auto groups = comparable(runs);
+    text += plots_of(runs, groups) + "<h2>Figures</h2>\n";
+    for (const auto& group : groups) text += table_of(group);
     text += "<h2>Runs</h2>\n";
     for (const RunRecord& run : runs) text += details(run);
     return text + "<div class=\"tip\" hidden></div>\n<script>" + page_script +

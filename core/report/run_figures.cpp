@@ -56,30 +56,16 @@ std::string text_of(const Config& value) {
     return type != nullptr ? type->text : to_flow_yaml(value);
 }
 
-/// Whether a figure is of every evaluation that has an original to compare with, whatever its metric.
+/// Whether a figure compares a model with the original, whatever the metric.
 bool compares_with_original(const std::string& figure) {
-    return figure == "kl" || figure == "agreement" ||
+    return figure == "kl" || figure == "agreement" || figure == "kl_by_confidence" ||
            std::ranges::find(kl_quantiles, figure) != kl_quantiles.end();
 }
 
-/// The evaluation that has the figure and whose title is `wanted`, or else holds it; null where there is
-/// none.
-const json* evaluation_with(const RunRecord& run, const std::string& figure, const std::string& wanted) {
-    std::vector<const json*> found;
-    std::string titles;
-    for (const json& each : run.result.at("evaluations")) {
-        const bool is_figure = compares_with_original(figure) || each.at("metric") == figure;
-        const auto title = each.at("title").get<std::string>();
-        if (is_figure && title == wanted) return &each;
-        if (!is_figure || title.find(wanted) == std::string::npos) continue;
-        found.push_back(&each);
-        titles += fmt::format("\n  \"{}\"", title);
-    }
-    require(found.size() <= 1,
-            "{}: {} of which evaluation? Name one by a part of its title (`evaluation` of a table's column, "
-            "--evaluation of jlcm-plot):{}",
-            run.directory.string(), figure, titles);
-    return found.empty() ? nullptr : found.front();
+bool has_figure(const json& evaluation, const std::string& figure) {
+    if (!compares_with_original(figure)) return evaluation.at("metric") == figure;
+    return std::ranges::any_of(evaluation.at("models"),
+                               [&](const json& figures) { return figures.contains(figure); });
 }
 
 /// What the metric is a mean of: a score an item, or whether its prediction is right. Empty where not kept,
@@ -127,7 +113,7 @@ std::optional<RunFigure> evaluated(const RunRecord& run, const ModelName& model,
 }
 
 std::optional<RunFigure> learned(const RunRecord& run, const std::string& name) {
-    const LearningMetrics metrics = run.metrics();
+    const LearningMetrics& metrics = run.metrics();
     if (name == "loss") {
         for (const char* stage : {"distill", "learn"})
             if (const auto found = metrics.losses.find(stage); found != metrics.losses.end())
@@ -185,6 +171,24 @@ std::optional<double> stored(const RunRecord& run, const ModelName& model, const
 }
 
 }  // namespace
+
+const json* evaluation_with(const RunRecord& run, const std::string& figure, const std::string& wanted) {
+    std::vector<const json*> found;
+    std::string titles;
+    for (const json& each : run.result.at("evaluations")) {
+        const bool is_figure = has_figure(each, figure);
+        const auto title = each.at("title").get<std::string>();
+        if (is_figure && title == wanted) return &each;
+        if (!is_figure || title.find(wanted) == std::string::npos) continue;
+        found.push_back(&each);
+        titles += fmt::format("\n  \"{}\"", title);
+    }
+    require(found.size() <= 1,
+            "{}: {} of which evaluation? Name one by a part of its title (`evaluation` of a table's column, "
+            "--evaluation of jlcm-plot):{}",
+            run.directory.string(), figure, titles);
+    return found.empty() ? nullptr : found.front();
+}
 
 std::optional<std::string> key_text(const RunRecord& run, const ModelName& model, const std::string& key) {
     if (const std::string* label = find(run.labels, key)) return *label;

@@ -28,6 +28,11 @@ struct RunFigure {
     std::vector<double> items;    ///< scores that it is the mean of; empty where not kept
 };
 
+/// The evaluation that has a figure and whose title is `wanted`, or else holds it; null if there is none. An input error
+/// if several fit. The figure: a metric, or a key of what an evaluation says of a model's KL and agreement.
+[[nodiscard]] const nlohmann::json* evaluation_with(const RunRecord& run, const std::string& figure,
+                                                    const std::string& wanted);
+
 /// The number of a name: an evaluation's metric (`perplexity`), `kl`, `kl_median`, `kl_p90`, `kl_p99`,
 /// `agreement` (of the evaluation whose title holds `evaluation`); `bits` a linear weight, `bytes` of the file, `ratio` to 16 bits; `seconds`,
 /// `seconds.STAGE`, `minutes` (of all stages but loading and evaluation, as if nothing had come from a stage

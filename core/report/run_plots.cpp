@@ -41,7 +41,7 @@ std::vector<Labels> labels_of(const std::vector<Repeated>& groups) {
     return labels;
 }
 
-/// Panels with a curve for each group that `curve_of` has any for; groups whose learning diverged are named.
+/// Panels with a curve for each group that `curve_of` has any for.
 std::vector<PlotPanel> curve_panels(const std::vector<RunRecord>& runs,
                                     const std::function<Curve(const RunRecord&)>& curve_of) {
     std::vector<Repeated> groups;
@@ -70,10 +70,7 @@ std::vector<PlotPanel> curve_panels(const std::vector<RunRecord>& runs,
             context.is_context = true;
             panels[p].series.push_back(std::move(context));
         }
-        PlotPanel& own = panels[facet.panel];
-        if (std::ranges::any_of(groups[g].runs, [](const RunRecord* run) { return run->diverged(); }))
-            own.remark += (own.remark.empty() ? "diverged: " : ", ") + facet.title;
-        own.series.push_back(std::move(series));
+        panels[facet.panel].series.push_back(std::move(series));
     }
     return panels;
 }
@@ -150,35 +147,33 @@ LineStyle style_of_length(std::size_t length) {
     return {colours.at(length), Dash::solid, Marker::circle};
 }
 
-/// By the axes on which the groups do not agree.
-std::vector<std::string> titles_of(const std::vector<Repeated>& groups) {
-    std::vector<std::string> titles;
-    for (const Repeated& group : groups) {
-        Labels own = group.labels;
-        std::erase_if(own, [&](const auto& label) {
-            return std::ranges::all_of(groups, [&](const Repeated& other) {
-                const std::string* value = find(other.labels, label.first);
-                return value != nullptr && *value == label.second;
-            });
-        });
-        titles.push_back(values_of(own.empty() ? group.labels : own));
-    }
-    return titles;
+/// What a solver left of a matrix: the recorded error, or the part of the initialiser's objective (NaN: not known).
+double left_of(const LearningMetrics& metrics, std::size_t matrix, bool is_error) {
+    if (is_error) return metrics.solved[matrix].error;
+    const auto& objective = metrics.objectives[matrix].second;
+    return objective.size() > 1 && objective.front() > 0 ? objective.back() / objective.front()
+                                                         : not_a_number;
 }
 
-/// The error of every matrix of a run by weight and block.
-std::vector<LearningMetrics::SolvedMatrix> solved_matrices(const RunRecord& run, bool& has_errors) {
-    const LearningMetrics metrics = run.metrics();
-    auto solved = metrics.solved;
-    for (std::size_t m = 0; m < solved.size(); ++m) {
-        if (std::isfinite(solved[m].error)) continue;
-        has_errors = false;
-        const auto& objective = metrics.objectives[m].second;
-        if (objective.size() > 1 && objective.front() > 0)
-            solved[m].error = objective.back() / objective.front();
+/// Means over runs of what the solver left of each matrix, by role and block.
+PlotGrid heat_of(const Repeated& group, bool is_error) {
+    PlotGrid grid{.runs = group.ids()};
+    std::map<std::pair<std::size_t, std::size_t>, std::vector<double>> cells;
+    for (const RunRecord* run : group.runs) {
+        const LearningMetrics& metrics = run->metrics();
+        for (std::size_t m = 0; m < metrics.solved.size(); ++m) {
+            const double value = left_of(metrics, m, is_error);
+            if (!std::isfinite(value)) continue;
+            const auto block = static_cast<std::size_t>(metrics.solved[m].block);
+            cells[{index_in(grid.row_names, role_of(metrics.solved[m].weight)), block}].push_back(value);
+            grid.cols = std::max(grid.cols, block + 1);
+        }
     }
-    std::erase_if(solved, [](const auto& each) { return !std::isfinite(each.error); });
-    return solved;
+    grid.rows = grid.row_names.size();
+    grid.values.assign(grid.rows * grid.cols, not_a_number);
+    for (const auto& [cell, values] : cells)
+        grid.values[cell.first * grid.cols + cell.second] = mean_and_error(values).mean;
+    return grid;
 }
 
 }  // namespace
@@ -189,51 +184,57 @@ Plot loss_plot(const std::vector<RunRecord>& runs, const std::string& stage) {
               .y_label = stage == "learn" ? "relative squared error" : "KL, nats a prediction",
               .log_y = true};
     plot.panels = curve_panels(runs, [&](const RunRecord& run) {
-        const auto losses = run.metrics().losses;
+        const auto& losses = run.metrics().losses;
         const auto found = losses.find(stage);
         return found == losses.end() ? Curve() : found->second;
     });
     plot.shares_y = are_alike(plot.panels);
+    plot.remark = diverged_among(repeated(runs));
     return plot;
 }
 
 Plot jump_plot(const std::vector<RunRecord>& runs) {
-    Plot plot{.title = "How far codes moved", .x_label = "jumps a weight", .y_label = "", .shares_x = false};
+    Plot plot{
+        .title = "How far codes moved", .x_label = "jumps per weight", .y_label = "", .shares_x = false};
     std::vector<Repeated> groups;
-    std::vector<std::array<double, 3>> parts;
+    std::vector<std::array<MeanAndError, 3>> parts;
     for (const Repeated& group : repeated(runs)) {
-        std::array<double, 3> sum{};
+        std::array<std::vector<double>, 3> shares;
+        double all = 0;
         for (const RunRecord* run : group.runs) {
             if (run->diverged()) continue;
-            const auto own = shares_of(run->metrics().jumps, *run);
-            for (std::size_t i = 0; i < sum.size(); ++i)
-                sum.at(i) += own.at(i) / static_cast<double>(group.runs.size());
+            for (std::size_t i = 0; const double share : shares_of(run->metrics().jumps, *run)) {
+                shares.at(i++).push_back(share);
+                all += share;
+            }
         }
-        if (sum[0] + sum[1] + sum[2] == 0) continue;
+        if (all == 0) continue;
         groups.push_back(group);
-        parts.push_back(sum);
+        auto& own = parts.emplace_back();
+        std::ranges::transform(shares, own.begin(),
+                               [](const auto& values) { return mean_and_error(values); });
     }
-    const Facets facets = facets_of(labels_of(groups));
-    const bool is_one = facets.panels.size() <= 1 || facets.shows_others;
-    for (const Facet& facet : facets.of)
-        if (std::ranges::find(plot.names, facet.title) == plot.names.end()) plot.names.push_back(facet.title);
-    for (std::size_t p = 0;
-         p < (is_one ? std::min<std::size_t>(1, facets.panels.size()) : facets.panels.size()); ++p)
-        plot.panels.push_back({.title = is_one ? "" : facets.panels[p]});
-    for (PlotPanel& panel : plot.panels)
+    Facets facets = facets_of(labels_of(groups));
+    if (facets.shows_others) facets.merge();
+    for (const std::string& title : facets.panels) {
+        PlotPanel& panel = plot.panels.emplace_back(PlotPanel{.title = title});
         for (std::size_t i = 0; i < lengths.size(); ++i)
             panel.series.push_back({.title = lengths.at(i), .style = style_of_length(i), .mark = Mark::bars});
-    for (std::size_t g = 0; g < groups.size(); ++g) {
-        const auto name = std::ranges::find(plot.names, facets.of[g].title) - plot.names.begin();
-        PlotPanel& panel = plot.panels[is_one ? 0 : facets.of[g].panel];
-        for (std::size_t i = 0; i < lengths.size(); ++i)
-            panel.series[i].points.push_back(
-                {.x = parts[g].at(i),
-                 .y = static_cast<double>(name),
-                 .note = fmt::format("{}\n{}: {:.4g} a weight", values_of(groups[g].labels), lengths.at(i),
-                                     parts[g].at(i)),
-                 .runs = groups[g].ids()});
     }
+    for (std::size_t g = 0; g < groups.size(); ++g) {
+        const std::size_t name = index_in(plot.names, facets.of[g].title);
+        PlotPanel& panel = plot.panels[facets.of[g].panel];
+        for (std::size_t i = 0; i < lengths.size(); ++i) {
+            const auto& [mean, error] = parts[g].at(i);
+            panel.series[i].points.push_back(
+                {.x = mean,
+                 .y = static_cast<double>(name),
+                 .note = fmt::format("{}\n{}: {:.4g}{} per weight", values_of(groups[g].labels),
+                                     lengths.at(i), mean, error ? fmt::format(" ± {:.2g}", *error) : ""),
+                 .runs = groups[g].ids()});
+        }
+    }
+    plot.remark = diverged_among(repeated(runs));
     return plot;
 }
 
@@ -241,7 +242,7 @@ Plot jump_steps_plot(const std::vector<RunRecord>& runs, const std::string& stag
     Plot plot{.title = stage == "learn" ? "Jump lengths over the steps of block learning"
                                         : "Jump lengths over the steps of distillation",
               .x_label = "step",
-              .y_label = "jumps a weight",
+              .y_label = "jumps per weight",
               .log_y = true};
     std::vector<Repeated> groups;
     std::vector<PlotPanel> panels;
@@ -249,7 +250,7 @@ Plot jump_steps_plot(const std::vector<RunRecord>& runs, const std::string& stag
         std::array<std::vector<Curve>, 3> curves;
         double all = 0;
         for (const RunRecord* run : group.runs) {
-            const auto steps = run->metrics().jumps_of_steps;
+            const auto& steps = run->metrics().jumps_of_steps;
             const auto found = steps.find(stage);
             if (run->diverged() || found == steps.end()) continue;
             std::array<Curve, 3> own;
@@ -276,6 +277,7 @@ Plot jump_steps_plot(const std::vector<RunRecord>& runs, const std::string& stag
         panels[p].title = panels.size() > 1 ? titles[p] : "";
         plot.panels.push_back(std::move(panels[p]));
     }
+    plot.remark = diverged_among(repeated(runs));
     return plot;
 }
 
@@ -285,44 +287,39 @@ Plot error_plot(const std::vector<RunRecord>& runs) {
               .y_label = "part of the error that is left",
               .log_y = true};
     plot.panels = curve_panels(runs, [](const RunRecord& run) {
-        const auto metrics = run.metrics();
+        const LearningMetrics& metrics = run.metrics();
         Curve curve;
         for (const auto& [block, loss] : metrics.block_losses) curve.push_back(loss);
         return curve.empty() ? solver_errors(metrics) : curve;
     });
     plot.shares_y = are_alike(plot.panels);
+    plot.remark = diverged_among(repeated(runs));
     return plot;
 }
 
 Plot heat_plot(const std::vector<RunRecord>& runs) {
-    Plot plot{.title = "", .x_label = "block", .y_label = ""};
+    const auto has_error = [](const RunRecord& run) {
+        const auto& solved = run.metrics().solved;
+        return solved.empty() ||
+               std::ranges::any_of(solved, [](const auto& each) { return std::isfinite(each.error); });
+    };
+    const bool are_errors = std::ranges::all_of(runs, has_error);
+    Plot plot{.title = are_errors ? "Relative error of each matrix after the solver"
+                                  : "Part of the initialiser's objective that the solver left",
+              .x_label = "block",
+              .y_label = ""};
     const auto groups = repeated(runs);
     const auto titles = titles_of(groups);
-    bool has_errors = true;
-    std::vector<double> errors;
+    std::vector<double> all;
     for (std::size_t g = 0; g < groups.size(); ++g) {
-        const auto solved = solved_matrices(*groups[g].runs.front(), has_errors);
-        if (solved.empty()) continue;
-        PlotPanel panel{.title = groups.size() > 1 ? titles[g] : ""};
-        PlotGrid& grid = panel.grid;
-        for (const auto& each : solved) {
-            if (std::ranges::find(grid.row_names, role_of(each.weight)) == grid.row_names.end())
-                grid.row_names.push_back(role_of(each.weight));
-            grid.cols = std::max(grid.cols, static_cast<std::size_t>(each.block) + 1);
-            errors.push_back(each.error);
-        }
-        grid.rows = grid.row_names.size();
-        grid.values.assign(grid.rows * grid.cols, not_a_number);
-        for (const auto& each : solved) {
-            const auto row = std::ranges::find(grid.row_names, role_of(each.weight)) - grid.row_names.begin();
-            grid.values[static_cast<std::size_t>(row) * grid.cols + static_cast<std::size_t>(each.block)] =
-                each.error;
-        }
-        plot.panels.push_back(std::move(panel));
+        PlotGrid grid = heat_of(groups[g], are_errors);
+        if (grid.rows == 0) continue;
+        std::ranges::copy_if(grid.values, std::back_inserter(all),
+                             [](double value) { return std::isfinite(value); });
+        plot.panels.push_back({.title = groups.size() > 1 ? titles[g] : "", .grid = std::move(grid)});
     }
-    for (PlotPanel& panel : plot.panels) panel.grid.high = robust_axis(errors, {.margin = 0}).high;
-    plot.title = has_errors ? "Relative error of each matrix after the solver"
-                            : "Part of the initialiser's objective that the solver left";
+    for (PlotPanel& panel : plot.panels) panel.grid.high = robust_axis(all, {.margin = 0}).high;
+    plot.remark = diverged_among(groups);
     return plot;
 }
 

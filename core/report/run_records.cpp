@@ -289,9 +289,7 @@ class Reader {
     std::set<std::string> hashes_;
 };
 
-}  // namespace
-
-LearningMetrics RunRecord::metrics() const {
+LearningMetrics read_learning(const fs::path& directory) {
     const fs::path path = directory / "metrics.jsonl";
     check_checksums({directory}, {path.filename()});
     std::ifstream file(path);
@@ -339,6 +337,13 @@ LearningMetrics RunRecord::metrics() const {
     for (const auto& [stage, losses] : sums)
         for (const auto& [sum, count] : losses) metrics.losses[stage].push_back(count > 0 ? sum / count : 0);
     return metrics;
+}
+
+}  // namespace
+
+const LearningMetrics& RunRecord::metrics() const {
+    if (!read_metrics) read_metrics = std::make_shared<const LearningMetrics>(read_learning(directory));
+    return *read_metrics;
 }
 
 std::vector<RunRecord> read_runs(const std::vector<fs::path>& places, const std::string& pattern) {

@@ -7,6 +7,7 @@
 
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -46,6 +47,8 @@ struct RunRecord {
     nlohmann::json result;
     nlohmann::json items;  ///< predictions.json, or null
     Config spec;           ///< every value
+    /// What metrics() has read.
+    mutable std::shared_ptr<const LearningMetrics> read_metrics = {};
 
     [[nodiscard]] std::string name() const { return directory.filename().string(); }
     [[nodiscard]] std::string hash() const { return result.at("hash").get<std::string>(); }
@@ -53,8 +56,8 @@ struct RunRecord {
     [[nodiscard]] std::string id() const { return hash().substr(0, 12); }
     /// Whether learning did, so that there are neither figures nor an artifact.
     [[nodiscard]] bool diverged() const { return result.contains("diverged"); }
-    /// metrics.jsonl; an input error where there is none.
-    [[nodiscard]] LearningMetrics metrics() const;
+    /// metrics.jsonl, which the first call reads; an input error if there is none.
+    [[nodiscard]] const LearningMetrics& metrics() const;
 };
 
 /// The runs at and below `places`: directories with a result.json, directories of such, or the

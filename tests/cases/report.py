@@ -137,8 +137,17 @@ filter.value = "FIXED <&>";
 filter.dispatchEvent(new Event("input"));
 probe.visible = rows().filter(row => !row.hidden).map(row => row.textContent);
 probe.left = marks();
+const seen = selector => [...document.querySelectorAll(selector)].filter(each => each.getBoundingClientRect().width > 0);
+probe.keys = [...first.querySelectorAll("g.key")].filter(each => getComputedStyle(each).display !== "none").map(each => each.textContent.trim());
+const lines = [...first.querySelectorAll("path[data-joins]")];
+probe.lines = [lines.length, lines.filter(line => line.getAttribute("d") !== "").length];
+probe.panels = seen("svg.plot g.panel[data-runs]").length;
+probe.figures = [...document.querySelectorAll("figure[hidden] svg.plot")].map(each => each.getAttribute("aria-label"));
 probe.runs = [...document.querySelectorAll("details")].filter(each => !each.hidden).length;
 probe.count = document.querySelector(".count").textContent;
+filter.value = "";
+filter.dispatchEvent(new Event("input"));
+probe.all = marks().length;
 document.body.setAttribute("data-probe", JSON.stringify(probe));
 }</script>"""
 Path("probe.html").write_text(page.replace("</body>", PROBE + "</body>"))
@@ -167,5 +176,8 @@ for width in (1400, 800):
     assert probe["tipShown"] and "estimator=" in probe["tip"] and "perplexity" in probe["tip"], probe
     assert len(probe["visible"]) == 2 and all("fixed <&>" in row for row in probe["visible"]), probe
     assert probe["marks"] == 4 and len(probe["left"]) == 2 and all("fixed <&>" in each for each in probe["left"]), probe
+    assert probe["keys"] == ["fixed <&>"] and probe["lines"] == [2, 1] and probe["panels"] == 2, probe
+    assert "How far codes moved" in probe["figures"] and "Block learning" not in probe["figures"], probe
     assert probe["runs"] == 4 and probe["count"] == "4 runs", probe
+    assert probe["all"] == 4, probe
 print("8 runs compared, plotted and shown on a page that sorts and filters")

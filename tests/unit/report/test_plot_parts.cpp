@@ -88,6 +88,9 @@ TEST_CASE("a method has one colour whatever stands beside it, and variants share
     CHECK(together[2].colour == styles_of({"inverse"})[0].colour);
     CHECK(together[2].dash != styles_of({"inverse"})[0].dash);
     CHECK(styles_of({"LNQ, weighted"})[0] == styles_of({"lnq"})[0]);
+    for (const char* other :
+         {"frozen", "nearest", "inverse", "softmax", "naive_ste", "exponential", "adjacent", "curvature"})
+        CHECK(styles_of({"gumbel"})[0].colour != styles_of({other})[0].colour);
     // Other names get what is free, up to 28 styles.
     std::vector<std::string> names{"nearest", "softmax"};
     for (int i = 0; i < 26; ++i) names.push_back(fmt::format("idea {}", i));

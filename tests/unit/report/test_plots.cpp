@@ -8,9 +8,11 @@
 #include "core/report/run_plots.hpp"
 #include "tests/support/temporary.hpp"
 
+#include <cmath>
 #include <cstdlib>
 #include <iostream>
 #include <limits>
+#include <regex>
 
 #include <catch2/catch.hpp>
 
@@ -127,8 +129,11 @@ TEST_CASE(
     REQUIRE(error.panels.size() == 1);
     CHECK(ys(error.panels[0].series[0]) == std::vector<double>{2, 4});
 
-    write_file(folder.path() / "c/metrics.jsonl", "{\"stage\": \"learn\"}\n");
-    CHECK_THROWS_WITH(loss_plot(runs, "learn"), Contains("metrics.jsonl:1"));
+    // What was read is not read again.
+    write_file(folder.path() / "a/metrics.jsonl", "");
+    CHECK(ys(loss_plot(runs, "learn").panels.at(0).series.at(0)) == std::vector<double>{4, 3});
+    const RunRecord damaged = run_with(folder.path() / "c", "far", 1, "{\"stage\": \"learn\"}\n");
+    CHECK_THROWS_WITH(loss_plot({damaged}, "learn"), Contains("metrics.jsonl:1"));
 }
 
 TEST_CASE("what a solver alone leaves is summed over the layers of a block, and shown by layer and role") {
@@ -160,6 +165,65 @@ TEST_CASE("what a solver alone leaves is summed over the layers of a block, and 
     CHECK(heat_plot({old}).panels[0].grid.values == std::vector<double>{0.4});
     const auto one_pass = run_with(folder.path() / "c", "x", 1, solved("layers.0.q", 0, "[7]", ""));
     CHECK(error_plot({one_pass}).panels.empty());
+
+    // A plot has figures of one kind.
+    const Plot mixed = heat_plot(
+        {run_with(folder.path() / "d", "new", 1, solved("layers.0.q", 0, "[8, 4]", ",\"error\":0.1")),
+         run_with(folder.path() / "e", "old", 1, solved("layers.0.q", 0, "[8, 2]", ""))});
+    CHECK_THAT(mixed.title, Contains("objective"));
+    CHECK(mixed.panels.at(0).grid.values == std::vector<double>{0.5});
+    CHECK(mixed.panels.at(1).grid.values == std::vector<double>{0.25});
+}
+
+TEST_CASE("seeds are averaged, and those that diverged are named") {
+    const test::TemporaryDirectory folder;
+    const auto seed = [&](int number, int jumps, const char* error, double kl) {
+        const std::string name(1, static_cast<char>('a' + number));
+        auto run = run_with(folder.path() / name, "near", number,
+                            step(0, 0, 4, jumps) + solved("layers.0.q", 0, "[8, 4]", error) +
+                                (number == 1 ? solved("layers.1.q", 1, "[8, 4]", error) : ""));
+        run.result["evaluations"] = {
+            {{"title", "perplexity, x"},
+             {"metric", "perplexity"},
+             {"models",
+              {{"compressed",
+                {{"kl_by_confidence",
+                  {{{"from", 0.0}, {"to", 1.0}, {"median", kl}, {"p90", kl}, {"p99", kl}}}}}}}}}};
+        return run;
+    };
+    std::vector<RunRecord> runs{seed(1, 4, ",\"error\":0.2", 1), seed(2, 8, ",\"error\":0.4", 3),
+                                seed(3, 90, ",\"error\":0.9", 100)};
+    runs.back().result["diverged"] = "in learning";
+    runs.back().result["evaluations"] = json::array();
+
+    const Plot jumps = jump_plot(runs);
+    REQUIRE(jumps.panels.size() == 1);
+    const PlotPoint& ones = jumps.panels[0].series[0].points.at(0);
+    CHECK(ones.x == Approx(0.06));
+    CHECK_THAT(ones.note, Contains("0.06 ± 0.02 per weight"));
+    CHECK(jumps.remark == "diverged: near (1 of 3 seeds)");
+    CHECK_THAT(to_svg(jumps), Contains("diverged: near (1 of 3 seeds)"));
+
+    const Plot kl = divergence_plot(runs);
+    REQUIRE(kl.panels.size() == 3);
+    const PlotPoint& median = kl.panels[0].series.at(0).points.at(0);
+    CHECK(median.y == Approx(2));
+    CHECK(median.error == Approx(1));
+    CHECK(kl.remark == jumps.remark);
+
+    const Plot heat = heat_plot(runs);
+    REQUIRE(heat.panels.size() == 1);
+    CHECK(heat.panels[0].grid.values.at(0) == Approx(0.5));
+    CHECK(heat.panels[0].grid.values.at(1) == Approx(0.2));
+    CHECK(heat.panels[0].grid.runs.size() == 3);
+    CHECK(heat.remark == jumps.remark);
+
+    // Two evaluations have it: one has to be named.
+    json& evaluations = runs.front().result["evaluations"];
+    evaluations.push_back(evaluations.front());
+    evaluations.back()["title"] = "perplexity, y";
+    CHECK_THROWS_WITH(divergence_plot(runs), Contains("perplexity, y"));
+    CHECK(divergence_plot(runs, "perplexity, x").panels.size() == 3);
 }
 
 TEST_CASE("a frontier joins the sizes of a method, shows the original and what rests under the pointer") {
@@ -289,6 +353,44 @@ TEST_CASE("a figure far outside sets no axis and is marked at its edge") {
     const std::string svg = to_svg(plot);
     CHECK(count(svg, "mark beyond") == 1);
     CHECK_THAT(svg, Contains("1.5e+07") && !Contains(">10M<"));
+}
+
+TEST_CASE("the axis of a histogram and of stems holds every height") {
+    Plot plot{.title = "t", .x_label = "weight", .y_label = "density"};
+    PlotSeries weights{.title = "weights", .mark = Mark::area};
+    for (int i = -40; i <= 40; ++i)
+        weights.points.push_back({.x = i / 10.0, .y = 2 * std::exp(-4 * std::abs(i / 10.0))});
+    PlotSeries codewords{.title = "codewords", .mark = Mark::stems, .points = {{.x = 0, .y = 4}}};
+    const auto high = [&] {
+        const std::string svg = to_svg(plot);
+        std::smatch found;
+        REQUIRE(std::regex_search(svg, found, std::regex("data-y=\"\\S+ (\\S+) ")));
+        CHECK(count(svg, "mark beyond") == 0);
+        return std::stod(found[1]);
+    };
+    plot.panels = {{.title = "", .series = {weights}}};
+    CHECK(high() > 2);
+    plot.panels.push_back({.title = "", .series = {weights, codewords}});
+    CHECK(high() > 4);
+}
+
+TEST_CASE("a picture says what its lines, names and panels are made of") {
+    const std::vector<RunRecord> runs{measured({{"bits", "2"}, {"method", "lnq"}}, 2, 50),
+                                      measured({{"bits", "3"}, {"method", "lnq"}}, 3, 40),
+                                      measured({{"bits", "2"}, {"method", "jlcm"}}, 2, 30),
+                                      measured({{"bits", "3"}, {"method", "jlcm"}}, 3, 20)};
+    CHECK_THAT(to_svg(frontier_plot(runs, {})),
+               Contains(fmt::format("data-joins=\"{};{}\"", runs[0].id(), runs[1].id())));
+    const std::string ranking = to_svg(ranking_plot({runs[0], runs[2]}, "perplexity"));
+    CHECK_THAT(ranking, Contains(fmt::format("data-runs=\"{}\">jlcm</text>", runs[2].id())));
+
+    Plot heat{.title = "t", .x_label = "x", .y_label = "y"};
+    for (const char* run : {"one", "two"})
+        heat.panels.push_back(
+            {.title = run, .grid = {.rows = 1, .cols = 1, .values = {1}, .row_names = {"q"}, .runs = {run}}});
+    const std::string svg = to_svg(heat);
+    CHECK_THAT(svg,
+               Contains("<g class=\"panel\" data-runs=\"two\">") && Contains("data-runs=\"one\">one</text>"));
 }
 
 TEST_CASE("an image of rows is one picture with a strip of its groups") {

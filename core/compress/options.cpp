@@ -160,13 +160,18 @@ void CompressOptions::fields(Fields& v) {
 void CompressOptions::validate(Problems& problems) const {
     if (distill && distill->steps == 0) problems.field("distill", "steps is 0: leave distill out");
     if (distill && distill->estimator && keeps_positions()) {
+        const auto refuse = [&](std::string_view what, const std::string& there, const std::string& here) {
+            problems.field("distill",
+                           "mapping.start is learned: that wants learn, with the same {} ({} there, {} here)",
+                           what, there, here);
+        };
         const std::string here = distill->estimator->name();
-        const std::string there = learn ? learn->estimator.name() : "none";
-        if (there != here)
-            problems.field(
-                "distill",
-                "mapping.start is learned: that wants learn, with the same estimator ({} there, {} here)",
-                there, here);
+        if (!learn || learn->estimator.name() != here)
+            refuse("estimator", learn ? learn->estimator.name() : "none", here);
+        else if (const std::string left = learn->estimator.make()->position_options(),
+                 taken = distill->estimator->make()->position_options();
+                 left != taken)
+            refuse("options of what it keeps of a weight", left, taken);
     }
     if (solver_target == SolverTarget::original_output && solver_inputs != Inputs::compressed)
         problems.field("solver_target",

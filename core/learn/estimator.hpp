@@ -8,6 +8,7 @@
 
 #include <limits>
 #include <memory>
+#include <string>
 #include <vector>
 
 namespace jlcm {
@@ -77,6 +78,8 @@ class Estimator {
     [[nodiscard]] virtual bool needs_curvature() const { return false; }
     /// Whether its learners keep to MappingStep::most and say where weights lie (MappingLearner::position).
     [[nodiscard]] virtual bool is_placed() const { return false; }
+    /// The options that a learner shares with the one whose position it goes on from, as messages say them.
+    [[nodiscard]] virtual std::string position_options() const { return {}; }
 };
 
 template <>

@@ -1,7 +1,10 @@
 #include "core/learn/relabelling.hpp"
 
+#include "core/learn/score_step.hpp"
+
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 
 namespace jlcm {
 
@@ -24,6 +27,19 @@ void follow_labels(std::span<float> window, int begin, int former_begin, const s
     for (int k = 0; k < size; ++k)
         window[static_cast<std::size_t>(k)] =
             old[static_cast<std::size_t>(std::clamp(label[begin + k] - former_begin, 0, size - 1))];
+}
+
+void follow_score_labels(std::span<float> window, int begin, int former_begin, int code,
+                         const std::uint8_t* label) {
+    const float top = window[static_cast<std::size_t>(label[code] - former_begin)];
+    follow_labels(window, begin, former_begin, label);
+    const auto size = static_cast<int>(window.size());
+    for (int k = 0; k < size; ++k) {
+        const int position = label[begin + k] - former_begin;
+        if (position < 0 || position >= size)
+            window[static_cast<std::size_t>(k)] =
+                top - score_of_a_codeword * static_cast<float>(std::abs(begin + k - code));
+    }
 }
 
 }  // namespace jlcm

@@ -20,4 +20,9 @@ void for_relabelled_weights(
 /// window's border. `label`: as above.
 void follow_labels(std::span<float> window, int begin, int former_begin, const std::uint8_t* label);
 
+/// The same for scores, of which a candidate from outside starts half a unit a codeword below that of the
+/// weight's present codeword `code`, which is in both windows.
+void follow_score_labels(std::span<float> window, int begin, int former_begin, int code,
+                         const std::uint8_t* label);
+
 }  // namespace jlcm

@@ -50,7 +50,7 @@ namespace jlcm::JLCM_ISA {
     return largest;
 }
 
-/// Factors that all weights with one code share, if the rule does not look at scores.
+/// Factors that all weights with one code share, if the rule does not look at scores and scores move.
 struct TableFactors {
     static constexpr int size = 4096;
     float factors[size];
@@ -71,7 +71,7 @@ struct KeptScores {
     shift_window(window, shift, kept.score);
     for (int k = 0; k < window; ++k)
         if (k + shift < 0 || k + shift >= window)
-            kept.score[k] = top - 0.5F * __builtin_fabsf(static_cast<float>(k + shift - best));
+            kept.score[k] = top - score_of_a_codeword * __builtin_fabsf(static_cast<float>(k + shift - best));
     shift_window(window, shift, kept.first_moment);
     if (kept.second_moment != nullptr) shift_window(window, shift, kept.second_moment);
 }
@@ -87,7 +87,8 @@ void step_scores_of_window(std::int64_t n, int codewords, int given, const float
     const float gap = (table[codewords - 1] - table[0]) / static_cast<float>(codewords - 1);
     float values[256] = {};
     for (int k = 0; k < codewords; ++k) values[k] = gap > 0 ? table[k] / gap : 0.0F;
-    const bool known = !Rule::reads_scores && codewords * window <= TableFactors::size;
+    const bool known =
+        step.phase != ScorePhase::codes && !Rule::reads_scores && codewords * window <= TableFactors::size;
     TableFactors of_table;  // NOLINT: 17 kB that are filled where they are read
     for (int code = 0; known && code < codewords; ++code) {
         const int begin = score_window_begin(code, codewords, window);

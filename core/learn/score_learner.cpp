@@ -40,9 +40,13 @@ double ScoreOptions::bytes_per_weight(int bits) const {
     return static_cast<double>(2 * scores + seconds) * sizeof(float);
 }
 
-namespace {
+std::string ScoreOptions::of_positions() const {
+    const auto names = enum_names(second_moment);
+    const auto named = std::ranges::find(names, second_moment, &EnumName<SecondMoment>::value);
+    return fmt::format("window {}, second_moment {}", window, named->name);
+}
 
-constexpr float step_of_a_codeword = 0.5F;  ///< how far a neighbour is behind for a weight on its codeword
+namespace {
 
 class ScoreLearner final : public MappingLearner {
   public:
@@ -134,42 +138,21 @@ class ScoreLearner final : public MappingLearner {
         const auto window = static_cast<int>(scores_.value.shape().back());
         const int begin = score_window_begin(code, words, window);
         const int former_begin = score_window_begin(label[code], words, window);
-        const float top = scores_.value.data<float>()[i * window + label[code] - former_begin];
-        const auto follow = [&](Tensor& kept) {
-            follow_labels({kept.data<float>() + i * window, static_cast<std::size_t>(window)}, begin,
-                          former_begin, label);
+        const auto kept_of = [&](Tensor& kept) {
+            return std::span(kept.data<float>() + i * window, static_cast<std::size_t>(window));
         };
-        follow(scores_.value);
-        follow(scores_.first_moment);
-        if (options_.second_moment == SecondMoment::score) follow(scores_.second_moment);
-        for (int k = 0; k < window; ++k) {
-            const int position = label[begin + k] - former_begin;
-            if (position < 0 || position >= window)
-                scores_.value.data<float>()[i * window + k] =
-                    top - step_of_a_codeword * static_cast<float>(std::abs(begin + k - code));
-        }
+        follow_score_labels(kept_of(scores_.value), begin, former_begin, code, label);
+        follow_labels(kept_of(scores_.first_moment), begin, former_begin, label);
+        if (options_.second_moment == SecondMoment::score)
+            follow_labels(kept_of(scores_.second_moment), begin, former_begin, label);
     }
 
     void start(const CompressedMatrix& matrix, const Tensor& target) {
-        const auto window = static_cast<int>(scores_.value.shape().back());
+        const auto window = static_cast<std::size_t>(scores_.value.shape().back());
         for_placed_weights(matrix, target, [&](const PlacedWeight& weight) {
-            const auto words = static_cast<int>(weight.values.size());
-            const int begin = score_window_begin(weight.code, words, window);
-            const auto distance = [&](int k) {
-                return weight.spacing > 0
-                           ? std::abs(weight.target - weight.values[static_cast<std::size_t>(k)]) /
-                                 weight.spacing
-                           : 0.0F;
-            };
-            const float own = distance(weight.code);
-            const float margin = options_.margin.of(weight.index);
-            float* scores = scores_.value.data<float>() + weight.index * window;
-            for (int k = 0; k < window; ++k) {
-                const float behind = options_.start == ScoreStart::even
-                                         ? step_of_a_codeword
-                                         : step_of_a_codeword * (distance(begin + k) - own);
-                scores[k] = begin + k == weight.code ? 0.0F : -std::max(behind, margin);
-            }
+            start_scores(weight, options_.start, options_.margin.of(weight.index),
+                         scores_.value.values<float>().subspan(
+                             static_cast<std::size_t>(weight.index) * window, window));
         });
     }
 
@@ -181,6 +164,22 @@ class ScoreLearner final : public MappingLearner {
 };
 
 }  // namespace
+
+int start_scores(const PlacedWeight& weight, ScoreStart start, float margin, std::span<float> scores) {
+    const auto window = static_cast<int>(scores.size());
+    const int begin = score_window_begin(weight.code, static_cast<int>(weight.values.size()), window);
+    const auto distance = [&](int k) {
+        const float away = std::abs(weight.target - weight.values[static_cast<std::size_t>(k)]);
+        return weight.spacing > 0 ? away / weight.spacing : 0.0F;
+    };
+    const float own = distance(weight.code);
+    for (int k = 0; k < window; ++k) {
+        const float farther = start == ScoreStart::even ? 1.0F : distance(begin + k) - own;
+        scores[static_cast<std::size_t>(k)] =
+            begin + k == weight.code ? 0.0F : -std::max(score_of_a_codeword * farther, margin);
+    }
+    return begin;
+}
 
 std::unique_ptr<MappingLearner> make_score_learner(const CompressedMatrix& matrix, const Tensor& target,
                                                    ScoreKernel kernel, const ScoreOptions& options,

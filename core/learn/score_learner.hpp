@@ -15,6 +15,8 @@
 #include "core/spec/fields.hpp"
 
 #include <functional>
+#include <span>
+#include <string>
 
 namespace jlcm {
 
@@ -44,7 +46,13 @@ struct ScoreOptions {
     /// Scores of a weight of 2^bits codewords.
     [[nodiscard]] int window_of(int bits) const;
     [[nodiscard]] double bytes_per_weight(int bits) const;
+    /// Estimator::position_options.
+    [[nodiscard]] std::string of_positions() const;
 };
+
+/// Writes the first scores of a weight's window [window], whose first codeword it returns: 0 for the present
+/// one, for each other one as `start` says, but at least `margin` (in spacings) below.
+int start_scores(const PlacedWeight& weight, ScoreStart start, float margin, std::span<float> scores);
 
 /// T of the rule at a share of all steps in [0, 1].
 using Temperature = std::function<double(double progress)>;

@@ -31,6 +31,9 @@ struct ScoreStep {
     ScorePhase phase = ScorePhase::whole;
 };
 
+/// How far a neighbour's score is behind for a weight on its codeword, in spacings.
+inline constexpr float score_of_a_codeword = 0.5F;
+
 /// First codeword of the window of a weight with this code: `window` (at most K) consecutive codewords, the
 /// present one in the middle if the codebook's ends allow. Inlined, since kernels of every instruction set
 /// use it.

@@ -10,7 +10,6 @@ class Frozen final : public Estimator {
         return nullptr;
     }
     double bytes_per_weight(int) const override { return 0.0; }
-    bool is_placed() const override { return true; }
 };
 
 const Registrar<Estimator, Frozen> registrar{

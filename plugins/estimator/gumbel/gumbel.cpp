@@ -1,9 +1,8 @@
 #include "core/base/rng.hpp"
 #include "core/learn/estimator.hpp"
-#include "core/learn/latent.hpp"
 #include "core/learn/optimizer.hpp"
 #include "core/learn/relabelling.hpp"
-#include "core/learn/score_step.hpp"
+#include "core/learn/score_learner.hpp"
 #include "core/learn/segment_steps.hpp"
 
 #include <algorithm>
@@ -43,8 +42,6 @@ struct GumbelOptions {
     }
 };
 
-constexpr float half_a_codeword = 0.5F;  ///< how far a neighbour is behind for a weight on its codeword
-
 /// The candidates of one weight: how likely each is with a step's noise, and what they make of the weight.
 struct Mixture {
     std::array<float, most_candidates> share{};
@@ -63,7 +60,11 @@ class GumbelLearner final : public MappingLearner {
           second_(Tensor::zeros(scores_.shape())),
           draw_(Tensor::zeros({2})) {
         draw_.data<float>()[1] = static_cast<float>(options.temperature);
-        for_placed_weights(matrix, target, [&](const PlacedWeight& weight) { place(weight); });
+        for_placed_weights(matrix, target, [&](const PlacedWeight& weight) {
+            first_codes_.data<std::uint8_t>()[weight.index] = static_cast<std::uint8_t>(
+                start_scores(weight, ScoreStart::distance, options_.margin.of(weight.index),
+                             kept_of(scores_, weight.index)));
+        });
     }
 
     Tensor soft_weights(const CodedMatrix& matrix, Backend& /*backend*/) const override {
@@ -120,29 +121,20 @@ class GumbelLearner final : public MappingLearner {
   private:
     [[nodiscard]] float temperature() const { return draw_.data<float>()[1]; }
 
-    void place(const PlacedWeight& weight) {
-        const auto words = static_cast<int>(weight.values.size());
-        const int begin = score_window_begin(weight.code, words, window_);
-        first_codes_.data<std::uint8_t>()[weight.index] = static_cast<std::uint8_t>(begin);
-        const auto distance = [&](int k) {
-            const float away = std::abs(weight.target - weight.values[static_cast<std::size_t>(k)]);
-            return weight.spacing > 0 ? away / weight.spacing : 0.0F;
-        };
-        for (int k = 0; k < window_; ++k) {
-            const float behind = half_a_codeword * (distance(begin + k) - distance(weight.code));
-            scores_.data<float>()[weight.index * window_ + k] =
-                begin + k == weight.code ? 0.0F : -std::max(behind, options_.margin.of(weight.index));
-        }
+    /// What a tensor [rows, cols, window] keeps of weight i.
+    [[nodiscard]] std::span<float> kept_of(Tensor& kept, std::int64_t i) const {
+        return {kept.data<float>() + i * window_, static_cast<std::size_t>(window_)};
     }
 
-    /// Candidate k's logit plus Gumbel noise, -log(-log(uniform)): Gumbel 1954; a function of step, weight
-    /// and k.
+    /// Candidate k's logit plus Gumbel noise, -log(-log(uniform)): Gumbel 1954. The noise depends on the step
+    /// and the candidate's place in the scores alone: matrices of one shape draw the same.
     [[nodiscard]] float noisy_logit(std::int64_t i, int k) const {
         const auto place =
             (static_cast<std::uint64_t>(draw_.data<float>()[0]) * static_cast<std::uint64_t>(scores_.size()) +
              static_cast<std::uint64_t>(i * window_ + k));
         const std::uint64_t bits = noise_.bits(place / 2) >> (place % 2 * 32);
-        const float uniform = (static_cast<float>(bits & 0xFFFFFFU) + 0.5F) / 16777216.0F;
+        // 23 bits and a half: float32 holds every sum, so that none is rounded to 1.
+        const float uniform = (static_cast<float>(bits & 0x7FFFFFU) + 0.5F) / 8388608.0F;
         return static_cast<float>(options_.scale) * scores_.data<float>()[i * window_ + k] -
                std::log(-std::log(uniform));
     }
@@ -190,9 +182,8 @@ class GumbelLearner final : public MappingLearner {
         const int former = first;
         const int begin = std::clamp(former, code - window_ + 1, code);
         first = static_cast<std::uint8_t>(begin);
-        for (Tensor* kept : {&scores_, &first_, &second_})
-            follow_labels({kept->data<float>() + i * window_, static_cast<std::size_t>(window_)}, begin,
-                          former, label);
+        follow_score_labels(kept_of(scores_, i), begin, former, code, label);
+        for (Tensor* moment : {&first_, &second_}) follow_labels(kept_of(*moment, i), begin, former, label);
     }
 
     GumbelOptions options_;

@@ -18,6 +18,7 @@ class NaiveSte final : public Estimator {
     }
     double bytes_per_weight(int bits) const override { return options_.bytes_per_weight(bits); }
     bool is_placed() const override { return true; }
+    std::string position_options() const override { return options_.of_positions(); }
 
   private:
     Options options_;

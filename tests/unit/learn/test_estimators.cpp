@@ -1,6 +1,7 @@
 // The estimators' steps against scalar references written from the formulas.
 
 #include "core/base/parallel.hpp"
+#include "core/base/rng.hpp"
 #include "core/learn/change_cap.hpp"
 #include "core/learn/coded_matrix.hpp"
 #include "core/learn/estimator.hpp"
@@ -297,34 +298,52 @@ TEST_CASE("the curvature step goes towards the codeword of least quadratic cost,
 }
 
 TEST_CASE("scores follow their codewords through a sort, in and out of windows") {
-    Problem problem(2, 50, 4);
-    Mapping mapping(problem, "{type: proximal, window: 5, second_moment: score}");
-    for (std::int64_t number = 0; number < 3; ++number)
-        mapping.step(random_tensor({2, 50}, "g" + std::to_string(number), DType::f32), number);
-    // Two neighbours and two far codewords change places.
-    float* book = problem.matrix.codebooks.data<float>();
-    std::swap(book[3], book[4]);
-    std::swap(book[0], book[15]);
-    const std::vector<int> codes = problem.codes();
-    const Tensor scores = mapping.state(0);
-    const Tensor before = scores.clone();
-    const Tensor former = sort_codewords(problem.matrix);
-    REQUIRE(former.defined());
-    mapping.learner->relabel(problem.matrix, mapping.groups, former);
-    for (std::size_t i = 0; i < 100; ++i) {
-        const std::uint8_t* label = former.data<std::uint8_t>() + i / 50 * 16;
-        const int code = problem.codes()[i];
-        REQUIRE(label[code] == codes[i]);
-        const int old_begin = score_window_begin(codes[i], 16, 5);
-        const int begin = score_window_begin(code, 16, 5);
-        const float top = before.data<float>()[i * 5 + static_cast<std::size_t>(codes[i] - old_begin)];
-        for (int k = 0; k < 5; ++k) {
-            const int position = label[begin + k] - old_begin;
-            const float expected = position >= 0 && position < 5
-                                       ? before.data<float>()[i * 5 + static_cast<std::size_t>(position)]
-                                       : top - 0.5F * static_cast<float>(std::abs(begin + k - code));
-            REQUIRE(scores.data<float>()[i * 5 + static_cast<std::size_t>(k)] == expected);
+    for (const std::string estimator :
+         {"{type: proximal, window: 5, second_moment: score}", "{type: gumbel, window: 5, rate: 0.1}"}) {
+        INFO(estimator);
+        const bool keeps_windows = estimator.find("gumbel") != std::string::npos;
+        Problem problem(2, 50, 4);
+        Mapping mapping(problem, estimator);
+        for (std::int64_t number = 0; number < 3; ++number)
+            mapping.step(random_tensor({2, 50}, "g" + std::to_string(number), DType::f32), number);
+        // Two neighbours and two far codewords change places.
+        float* book = problem.matrix.codebooks.data<float>();
+        std::swap(book[3], book[4]);
+        std::swap(book[0], book[15]);
+        const auto begins = [&] {
+            std::vector<int> result = problem.codes();
+            for (int& each : result) each = score_window_begin(each, 16, 5);
+            if (keeps_windows) std::ranges::copy(mapping.state(0).values<std::uint8_t>(), result.begin());
+            return result;
+        };
+        const std::vector<int> codes = problem.codes();
+        const std::vector<int> old_begins = begins();
+        const Tensor scores = mapping.state(keeps_windows ? 1 : 0);
+        const Tensor before = scores.clone();
+        const Tensor former = sort_codewords(problem.matrix);
+        REQUIRE(former.defined());
+        mapping.learner->relabel(problem.matrix, mapping.groups, former);
+        int newcomers = 0;
+        for (std::size_t i = 0; i < 100; ++i) {
+            const std::uint8_t* label = former.data<std::uint8_t>() + i / 50 * 16;
+            const int code = problem.codes()[i];
+            const int begin = begins()[i];
+            REQUIRE(label[code] == codes[i]);
+            REQUIRE((begin <= code && code < begin + 5));
+            const auto old_score = [&](int position) {
+                return before.data<float>()[i * 5 + static_cast<std::size_t>(position)];
+            };
+            const float top = old_score(codes[i] - old_begins[i]);
+            for (int k = 0; k < 5; ++k) {
+                const int position = label[begin + k] - old_begins[i];
+                const bool is_new = position < 0 || position >= 5;
+                newcomers += is_new ? 1 : 0;
+                const float expected = is_new ? top - 0.5F * static_cast<float>(std::abs(begin + k - code))
+                                              : old_score(position);
+                REQUIRE(scores.data<float>()[i * 5 + static_cast<std::size_t>(k)] == expected);
+            }
         }
+        CHECK(newcomers > 0);
     }
 }
 
@@ -418,6 +437,19 @@ TEST_CASE(
         CHECK(problem.codes() == std::vector<int>(count, 2));  // the best without noise is what is stored
     }
     CHECK(drawn[0] != drawn[1]);
+}
+
+TEST_CASE("Gumbel noise is finite where its uniform is nearest to 1") {
+    // The candidate's number among all draws, where the 24 lowest bits are all set: with one more half they
+    // would round to 1 in float32.
+    constexpr std::uint64_t place = 5529940;
+    REQUIRE((Rng(0, "gumbel").bits(place / 2) & 0xFFFFFFU) == 0xFFFFFFU);
+    Problem problem(1, 1, 1);
+    Mapping mapping(problem, "gumbel");
+    mapping.state(4).data<float>()[0] = static_cast<float>(place / 2);  // a draw of two candidates a step
+    const Tensor soft = mapping.learner->soft_weights(
+        coded_matrix(problem.matrix, mapping.tables, mapping.groups), cpu_backend());
+    CHECK(std::isfinite(soft.data<float>()[0]));
 }
 
 TEST_CASE("the largest values are kept, of equal ones the first") {

@@ -182,6 +182,28 @@ TEST_CASE("options of a mapping's steps in distillation are held against each ot
     CHECK_THROWS_WITH(distill("estimator: softmax, mapping: {start: learned}"),
                       Catch::Contains("with the same estimator (nearest there, softmax here)"));
     CHECK_THROWS_WITH(distill("estimator: adaround, mapping: {most: 0.1}"), Catch::Contains("takes no cap"));
+    CHECK_THROWS_WITH(distill("estimator: frozen, mapping: {most: 0.1}"), Catch::Contains("takes no cap"));
+}
+
+TEST_CASE("distillation goes on from scores of the same window and second moment alone") {
+    const auto distill = [](const std::string& learned, const std::string& distilled,
+                            const std::string& start) {
+        return decode(base + fmt::format("compress: {{learn: {{estimator: {}}}, distill: {{steps: 8, "
+                                         "estimator: {}, mapping: {{start: {}}}}}}}\n",
+                                         learned, distilled, start));
+    };
+    const std::string plain = "{type: softmax, rate: 0.01}";
+    CHECK_NOTHROW(distill("softmax", plain, "learned"));
+    CHECK_NOTHROW(distill("{type: nearest, rate: 0.01}", "nearest", "learned"));
+    for (const std::string other : {"{type: softmax, window: 5}", "{type: softmax, second_moment: none}"}) {
+        CHECK_THROWS_WITH(distill(other, plain, "learned"),
+                          Catch::Contains("the same options of what it keeps of a weight") &&
+                              Catch::Contains("window 9, second_moment weight here"));
+        CHECK_NOTHROW(distill(other, plain, "fresh"));
+    }
+    // adjacent keeps scores of neighbours alone.
+    CHECK_THROWS_WITH(distill("{type: proximal, form: adjacent}", "proximal", "learned"),
+                      Catch::Contains("window 3, second_moment weight there"));
 }
 
 TEST_CASE("a weighting that nothing reads is refused") {

@@ -67,8 +67,10 @@ std::vector<StageCost> stage_costs(const RunSizes& run) {
         stages.back().add("mappings", mappings);
     }
     if (run.longest_evaluated > 0) {
-        stages.push_back(
-            evaluation_cost(run.model, run.compute, run.compress.evaluated_models(), run.longest_evaluated));
+        stages.push_back(evaluation_cost(run.model, run.compute,
+                                         {.models = run.compress.evaluated_models(),
+                                          .longest = run.longest_evaluated,
+                                          .has_noise_floor = run.has_noise_floor}));
         stages.back().add("mappings", mappings + sizes.all_blocks([&](const Block& block) {
             return pipeline.compressed_weights(block);
         }));

@@ -33,6 +33,7 @@ struct RunSizes {
     const std::map<ParameterId, MatrixPlan>& plan;
     DType compute = DType::f32;
     std::int64_t longest_evaluated = 0;  ///< Evaluation::longest_sample; 0: nothing is evaluated
+    bool has_noise_floor = false;        ///< Evaluation::has_noise_floor of any
 };
 
 /// What the stages of a run say that they take, in the order in which they begin.

@@ -15,12 +15,16 @@ constexpr double operations_per_step = 1e8;
 
 }  // namespace
 
-StageCost evaluation_cost(const Model& original, DType compute, int models, std::int64_t longest) {
+DType other_type(DType compute) {
+    return compute == DType::f32 ? DType::bf16 : DType::f32;
+}
+
+StageCost evaluation_cost(const Model& original, DType compute, const EvaluationSizes& evaluated) {
     const Graph& graph = original.graph();
     const ModelInput& input = original.input();
     const bool images = input.preprocess != nullptr;
     const std::int64_t length =
-        std::clamp<std::int64_t>(longest, 1, std::max<std::int64_t>(1, input.max_positions));
+        std::clamp<std::int64_t>(evaluated.longest, 1, std::max<std::int64_t>(1, input.max_positions));
     const GraphSizes sizes(graph, input.sample_shape(images ? 1 : length), compute);
     const NodeRange all = sizes.all_nodes();
     const double samples =
@@ -29,10 +33,11 @@ StageCost evaluation_cost(const Model& original, DType compute, int models, std:
     StageCost stage{"evaluate", {}};
     // The original's file and the artifact are read in place.
     const BoundBytes weights = bound_bytes(original, compute);
-    stage.add("weights of the models", 2 * weights.mapped + static_cast<double>(models) * weights.dense);
-    if (images)
-        stage.add("packed weights of convolutions",
-                  static_cast<double>(models) * weights.dense + sizes.decoded(all));
+    const auto models = static_cast<double>(evaluated.models);
+    stage.add("weights of the models", 2 * weights.mapped + models * weights.dense);
+    if (evaluated.has_noise_floor)
+        stage.add("weights of the noise floor", bound_bytes(original, other_type(compute)).dense);
+    if (images) stage.add("packed weights of convolutions", models * weights.dense + sizes.decoded(all));
     // Blocks whose values have other sizes do not share memory, which is what images are for.
     stage.add("values", images ? sizes.values(all, samples) + sizes.patches(all, samples)
                                : sizes.largest_block([&](const Block& block) {

@@ -79,14 +79,27 @@ class Evaluation {
                                             const Directories& directories) const = 0;
     /// Tokens of the longest sample that goes through a model, as far as that is known without the data.
     [[nodiscard]] virtual std::int64_t longest_sample() const { return 1; }
+    /// Whether the original runs a second time, with products of the other type.
+    [[nodiscard]] virtual bool has_noise_floor() const { return false; }
     [[nodiscard]] virtual EvaluationResult evaluate(const EvaluatedModels& models,
                                                     const Directories& directories) const = 0;
 };
 
-/// What evaluating `models` models takes in memory, compressed ones of `original` and itself, their mappings
-/// apart: the stage "evaluate". `longest`: Evaluation::longest_sample of them all.
-[[nodiscard]] StageCost evaluation_cost(const Model& original, DType compute, int models,
-                                        std::int64_t longest);
+/// The type of products that a noise floor is measured in: bfloat16 where a model is computed in float32, and
+/// the other way round.
+[[nodiscard]] DType other_type(DType compute);
+
+/// What evaluations of a run have in common.
+struct EvaluationSizes {
+    int models = 1;                ///< how many they measure
+    std::int64_t longest = 0;      ///< Evaluation::longest_sample of them all
+    bool has_noise_floor = false;  ///< whether any of them does
+};
+
+/// What evaluating compressed models of `original` and itself takes in memory, their mappings apart: the stage
+/// "evaluate".
+[[nodiscard]] StageCost evaluation_cost(const Model& original, DType compute,
+                                        const EvaluationSizes& evaluated);
 /// The work of an evaluation of one model, without its memory.
 [[nodiscard]] StageCost evaluation_work(const Graph& graph, const ModelInput& input,
                                         const Workload& workload);

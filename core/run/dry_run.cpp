@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <ctime>
+#include <functional>
 
 #include <fmt/ranges.h>
 
@@ -66,12 +67,15 @@ Shape typical_weight(const Graph& graph) {
     return largest;
 }
 
-RunEstimate estimate_of(const RunSpec& spec, const Model& model, const ArtifactPlan& artifact,
-                        const nlohmann::json& provenance, DType compute, const MachineRate& rate,
+/// The rate of products of a type.
+using RateOf = std::function<MachineRate(DType)>;
+
+RunEstimate estimate_of(const RunSpec& spec, const RunSizes& sizes, const ArtifactPlan& artifact,
+                        const nlohmann::json& provenance, const RateOf& rate_of,
                         const std::vector<Workload>& workloads) {
     // What a run holds before it starts: of the mapped model hardly anything.
     constexpr double program = 3e7;
-    const RunSizes sizes = sizes_of(spec, model, artifact.matrices, compute);
+    const MachineRate rate = rate_of(sizes.compute);
     RunEstimate estimate{.footprint = {},
                          .memory = plan_memory(sizes, program),
                          .seconds = {},
@@ -79,18 +83,21 @@ RunEstimate estimate_of(const RunSpec& spec, const Model& model, const ArtifactP
     ArtifactForm form = artifact.form;
     form.provenance = provenance;
     estimate.footprint = artifact_footprint(form);
+    const auto add = [&](const StageCost& work, double times, const MachineRate& at) {
+        estimate.operations += times * work.products;
+        estimate.seconds.back().second += times * (work.products / at.products + work.loops / at.loops);
+    };
     for (const StageCost& stage : stage_costs(sizes)) {
-        double products = stage.products;
-        double loops = stage.loops;
+        estimate.seconds.emplace_back(stage.name, 0.0);
+        add(stage, 1, rate);
+        if (stage.name != "evaluate") continue;
         // An evaluation's work depends on its data.
-        if (stage.name == "evaluate")
-            for (const Workload& each : workloads) {
-                const StageCost work = evaluation_work(model.graph(), model.input(), each);
-                products += work.products * spec.compress.evaluated_models();
-                loops += work.loops * spec.compress.evaluated_models();
-            }
-        estimate.operations += products;
-        estimate.seconds.emplace_back(stage.name, products / rate.products + loops / rate.loops);
+        for (std::size_t i = 0; i < workloads.size(); ++i) {
+            const StageCost work = evaluation_work(sizes.model.graph(), sizes.model.input(), workloads[i]);
+            add(work, spec.compress.evaluated_models(), rate);
+            if (sizes.has_noise_floor && spec.evaluate[i].make()->has_noise_floor())
+                add(work, 1, rate_of(other_type(sizes.compute)));
+        }
     }
     return estimate;
 }
@@ -143,9 +150,7 @@ double RunEstimator::memory_bytes(const Resolved<RunSpec>& spec) {
     const Model& model = model_of(spec);
     const auto plan = plan_compression(model.graph(), spec.value.compress);
     constexpr double program = 3e7;
-    return plan_memory(sizes_of(spec.value, model, plan, compute_type(spec.value.compute, backend_)), program)
-        .largest()
-        .total();
+    return plan_memory(sizes_of(spec.value, model, plan, backend_), program).largest().total();
 }
 
 const ArtifactPlan& RunEstimator::artifact_of(const Resolved<RunSpec>& spec) {
@@ -170,14 +175,16 @@ RunEstimate RunEstimator::estimate(const Resolved<RunSpec>& resolved, const RunI
     auto evaluations = state_->workloads.find(reads);
     if (evaluations == state_->workloads.end())
         evaluations = state_->workloads.emplace(reads, workloads(spec, model)).first;
-    const DType compute = compute_type(spec.compute, backend_);
     const Shape weight = typical_weight(model.graph());
-    auto rate = state_->rates.find({compute, weight});
-    if (rate == state_->rates.end())
-        rate =
-            state_->rates.emplace(std::pair(compute, weight), measured_rate(backend_, compute, weight)).first;
-    return estimate_of(spec, model, artifact, identity.provenance(), compute, rate->second,
-                       evaluations->second);
+    const auto rate_of = [&](DType type) {
+        auto rate = state_->rates.find({type, weight});
+        if (rate == state_->rates.end())
+            rate =
+                state_->rates.emplace(std::pair(type, weight), measured_rate(backend_, type, weight)).first;
+        return rate->second;
+    };
+    return estimate_of(spec, sizes_of(spec, model, artifact.matrices, backend_), artifact,
+                       identity.provenance(), rate_of, evaluations->second);
 }
 
 std::string dry_run(const Resolved<RunSpec>& resolved, Backend& backend) {
@@ -189,9 +196,11 @@ std::string dry_run(const Resolved<RunSpec>& resolved, Backend& backend) {
     const ArtifactPlan artifact = plan_artifact(model, spec.compress);
     const RunIdentity identity =
         identity_of(resolved, compute, model.checkpoint().sha256, inputs.data.describe(), inputs.evaluated);
-    const MachineRate rate = measured_rate(backend, compute, typical_weight(model.graph()));
-    const RunEstimate estimate =
-        estimate_of(spec, model, artifact, identity.provenance(), compute, rate, evaluations);
+    const auto rate_of = [&](DType type) {
+        return measured_rate(backend, type, typical_weight(model.graph()));
+    };
+    const RunEstimate estimate = estimate_of(spec, sizes_of(spec, model, artifact.matrices, backend),
+                                             artifact, identity.provenance(), rate_of, evaluations);
 
     std::string text = fmt::format("{}: {} ({}), {} blocks, compute {} on {}\n", spec.name, spec.model.source,
                                    model.checkpoint().description, model.graph().blocks().size(),

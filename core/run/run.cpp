@@ -319,10 +319,15 @@ std::vector<std::string> not_finite(const json& result) {
 }
 
 RunSizes sizes_of(const RunSpec& spec, const Model& model, const std::map<ParameterId, MatrixPlan>& plan,
-                  DType compute) {
-    std::int64_t longest = 0;
-    for (const auto& choice : spec.evaluate) longest = std::max(longest, choice.make()->longest_sample());
-    return {spec.compress, spec.calibration, model, plan, compute, longest};
+                  const Backend& backend) {
+    RunSizes sizes{spec.compress, spec.calibration, model, plan, compute_type(spec.compute, backend)};
+    for (const auto& choice : spec.evaluate) {
+        const auto evaluation = choice.make();
+        sizes.longest_evaluated = std::max(sizes.longest_evaluated, evaluation->longest_sample());
+        sizes.has_noise_floor = sizes.has_noise_floor || evaluation->has_noise_floor();
+    }
+    sizes.has_noise_floor = sizes.has_noise_floor && backend.has_bfloat16();
+    return sizes;
 }
 
 std::optional<json> finished_result(const RunFiles& files) {
@@ -370,7 +375,7 @@ RunOutcome run_experiment(const Resolved<RunSpec>& spec, const std::filesystem::
         (void)check_inputs(spec.value, *sources);
     }
     release_mapped_pages();  // hashing has read the whole model
-    const MemoryPlan memory = plan_memory(sizes_of(spec.value, *sources->model, sources->plan, compute),
+    const MemoryPlan memory = plan_memory(sizes_of(spec.value, *sources->model, sources->plan, backend),
                                           static_cast<double>(resident_memory_bytes()));
     if (resources.memory_limit) {
         memory.require_within(*resources.memory_limit);

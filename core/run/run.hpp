@@ -54,7 +54,7 @@ inline constexpr int exit_not_finite = 5;
 
 /// What decides what the run takes. Views of the arguments.
 [[nodiscard]] RunSizes sizes_of(const RunSpec& spec, const Model& model,
-                                const std::map<ParameterId, MatrixPlan>& plan, DType compute);
+                                const std::map<ParameterId, MatrixPlan>& plan, const Backend& backend);
 
 /// The type that `compute` means on this machine; an input error where it has no bfloat16 unit and that was
 /// asked for.

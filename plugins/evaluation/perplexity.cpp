@@ -70,11 +70,6 @@ Figures figures(const std::vector<WindowScore>& windows, bool has_reference) {
     return result;
 }
 
-/// bfloat16 where the model is computed in float32, and the other way round.
-DType other_type(DType compute) {
-    return compute == DType::f32 ? DType::bf16 : DType::f32;
-}
-
 /// KL of the original against itself as keys of its own figures.
 nlohmann::json noise_figures(const std::vector<WindowScore>& windows, DType compute) {
     const Figures noise = figures(windows, true);
@@ -102,6 +97,7 @@ class Perplexity final : public Evaluation {
     }
 
     [[nodiscard]] std::int64_t longest_sample() const override { return options_.context; }
+    [[nodiscard]] bool has_noise_floor() const override { return options_.noise_floor; }
 
     [[nodiscard]] EvaluationResult evaluate(const EvaluatedModels& models,
                                             const Directories& directories) const override {

@@ -85,6 +85,17 @@ def tensors(directory):
 
 assert tensors(run_directory("alone")) == tensors(run_directory("weights_alone"))
 
+# A noise floor is one more original in memory, and one more forward of it.
+def work(*settings):
+    said, _ = call("jlcm-run", "weights_alone.yaml", "--dry-run", "--set", "compute=float32", *settings)
+    return float(re.search(r"^([\d.]+) TFLOP", said, re.MULTILINE).group(1))
+
+
+cpu = Path("/proc/cpuinfo").read_text()
+if "avx512_bf16" in cpu:
+    without = work("--set", "evaluate.0.windows=0")
+    assert without < work("--set", "evaluate.0.windows=0", "--set", "evaluate.0.noise_floor=true") <= 1.6 * without
+
 # Everything that wants samples is named at once.
 _, said = call("jlcm-run", "weights_alone.yaml", "--set", "compress.solver=lnq", "--set", "compress.distill={}", code=2)
 for option in ("compress.codebook_init (kmeans)", "compress.solver (lnq)", "compress.distill"):

@@ -101,3 +101,23 @@ TEST_CASE(
     distill.estimator = Choice<Estimator>("frozen");
     CHECK(gathered() == 0);
 }
+
+TEST_CASE("a noise floor is another original, in the other type of products") {
+    const Model model = test::tiny_llama();
+    const Options spec;
+    const auto matrices = plan_compression(model.graph(), spec.compress);
+    const auto evaluated = [&](DType compute, bool has_noise_floor) {
+        RunSizes sizes{spec.compress, spec.calibration, model, matrices, compute};
+        sizes.longest_evaluated = 8;
+        sizes.has_noise_floor = has_noise_floor;
+        const StageCost stage = stage_costs(sizes).back();
+        REQUIRE(stage.name == "evaluate");
+        return stage.total();
+    };
+    for (const DType compute : {DType::f32, DType::bf16}) {
+        const DType other = compute == DType::f32 ? DType::bf16 : DType::f32;
+        CHECK(bound_bytes(model, other).dense > 0);
+        CHECK(evaluated(compute, true) ==
+              Approx(evaluated(compute, false) + bound_bytes(model, other).dense));
+    }
+}

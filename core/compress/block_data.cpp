@@ -70,20 +70,16 @@ const SecondMoments& BlockData::moments() {
         release_kept_memory();  // the solver's tensors are of other sizes
         return made;
     };
-    if (!shares_moments_) {
-        const SecondMoments& made = observed();
-        warn_of_few_tokens(made);
-        return made;
-    }
+    if (!shares_moments_) return observed();
     const SavedState state =
         run_.store.shared(keys_.second_moments(block_), [&] { return observed().state(); });
     if (!moments_) moments_.emplace(executor_).restore(state);
-    warn_of_few_tokens(*moments_);
     return *moments_;
 }
 
 /// Second moments of fewer tokens than inputs leave directions that nothing is known of.
-void BlockData::warn_of_few_tokens(const SecondMoments& moments) const {
+std::string BlockData::few_tokens() const {
+    if (!moments_) return {};
     const Graph& graph = run_.model.graph();
     std::vector<std::string> few;
     std::set<ValueId> seen;
@@ -92,15 +88,15 @@ void BlockData::warn_of_few_tokens(const SecondMoments& moments) const {
         const Node& node = graph.node(use.node);
         if (!reads_routed_rows(*node.op) || !seen.insert(node.inputs[0]).second) continue;
         ++experts;
-        const std::int64_t tokens = moments.samples(use.node);
+        const std::int64_t tokens = moments_->samples(use.node);
         if (tokens < graph.parameter(use.parameter).shape[1])
             few.push_back(fmt::format("{} ({})", node.name, tokens));
     }
-    if (!few.empty())
-        log_warning(
-            "{}: {} of {} inputs of experts saw fewer calibration tokens than they have features: {}. More calibration "
-            "samples (calibration.sequences) tell more of them",
-            graph.blocks()[block_].name, few.size(), experts, fmt::join(few, ", "));
+    if (few.empty()) return {};
+    return fmt::format(
+        "{}: {} of {} inputs of experts saw fewer calibration tokens than they have features: {}. More calibration "
+        "samples (calibration.sequences) tell more of them",
+        graph.blocks()[block_].name, few.size(), experts, fmt::join(few, ", "));
 }
 
 void BlockData::observe(SecondMoments& moments) {

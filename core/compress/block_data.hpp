@@ -12,6 +12,7 @@
 
 #include <cstddef>
 #include <optional>
+#include <string>
 
 namespace jlcm {
 
@@ -30,6 +31,9 @@ class BlockData {
     [[nodiscard]] const SecondMoments& moments();
     /// The data of a layer of that block, as far as `needs` says.
     [[nodiscard]] LayerProblem problem(const Graph::LinearUse& use, const DataNeeds& needs);
+    /// What a warning says of experts of that block whose second moments are of too few tokens; empty if there
+    /// are none, or if nothing has asked for second moments.
+    [[nodiscard]] std::string few_tokens() const;
     /// The inputs of a block in the original model (Activations::inputs), not before that block.
     [[nodiscard]] Tensor original_inputs(std::size_t index) { return original_.inputs(index); }
     /// Its inputs from the blocks compressed so far.
@@ -39,8 +43,6 @@ class BlockData {
     [[nodiscard]] const GradientStatistics& gradients();
     [[nodiscard]] Tensor fisher(ParameterId id);
     void observe(SecondMoments& moments);
-    /// Names the experts of the block that the calibration data tell too little of.
-    void warn_of_few_tokens(const SecondMoments& moments) const;
     void observe_both(const Block& block, const Weights& weights, const Tensor& compressed,
                       const Tensor& original, SecondMoments& moments);
 

@@ -1,5 +1,6 @@
 #include "core/compress/block_learning.hpp"
 
+#include "core/base/log.hpp"
 #include "core/base/rng.hpp"
 #include "core/compress/training.hpp"
 #include "core/learn/layer_learner.hpp"
@@ -49,6 +50,9 @@ void BlockLearning::add_moments(const Block& block, std::vector<LearnedLayer>& l
     for (const auto& use : run_.model.graph().linears(block.nodes))
         for (LearnedLayer& layer : layers)
             if (layer.parameter == use.parameter) layer.second_moments = data_.moments().matrices(use.node);
+    // Of second moments that the solver reads it has said so.
+    if (const std::string note = data_.few_tokens(); !note.empty() && !run_.options.solving_needs().moments())
+        log_warning("{}", note);
 }
 
 StageCost block_learning_cost(const PipelineSizes& sizes, const LearnOptions& options) {

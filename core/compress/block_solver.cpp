@@ -1,6 +1,7 @@
 #include "core/compress/block_solver.hpp"
 
 #include "core/base/log.hpp"
+#include "core/base/parallel.hpp"
 #include "core/store/matrix_state.hpp"
 #include "core/tensor/memory.hpp"
 
@@ -15,20 +16,25 @@ namespace {
 double relative_error(const LayerProblem& problem, const CompressedMatrix& matrix) {
     const Tensor decoded = decode(matrix);
     const ImportanceOfRow importance = problem.second_moment_importance();
-    double error = 0;
-    double size = 0;
-    for (std::int64_t r = 0; r < decoded.rows(); ++r) {
-        const auto weights = importance(r);
-        for (std::int64_t c = 0; c < decoded.cols(); ++c) {
-            const auto at = r * decoded.cols() + c;
-            const double weight =
-                weights.empty() ? 1.0 : static_cast<double>(weights[static_cast<std::size_t>(c)]);
-            const auto own = static_cast<double>(problem.weights.data<float>()[at]);
-            const double difference = static_cast<double>(decoded.data<float>()[at]) - own;
-            error += weight * difference * difference;
-            size += weight * own * own;
-        }
-    }
+    const auto sum_of_squares = [&](auto value) {
+        return parallel_sum(decoded.rows(), 16, [&](std::int64_t begin, std::int64_t end) {
+            double sum = 0;
+            for (std::int64_t r = begin; r < end; ++r) {
+                const auto weights = importance(r);
+                for (std::int64_t c = 0; c < decoded.cols(); ++c) {
+                    const double weight =
+                        weights.empty() ? 1.0 : static_cast<double>(weights[static_cast<std::size_t>(c)]);
+                    const double each = value(r * decoded.cols() + c);
+                    sum += weight * each * each;
+                }
+            }
+            return sum;
+        });
+    };
+    const auto own = [&](std::int64_t i) { return static_cast<double>(problem.weights.data<float>()[i]); };
+    const double size = sum_of_squares(own);
+    const double error = sum_of_squares(
+        [&](std::int64_t i) { return static_cast<double>(decoded.data<float>()[i]) - own(i); });
     return size > 0 ? error / size : error;
 }
 
@@ -80,6 +86,7 @@ SavedState BlockSolver::solved(std::size_t index) {
         append_matrix(state, problem.name, matrix);
         release_kept_memory();  // the next matrix has other sizes
     }
+    if (std::string note = data_.few_tokens(); !note.empty()) notes.push_back(std::move(note));
     state.words["notes"] = notes.dump();
     return state;
 }

@@ -1,8 +1,13 @@
 // Calibration: activations block by block, and second moments of what linear layers read.
 
+#include "core/base/files.hpp"
+#include "core/base/log.hpp"
 #include "core/compress/activations.hpp"
+#include "core/compress/block_pass.hpp"
 #include "core/compress/samples.hpp"
 #include "core/compress/second_moments.hpp"
+#include "core/compress/stage_keys.hpp"
+#include "tests/support/temporary.hpp"
 #include "tests/support/tiny_llama.hpp"
 
 #include <set>
@@ -170,4 +175,39 @@ TEST_CASE("second moments of an expert count the tokens that it was given") {
         if (name.ends_with("q_proj.weight")) CHECK(moments.samples(use.node) == 36);
     }
     CHECK(given == 36 * 2);
+}
+
+TEST_CASE("experts of few tokens are told of once, whether their block is solved or found in the cache") {
+    const test::TemporaryDirectory directory;
+    const Model model(
+        read_checkpoint(std::filesystem::path(JLCM_SOURCE_DIR) / "tests/golden/transformers/mixtral"));
+    const CompressOptions options;
+    const auto plan = plan_compression(model.graph(), options);
+    const CalibrationSamples samples{.calibration = test::random_ids({3, 12}, 263, "ids"),
+                                     .observed = 3,
+                                     .distillation = {},
+                                     .distinct = {}};
+    StageCache cache(directory.path() / "cache", 1e8);
+    for (const bool found : {false, true}) {
+        const RunFiles files{directory.path() / (found ? "found" : "computed")};
+        std::filesystem::create_directories(files.checkpoints());
+        Metrics metrics(files.metrics());
+        Stages stages;
+        const Compression run{options,
+                              model,
+                              plan,
+                              cpu_backend(),
+                              DType::f32,
+                              0,
+                              source_key("auto", model, cpu_backend(), DType::f32, nullptr),
+                              {files, metrics, stages, cache}};
+        CompressedModel compressed(model);
+        set_log_file(files.log());
+        compress_blocks(run, samples, compressed, nullptr, {0, 1});
+        set_log_file({});
+        const std::string log = read_file(files.log());
+        const auto said = log.find("saw fewer calibration tokens");
+        REQUIRE(said != std::string::npos);
+        CHECK(log.find("saw fewer calibration tokens", said + 1) == std::string::npos);
+    }
 }

@@ -8,6 +8,7 @@
 #include "core/graph/permutation_report.hpp"
 
 #include <iostream>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -82,6 +83,12 @@ void print_kernels(const WeightSource& model) {
                    use.kernel);
 }
 
+void exclude_each_other(const std::vector<CLI::Option*>& options) {
+    for (CLI::Option* option : options)
+        for (CLI::Option* other : options)
+            if (other != option) option->excludes(other);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -97,21 +104,18 @@ int main(int argc, char** argv) {
                    "A compressed model (safetensors), as jlcm-run writes it; with --permutations also any "
                    "model that jlcm-run takes")
         ->required();
-    auto* json_flag = app.add_flag("--json", as_json, "Print one JSON object instead of tables");
-    app.add_flag("--permutations", permutations,
-                 "For every linear weight: how its rows may be ordered without changing what the model "
-                 "computes, what absorbs that, or why they have to stay")
-        ->excludes(json_flag);
-    app.add_flag(
-           "--kernels", kernels,
-           "For every matrix of any model: how it is held while it runs, and which kernel multiplies it with "
-           "a few tokens")
-        ->excludes(json_flag);
-    app.add_flag(
-           "--entropy", entropy,
-           "For the mapping of every matrix: bits of a code, its entropy given its group, and the share of the "
-           "bytes that a coder which knows the groups' frequencies would spare at most")
-        ->excludes(json_flag);
+    exclude_each_other(
+        {app.add_flag("--json", as_json, "Print one JSON object instead of tables"),
+         app.add_flag("--permutations", permutations,
+                      "For every linear weight: how its rows may be ordered without changing what the model "
+                      "computes, what absorbs that, or why they have to stay"),
+         app.add_flag("--kernels", kernels,
+                      "For every matrix of any model: how it is held while it runs, and which kernel "
+                      "multiplies it with a few tokens"),
+         app.add_flag("--entropy", entropy,
+                      "For the mapping of every matrix: bits of a code, its entropy given its group, and the "
+                      "share of the bytes that a coder which knows the groups' frequencies would spare at "
+                      "most")});
     if (const auto code = parse_arguments(app, argc, argv)) return *code;
     try {
         if (kernels) {

@@ -173,14 +173,7 @@ class Distiller final : public WeightLearner {
 
     double loss_as(OutputMeaning meaning, const Tensor& rows, const Tensor& original, double share,
                    Tensor& slope) const {
-        if (meaning != OutputMeaning::logits) {
-            const double loss = distillation_loss(meaning, rows, original, slope);
-            if (share != 1.0) {
-                const Tensor whole = std::exchange(slope, Tensor::zeros(slope.shape()));
-                backend_->add_scaled(slope, whole, share);
-            }
-            return loss;
-        }
+        if (meaning != OutputMeaning::logits) return distillation_loss(meaning, rows, original, share, slope);
         const Tensor head = head_or_identity(head_, original).dense();
         const auto count = static_cast<double>(original.rows());
         return backend_->kl_backward(rows, head, original, head, executor_.graph().head_soft_cap(),

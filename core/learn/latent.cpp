@@ -1,7 +1,7 @@
 #include "core/learn/latent.hpp"
 
-#include "core/base/parallel.hpp"
 #include "core/learn/coded_matrix.hpp"
+#include "core/learn/segment_steps.hpp"
 
 #include <algorithm>
 
@@ -13,19 +13,15 @@ void for_placed_weights(const CompressedMatrix& matrix, const Tensor& target,
     const GroupMap groups = matrix.layout.group_map();
     const CodedMatrix coded = coded_matrix(matrix, tables, groups);
     const auto words = static_cast<std::size_t>(coded.codewords);
-    parallel_for(coded.rows(), 16, [&](std::int64_t begin, std::int64_t end) {
-        for (std::int64_t row = begin; row < end; ++row) {
-            groups.for_each_segment(row, [&](const Segment& segment) {
-                const std::span<const float> values(coded.table(segment.group), words);
-                const float spacing = coded.spacing(segment.group);
-                for (std::int64_t i = segment.first; i < segment.first + segment.size(); ++i)
-                    body({.index = i,
-                          .target = target.data<float>()[i],
-                          .code = coded.codes[i],
-                          .values = values,
-                          .spacing = spacing});
-            });
-        }
+    for_segments(coded, [&](const Segment& segment) {
+        const std::span<const float> values(coded.table(segment.group), words);
+        const float spacing = coded.spacing(segment.group);
+        for (std::int64_t i = segment.first; i < segment.first + segment.size(); ++i)
+            body({.index = i,
+                  .target = target.data<float>()[i],
+                  .code = coded.codes[i],
+                  .values = values,
+                  .spacing = spacing});
     });
 }
 

@@ -105,9 +105,7 @@ class LayerLearner final : public Trainable {
     }
     [[nodiscard]] std::vector<NamedTensor> positions() override {
         std::vector<NamedTensor> positions;
-        for (const Layer& layer : layers_)
-            if (Tensor position = layer.matrix.position(); position.defined())
-                positions.push_back({layer.matrix.name(), std::move(position)});
+        for (const Layer& layer : layers_) layer.matrix.append_position(positions);
         return positions;
     }
     void finish() override {

@@ -150,6 +150,10 @@ void LearnedMatrix::sort() {
     if (former.defined() && mapping_ != nullptr) mapping_->relabel(matrix_, groups_, former);
 }
 
+void LearnedMatrix::append_position(std::vector<NamedTensor>& positions) const {
+    if (Tensor own = position(); own.defined()) positions.push_back({name_, std::move(own)});
+}
+
 void LearnedMatrix::append_state(std::vector<NamedTensor>& state) const {
     state.push_back({name_ + ".codebooks", matrix_.codebooks});
     state.push_back({name_ + ".mapping", matrix_.mapping});

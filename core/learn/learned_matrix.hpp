@@ -65,6 +65,8 @@ class LearnedMatrix {
 
     /// MappingLearner::position, stored row order; undefined if the mapping stays.
     [[nodiscard]] Tensor position() const { return mapping_ != nullptr ? mapping_->position() : Tensor(); }
+    /// Adds that by the matrix's name; nothing if it is undefined.
+    void append_position(std::vector<NamedTensor>& positions) const;
     void append_state(std::vector<NamedTensor>& state) const;
     /// After the state's tensors were overwritten.
     void restored();

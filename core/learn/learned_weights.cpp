@@ -121,9 +121,7 @@ JumpHistogram LearnedWeights::step(NodeRange range, Gradients& gradients, const 
 
 std::vector<NamedTensor> LearnedWeights::positions() const {
     std::vector<NamedTensor> positions;
-    for (const auto& [id, matrix] : matrices_)
-        if (Tensor position = matrix.position(); position.defined())
-            positions.push_back({matrix.name(), std::move(position)});
+    for (const auto& [id, matrix] : matrices_) matrix.append_position(positions);
     return positions;
 }
 

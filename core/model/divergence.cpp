@@ -79,19 +79,19 @@ void require_probabilities(OutputMeaning meaning, std::span<const float> scores)
             sum);
 }
 
-/// The gradient of KL(original || model) with respect to the model's scores.
+/// `share` times `factor` times the gradient of KL(original || model) with respect to the model's scores.
 void gradient(OutputMeaning meaning, std::span<const double> original, std::span<const float> scores,
-              double factor, std::span<float> slope) {
+              double factor, float share, std::span<float> slope) {
     std::vector<double> own = logits_of(meaning, scores);
     if (!are_labels(meaning)) log_softmax(own);
     for (std::size_t c = 0; c < scores.size(); ++c) {
         const double difference = are_labels(meaning) ? sigmoid(own[c]) - sigmoid(original[c])
                                                       : std::exp(own[c]) - std::exp(original[c]);
-        slope[c] = static_cast<float>(factor * difference * slope_of_logit(meaning, scores[c]));
+        slope[c] = share * static_cast<float>(factor * difference * slope_of_logit(meaning, scores[c]));
     }
 }
 
-double value_loss(const Tensor& features, const Tensor& original, Tensor& slope) {
+double value_loss(const Tensor& features, const Tensor& original, float share, Tensor& slope) {
     constexpr std::int64_t grain = 1 << 14;
     const float* own = features.data<float>();
     const float* other = original.data<float>();
@@ -112,8 +112,9 @@ double value_loss(const Tensor& features, const Tensor& original, Tensor& slope)
     slope = Tensor::empty(features.shape());
     parallel_for(features.size(), grain, [&](std::int64_t begin, std::int64_t end) {
         for (std::int64_t i = begin; i < end; ++i)
-            slope.data<float>()[i] = static_cast<float>(
-                2 * factor * (static_cast<double>(own[i]) - static_cast<double>(other[i])));
+            slope.data<float>()[i] =
+                share * static_cast<float>(2 * factor *
+                                           (static_cast<double>(own[i]) - static_cast<double>(other[i])));
     });
     return factor * error;
 }
@@ -163,10 +164,11 @@ std::string describe_divergence(OutputMeaning compared_as) {
 }
 
 double distillation_loss(OutputMeaning compared_as, const Tensor& features, const Tensor& original,
-                         Tensor& slope) {
+                         double share, Tensor& slope) {
+    const auto factor_of_slope = static_cast<float>(share);
     ensure(features.shape() == original.shape() && features.shape().size() == 2,
            "a loss of features {} against {}", to_string(features.shape()), to_string(original.shape()));
-    if (compared_as == OutputMeaning::values) return value_loss(features, original, slope);
+    if (compared_as == OutputMeaning::values) return value_loss(features, original, factor_of_slope, slope);
     const std::int64_t rows = features.rows();
     const auto width = static_cast<std::size_t>(features.cols());
     const double factor = 1.0 / static_cast<double>(rows);
@@ -179,7 +181,7 @@ double distillation_loss(OutputMeaning compared_as, const Tensor& features, cons
                for (std::int64_t r = begin; r < end; ++r) {
                    const Reference reference(compared_as, row(original, r));
                    sum += reference.divergence(row(features, r));
-                   gradient(compared_as, reference.logits(), row(features, r), factor,
+                   gradient(compared_as, reference.logits(), row(features, r), factor, factor_of_slope,
                             slope.values<float>().subspan(static_cast<std::size_t>(r) * width, width));
                }
                return sum;

@@ -41,9 +41,9 @@ class Reference {
 
 /// The loss that distillation minimises, of features [rows, classes] against the original's: the mean of
 /// KL(original || model) over rows, in nats; of values the squared error over the original's sum of squares.
-/// `slope` [rows, classes] becomes its gradient. Float32; logits have Backend::kl_backward. The same at any
-/// number of threads.
+/// `slope` [rows, classes] becomes `share` times its gradient. Float32; logits have Backend::kl_backward. The
+/// same at any number of threads.
 [[nodiscard]] double distillation_loss(OutputMeaning compared_as, const Tensor& features,
-                                       const Tensor& original, Tensor& slope);
+                                       const Tensor& original, double share, Tensor& slope);
 
 }  // namespace jlcm

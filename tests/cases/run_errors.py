@@ -37,6 +37,9 @@ _, said = call("jlcm-eval", "anything", code=2)
 assert "--task perplexity: dataset: is missing" in said, said
 _, said = call("jlcm-eval", "no such model", "--dataset", "c4-sample", code=2)
 assert "scripts/fetch_model.sh" in said, said
+for views in (("--entropy", "--kernels"), ("--kernels", "--permutations"), ("--permutations", "--json")):
+    _, said = call("jlcm-inspect", "anything", *views, code=2)
+    assert "excludes" in said, said
 _, said = call("jlcm-export", __file__, "out", code=2)
 assert "not a safetensors file" in said and not Path("out").exists(), said
 

@@ -105,14 +105,17 @@ TEST_CASE("the loss of distillation has the gradient that it says") {
     Tensor model = scores("model");
     Tensor slope;
     Tensor unused;
-    const double loss = distillation_loss(meaning, model, original, slope);
+    const double loss = distillation_loss(meaning, model, original, 1, slope);
     if (meaning != OutputMeaning::values) {
         double mean = 0;
         for (std::int64_t r = 0; r < model.rows(); ++r)
             mean += Reference(meaning, row(original, r)).divergence(row(model, r)) / 5;
         CHECK(loss == Approx(mean));
     }
+    Tensor part;  // of a step's samples
+    CHECK(distillation_loss(meaning, model, original, 0.25, part) == loss);
     for (std::int64_t i = 0; i < model.size(); ++i) {
+        CHECK(part.data<float>()[i] == slope.data<float>()[i] / 4);
         float& x = model.data<float>()[i];
         const float kept = x;
         // Far from 1 too, where the logit of a label's probability is steep.
@@ -120,16 +123,16 @@ TEST_CASE("the loss of distillation has the gradient that it says") {
         const float h = 1e-2F * std::min(std::abs(kept), has_end ? 1 - kept : std::abs(kept));
         x = kept + h;
         const auto above = static_cast<double>(x);
-        const double up = distillation_loss(meaning, model, original, unused);
+        const double up = distillation_loss(meaning, model, original, 1, unused);
         x = kept - h;
-        const double down = distillation_loss(meaning, model, original, unused);
+        const double down = distillation_loss(meaning, model, original, 1, unused);
         const double expected = (up - down) / (above - static_cast<double>(x));
         x = kept;
         CHECK(static_cast<double>(slope.data<float>()[i]) == Approx(expected).epsilon(3e-3).margin(1e-5));
     }
-    CHECK(distillation_loss(meaning, original, original, slope) == Approx(0).margin(1e-12));
+    CHECK(distillation_loss(meaning, original, original, 1, slope) == Approx(0).margin(1e-12));
     const std::vector<float> far{1, 2, 2};
     if (meaning == OutputMeaning::values)  // nothing to be relative to
-        CHECK(distillation_loss(meaning, Tensor::from<float>({1, 3}, far), Tensor::zeros({1, 3}), slope) ==
+        CHECK(distillation_loss(meaning, Tensor::from<float>({1, 3}, far), Tensor::zeros({1, 3}), 1, slope) ==
               Approx(9));
 }

@@ -10,7 +10,7 @@
 #include "core/codebook/artifact_model.hpp"
 #include "core/formats/onnx.hpp"
 #include "core/graph/output_meaning.hpp"
-#include "core/model/model_loader.hpp"
+#include "core/model/find_model.hpp"
 #include "core/plugin/library.hpp"
 #include "core/report/run_table.hpp"
 #include "core/run/result.hpp"

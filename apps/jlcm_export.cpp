@@ -7,7 +7,7 @@
 #include "core/codebook/artifact.hpp"
 #include "core/codebook/onnx_export.hpp"
 #include "core/formats/checkpoint_export.hpp"
-#include "core/model/model_loader.hpp"
+#include "core/model/find_model.hpp"
 #include "core/run/spec.hpp"
 
 #include <string>

@@ -1,28 +1,37 @@
+# What libjlcm_runtime needs comes first.
 find_package(Threads REQUIRED)
 find_package(fmt REQUIRED)
 find_package(TBB REQUIRED)
 find_package(Eigen3 3.4 REQUIRED NO_MODULE)
 # Its own threads would come on top of parallel_for's, and make bytes depend on their number.
 set_property(TARGET Eigen3::Eigen APPEND PROPERTY INTERFACE_COMPILE_DEFINITIONS EIGEN_DONT_PARALLELIZE)
-find_package(yaml-cpp REQUIRED)
 find_package(nlohmann_json REQUIRED)
-find_package(CLI11 REQUIRED)
-find_package(OpenSSL REQUIRED)
-find_package(ZLIB REQUIRED)
-find_package(OpenMP REQUIRED)  # oneDNN's own thread pool, held to one thread a caller
-find_package(Boost 1.74 REQUIRED COMPONENTS filesystem)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
 pkg_check_modules(UTF8PROC REQUIRED IMPORTED_TARGET libutf8proc)
+pkg_check_modules(SENTENCEPIECE REQUIRED IMPORTED_TARGET sentencepiece)
+if(JLCM_OPENSSL)
+  find_package(OpenSSL REQUIRED)
+endif()
+if(JLCM_ONEDNN)
+  find_package(OpenMP REQUIRED)  # oneDNN's own thread pool, held to one thread a caller
+  # Debian's oneDNN package configuration asks for OpenCL, which the CPU engine does not need.
+  find_library(JLCM_DNNL_LIBRARY dnnl REQUIRED)
+  find_path(JLCM_DNNL_INCLUDE oneapi/dnnl/dnnl.hpp REQUIRED)
+  add_library(DNNL::dnnl UNKNOWN IMPORTED)
+  set_target_properties(DNNL::dnnl PROPERTIES IMPORTED_LOCATION ${JLCM_DNNL_LIBRARY}
+    INTERFACE_INCLUDE_DIRECTORIES ${JLCM_DNNL_INCLUDE})
+endif()
+if(JLCM_RUNTIME_ONLY)
+  return()
+endif()
+
+find_package(yaml-cpp REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(ZLIB REQUIRED)
+find_package(Boost 1.74 REQUIRED COMPONENTS filesystem)
 pkg_check_modules(SPNG REQUIRED IMPORTED_TARGET spng)
 pkg_check_modules(TURBOJPEG REQUIRED IMPORTED_TARGET libturbojpeg)
-pkg_check_modules(SENTENCEPIECE REQUIRED IMPORTED_TARGET sentencepiece)
-# Debian's oneDNN package configuration asks for OpenCL, which the CPU engine does not need.
-find_library(JLCM_DNNL_LIBRARY dnnl REQUIRED)
-find_path(JLCM_DNNL_INCLUDE oneapi/dnnl/dnnl.hpp REQUIRED)
-add_library(DNNL::dnnl UNKNOWN IMPORTED)
-set_target_properties(DNNL::dnnl PROPERTIES IMPORTED_LOCATION ${JLCM_DNNL_LIBRARY}
-  INTERFACE_INCLUDE_DIRECTORIES ${JLCM_DNNL_INCLUDE})
 pkg_check_modules(PROTOBUF_C REQUIRED IMPORTED_TARGET libprotobuf-c)
 find_program(JLCM_PROTOC_C protoc-c REQUIRED)
 find_file(JLCM_ONNX_PROTO onnx/onnx.proto REQUIRED)

@@ -1,5 +1,5 @@
 #pragma once
-// SHA-256 (OpenSSL): run identity, model content, pinned downloads, damaged checkpoints.
+// SHA-256 (by OpenSSL if there is one): run identity, model content, pinned downloads, damaged checkpoints.
 
 #include "core/base/files.hpp"
 

@@ -2,7 +2,7 @@
 
 #include "core/base/files.hpp"
 #include "core/base/hash.hpp"
-#include "core/model/model_loader.hpp"
+#include "core/model/find_model.hpp"
 
 namespace jlcm {
 namespace {

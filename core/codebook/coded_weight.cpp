@@ -51,6 +51,7 @@ class CodedWeight : public PackedWeight {
         std::int64_t stage_stride;
     };
     [[nodiscard]] const CompressedMatrix& values() const { return values_; }
+    [[nodiscard]] const GroupMap& groups() const { return groups_; }
     /// Whether each group has one table of scalar values.
     [[nodiscard]] bool is_table() const { return is_table_; }
     /// The codes of a stored row; they may lie in memory that the next call on this thread overwrites.
@@ -159,12 +160,11 @@ class MappedWeight final : public CodedWeight {
             no_kernel_ = fmt::format("rows of {} columns share words", layout.cols);
         if (!no_kernel_.empty()) return;
         const auto k = static_cast<std::size_t>(layout.codewords());
-        const auto groups = static_cast<std::size_t>(layout.groups());
-        std::vector<float> table(groups * k);
-        for (std::size_t group = 0; group < groups; ++group)
+        const auto count = static_cast<std::size_t>(layout.groups());
+        std::vector<float> table(count * k);
+        for (std::size_t group = 0; group < count; ++group)
             values().group_values(static_cast<std::int64_t>(group), std::span(table).subspan(group * k, k));
         tables_ = CodeTables::of(table, layout.codewords());
-        row_groups_ = layout.row_group_of_rows();
         rows_ = {.rows = layout.rows,
                  .cols = layout.cols,
                  .bytes = std::as_bytes(codes_).data(),
@@ -172,7 +172,7 @@ class MappedWeight final : public CodedWeight {
                  .encoding = std::nullopt,
                  .bits = layout.bits,
                  .tables = &tables_,
-                 .row_groups = row_groups_.data(),
+                 .row_groups = groups().row_groups().data(),
                  .column_group = layout.column_group};
         no_kernel_ = no_kernel_reason(rows_);
     }
@@ -183,7 +183,6 @@ class MappedWeight final : public CodedWeight {
     std::size_t stage_bytes_;
     mutable std::once_flag once_;
     mutable CodeTables tables_;
-    mutable std::vector<std::int32_t> row_groups_;
     mutable CodedRows rows_;
     mutable std::string no_kernel_;
 };

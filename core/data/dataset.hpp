@@ -1,12 +1,12 @@
 #pragma once
 // Texts and images to calibrate and evaluate with: the plugin kind "dataset".
 
+#include "core/base/data_directories.hpp"
 #include "core/base/json.hpp"
 #include "core/plugin/choice.hpp"
 #include "core/text/text_data.hpp"
 #include "core/vision/image.hpp"
 
-#include <filesystem>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -21,19 +21,6 @@ using Data = std::variant<TextData, ImageData>;
 [[nodiscard]] const std::string& name_of(const Data& data);
 /// {"text", "text_sha256"}, or "images" in place of "text": a part of a run's identity.
 [[nodiscard]] nlohmann::json identity_of(const Data& data);
-
-using Directories = std::vector<std::filesystem::path>;
-
-/// Where named texts are looked for, in order: `given` (the spec's data_path), JLCM_DATA (colon-separated),
-/// the cache directory's data/.
-[[nodiscard]] Directories data_directories(const std::vector<std::string>& given = {});
-
-/// The file in the first of `directories` that holds it, directly or under text/; empty where none does.
-[[nodiscard]] std::filesystem::path find_data_file(const std::string& file, const Directories& directories);
-
-/// A file or folder that a spec names by a path: as it stands from the current directory, else where named
-/// datasets are looked for. As it was given where it is nowhere.
-[[nodiscard]] std::filesystem::path place_data(const std::string& path, const Directories& directories);
 
 class Dataset {
   public:

@@ -29,7 +29,7 @@ const Architecture& architecture_of(const nlohmann::json& config) {
 }
 
 nlohmann::json complete_config(nlohmann::json config) {
-    Problems problems;
+    ProblemList problems;
     const Architecture& architecture = architecture_of(config);
     ConfigReader reader(config, problems);
     if (reader.has("quantization_config"))
@@ -86,7 +86,7 @@ void arrange(Checkpoint& checkpoint) {
 }
 
 void check_tensors(const nlohmann::json& config, const std::map<std::string, StoredTensor>& tensors) {
-    Problems problems;
+    ProblemList problems;
     const auto report = [&]<class... Args>(fmt::format_string<Args...> format, Args&&... args) {
         problems.add({}, fmt::format(format, std::forward<Args>(args)...));
     };

@@ -5,7 +5,6 @@
 #include "core/base/hash.hpp"
 #include "core/formats/architecture.hpp"
 #include "core/formats/json.hpp"
-#include "core/formats/onnx.hpp"
 #include "core/formats/safetensors.hpp"
 #include "core/formats/tokenizer_folder.hpp"
 
@@ -163,6 +162,12 @@ void add_extra(Checkpoint& checkpoint, FolderReader& folder) {
     }
 }
 
+/// By ending.
+std::map<std::string, CheckpointReader>& readers() {
+    static std::map<std::string, CheckpointReader> instance;
+    return instance;
+}
+
 }  // namespace
 
 std::string list_encodings(const std::map<std::string, StoredTensor>& tensors) {
@@ -186,7 +191,7 @@ Checkpoint read_huggingface_checkpoint(const fs::path& directory) {
     FolderReader folder(directory);
     Checkpoint checkpoint;
     const json config = folder.parse("config.json");
-    Problems problems;
+    ProblemList problems;
     const auto collect = [&](const auto& body) {
         try {
             body();
@@ -230,11 +235,20 @@ void require_no_choice(const ReadOptions& options) {
             "model.outputs: a language model has no outputs to choose from; leave the key out");
 }
 
+void add_checkpoint_reader(const std::string& ending, CheckpointReader reader) {
+    readers().emplace(ending, reader);
+}
+
 Checkpoint read_checkpoint(const fs::path& path, const ReadOptions& options) {
-    if (path.extension() == ".onnx" && !fs::is_directory(path))
-        return read_onnx_checkpoint(path, {.read = options});
+    const bool is_folder = fs::is_directory(path);
+    if (const auto reader = readers().find(path.extension().string());
+        reader != readers().end() && !is_folder)
+        return reader->second(path, options);
+    require(is_folder || path.extension() != ".onnx",
+            "{}: libjlcm_runtime alone reads no ONNX; use the whole of jlcm, or run an artifact made of it",
+            path.string());
     require_no_choice(options);
-    return fs::is_directory(path) ? read_huggingface_checkpoint(path) : read_gguf_checkpoint(path);
+    return is_folder ? read_huggingface_checkpoint(path) : read_gguf_checkpoint(path);
 }
 
 }  // namespace jlcm

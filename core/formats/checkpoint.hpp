@@ -77,6 +77,12 @@ struct ReadOptions {
 
 /// Any: a directory is a Hugging Face folder, a file *.onnx ONNX, another file GGUF.
 [[nodiscard]] Checkpoint read_checkpoint(const std::filesystem::path& path, const ReadOptions& options = {});
+
+/// Reads files of one ending, which read_checkpoint then takes too.
+using CheckpointReader = Checkpoint (*)(const std::filesystem::path& path, const ReadOptions& options);
+/// Called while the program starts: ONNX needs libraries that those who only run models can do without.
+void add_checkpoint_reader(const std::string& ending, CheckpointReader reader);
+
 /// An input error where outputs are chosen of a language model.
 void require_no_choice(const ReadOptions& options);
 

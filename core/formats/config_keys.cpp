@@ -14,14 +14,14 @@ bool has_key(const json& config, const std::string& key) {
     return found != config.end() && !found->is_null();
 }
 
-void throw_together(const Problems& problems) {
+void throw_together(const ProblemList& problems) {
     if (problems.count() < 2) return problems.throw_if_any();
     std::string list;
     for (const char c : problems.text()) list += c == '\n' ? std::string("\n  ") : std::string(1, c);
     fail("{} problems:\n  {}", problems.count(), list);
 }
 
-ConfigReader::ConfigReader(json& config, Problems& problems, std::string path)
+ConfigReader::ConfigReader(json& config, ProblemList& problems, std::string path)
     : config_(config), problems_(problems), path_(std::move(path)) {}
 
 template <class Fits>

@@ -2,7 +2,7 @@
 // Reading and completing a config.json: every value is checked, and all that is wrong is told at once.
 
 #include "core/base/json.hpp"
-#include "core/spec/problems.hpp"
+#include "core/base/problems.hpp"
 
 #include <cstdint>
 #include <initializer_list>
@@ -23,18 +23,18 @@ inline constexpr std::int64_t most_config_layers = 10000;
 [[nodiscard]] bool has_key(const nlohmann::json& config, const std::string& key);
 
 /// Throws one input error with all problems, if there are any: a single one as it is, several as a list.
-void throw_together(const Problems& problems);
+void throw_together(const ProblemList& problems);
 
 /// Reads keys of one object and writes their values, or the defaults of those that are missing or null, back
 /// into it. What is wrong goes to `problems`, under the key's name; the reading goes on with a stand-in.
 class ConfigReader {
   public:
     /// `config` and `problems` must outlive the reader. `path` stands before the names of keys in messages.
-    ConfigReader(nlohmann::json& config, Problems& problems, std::string path = "");
+    ConfigReader(nlohmann::json& config, ProblemList& problems, std::string path = "");
 
     [[nodiscard]] bool has(const std::string& key) const { return has_key(config_, key); }
     [[nodiscard]] nlohmann::json& config() { return config_; }
-    [[nodiscard]] Problems& problems() { return problems_; }
+    [[nodiscard]] ProblemList& problems() { return problems_; }
 
     /// A whole number from 1 to `largest`. 0 after a problem.
     std::int64_t integer(const std::string& key, std::optional<std::int64_t> otherwise = {},
@@ -69,7 +69,7 @@ class ConfigReader {
                                   const Fits& fits);
 
     nlohmann::json& config_;
-    Problems& problems_;
+    ProblemList& problems_;
     std::string path_;
 };
 

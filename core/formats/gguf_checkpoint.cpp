@@ -141,7 +141,7 @@ Checkpoint checkpoint_of(const std::vector<GgufFile>& parts) {
     const Gguf gguf = joined(parts);
     Checkpoint checkpoint;
     for (const GgufFile& part : parts) checkpoint.owners.push_back(part.file);
-    Problems problems;
+    ProblemList problems;
     checkpoint.config = config_from_gguf(gguf, problems);
     if (const json keys = tokenizer_keys(gguf); !keys.empty()) {
         const std::string kind = read_gguf_tokenizer(keys, problems).model;

@@ -369,7 +369,7 @@ std::string gguf_name(const std::string& huggingface_name, const GgufFamily& fam
     return own.empty() ? "" : fmt::format("{}{}.{}{}", gguf_prefix, layer->first, own, kind->second);
 }
 
-json config_from_gguf(const Gguf& gguf, Problems& problems) {
+json config_from_gguf(const Gguf& gguf, ProblemList& problems) {
     const GgufFamily& family = gguf_family(gguf);
     ArchitectureMetadata metadata(gguf, std::string(family.architecture), problems);
     json config{{"model_type", family.model_type}};
@@ -434,7 +434,7 @@ json config_from_gguf(const Gguf& gguf, Problems& problems) {
 
 void add_gguf_tensors(Checkpoint& checkpoint, const Gguf& gguf) {
     const GgufFamily& family = gguf_family(gguf);
-    Problems problems;
+    ProblemList problems;
     for (const StoredTensor& stored : gguf.tensors) {
         if (is_configuration(stored.name)) continue;
         std::vector<StoredTensor> own = matrices_of_experts(stored, family);

@@ -47,7 +47,7 @@ struct GgufFamily {
 /// The completed configuration that the metadata of a GGUF file mean. Needs the file's tensors for what metadata leave
 /// out. What is damaged or not supported is reported to `problems`, keys of the architecture that are not understood
 /// among it; the result is then of no use.
-[[nodiscard]] nlohmann::json config_from_gguf(const Gguf& gguf, Problems& problems);
+[[nodiscard]] nlohmann::json config_from_gguf(const Gguf& gguf, ProblemList& problems);
 
 /// Puts the file's tensors into the checkpoint, whose configuration is complete, as the model has them. One input
 /// error names all that are unexpected.

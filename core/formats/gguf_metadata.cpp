@@ -8,7 +8,7 @@ namespace jlcm {
 using nlohmann::json;
 
 ArchitectureMetadata::ArchitectureMetadata(const Gguf& gguf, const std::string& architecture,
-                                           Problems& problems)
+                                           ProblemList& problems)
     : prefix_(architecture + "."), problems_(problems) {
     for (const auto& [key, value] : gguf.metadata)
         if (key.starts_with(prefix_)) left_[key] = &value;

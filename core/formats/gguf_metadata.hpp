@@ -16,7 +16,7 @@ namespace jlcm {
 class ArchitectureMetadata {
   public:
     /// `gguf` and `problems` must outlive it.
-    ArchitectureMetadata(const Gguf& gguf, const std::string& architecture, Problems& problems);
+    ArchitectureMetadata(const Gguf& gguf, const std::string& architecture, ProblemList& problems);
 
     /// The value as a number that JSON can carry on, null if there is none.
     [[nodiscard]] nlohmann::json number(const std::string& key);
@@ -28,7 +28,7 @@ class ArchitectureMetadata {
     void problem(fmt::format_string<Args...> format, Args&&... args) {
         problems_.add({}, fmt::format(format, std::forward<Args>(args)...));
     }
-    [[nodiscard]] Problems& problems() { return problems_; }
+    [[nodiscard]] ProblemList& problems() { return problems_; }
     /// The key as the file has it.
     [[nodiscard]] std::string full(const std::string& key) const { return prefix_ + key; }
 
@@ -37,7 +37,7 @@ class ArchitectureMetadata {
 
     std::string prefix_;
     std::map<std::string, const GgufValue*> left_;
-    Problems& problems_;
+    ProblemList& problems_;
 };
 
 /// Exact if a shorter decimal means the same float: 1e-05, not 9.999999747378752e-06.

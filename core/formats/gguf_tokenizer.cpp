@@ -27,7 +27,7 @@ constexpr std::array special_names{"bos",       "eos",     "eot",     "eom",    
 
 class Keys {
   public:
-    Keys(const json& keys, Problems& problems) : keys_(keys), problems_(problems) {}
+    Keys(const json& keys, ProblemList& problems) : keys_(keys), problems_(problems) {}
 
     template <class... Args>
     void problem(fmt::format_string<Args...> format, Args&&... args) {
@@ -81,7 +81,7 @@ class Keys {
 
   private:
     const json& keys_;
-    Problems& problems_;
+    ProblemList& problems_;
 };
 
 void read_scores(Keys& keys, GgufTokenizer& result) {
@@ -138,7 +138,7 @@ std::optional<std::int32_t> GgufTokenizer::special_id(const std::string& name) c
     return found == special_ids.end() ? std::nullopt : std::optional(found->second);
 }
 
-GgufTokenizer read_gguf_tokenizer(const json& metadata, Problems& problems) {
+GgufTokenizer read_gguf_tokenizer(const json& metadata, ProblemList& problems) {
     GgufTokenizer result;
     Keys keys(metadata, problems);
     if (!metadata.is_object()) {
@@ -171,7 +171,7 @@ GgufTokenizer read_gguf_tokenizer(const json& metadata, Problems& problems) {
 }
 
 GgufTokenizer read_gguf_tokenizer(const json& keys) {
-    Problems problems;
+    ProblemList problems;
     GgufTokenizer result = read_gguf_tokenizer(keys, problems);
     throw_together(problems);
     return result;

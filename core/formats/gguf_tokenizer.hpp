@@ -3,8 +3,8 @@
 // Their meaning: ggml, docs/gguf.md, and llama.cpp, src/llama-vocab.cpp.
 
 #include "core/base/json.hpp"
+#include "core/base/problems.hpp"
 #include "core/formats/sentencepiece_model.hpp"
-#include "core/spec/problems.hpp"
 
 #include <cstdint>
 #include <map>
@@ -42,7 +42,7 @@ struct GgufTokenizer {
 
 /// The tokenizer of `keys`, an object of tokenizer.ggml.* keys by their full names. Everything that is
 /// missing or damaged is reported to `problems`, and the result is then of no use.
-[[nodiscard]] GgufTokenizer read_gguf_tokenizer(const nlohmann::json& keys, Problems& problems);
+[[nodiscard]] GgufTokenizer read_gguf_tokenizer(const nlohmann::json& keys, ProblemList& problems);
 
 /// The same; one input error with all of it.
 [[nodiscard]] GgufTokenizer read_gguf_tokenizer(const nlohmann::json& keys);

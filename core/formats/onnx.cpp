@@ -298,6 +298,13 @@ Checkpoint read_onnx_checkpoint(const std::filesystem::path& path, const OnnxOpt
     }
 }
 
+const bool is_registered = [] {
+    add_checkpoint_reader(".onnx", [](const std::filesystem::path& path, const ReadOptions& options) {
+        return read_onnx_checkpoint(path, {.read = options});
+    });
+    return true;
+}();
+
 OnnxSource read_onnx_source(const std::filesystem::path& path, const OnnxOptions& options) {
     try {
         Opened opened = open(path, options);

@@ -27,7 +27,4 @@ enum class TokenizerLoss {
 /// tokenizer.model. Input errors: other GGUF tokenizers and pre-tokenizers, by name.
 [[nodiscard]] std::map<std::string, std::string> huggingface_tokenizer(const Checkpoint& model);
 
-/// The model's chat templates by name; "default" is the one that counts unless a name is given.
-[[nodiscard]] std::map<std::string, std::string> chat_templates(const Checkpoint& model);
-
 }  // namespace jlcm

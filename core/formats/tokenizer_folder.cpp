@@ -2,10 +2,10 @@
 
 #include "core/base/error.hpp"
 #include "core/base/log.hpp"
+#include "core/base/problems.hpp"
 #include "core/formats/added_vocabulary.hpp"
 #include "core/formats/json.hpp"
 #include "core/formats/tokenizer_backend.hpp"
-#include "core/spec/problems.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -575,7 +575,7 @@ class Assembly {
 
     const TokenizerFiles& files_;
     const json& config_;
-    Problems problems_;
+    ProblemList problems_;
     json settings_ =
         json::object();  ///< tokenizer_config.json, with special_tokens_map.json where that counts
     std::string class_name_;

@@ -1,5 +1,6 @@
 #include "core/base/error.hpp"
 #include "core/base/log.hpp"
+#include "core/formats/chat_templates.hpp"
 #include "core/formats/gguf_pre_tokenizer.hpp"
 #include "core/formats/gguf_tokenizer.hpp"
 #include "core/formats/json.hpp"
@@ -580,28 +581,6 @@ GgufMetadata gguf_tokenizer(const Checkpoint& model, TokenizerLoss loss) {
     }
     add_chat_templates(metadata, model);
     return metadata;
-}
-
-std::map<std::string, std::string> chat_templates(const Checkpoint& model) {
-    std::map<std::string, std::string> result;
-    const auto add = [&](const std::string& name, const json& content) {
-        if (content.is_string() && !name.empty()) result.emplace(name, content.get<std::string>());
-    };
-    constexpr std::string_view folder = "additional_chat_templates/";
-    constexpr std::string_view ending = ".jinja";
-    for (const auto& [name, content] : model.files)
-        if (name.starts_with(folder) && name.ends_with(ending))
-            add(name.substr(folder.size(), name.size() - folder.size() - ending.size()), content);
-    if (has(model.extra, "chat_template")) {
-        const json& given = model.extra.at("chat_template");
-        add("default", given);
-        if (given.is_array())
-            for (const json& one : given)
-                if (has(one, "template")) add(text(one, "name"), one.at("template"));
-    }
-    if (has(model.extra, "chat_templates") && model.extra.at("chat_templates").is_object())
-        for (const auto& [name, content] : model.extra.at("chat_templates").items()) add(name, content);
-    return result;
 }
 
 }  // namespace jlcm

@@ -1,4 +1,5 @@
 #include "core/base/error.hpp"
+#include "core/formats/chat_templates.hpp"
 #include "core/formats/gguf_pre_tokenizer.hpp"
 #include "core/formats/gguf_tokenizer.hpp"
 #include "core/formats/json.hpp"

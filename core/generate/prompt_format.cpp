@@ -2,9 +2,9 @@
 
 #include "core/base/error.hpp"
 #include "core/base/files.hpp"
+#include "core/formats/chat_templates.hpp"
 #include "core/formats/gguf_tokenizer.hpp"
 #include "core/formats/json.hpp"
-#include "core/formats/tokenizer_conversion.hpp"
 
 #include <algorithm>
 #include <array>

@@ -1,13 +1,15 @@
 #pragma once
 // What a user says of a model's output: its name and its meaning.
 
+#include "core/base/enum_names.hpp"
 #include "core/graph/output.hpp"
-#include "core/spec/fields.hpp"
 
 #include <optional>
 #include <string>
 
 namespace jlcm {
+
+class Fields;
 
 inline EnumNames<OutputMeaning> enum_names(OutputMeaning /*tag*/) {
     return {{OutputMeaning::logits, "logits", "scores of classes; their softmax is the prediction"},

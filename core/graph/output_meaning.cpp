@@ -208,17 +208,6 @@ std::string name_of(OutputMeaning meaning) {
     return std::string(std::ranges::find(names, meaning, &EnumName<OutputMeaning>::value)->name);
 }
 
-void OutputChoice::fields(Fields& v) {
-    v("name", name, Doc{"As the model's file names it."}, Required{});
-    v("meaning", meaning,
-      Doc{"What its numbers are: KL divergence, agreement and distillation follow it. None: found from the "
-          "operators at the output's end (Softmax, LogSoftmax, Sigmoid); an output [n, classes] without them "
-          "holds logits, any other values."});
-    v("axis", axis,
-      Doc{"The dimension of the classes, if a meaning is given. None: the second of four ([n, classes, "
-          "height, width]), else the last."});
-}
-
 void state_outputs(Graph& graph, const std::vector<ValueId>& values,
                    const std::vector<OutputChoice>& choices) {
     ensure(!values.empty() && values.size() == choices.size(), "{} outputs and {} choices", values.size(),

@@ -1,7 +1,7 @@
 #pragma once
 // A checkpoint as something that runs: its graph, its weights decoded on demand, what it reads.
 
-#include "core/data/samples.hpp"
+#include "core/data/model_input.hpp"
 #include "core/formats/checkpoint.hpp"
 #include "core/graph/execution.hpp"
 

@@ -2,6 +2,7 @@
 
 #include "core/base/refusals.hpp"
 #include "core/graph/output_meaning.hpp"
+#include "core/model/find_model.hpp"
 
 #include <optional>
 #include <set>

@@ -1,5 +1,7 @@
 #include "core/run/spec.hpp"
 
+#include "core/model/find_model.hpp"
+
 #include <algorithm>
 
 #include <fmt/ranges.h>

@@ -138,11 +138,6 @@ void set_at(Config& node, const std::vector<std::string>& path, std::size_t dept
 
 }  // namespace
 
-std::string Origin::str() const {
-    if (line == 0) return source;
-    return column == 0 ? fmt::format("{}:{}", source, line) : fmt::format("{}:{}:{}", source, line, column);
-}
-
 Config Config::string(std::string text) {
     Config config = literal(std::move(text));
     config.quoted = true;

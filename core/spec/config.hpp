@@ -2,6 +2,8 @@
 // A spec before it has types: a tree of scalars, lists and maps in which every node knows where it was
 // written.
 
+#include "core/base/problems.hpp"
+
 #include <filesystem>
 #include <functional>
 #include <optional>
@@ -12,16 +14,6 @@
 namespace jlcm {
 
 class Problems;
-
-/// Where a value was written. Lines and columns count from 1; line 0: the source has no lines.
-struct Origin {
-    std::string source;  ///< a file as the user named it, "--set a.b=c", or "default"
-    int line = 0;
-    int column = 0;  ///< 0: the line as a whole
-
-    /// "run.yaml:3:9", "items.jsonl:3", "--set a.b=c", "default".
-    [[nodiscard]] std::string str() const;
-};
 
 /// One node of the tree. Plain data.
 struct Config {

@@ -33,6 +33,7 @@
 //
 // Everything here is a thin typed shell over Slot; decoding, documents and schemas are not templates.
 
+#include "core/base/enum_names.hpp"
 #include "core/spec/config.hpp"
 #include "core/spec/problems.hpp"
 
@@ -83,15 +84,6 @@ struct When {
     std::function<bool()> holds;
     std::string_view otherwise;
 };
-
-template <class E>
-struct EnumName {
-    E value;
-    std::string_view name;
-    std::string_view doc = {};
-};
-template <class E>
-using EnumNames = std::vector<EnumName<E>>;
 
 struct FieldDoc;
 

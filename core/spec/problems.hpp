@@ -1,9 +1,9 @@
 #pragma once
-// Everything that is wrong with a spec, collected, so that the user sees all of it at once.
+// Problems of a spec: messages name the place and the path of the option.
 
+#include "core/base/problems.hpp"
 #include "core/spec/config.hpp"
 
-#include <cstddef>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -13,11 +13,8 @@
 
 namespace jlcm {
 
-class Problems {
+class Problems : public ProblemList {
   public:
-    /// "where: message".
-    void add(const Origin& where, std::string_view message);
-
     /// For an options struct's `validate(Problems&) const`: something is wrong with the value of `field`, of
     /// the struct being decoded. "where: path.field: message".
     template <class... Args>
@@ -31,12 +28,6 @@ class Problems {
         add_at_path(node.origin, fmt::format(format, std::forward<Args>(args)...));
     }
     void add_at_path(const Origin& where, std::string_view message);
-
-    [[nodiscard]] std::size_t count() const { return found_.size(); }
-    /// One line a problem, ordered by file (as first met), line and column.
-    [[nodiscard]] std::string text() const;
-    /// Throws one input error with all of them, if any.
-    void throw_if_any() const;
 
     /// While it lives, messages speak of `segment` below the current path, and of `node` there.
     class Scope {
@@ -55,21 +46,9 @@ class Problems {
         const Config* node;
         std::string path;
     };
-    struct Found {
-        Origin where;
-        std::string message;
-    };
     void add_field(std::string_view name, std::string_view message);
 
     std::vector<Level> levels_;
-    std::vector<Found> found_;
 };
-
-/// The candidate that `word` most likely meant, by edits (insertion, deletion, substitution, transposition of
-/// neighbours; case, '-' and '_' are no edits); empty where none is near.
-[[nodiscard]] std::string nearest_word(std::string_view word, const std::vector<std::string>& candidates);
-
-/// `, did you mean "x"?`, or else `, expected one of a, b, c`; for a message about the unknown `word`.
-[[nodiscard]] std::string suggestion(std::string_view word, const std::vector<std::string>& candidates);
 
 }  // namespace jlcm

@@ -37,6 +37,8 @@ class GroupMap {
     /// Columns of a column group.
     [[nodiscard]] std::int64_t width() const { return width_; }
     [[nodiscard]] std::int64_t column_groups() const { return column_groups_; }
+    /// The row group of every row.
+    [[nodiscard]] const std::vector<std::int32_t>& row_groups() const { return row_groups_; }
     /// Row groups times column groups.
     [[nodiscard]] std::int64_t groups() const { return groups_; }
     [[nodiscard]] std::int64_t column_group(std::int64_t column) const { return column / width_; }

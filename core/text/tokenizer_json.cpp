@@ -1,9 +1,9 @@
 #include "core/base/error.hpp"
 #include "core/base/json.hpp"
+#include "core/base/problems.hpp"
 #include "core/formats/added_vocabulary.hpp"
 #include "core/formats/gguf_pre_tokenizer.hpp"
 #include "core/formats/json.hpp"
-#include "core/spec/problems.hpp"
 #include "core/text/bpe_tokenizer.hpp"
 #include "core/text/tokenizer_readers.hpp"
 #include "core/text/unicode_steps.hpp"
@@ -328,7 +328,7 @@ std::unique_ptr<Tokenizer> tokenizer_from_json(std::string_view data, std::strin
     require(file.is_object(), "damaged: not a JSON object");
     BpeDefinition definition;
     const std::int64_t limit = id_limit(file);
-    Problems problems;
+    ProblemList problems;
     const auto attempt = [&](const auto& read) {
         try {
             read();

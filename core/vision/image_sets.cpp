@@ -3,7 +3,7 @@
 #include "core/base/file_list.hpp"
 #include "core/base/files.hpp"
 #include "core/base/hash.hpp"
-#include "core/spec/problems.hpp"
+#include "core/base/problems.hpp"
 #include "core/text/byte_order_mark.hpp"
 #include "core/vision/image_file.hpp"
 
@@ -49,7 +49,7 @@ class CsvReader {
         int line = 0;  ///< where it begins
         std::vector<std::string> cells;
     };
-    CsvReader(std::string_view text, const std::string& name, Problems& problems)
+    CsvReader(std::string_view text, const std::string& name, ProblemList& problems)
         : rest_(text), name_(name), problems_(problems) {}
 
     /// Reads the next row that is not empty; false if there is none.
@@ -115,13 +115,13 @@ class CsvReader {
 
     std::string_view rest_;
     const std::string& name_;
-    Problems& problems_;
+    ProblemList& problems_;
     int line_ = 1;
 };
 
 /// The header's column `name`; a problem, and the first, if there is none.
 std::size_t column_of(const CsvReader::Row& header, const std::string& name, const std::string& file,
-                      Problems& problems) {
+                      ProblemList& problems) {
     const auto found = std::ranges::find(header.cells, name);
     if (found != header.cells.end()) return static_cast<std::size_t>(found - header.cells.begin());
     const std::string near = nearest_word(name, header.cells);
@@ -234,7 +234,7 @@ LabelledFiles labelled_by_folder(const fs::path& directory, std::vector<std::str
     const auto folders = folders_in(directory);
     if (data.classes.empty()) data.classes = folders;
     std::map<std::string, std::int32_t> numbers;
-    Problems problems;
+    ProblemList problems;
     for (const std::string& folder : folders) {
         const auto found = std::ranges::find(data.classes, folder);
         if (found == data.classes.end())
@@ -259,7 +259,7 @@ LabelledFiles labelled_by_folder(const fs::path& directory, std::vector<std::str
 
 LabelledFiles listed_in(const fs::path& list, const std::string& text) {
     LabelledFiles listed = parse_labels(text, list.string());
-    Problems problems;
+    ProblemList problems;
     std::error_code ignored;
     for (std::size_t i = 0; i < listed.files.size(); ++i)
         if (!fs::is_regular_file(list.parent_path() / listed.files[i], ignored))
@@ -355,7 +355,7 @@ LabelledFiles parse_labels(std::string_view text, const std::string& name) {
     } catch (const Error& error) {
         throw error.within(name);
     }
-    Problems problems;
+    ProblemList problems;
     CsvReader reader(text, name, problems);
     CsvReader::Row header{1, {}};
     (void)reader.next(header);

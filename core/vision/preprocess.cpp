@@ -1,7 +1,7 @@
 #include "core/vision/preprocess.hpp"
 
 #include "core/base/parallel.hpp"
-#include "core/spec/problems.hpp"
+#include "core/base/problems.hpp"
 
 #include <algorithm>
 

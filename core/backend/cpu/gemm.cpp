@@ -1,155 +1,11 @@
 #include "core/backend/cpu/gemm.hpp"
 
-#include "core/backend/cpu/onednn.hpp"
+#include "core/backend/cpu/eigen_product.hpp"
+#include "core/backend/cpu/product_library.hpp"
 
-#include <map>
-#include <mutex>
-#include <shared_mutex>
-#include <tuple>
-#include <unordered_map>
-
-#include <Eigen/Core>
-#include <cpuid.h>
+#include <algorithm>
 
 namespace jlcm {
-namespace {
-
-struct CpuidLeaf7 {
-    bool amx_bf16 = false;
-    bool avx512_bf16 = false;
-    CpuidLeaf7() {
-        unsigned a = 0;
-        unsigned b = 0;
-        unsigned c = 0;
-        unsigned d = 0;
-        if (!__builtin_cpu_supports("avx512bw")) return;
-        if (__get_cpuid_count(7, 0, &a, &b, &c, &d) != 0) amx_bf16 = ((d >> 22) & 1U) != 0;
-        if (__get_cpuid_count(7, 1, &a, &b, &c, &d) != 0) avx512_bf16 = ((a >> 5) & 1U) != 0;
-    }
-};
-
-const CpuidLeaf7& features() {
-    static const CpuidLeaf7 leaf;
-    return leaf;
-}
-
-const dnnl::engine& engine() {
-    return cpu::onednn_engine();
-}
-
-struct MatmulKey {
-    std::int64_t m, n, k, a_stride, b_stride, c_stride;
-    bool ta, tb, accumulate;
-    auto operator<=>(const MatmulKey&) const = default;
-};
-
-struct Matmul {
-    dnnl::matmul primitive;
-    dnnl::memory::desc a, b, c, scratch;
-};
-
-Matmul make_bfloat16_matmul(const MatmulKey& key) {
-    using dnnl::memory;
-    const auto strides = [](bool transposed, std::int64_t stride) {
-        return transposed ? memory::dims{1, stride} : memory::dims{stride, 1};
-    };
-    const memory::desc a({key.m, key.k}, memory::data_type::bf16, strides(key.ta, key.a_stride));
-    const memory::desc b({key.k, key.n}, memory::data_type::bf16, strides(key.tb, key.b_stride));
-    const memory::desc c({key.m, key.n}, memory::data_type::f32, memory::dims{key.c_stride, 1});
-    dnnl::primitive_attr attributes;
-    attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
-    if (key.accumulate) {
-        dnnl::post_ops sum;
-        sum.append_sum(1.0F);
-        attributes.set_post_ops(sum);
-    }
-    const dnnl::matmul::primitive_desc description(dnnl::matmul::desc(a, b, c), attributes, engine());
-    return {dnnl::matmul(description), a, b, c, description.scratchpad_desc()};
-}
-
-/// Compiled once for each shape; the map only grows, and its nodes stay where they are.
-const Matmul& bfloat16_matmul(const MatmulKey& key) {
-    static std::shared_mutex mutex;
-    static std::map<MatmulKey, Matmul> made;
-    {
-        const std::shared_lock lock(mutex);
-        const auto found = made.find(key);
-        if (found != made.end()) return found->second;
-    }
-    Matmul matmul = make_bfloat16_matmul(key);
-    const std::unique_lock lock(mutex);
-    return made.try_emplace(key, std::move(matmul)).first->second;
-}
-
-/// A product with its arguments made: attention makes a thousand small ones a step.
-class PreparedMatmul {
-  public:
-    explicit PreparedMatmul(const Matmul& matmul)
-        : primitive_(matmul.primitive),
-          a_(matmul.a, engine(), DNNL_MEMORY_NONE),
-          b_(matmul.b, engine(), DNNL_MEMORY_NONE),
-          c_(matmul.c, engine(), DNNL_MEMORY_NONE),
-          scratch_(matmul.scratch, engine(), DNNL_MEMORY_NONE),
-          scratch_bytes_(static_cast<std::int64_t>(matmul.scratch.get_size())),
-          arguments_{{DNNL_ARG_SRC, a_},
-                     {DNNL_ARG_WEIGHTS, b_},
-                     {DNNL_ARG_DST, c_},
-                     {DNNL_ARG_SCRATCHPAD, scratch_}} {}
-
-    void run(dnnl::stream& stream, const void* a, const void* b, float* c, Tensor& scratch) {
-        if (!scratch.defined() || scratch.size() < scratch_bytes_)
-            scratch = Tensor::empty({std::max<std::int64_t>(scratch_bytes_, 1)}, DType::u8);
-        // oneDNN's memory objects take mutable pointers even for what they only read.
-        a_.set_data_handle(const_cast<void*>(a));  // NOLINT
-        b_.set_data_handle(const_cast<void*>(b));  // NOLINT
-        c_.set_data_handle(c);
-        scratch_.set_data_handle(scratch.data<std::uint8_t>());
-        primitive_.execute(stream, arguments_);
-        stream.wait();
-    }
-
-  private:
-    dnnl::matmul primitive_;
-    dnnl::memory a_, b_, c_, scratch_;
-    std::int64_t scratch_bytes_;
-    std::unordered_map<int, dnnl::memory> arguments_;
-};
-
-void multiply_bfloat16(const MatmulKey& key, const HostMatrix& a, const HostMatrix& b, float* c) {
-    thread_local dnnl::stream stream(engine());
-    thread_local Tensor scratch;
-    thread_local std::map<MatmulKey, PreparedMatmul> prepared;
-    auto found = prepared.find(key);
-    if (found == prepared.end()) found = prepared.emplace(key, bfloat16_matmul(key)).first;
-    found->second.run(stream, a.data, b.data, c, scratch);
-}
-
-using RowMajor = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
-using ConstMap = Eigen::Map<const RowMajor, 0, Eigen::OuterStride<>>;
-
-ConstMap map(const HostMatrix& view) {
-    return {static_cast<const double*>(view.data), view.rows, view.cols, Eigen::OuterStride<>(view.stride)};
-}
-
-void multiply_double(const HostMatrix& a, Transpose ta, const HostMatrix& b, Transpose tb, double* c,
-                     std::int64_t m, std::int64_t n, std::int64_t c_stride, bool accumulate) {
-    Eigen::Map<RowMajor, 0, Eigen::OuterStride<>> out(c, m, n, Eigen::OuterStride<>(c_stride));
-    if (!accumulate) out.setZero();
-    if (ta == Transpose::no && tb == Transpose::no) out.noalias() += map(a) * map(b);
-    if (ta == Transpose::no && tb == Transpose::yes) out.noalias() += map(a) * map(b).transpose();
-    if (ta == Transpose::yes && tb == Transpose::no) out.noalias() += map(a).transpose() * map(b);
-    if (ta == Transpose::yes && tb == Transpose::yes)
-        out.noalias() += map(a).transpose() * map(b).transpose();
-}
-
-}  // namespace
-
-bool cpu_has_bfloat16() {
-    return features().amx_bf16 || features().avx512_bf16;
-}
-const char* cpu_bfloat16_unit() {
-    return features().amx_bf16 ? "AMX" : (features().avx512_bf16 ? "AVX512_BF16" : "none");
-}
 
 HostMatrix host_matrix(const MatrixView& view) {
     const DType type = view.tensor.dtype();
@@ -172,7 +28,7 @@ void gemm_tile(HostMatrix a, Transpose ta, HostMatrix b, Transpose tb, void* c, 
            m, k, b.rows, b.cols);
     if (m == 0 || n == 0) return;
     if (a.type == DType::f64) {
-        multiply_double(a, ta, b, tb, static_cast<double*>(c), m, n, c_stride, accumulate);
+        cpu::multiply_by_eigen(a, ta, b, tb, static_cast<double*>(c), c_stride, accumulate);
         return;
     }
     auto* out = static_cast<float*>(c);
@@ -180,19 +36,8 @@ void gemm_tile(HostMatrix a, Transpose ta, HostMatrix b, Transpose tb, void* c, 
         for (std::int64_t r = 0; r < m && !accumulate; ++r) std::fill_n(out + r * c_stride, n, 0.0F);
         return;
     }
-    cpu::use_one_openmp_thread();
-    if (a.type == DType::f32) {
-        const auto status =
-            dnnl_sgemm(ta == Transpose::no ? 'N' : 'T', tb == Transpose::no ? 'N' : 'T', m, n, k, 1.0F,
-                       static_cast<const float*>(a.data), a.stride, static_cast<const float*>(b.data),
-                       b.stride, accumulate ? 1.0F : 0.0F, out, c_stride);
-        ensure(status == dnnl_success, "sgemm failed with status {}", static_cast<int>(status));
-        return;
-    }
-    ensure(a.type == DType::bf16, "a product of {} matrices", name_of(a.type));
-    multiply_bfloat16(
-        {m, n, k, a.stride, b.stride, c_stride, ta == Transpose::yes, tb == Transpose::yes, accumulate}, a, b,
-        out);
+    ensure(a.type == DType::f32 || a.type == DType::bf16, "a product of {} matrices", name_of(a.type));
+    cpu::multiply(a, ta, b, tb, out, c_stride, accumulate);
 }
 
 }  // namespace jlcm

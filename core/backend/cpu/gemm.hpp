@@ -1,6 +1,6 @@
 #pragma once
 // Single-threaded matrix products on the CPU: oneDNN for float32 and bfloat16 (AVX-512 BF16 or AMX where
-// there is one), Eigen for float64. bench/gemm holds the measurements behind that choice.
+// there is one), Eigen for float64, and for all in a build without oneDNN. bench/gemm holds the measurements behind that choice.
 
 #include "core/backend/backend.hpp"
 

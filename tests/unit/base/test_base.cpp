@@ -4,6 +4,7 @@
 #include "core/base/hash.hpp"
 #include "core/base/json.hpp"
 #include "core/base/log.hpp"
+#include "core/base/portable_sha256.hpp"
 #include "core/base/rng.hpp"
 
 #include <algorithm>
@@ -18,6 +19,22 @@ namespace fs = std::filesystem;
 
 TEST_CASE("SHA-256 gives the published digest of 'abc'") {
     REQUIRE(jlcm::sha256("abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+}
+
+TEST_CASE("SHA-256 of our own is that of the library, however the bytes come") {
+    const jlcm::Rng rng(1, "bytes");
+    std::vector<std::byte> bytes;
+    for (std::uint64_t i = 0; i < 300; ++i) bytes.push_back(static_cast<std::byte>(rng.bits(i) & 0xffU));
+    for (std::size_t size = 0; size <= bytes.size(); ++size) {
+        const std::span all(bytes.data(), size);
+        jlcm::PortableSha256 own;
+        own.update(all.first(size / 3));
+        own.update(all.subspan(size / 3));
+        std::string text;
+        for (const std::uint8_t byte : own.finish()) text += fmt::format("{:02x}", byte);
+        INFO(size << " bytes");
+        CHECK(text == jlcm::sha256(all));
+    }
 }
 
 TEST_CASE("random streams are reproducible and apart") {

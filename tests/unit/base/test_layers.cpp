@@ -66,6 +66,26 @@ std::string breach(std::string_view room, const std::string& target) {
     return "";
 }
 
+/// The lines of core/runtime.txt, which lists the files of libjlcm_runtime by the starts of their paths.
+std::vector<std::string> runtime_lines() {
+    std::vector<std::string> lines;
+    std::ifstream stream(fs::path(JLCM_SOURCE_DIR) / "core/runtime.txt");
+    for (std::string line; std::getline(stream, line);)
+        if (!line.empty() && line.front() != '#') lines.push_back(line);
+    return lines;
+}
+
+/// Whether `file`, a path below core/, belongs to libjlcm_runtime: the last line that names it decides.
+bool is_of_runtime(const std::vector<std::string>& lines, std::string_view file) {
+    bool is_listed = false;
+    for (const std::string_view line : lines)
+        if (file.starts_with(line))
+            is_listed = true;
+        else if (line.front() == '-' && file.starts_with(line.substr(1)))
+            is_listed = false;
+    return is_listed;
+}
+
 }  // namespace
 
 TEST_CASE("lower rooms of core never include higher ones") {
@@ -85,6 +105,34 @@ TEST_CASE("lower rooms of core never include higher ones") {
         ++checked;
     }
     CHECK(checked > 10);
+}
+
+TEST_CASE("libjlcm_runtime includes nothing of core that is not its own") {
+    const fs::path core = fs::path(JLCM_SOURCE_DIR) / "core";
+    const auto lines = runtime_lines();
+    int checked = 0;
+    std::vector<bool> is_used(lines.size(), false);
+    for (const auto& entry : fs::recursive_directory_iterator(core)) {
+        if (!entry.is_regular_file()) continue;
+        const std::string inside = fs::relative(entry.path(), core).string();
+        for (std::size_t i = 0; i < lines.size(); ++i)
+            if (inside.starts_with(lines[i].substr(lines[i].front() == '-' ? 1 : 0))) is_used[i] = true;
+        if (!is_of_runtime(lines, inside)) continue;
+        for (const auto& target : included(entry.path())) {
+            INFO("core/" << inside << " includes \"" << target << '"');
+            CHECK(is_of_runtime(lines, target.substr(std::string_view("core/").size())));
+        }
+        ++checked;
+    }
+    CHECK(checked > 100);
+    for (std::size_t i = 0; i < lines.size(); ++i) {
+        INFO("the line \"" << lines[i] << "\" of core/runtime.txt");
+        CHECK(is_used[i]);
+    }
+    for (const char* room : {"spec/", "plugin/", "learn/", "store/", "compress/", "run/"}) {
+        INFO(room);
+        CHECK(std::ranges::count(lines, room) == 0);
+    }
 }
 
 TEST_CASE("plugins include core and each other, never programs") {
@@ -128,6 +176,9 @@ TEST_CASE("the check of the rooms sees a breach") {
     CHECK(breach("base", "core/attic/old.hpp") == "an unknown room");
     CHECK_FALSE(breach("report", "plugins/solver/lnq.hpp").empty());
     CHECK_FALSE(breach("base", "error.hpp").empty());
+    CHECK(is_of_runtime({"graph/", "-graph/output"}, "graph/graph.hpp"));
+    CHECK_FALSE(is_of_runtime({"graph/", "-graph/output"}, "graph/output.hpp"));
+    CHECK_FALSE(is_of_runtime({"graph/"}, "spec/fields.hpp"));
     std::istringstream source("// cpu_backend()\nuse(default_backend());\n");
     CHECK(devices_named(source) == std::vector<std::string>{"default_backend"});
 }

@@ -1,9 +1,9 @@
-#include "core/model/model_loader.hpp"
+#include "core/model/find_model.hpp"
 
 #include "core/base/cache.hpp"
-#include "core/data/dataset.hpp"
+#include "core/base/data_directories.hpp"
+#include "core/base/error.hpp"
 
-#include <algorithm>
 #include <cstdlib>
 #include <vector>
 

@@ -4,12 +4,12 @@
 #include "core/base/error.hpp"
 #include "core/base/parallel.hpp"
 #include "core/codebook/artifact_model.hpp"
-#include "core/data/choice_task.hpp"
 #include "core/formats/tokenizer_conversion.hpp"
 #include "core/generate/cached_decoder.hpp"
 #include "core/generate/generation.hpp"
 #include "core/generate/prompt_format.hpp"
 #include "core/model/continuations.hpp"
+#include "core/text/continuation_tokens.hpp"
 
 #include <algorithm>
 #include <cstdlib>

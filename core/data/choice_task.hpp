@@ -2,7 +2,7 @@
 // Questions for language models, as lm-evaluation-harness asks them: the likelihood of each continuation says
 // which one a model would choose, or whether it would write the only one (docs/tasks.md).
 
-#include "core/text/tokenizer.hpp"
+#include "core/text/continuation_tokens.hpp"
 
 #include <cstdint>
 #include <filesystem>
@@ -55,20 +55,5 @@ struct ChoiceTask {
 /// The same of a file's text; `name` stands for the file in messages.
 [[nodiscard]] ChoiceTask parse_choice_task(std::string_view text, const std::string& name,
                                            std::int64_t limit);
-
-/// Tokens of a context and its continuation.
-struct ContinuationTokens {
-    std::vector<std::int32_t> ids;
-    std::size_t begin = 0;  ///< of the continuation; at least 1
-};
-
-/// As lm_eval/api/model.py, TemplateLM.loglikelihood and _encode_pair: white space at the context's end
-/// belongs to the continuation, both are tokenized as one text, and the continuation's tokens are those
-/// behind as many as the context alone has. `first` is put in front of both unless they begin with it. In
-/// place of an empty context stands the token that begins a text, or else the one that ends it. Too long, the
-/// context loses tokens at its beginning, so that `longest` remain to be read (the last one is not).
-[[nodiscard]] ContinuationTokens encode_continuation(const Tokenizer& tokenizer, const std::string& context,
-                                                     const std::string& continuation,
-                                                     std::optional<std::int32_t> first, std::int64_t longest);
 
 }  // namespace jlcm

@@ -10,13 +10,6 @@ namespace jlcm {
 
 using nlohmann::json;
 
-std::string shown(const json& value) {
-    constexpr std::size_t longest = 60;
-    std::string text = value.dump(-1, ' ', true);
-    if (text.size() > longest) text = text.substr(0, longest) + " ...";
-    return text;
-}
-
 bool JsonFields::has_all(std::initializer_list<std::string_view> keys) const {
     return std::ranges::all_of(keys, [&](std::string_view key) { return has(key); });
 }

@@ -1,7 +1,7 @@
 #pragma once
 // Files of JSON objects, one per line: what they hold, and everything that is wrong with them.
 
-#include "core/base/json.hpp"
+#include "core/base/json_error.hpp"
 #include "core/spec/problems.hpp"
 
 #include <cstdint>
@@ -49,9 +49,6 @@ class JsonFields {
     const Origin& where_;
     Problems& problems_;
 };
-
-/// A value as messages show it: shortened JSON.
-[[nodiscard]] std::string shown(const nlohmann::json& value);
 
 /// Parses `text`, JSON lines, and calls `each(value, where)` for the values in order until it returns false.
 /// A text that begins with '[' is one JSON array instead, and `where` counts its elements. A byte order mark

@@ -2,7 +2,7 @@
 // The metadata of a GGUF file that belong to its architecture.
 
 #include "core/formats/gguf.hpp"
-#include "core/spec/problems.hpp"
+#include "core/base/problems.hpp"
 
 #include <map>
 #include <string>

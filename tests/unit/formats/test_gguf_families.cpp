@@ -19,11 +19,12 @@ constexpr std::uint64_t beyond = 18446744073709551615U;
 Gguf small_gguf(const std::string& architecture, const std::map<std::string, json>& more = {}) {
     Gguf gguf;
     gguf.metadata["general.architecture"] = {GgufType::string, GgufType::u32, architecture};
-    const char* epsilon =
-        architecture == "gptneox" ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon";
+    const bool is_neox = architecture == "gptneox";
+    const char* epsilon = is_neox ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon";
     std::map<std::string, json> all{{"block_count", 2},          {"context_length", 8192},
                                     {"embedding_length", 24},    {"feed_forward_length", 40},
                                     {"attention.head_count", 4}, {epsilon, 1e-6}};
+    if (is_neox) all["rope.dimension_count"] = 2;
     for (const auto& [key, value] : more) all[key] = value;
     for (const auto& [key, value] : all)
         gguf.metadata[fmt::format("{}.{}", architecture, key)] = {GgufType::f64, GgufType::u32, value};

@@ -8,6 +8,8 @@
 #include "core/generate/cached_decoder.hpp"
 #include "core/generate/generation.hpp"
 #include "core/generate/prompt_format.hpp"
+#include "core/graph/output_meaning.hpp"
+#include "core/graph/record.hpp"
 #include "core/model/continuations.hpp"
 #include "core/text/continuation_tokens.hpp"
 
@@ -16,6 +18,7 @@
 #include <cstring>
 #include <mutex>
 #include <new>
+#include <ranges>
 
 using namespace jlcm;
 
@@ -184,10 +187,26 @@ std::vector<jlcm_outputs::Output> run(const jlcm_model& model, const Tensor& inp
         return {{graph.head() >= 0 ? "logits" : "features", scores.reshape(shape)}};
     }
     (void)graph.infer(input.shape());
-    const Executor executor(graph, device(), DType::f32);
+    const std::vector<GraphOutput>& listed = graph.outputs();
+    Graph joined = graph;
+    std::vector<ValueId> values;
+    std::vector<Shape> shapes;
+    for (const GraphOutput& output : listed) {
+        values.push_back(output.value);
+        shapes.push_back(sample_shape(graph, output));
+    }
+    const ValueId all = add_record(joined, values);
+    const Executor executor(joined, device(), DType::f32);
+    const auto made = [&] { return executor.forward(joined.whole(all), model.weights(), input); };
+    if (listed.size() == 1) return {{listed.front().name, made()}};
+    require(
+        std::ranges::equal(input.shape() | std::views::drop(1), graph.input_shape() | std::views::drop(1)),
+        "an input of shape {}, and the model reads {}, the first dimension being that of samples",
+        to_string(input.shape()), to_string(graph.input_shape()));
+    const Tensor record = made();
     std::vector<jlcm_outputs::Output> outputs;
-    for (const GraphOutput& output : graph.outputs())
-        outputs.push_back({output.name, executor.forward(graph.whole(output.value), model.weights(), input)});
+    for (const RecordPart& part : record_parts(shapes))
+        outputs.push_back({listed[outputs.size()].name, part_of(record, part)});
     return outputs;
 }
 
@@ -264,6 +283,9 @@ jlcm_status generate(const jlcm_model* model, const jlcm_generation* options, Pr
         const GenerationOptions generation = generation_options(*options);
         const OpenedModel& opened = model->opened;
         const Tokenizer& tokenizer = opened.input.need_tokenizer("jlcm_generate");
+        const PromptFormat format = prompt_format(*opened.checkpoint, tokenizer);
+        const std::vector<std::int32_t> ids = prompt(format, tokenizer);
+        require_prompt(ids, options->context > 0 ? options->context : opened.input.max_positions);
         Backend& backend = device();
         CachedDecoder decoder(
             *opened.weights, opened.input,
@@ -272,14 +294,13 @@ jlcm_status generate(const jlcm_model* model, const jlcm_generation* options, Pr
              .products = options->exact != 0 ? Products::exact : Products::fast,
              .context = options->context},
             backend);
-        const PromptFormat format = prompt_format(*opened.checkpoint, tokenizer);
         Generator generator(decoder, tokenizer, format.ends);
         const auto take = [&](std::string_view piece) {
             answer += piece;
             if (callback != nullptr && callback(std::string(piece).c_str(), piece.size(), user) != 0)
                 throw Stopped();
         };
-        (void)generator.generate(prompt(format, tokenizer), generation, 0, take);
+        (void)generator.generate(ids, generation, 0, take);
     });
     if (text == nullptr || (status != JLCM_OK && status != JLCM_ERROR_STOPPED)) return status;
     const std::string said = last_error();

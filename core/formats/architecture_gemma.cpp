@@ -38,10 +38,10 @@ DecoderKeys gemma_keys() {
 /// Every `pattern`th layer is global. `pattern` is a key of older configurations.
 void complete_gemma(ConfigReader& config, std::int64_t pattern) {
     config.integer(score_width, 256);
-    complete_window(config, 4096);
     const std::int64_t every = config.integer("sliding_window_pattern", pattern);
-    complete_layer_types(config, [&](std::int64_t layer) { return every > 0 && (layer + 1) % every != 0; });
+    complete_window(config, 4096, [&](std::int64_t layer) { return every > 0 && (layer + 1) % every != 0; });
     config.flag("attention_bias");
+    config.require_flag("use_bidirectional_attention", false, "only decoders are read");
 }
 
 void complete_gemma2(ConfigReader& config) {
@@ -79,7 +79,6 @@ void complete_gemma3(ConfigReader& config) {
         config.problem("'{}' is {}: not supported; models of this family have null", score_cap,
                        config.config().at(score_cap).dump());
     complete_cap(config, logit_cap, nullptr);
-    config.require_flag("use_bidirectional_attention", false, "only decoders are read");
     complete_gemma(config, 6);
 }
 

@@ -38,7 +38,6 @@ TransformerConfig lower_mistral(const json& config) {
 void complete_qwen_windows(ConfigReader& config) {
     const bool has_windows = config.flag("use_sliding_window");
     if (!has_windows) config.config()["sliding_window"] = nullptr;
-    complete_window(config, 4096);
     json& windowed = config.config()["max_window_layers"];
     if (!windowed.is_number_integer() || windowed < 0) {
         if (!windowed.is_null())
@@ -46,7 +45,7 @@ void complete_qwen_windows(ConfigReader& config) {
         windowed = 28;
     }
     const auto first = windowed.get<std::int64_t>();
-    complete_layer_types(config, [&](std::int64_t layer) {
+    complete_window(config, 4096, [&](std::int64_t layer) {
         return has_windows && config.has("sliding_window") && layer >= first;
     });
 }

@@ -7,6 +7,43 @@ namespace jlcm {
 
 using nlohmann::json;
 
+namespace {
+
+/// A list of one kind per layer. `is_local`: if there is none.
+void complete_layer_types(ConfigReader& config, const std::function<bool(std::int64_t layer)>& is_local) {
+    const json& count = config.config().at("num_hidden_layers");
+    const auto layers = count.is_number_integer() ? count.get<std::int64_t>() : 0;
+    json types = json::array();
+    if (!config.has("layer_types")) {
+        for (std::int64_t layer = 0; layer < layers; ++layer)
+            types.push_back(is_local(layer) ? "sliding_attention" : "full_attention");
+    } else {
+        types = config.config().at("layer_types");
+        if (!types.is_array() || std::ssize(types) != layers) {
+            config.problem("'layer_types' is no list of {} strings, one per layer", layers);
+            types = json::array();
+        }
+    }
+    std::set<std::string> others;
+    bool has_local = false;
+    for (const json& type : types) {
+        has_local = has_local || type == "sliding_attention";
+        if (type != "full_attention" && type != "sliding_attention") others.insert(type.dump());
+    }
+    if (!others.empty())
+        config.problem(
+            "'layer_types' has {}: not supported, only \"full_attention\" and \"sliding_attention\"; choose another "
+            "model",
+            fmt::join(others, ", "));
+    if (has_local && !config.has("sliding_window"))
+        config.problem(
+            "'layer_types' has \"sliding_attention\", but 'sliding_window' says no number of tokens; take the "
+            "config.json that belongs to these weights");
+    config.config()["layer_types"] = std::move(types);
+}
+
+}  // namespace
+
 void complete_decoder(ConfigReader& config, const DecoderKeys& keys) {
     split_rope_parameters(config);
     const auto hidden = config.integer("hidden_size");
@@ -54,7 +91,8 @@ TransformerConfig lower_decoder(const json& config) {
     return result;
 }
 
-void complete_window(ConfigReader& config, std::int64_t otherwise) {
+void complete_window(ConfigReader& config, std::int64_t otherwise,
+                     const std::function<bool(std::int64_t layer)>& is_local) {
     constexpr const char* key = "sliding_window";
     if (config.has(key)) {
         config.integer(key);
@@ -63,38 +101,11 @@ void complete_window(ConfigReader& config, std::int64_t otherwise) {
     } else {
         config.config()[key] = nullptr;
     }
-}
-
-void complete_layer_types(ConfigReader& config, const std::function<bool(std::int64_t layer)>& is_local) {
-    const json& count = config.config().at("num_hidden_layers");
-    const auto layers = count.is_number_integer() ? count.get<std::int64_t>() : 0;
-    json types = json::array();
-    if (!config.has("layer_types")) {
-        for (std::int64_t layer = 0; layer < layers; ++layer)
-            types.push_back(is_local(layer) ? "sliding_attention" : "full_attention");
+    if (is_local || config.has("layer_types")) {
+        complete_layer_types(config, is_local);
     } else {
-        types = config.config().at("layer_types");
-        if (!types.is_array() || std::ssize(types) != layers) {
-            config.problem("'layer_types' is no list of {} strings, one per layer", layers);
-            types = json::array();
-        }
+        config.config().erase("layer_types");
     }
-    std::set<std::string> others;
-    bool has_local = false;
-    for (const json& type : types) {
-        has_local = has_local || type == "sliding_attention";
-        if (type != "full_attention" && type != "sliding_attention") others.insert(type.dump());
-    }
-    if (!others.empty())
-        config.problem(
-            "'layer_types' has {}: not supported, only \"full_attention\" and \"sliding_attention\"; choose another "
-            "model",
-            fmt::join(others, ", "));
-    if (has_local && !config.has("sliding_window"))
-        config.problem(
-            "'layer_types' has \"sliding_attention\", but 'sliding_window' says no number of tokens; take the "
-            "config.json that belongs to these weights");
-    config.config()["layer_types"] = std::move(types);
 }
 
 void lower_window(const json& config, TransformerConfig& result) {

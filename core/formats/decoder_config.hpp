@@ -31,10 +31,11 @@ void complete_decoder(ConfigReader& config, const DecoderKeys& keys = {});
 /// What a completed configuration means: Llama's, unless the family says more.
 [[nodiscard]] TransformerConfig lower_decoder(const nlohmann::json& config);
 
-/// sliding_window of all layers: null, or a number of tokens. `otherwise`: of a configuration without the key; 0: null.
-void complete_window(ConfigReader& config, std::int64_t otherwise);
-/// Completes layer_types. `is_local`: which layers attend to sliding_window tokens where there is no list.
-void complete_layer_types(ConfigReader& config, const std::function<bool(std::int64_t layer)>& is_local);
+/// Completes sliding_window: null, or a number of tokens. `otherwise`: of a configuration without the key; 0: null.
+/// Completes layer_types, if it is there. `is_local`: which layers attend to the window if it is not; without
+/// `is_local` all do, and no list is made.
+void complete_window(ConfigReader& config, std::int64_t otherwise,
+                     const std::function<bool(std::int64_t layer)>& is_local = {});
 /// Sets the window of a completed configuration: of the layers of layer_types, or of all where it has none.
 void lower_window(const nlohmann::json& config, TransformerConfig& result);
 

@@ -26,15 +26,21 @@ bool has_tensor(const Gguf& gguf, std::string_view name) {
 /// A window of 0 tokens means none.
 void carry_window(ArchitectureMetadata& metadata, json& config) {
     const json window = metadata.number("attention.sliding_window");
-    if (!window.is_null() && window != 0) config["sliding_window"] = window;
+    if (!window.is_null()) config["sliding_window"] = window == 0 ? json() : window;
+}
+
+/// A size of a configuration that is not checked yet; 0 if it is none.
+std::int64_t size_in(const json& config, const char* key) {
+    if (!config.contains(key)) return 0;
+    const json& value = config.at(key);
+    const bool is_size = value.is_number_integer() && value > 0 && value <= largest_config_size;
+    return is_size ? value.get<std::int64_t>() : 0;
 }
 
 json shared_head_dim(const json& config) {
-    for (const char* key : {"hidden_size", "num_attention_heads"})
-        if (!config.contains(key) || !config.at(key).is_number_integer() || config.at(key) <= 0)
-            return nullptr;
-    return config.at("hidden_size").get<std::int64_t>() /
-           config.at("num_attention_heads").get<std::int64_t>();
+    const std::int64_t width = size_in(config, "hidden_size");
+    const std::int64_t heads = size_in(config, "num_attention_heads");
+    return width > 0 && heads > 0 ? json(width / heads) : json();
 }
 
 // ---- families
@@ -71,13 +77,13 @@ void configure_qwen3_moe(ArchitectureMetadata& metadata, const Gguf& gguf, json&
 void configure_gemma(ArchitectureMetadata& metadata, json& config, std::int64_t largest_layers) {
     config["hidden_activation"] = "gelu_pytorch_tanh";
     carry_window(metadata, config);
-    const auto number = [&](const char* key) {
-        const bool is_whole = config.contains(key) && config.at(key).is_number_integer();
-        return is_whole ? config.at(key).get<std::int64_t>() : 0;
-    };
-    const std::int64_t heads = number("num_attention_heads");
-    const bool is_largest = number("num_hidden_layers") == largest_layers && heads > 0;
-    const std::int64_t width = is_largest ? number("hidden_size") / heads : number("head_dim");
+    // Without a window all layers are global.
+    if (config.contains("sliding_window") && !has_key(config, "sliding_window"))
+        config["sliding_window_pattern"] = 1;
+    const std::int64_t heads = size_in(config, "num_attention_heads");
+    const bool is_largest = size_in(config, "num_hidden_layers") == largest_layers && heads > 0;
+    const std::int64_t width =
+        is_largest ? size_in(config, "hidden_size") / heads : size_in(config, "head_dim");
     if (width > 0) config["query_pre_attn_scalar"] = width;
 }
 
@@ -88,9 +94,9 @@ void configure_gemma2(ArchitectureMetadata& metadata, const Gguf& /*gguf*/, json
 }
 
 void configure_gemma3(ArchitectureMetadata& metadata, const Gguf& /*gguf*/, json& config) {
+    carry(metadata, "attention.sliding_window_pattern", config, "sliding_window_pattern");
     configure_gemma(metadata, config, 62);
     carry(metadata, "final_logit_softcapping", config, "final_logit_softcapping");
-    carry(metadata, "attention.sliding_window_pattern", config, "sliding_window_pattern");
     carry(metadata, "rope.freq_base_swa", config, "rope_local_base_freq");
 }
 
@@ -110,24 +116,33 @@ json factors_of(const Gguf& gguf, const char* name) {
     return list;
 }
 
+/// llama.cpp's defaults are those of a file that leaves the keys out, not Hugging Face's.
 void configure_phi3(ArchitectureMetadata& metadata, const Gguf& gguf, json& config) {
     carry_window(metadata, config);
     carry_turned(metadata, config, "partial_rotary_factor",
                  config.contains("head_dim") ? config.at("head_dim") : shared_head_dim(config));
+    if (has_key(config, "max_position_embeddings"))
+        config["original_max_position_embeddings"] = config["max_position_embeddings"];
     carry(metadata, "rope.scaling.original_context_length", config, "original_max_position_embeddings");
-    const json magnitude = metadata.number("rope.scaling.attn_factor");
-    if (!has_tensor(gguf, "rope_factors_long.weight")) return;
+    const json given = metadata.number("rope.scaling.attn_factor");
+    const json magnitude = given.is_null() ? json(1.0) : given;
+    if (!has_tensor(gguf, "rope_factors_long.weight")) {
+        if (magnitude != 1.0)
+            metadata.problem("metadata '{}' is {} without 'rope_factors_long.weight': not supported",
+                             metadata.full("rope.scaling.attn_factor"), magnitude.dump());
+        return;
+    }
     config["rope_scaling"] = {{"type", "longrope"},
                               {"short_factor", factors_of(gguf, "rope_factors_short.weight")},
-                              {"long_factor", factors_of(gguf, "rope_factors_long.weight")}};
-    if (!magnitude.is_null()) config["rope_scaling"]["attention_factor"] = magnitude;
+                              {"long_factor", factors_of(gguf, "rope_factors_long.weight")},
+                              {"attention_factor", magnitude}};
 }
 
 void configure_gpt_neox(ArchitectureMetadata& metadata, const Gguf& gguf, json& config) {
     config["hidden_act"] = "gelu";
     carry(metadata, "attention.layer_norm_epsilon", config, "layer_norm_eps");
     carry_turned(metadata, config, "rotary_pct", shared_head_dim(config));
-    if (config.contains("rope_theta")) config["rotary_emb_base"] = config["rope_theta"];
+    config["rotary_emb_base"] = config["rope_theta"];
     config["use_parallel_residual"] = metadata.flag("use_parallel_residual", true);
     config["attention_bias"] = has_tensor(gguf, "blk.0.attn_qkv.bias");
 }
@@ -281,6 +296,20 @@ std::string other(const std::vector<NamePair>& names, const std::string& stem) {
     return found == names.end() ? "" : std::string((*found).*to);
 }
 
+/// A tensor's name on the other side. `own_layers`, `other_layers`: what stands in front of a layer's number.
+template <auto from, auto to>
+std::string renamed(const std::string& name, const GgufFamily& family, std::string_view own_layers,
+                    std::string_view other_layers) {
+    const auto kind = split_kind(name);
+    if (!kind) return {};
+    if (const auto outer = other<from, to>(family.outer, kind->first); !outer.empty())
+        return outer + kind->second;
+    const auto layer = split_layer(kind->first, own_layers);
+    if (!layer) return {};
+    const auto stem = other<from, to>(family.layer, layer->second);
+    return stem.empty() ? "" : fmt::format("{}{}.{}{}", other_layers, layer->first, stem, kind->second);
+}
+
 // ---- tensors
 
 /// The matrices of a tensor of all experts; none if it is no such tensor.
@@ -346,27 +375,11 @@ const GgufFamily& llama_family() {
 }
 
 std::string huggingface_name(const std::string& gguf_name, const GgufFamily& family) {
-    const auto kind = split_kind(gguf_name);
-    if (!kind) return {};
-    if (const auto outer = other<&NamePair::first, &NamePair::second>(family.outer, kind->first);
-        !outer.empty())
-        return outer + kind->second;
-    const auto layer = split_layer(kind->first, gguf_prefix);
-    if (!layer) return {};
-    const auto own = other<&NamePair::first, &NamePair::second>(family.layer, layer->second);
-    return own.empty() ? "" : fmt::format("{}{}.{}{}", family.layers, layer->first, own, kind->second);
+    return renamed<&NamePair::first, &NamePair::second>(gguf_name, family, gguf_prefix, family.layers);
 }
 
 std::string gguf_name(const std::string& huggingface_name, const GgufFamily& family) {
-    const auto kind = split_kind(huggingface_name);
-    if (!kind) return {};
-    if (const auto outer = other<&NamePair::second, &NamePair::first>(family.outer, kind->first);
-        !outer.empty())
-        return outer + kind->second;
-    const auto layer = split_layer(kind->first, family.layers);
-    if (!layer) return {};
-    const auto own = other<&NamePair::second, &NamePair::first>(family.layer, layer->second);
-    return own.empty() ? "" : fmt::format("{}{}.{}{}", gguf_prefix, layer->first, own, kind->second);
+    return renamed<&NamePair::second, &NamePair::first>(huggingface_name, family, family.layers, gguf_prefix);
 }
 
 json config_from_gguf(const Gguf& gguf, ProblemList& problems) {
@@ -385,6 +398,7 @@ json config_from_gguf(const Gguf& gguf, ProblemList& problems) {
         {"attention.key_length", "head_dim"},
         {"rope.freq_base", "rope_theta"},
     }};
+    config["rope_theta"] = 10000.0;  // llama.cpp's default for all families
     for (const auto& [gguf_key, key] : keys) carry(metadata, gguf_key, config, key);
     const json vocabulary = metadata.number("vocab_size");
     if (const auto* embedding = find_tensor(gguf, "token_embd.weight"); embedding != nullptr) {
@@ -414,7 +428,7 @@ json config_from_gguf(const Gguf& gguf, ProblemList& problems) {
             !value.is_null() && problems.count() == before && value != head_dim)
             metadata.problem("metadata '{}' is {}, but a head has {} values: not supported",
                              metadata.full(key), value.dump(), head_dim.dump());
-    if (config.at("rope_scaling").is_null()) {
+    if (!has_key(config, "rope_scaling")) {
         config.erase("rope_scaling");
         add_rope_scaling(metadata, gguf, config);
     }

@@ -34,13 +34,14 @@ Tensor output_of(const LoweredOnnx& lowered, const Weights& weights, const Tenso
     Graph graph = lowered.graph;
     std::vector<ValueId> values;
     for (const LoweredOutput& each : lowered.outputs) values.push_back(each.value);
-    const ValueId all = values.size() == 1 ? values.front() : add_record(graph, values);
+    const ValueId all = add_record(graph, values);
     return Executor(graph, backend, DType::f32).forward(graph.whole(all), weights, input);
 }
 
-/// `samples` that a graph takes, of numbers as an input has them.
-Tensor random_samples(const Graph& graph, std::int64_t samples) {
+/// `samples` that a graph takes, of numbers as the file's inputs have them.
+Tensor random_samples(const Graph& graph, const std::vector<OnnxInput>& inputs, std::int64_t samples) {
     Shape shape = graph.input_shape();
+    const Shape one(shape.begin() + 1, shape.end());
     shape.front() = samples;
     Tensor input = Tensor::empty(shape);
     const Rng rng(0, "samples apart");
@@ -48,12 +49,14 @@ Tensor random_samples(const Graph& graph, std::int64_t samples) {
         input.data<float>()[i] = static_cast<float>(rng.normal(static_cast<std::uint64_t>(i)));
     std::vector<Shape> shapes;
     for (const GraphInput& each : graph.inputs()) shapes.push_back(each.shape);
+    if (shapes.empty()) shapes.push_back(one);
     const std::vector<RecordPart> parts = record_parts(shapes);
+    Tensor record = input.reshape({samples, element_count(one)});
     for (std::size_t i = 0; i < parts.size(); ++i) {
-        if (graph.inputs()[i].kind == ElementKind::number) continue;
-        Tensor part = part_of(input, parts[i]);
+        if (inputs[i].kind == ElementKind::number) continue;
+        Tensor part = part_of(record, parts[i]);
         for (float& value : part.values<float>()) value = value > 0 ? 1.0F : 0.0F;
-        put_part(part, parts[i], input);
+        put_part(part, parts[i], record);
     }
     return input;
 }
@@ -80,7 +83,8 @@ bool agree(std::span<const float> a, std::span<const float> b) {
 
 /// A file for a fixed number of samples may mix them, which nobody notices where it is one: what `lowered`
 /// makes of twice as many has to be what `own`, the file as it is, makes of each half.
-void require_samples_apart(const LoweredOnnx& own, const LoweredOnnx& lowered, Backend& backend) {
+void require_samples_apart(const std::vector<OnnxInput>& inputs, const LoweredOnnx& own,
+                           const LoweredOnnx& lowered, Backend& backend) {
     // Beyond this a damaged file keeps the machine busy.
     constexpr double most_operations = 4e12;
     double most_elements = 1 << 29;
@@ -94,7 +98,7 @@ void require_samples_apart(const LoweredOnnx& own, const LoweredOnnx& lowered, B
     require(elements <= most_elements &&
                 lowered.graph.flops({0, lowered.graph.node_count()}, shape) <= most_operations,
             "it is too large to be tried out");
-    const Tensor input = random_samples(lowered.graph, shape.front());
+    const Tensor input = random_samples(lowered.graph, inputs, shape.front());
     const Tensor all = output_of(lowered, bound(lowered), input, backend);
     const Weights weights = bound(own);
     bool is_same = !all.shape().empty() && all.rows() % 2 == 0;
@@ -111,7 +115,7 @@ void require_samples_apart(const LoweredOnnx& own, const LoweredOnnx& lowered, B
 /// Of a file for a fixed number of samples, whose lowering as it is is `own`.
 LoweredOnnx opened(const OnnxModel& model, const LoweredOnnx& own, Backend& backend) {
     LoweredOnnx lowered = lower_at_any_batch(model, backend);
-    require_samples_apart(own, lowered, backend);
+    require_samples_apart(model.inputs, own, lowered, backend);
     return lowered;
 }
 

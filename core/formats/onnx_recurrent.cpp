@@ -184,6 +184,8 @@ void lower(Context& context, const OnnxNode& node, RecurrentCell cell,
            const std::vector<std::string>& functions) {
     const Value x = context.data(node, 0);
     const Layer layer = layer_of(node, x, context.constant(node, 2), cell);
+    require(!context.is_batch(layer.steps),
+            "its steps lie along the dimension of samples; export the model with batch_first=True");
     require_functions(node, layer, functions);
     require_whole_sequences(context, node, layer);
     const std::vector<int> by_steps =

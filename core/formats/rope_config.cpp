@@ -66,7 +66,7 @@ json complete_long_rope(ConfigReader& config, ConfigReader& scaling, std::int64_
                 {"long_factor", complete_factors(scaling, "long_factor", pairs)}};
     if (scaling.has(original_context))
         config.config()[original_context] = scaling.config().at(original_context);
-    const auto original = config.integer(original_context, config.integer("max_position_embeddings", 4096));
+    const auto original = config.integer(original_context, 4096);
     if (original == 1) config.problem("'{}' is 1: expected a text's length", original_context);
     if (scaling.has("attention_factor")) result["attention_factor"] = scaling.positive("attention_factor");
     return result;

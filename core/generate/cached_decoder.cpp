@@ -64,10 +64,8 @@ Tensor CachedDecoder::read(std::span<const std::int32_t> tokens) {
             {1, some}, tokens.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(some)));
         const Tensor features = executor_.forward(executor_.graph().body(), weights_, ids, state_);
         state_.advance(some);
-        const std::int64_t width = features.shape().back();
-        last = Tensor::empty({1, width}, features.dtype());
-        std::ranges::copy(features.reshape({some, width}).slice(some - 1, some).bytes(),
-                          last.bytes().begin());
+        if (begin + some == count)
+            last = features.reshape({some, features.shape().back()}).slice(some - 1, some).clone();
     }
     // What a prompt worked in is no use to single tokens.
     if (count > 1) release_kept_memory();

@@ -49,6 +49,15 @@ std::string_view name_of(StopReason reason) {
     return names.at(static_cast<std::size_t>(reason));
 }
 
+void require_prompt(std::span<const std::int32_t> prompt, std::int64_t context) {
+    require(!prompt.empty(), "the prompt has no tokens, and the model needs one to begin with");
+    require(
+        std::ssize(prompt) <= context,
+        "the prompt has {} tokens, and the context holds {}: shorten it, or give a larger --context if the model is "
+        "made for one",
+        prompt.size(), context);
+}
+
 Generator::Generator(Decoder& decoder, const Tokenizer& tokenizer, std::vector<std::int32_t> ends)
     : decoder_(&decoder), tokenizer_(&tokenizer), ends_(std::move(ends)) {}
 
@@ -69,12 +78,7 @@ Tensor Generator::read_prompt(std::span<const std::int32_t> prompt, Generation& 
 
 Generation Generator::generate(std::span<const std::int32_t> prompt, const GenerationOptions& options,
                                std::uint64_t stream, const TextCallback& callback) {
-    require(!prompt.empty(), "the prompt has no tokens, and the model needs one to begin with");
-    require(
-        std::ssize(prompt) <= decoder_->context(),
-        "the prompt has {} tokens, and the context holds {}: shorten it, or give a larger --context if the model is "
-        "made for one",
-        prompt.size(), decoder_->context());
+    require_prompt(prompt, decoder_->context());
     Sampler sampler(options.sampling, stream);
     Generation result;
     result.prompt_tokens = std::ssize(prompt);

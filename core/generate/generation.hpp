@@ -44,6 +44,9 @@ struct Generation {
 /// Called with text as it becomes certain: whole characters, never empty.
 using TextCallback = std::function<void(std::string_view)>;
 
+/// An input error if a prompt has no tokens, or more than the context.
+void require_prompt(std::span<const std::int32_t> prompt, std::int64_t context);
+
 class Generator {
   public:
     /// The decoder and the tokenizer must outlive it. `ends`: tokens that end a text.

@@ -71,8 +71,8 @@ void Graph::set_head(ValueId features, ParameterId head, double soft_cap) {
 void Graph::set_inputs(std::vector<GraphInput> inputs) {
     std::int64_t elements = 0;
     for (const GraphInput& each : inputs) elements += element_count(each.shape);
-    ensure(inputs.size() > 1 && input_shape_ == Shape{1, elements}, "{} inputs of {} elements in shape {}",
-           inputs.size(), elements, to_string(input_shape_));
+    ensure(inputs.size() > 1 && input_shape_.size() == 2 && input_shape_[1] == elements,
+           "{} inputs of {} elements in shape {}", inputs.size(), elements, to_string(input_shape_));
     inputs_ = std::move(inputs);
 }
 

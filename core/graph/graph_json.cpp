@@ -148,8 +148,8 @@ void read_outputs(const json& description, ValueId last, Graph& graph) {
 
 /// `last`: as above. The record of several outputs is what each is compared by, one behind the other.
 void check_record(const Graph& graph, ValueId last) {
+    if (graph.outputs().size() < 2) return;
     const auto parts = compared_parts(graph);
-    if (parts.size() < 2) return;
     const Shape shape = graph.infer(graph.input_shape()).at(static_cast<std::size_t>(last));
     require(shape.size() == 2 && shape[1] == parts.back().part.first + parts.back().part.size,
             "{} outputs are not compared by what the last node makes, of shape {}", parts.size(),

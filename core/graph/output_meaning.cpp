@@ -176,6 +176,16 @@ Ending assumed(Graph& graph, ValueId output, const Shapes& shapes) {
             "assumed of a score per class"};
 }
 
+/// `value` with a first dimension of samples, if it has several rows of each there.
+ValueId by_sample(Graph& graph, ValueId value) {
+    Shape shape = graph.infer(graph.input_shape()).at(index(value));
+    const std::int64_t samples = graph.input_shape().front();
+    if (shape.front() == samples || shape.front() % samples != 0) return value;
+    shape.front() /= samples;
+    shape.insert(shape.begin(), -1);
+    return graph.add("by_sample", make_reshape(std::move(shape)), {value});
+}
+
 GraphOutput stated_output(Graph& graph, ValueId value, const OutputChoice& choice) {
     const Shapes shapes(graph);
     GraphOutput output{.name = choice.name, .value = value, .found = {}};
@@ -215,10 +225,11 @@ void state_outputs(Graph& graph, const std::vector<ValueId>& values,
     std::vector<GraphOutput> outputs;
     std::vector<ValueId> compared;
     for (std::size_t i = 0; i < values.size(); ++i) {
-        outputs.push_back(stated_output(graph, values[i], choices[i]));
-        compared.push_back(outputs.back().compared);
+        GraphOutput& output = outputs.emplace_back(stated_output(graph, values[i], choices[i]));
+        if (values.size() > 1) output.compared = by_sample(graph, output.compared);
+        compared.push_back(output.compared);
     }
-    const ValueId features = compared.size() == 1 ? compared.front() : add_record(graph, compared);
+    const ValueId features = add_record(graph, compared);
     graph.set_outputs(std::move(outputs), features);
 }
 

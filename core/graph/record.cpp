@@ -33,6 +33,7 @@ std::vector<RecordPart> record_parts(const std::vector<Shape>& shapes) {
 }
 
 ValueId add_record(Graph& graph, const std::vector<ValueId>& values) {
+    if (values.size() == 1) return values.front();
     const std::vector<Shape> shapes = graph.infer(graph.input_shape());
     std::vector<ValueId> rows;
     for (const ValueId value : values) {

@@ -16,7 +16,7 @@ struct RecordPart {
 /// Where tensors of these shapes (of one sample) lie in their record.
 [[nodiscard]] std::vector<RecordPart> record_parts(const std::vector<Shape>& shapes);
 
-/// Appends what makes a record of values whose first dimension is that of samples.
+/// Appends what makes a record of values whose first dimension is that of samples; a single value is its own.
 [[nodiscard]] ValueId add_record(Graph& graph, const std::vector<ValueId>& values);
 
 /// Appends what takes a part out of a record: [samples, .. the part's shape].

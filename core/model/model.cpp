@@ -202,12 +202,15 @@ std::shared_ptr<const PackedWeight> packed_in_use(const WeightSource& source, Pa
     return is_read_packed(graph, graph.body().nodes, id) ? source.packed(id) : nullptr;
 }
 
+std::string held_as(const PackedWeight* packed) {
+    return packed != nullptr ? packed->describe() : "dense, decoded once";
+}
+
 }  // namespace
 
 std::string held_as(const WeightSource& source, ParameterId id) {
     if (source.graph().parameter(id).shape.size() < 2) return "dense";
-    const auto packed = packed_in_use(source, id);
-    return packed != nullptr ? packed->describe() : "dense, decoded once";
+    return held_as(packed_in_use(source, id).get());
 }
 
 std::vector<WeightUse> weight_uses(const WeightSource& source) {
@@ -218,8 +221,9 @@ std::vector<WeightUse> weight_uses(const WeightSource& source) {
     for (const ParameterId id : ids) {
         const Parameter& parameter = graph.parameter(id);
         if (parameter.shape.size() < 2) continue;
-        WeightUse use{parameter.name, parameter.shape, held_as(source, id), "products of dense weights"};
-        if (const auto packed = packed_in_use(source, id); packed != nullptr) {
+        const auto packed = packed_in_use(source, id);
+        WeightUse use{parameter.name, parameter.shape, held_as(packed.get()), "products of dense weights"};
+        if (packed != nullptr) {
             use.kernel = packed->codes() != nullptr
                              ? fmt::format("codes, {}", packed_kernels_name())
                              : fmt::format("decoded for each product: {}", packed->no_codes_reason());

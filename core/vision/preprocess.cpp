@@ -119,16 +119,17 @@ Image colour(const Image& image) {
 const Tensor& array_for(const GraphInput& input, const TensorSet& tensors) {
     const auto& arrays = tensors.arrays();
     const bool is_only = arrays.size() == 1 && (input.name.empty() || arrays.front().first.empty());
-    std::vector<std::string> names;
     const Tensor* found = is_only ? &arrays.front().second : nullptr;
-    for (const auto& [name, array] : arrays) {
+    for (const auto& [name, array] : arrays)
         if (!is_only && name == input.name) found = &array;
-        names.push_back(fmt::format("'{}' {}", name, to_string(array.shape())));
-    }
-    if (found == nullptr)
+    if (found == nullptr) {
+        std::vector<std::string> names;
+        for (const auto& [name, array] : arrays)
+            names.push_back(fmt::format("'{}' {}", name, to_string(array.shape())));
         fail("the arrays are {}, and {}", fmt::join(names, ", "),
              input.name.empty() ? "the model has one input: choose its array (array: NAME)"
                                 : fmt::format("the model's input '{}' has none", input.name));
+    }
     require(Shape(found->shape().begin() + 1, found->shape().end()) == input.shape,
             "samples of shape {}, the first dimension being that of samples, and the model reads {}{}",
             to_string(found->shape()), to_string(input.shape),

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent / "support"))
+import packages  # noqa: F401: where jlcm is
 from programs import SKIPPED, call, run_directory
 
 try:
@@ -18,6 +19,8 @@ try:
 except ImportError:
     print("SKIPPED: no onnx, onnxruntime and numpy (JLCM_PYTHON)")
     sys.exit(SKIPPED)
+
+import jlcm
 
 for earlier in ("runs", "refused", "models"):
     shutil.rmtree(earlier, ignore_errors=True)
@@ -192,6 +195,9 @@ record = json.loads(Path("eval.json").read_text())
 outputs = record["models"]["compressed"]["outputs"]
 assert set(outputs) == {"o", "z"} and outputs["z"]["relative_squared_error"] == 0, record
 assert numpy.abs(numpy.load("two.npz")["model_0:z"] - outputs_of(models["logits"])).max() < 1e-4
+made = jlcm.open(models["two"]).run(x=x)  # one run of the network makes both
+assert numpy.abs(made["z"] - outputs_of(models["logits"])).max() < 1e-4 and made["o"].shape == (count, 50), made
+assert numpy.abs(made["o"][:, 0] - made["o"][:, 49]).max() < 1e-4
 refused("two", ["no output 'y'", "'o' [n, 50], 'z' [n, 10]"], model=", outputs: [{name: y}]")
 directory, record = run("two", model=", outputs: [{name: z}]")
 left = record["model"]["left_out"]

@@ -42,24 +42,25 @@ def samples_first(session, result, parts, x):
 
 
 def write(name, shape, nodes, constants, result, opset, batch, x):
-    """Input "x" of `shape`, its first dimension `batch`, or open."""
+    """Input "x" of `shape`, of x's type, its first dimension `batch`, or open."""
+    kind = helper.np_dtype_to_tensor_dtype(x.dtype)
     initializers = [numpy_helper.from_array(np.asarray(v), k) for k, v in constants.items()]
     graph = helper.make_graph(
-        nodes, name, [helper.make_tensor_value_info("x", TensorProto.FLOAT, [batch or "n", *shape[1:]])],
+        nodes, name, [helper.make_tensor_value_info("x", kind, [batch or "n", *shape[1:]])],
         [helper.make_tensor_value_info(result, TensorProto.FLOAT, None)], initializers)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=7)
     session = session_of(model)
     parts = np.split(x, len(x) // batch) if batch else [x]
     y = samples_first(session, result, parts, x)
     onnx.save(model, folder / f"{name}.onnx")
-    x.tofile(folder / f"{name}.input")
+    x.astype(np.float32).tofile(folder / f"{name}.input")
     np.ascontiguousarray(y, np.float32).tofile(folder / f"{name}.output")
     cases.append({"name": name, "shape": list(shape), "batch": batch})
     return y
 
 
-def case(name, shape, nodes, constants=None, opset=17, batch=None):
-    """nodes: [(type, inputs, attributes)] in a chain: each reads "x" or names, and makes y0, y1, ..."""
+def case(name, shape, nodes, constants=None, opset=17, batch=None, ids=0):
+    """nodes: [(type, inputs, attributes)] in a chain: each reads "x" or names, and makes y0, y1, ...; `ids`: x holds integers below it"""
     constants = constants or {}
     made = []
     for i, (kind, inputs, attributes) in enumerate(nodes):
@@ -67,7 +68,7 @@ def case(name, shape, nodes, constants=None, opset=17, batch=None):
         outputs = attributes.pop("_outputs", [f"y{i}"])
         made.append(helper.make_node(kind, inputs, outputs, name=f"{kind}_{i}", **attributes))
     result = made[-1].output[0]
-    x = random.normal(size=shape).astype(np.float32)
+    x = random.integers(0, ids, shape) if ids else random.normal(size=shape).astype(np.float32)
     y = write(name, shape, made, constants, result, opset, batch, x)
     if batch:
         return
@@ -288,6 +289,9 @@ for batch in [1, 2]:
           ("Reshape", ["y6", "apart"], {}), ("Transpose", ["y7"], {"perm": [0, 2, 1, 3]}), ("Reshape", ["y8", "back"], {}), ("MatMul", ["y9", "v"], {})],
          {"heads": i(batch, 3, 2, 4), "joined": i(2 * batch, 3, 4), "apart": i(batch, 2, 3, 4), "back": i(batch, 3, 8), "v": f(8, 5)}, batch=batch)
 case("fixed_flat", (3, 2, 3), [("Reshape", ["x", "s"], {}), ("MatMul", ["y0", "v"], {})], {"s": i(1, -1), "v": f(6, 4)}, batch=1)
+for batch in [1, 2]:
+    case(f"fixed_ids_{batch}", (4, 3), [("Gather", ["w", "x"], {}), ("ReduceSum", ["y0", "steps"], {"keepdims": 0}), ("MatMul", ["y1", "v"], {})],
+         {"w": f(7, 8), "steps": i(1), "v": f(8, 5)}, batch=batch, ids=7)
 case("fixed_without_batch", (3, 2, 3), [("Squeeze", ["x", "zero"], {}), ("Relu", ["y0"], {}), ("Unsqueeze", ["y1", "zero"], {}),
                                          ("Flatten", ["y2"], {"axis": 0}), ("MatMul", ["y3", "v"], {})], {"zero": i(0), "v": f(6, 4)}, batch=1)
 case("fixed_token", (3, 4, 8), [("Concat", ["token", "x"], {"axis": 1}), ("Add", ["y0", "p"], {}), ("MatMul", ["y1", "v"], {})],

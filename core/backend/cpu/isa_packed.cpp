@@ -24,10 +24,10 @@ void quantise(int width, const float* x, std::int64_t cols, std::int8_t* values,
     const int codes_per_word = 32 / width;
     const int shifts = 8 / width;
     const std::int64_t block_cols = lanes * codes_per_word;
+    alignas(64) float padded[512] = {};  // the last block, if it is short
     for (std::int64_t first = 0; first < cols; first += block_cols) {
         const std::int64_t count = cols - first < block_cols ? cols - first : block_cols;
         const std::int64_t words = count / codes_per_word;
-        alignas(64) float padded[512] = {};
         const float* block = x + first;
         if (count < block_cols) {
             for (std::int64_t i = 0; i < count; ++i) padded[i] = block[i];

@@ -131,6 +131,8 @@ class Recurrent final : public Operator {
         return backend.convert(groups, type);
     }
     std::int64_t weight_groups() const override { return is(RecurrentCell::gru) ? gates() : 1; }
+    // A layer is alone in reading what comes from outside, but for operators of another kind.
+    std::string weight_inputs_key() const override { return attributes().dump(); }
 
     void permutation_rule(PermutationRule& rule) const override {
         constexpr const char* steps = "steps have a given order";

@@ -141,6 +141,8 @@ TEST_CASE("yarn and long rope are completed with the numbers that they go by") {
     CHECK(jlcm::rotary_scaling(phi3).magnitude == Approx(1.0871).epsilon(1e-4));
     config["rope_scaling"]["long_factor"] = {1, 2};
     CHECK_THROWS_WITH(jlcm::complete_config(config), Catch::Contains("rope_scaling.long_factor"));
+    config["rope_scaling"] = {{"type", "su"}, {"short_factor", {1, 1, 1}}, {"long_factor", {1, 2, 4}}};
+    CHECK(jlcm::complete_config(config)["original_max_position_embeddings"] == 4096);
 }
 
 TEST_CASE("layers that attend to a window are those that the configuration says") {
@@ -165,6 +167,32 @@ TEST_CASE("layers that attend to a window are those that the configuration says"
     CHECK_THROWS_WITH(windows("qwen3", {{"layer_types", types}}), Catch::Contains("sliding_window"));
     CHECK_THROWS_WITH(windows("gemma2", {{"layer_types", {"chunked_attention", "", ""}}}),
                       Catch::Contains("chunked_attention"));
+    // Also in families that have one window for all layers.
+    for (const char* type : {"mistral", "mixtral", "phi3", "qwen3_moe"}) {
+        INFO(type);
+        const json sizes{{"num_key_value_heads", 4}, {"sliding_window", 8}, {"use_sliding_window", true}};
+        const auto with_types = [&](json list) {
+            json more = sizes;
+            more["layer_types"] = std::move(list);
+            return windows(type, more);
+        };
+        CHECK(with_types(types) == List{false, true, false});
+        CHECK(with_types(nullptr) == List{true, true, true});
+        CHECK_THROWS_WITH(with_types({"sliding_attention"}), Catch::Contains("list of 3 strings"));
+        CHECK_THROWS_WITH(with_types(3), Catch::Contains("list of 3 strings"));
+        CHECK_THROWS_WITH(with_types({1, 2, 3}), Catch::Contains("layer_types"));
+    }
+}
+
+TEST_CASE("a Gemma that attends in both directions is refused") {
+    for (const char* type : {"gemma2", "gemma3_text"}) {
+        json config = with(small_config(), "model_type", type);
+        config["head_dim"] = 6;
+        config["num_key_value_heads"] = 4;
+        CHECK_NOTHROW(jlcm::complete_config(with(config, "use_bidirectional_attention", false)));
+        CHECK_THROWS_WITH(jlcm::complete_config(with(config, "use_bidirectional_attention", true)),
+                          Catch::Contains("use_bidirectional_attention"));
+    }
 }
 
 TEST_CASE("every tensor of a llama model has one name in each format") {

@@ -343,6 +343,25 @@ TEST_CASE(
     CHECK_THROWS_WITH(lower_onnx(unknown, 1009), Catch::Contains("depends on the model's input"));
 }
 
+TEST_CASE("several inputs of a fixed batch are read as the file has them") {
+    OnnxModel model = model_of({{"node", "Add", {"a", "b"}, {"y"}, {}}});
+    model.inputs = {{"a", {2, 3}}, {"b", {2, 3}}};
+    const LoweredOnnx lowered = lower_onnx(model, 0);
+    CHECK(lowered.graph.input_shape() == Shape{2, 6});
+    const Tensor input = Tensor::from<float>({2, 6}, std::vector<float>{1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 2, 3});
+    const Tensor sums = test::run(lowered, input);
+    CHECK(std::ranges::equal(sums.values<float>(), std::vector<float>{5, 7, 9, 8, 10, 12}));
+}
+
+TEST_CASE("a recurrent layer whose steps lie where samples do is refused, saying what to do") {
+    OnnxModel model = model_of({{"node", "LSTM", {"x", "w", "r"}, {"y"}, {}}});
+    model.inputs = {{"x", {-1, 2, 3}}};
+    model.constants = {{"w", {{1, 16, 3}, std::vector<float>(48, 0.5F)}},
+                       {"r", {{1, 16, 4}, std::vector<float>(64, 0.5F)}}};
+    CHECK_THROWS_WITH(lower_onnx(model, 1009),
+                      Catch::Contains("'node', a LSTM (opset 13)") && Catch::Contains("batch_first=True"));
+}
+
 TEST_CASE("what is not supported is refused by name before any work") {
     const auto chain = [](const std::string& type, std::vector<std::string> inputs) {
         OnnxModel model;

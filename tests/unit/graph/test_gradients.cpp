@@ -432,6 +432,8 @@ TEST_CASE("the weight of a recurrent layer is multiplied with the states in fron
         }
         problem.output = graph.add("op", problem.graph.node(0).op, {x}, ids);
         problem.graph = graph;
+        CHECK(graph.node(0).op->weight_inputs_key() != make_linear()->weight_inputs_key());
+        CHECK(graph.node(0).op->weight_inputs_key() != make_recurrent({cell, true})->weight_inputs_key());
         Tensor rows;
         const Executor executor(problem.graph, cpu_backend(), DType::f64);
         const Tensor y = executor.forward(problem.graph.whole(problem.output), problem.weights, problem.input,

@@ -73,6 +73,37 @@ TEST_CASE("a graph of several inputs and outputs computes on records, and its JS
                       Catch::Contains("Choose it: model.outputs: [{name: p}]"));
 }
 
+TEST_CASE("inputs of a fixed batch are columns of as many rows") {
+    Graph graph;
+    (void)graph.add_input("inputs", {2, 10});
+    CHECK_NOTHROW(graph.set_inputs({{"a", {2, 3}}, {"b", {4}}}));
+    CHECK_THROWS_AS(graph.set_inputs({{"a", {2, 3}}, {"b", {5}}}), Error);
+}
+
+TEST_CASE("an output among several whose Softmax has several rows per sample is compared by sample") {
+    Graph graph;
+    const ValueId in = graph.add_input("x", {1, 2, 4});
+    const ValueId rows = graph.add("rows", make_reshape({-1, 4}), {in});
+    const ValueId scores = graph.add("scores", make_unary({Unary::tanh}), {rows});
+    const ValueId softmax = graph.add("softmax", make_softmax(), {scores});
+    const ValueId p = graph.add("p", make_reshape({-1, 2, 4}), {softmax});
+    const ValueId q = graph.add("q", make_unary({Unary::tanh}), {in});
+    state_outputs(graph, {p, q}, {{"p", {}, {}}, {"q", {}, {}}});
+    CHECK(graph.outputs()[0].compared_as == OutputMeaning::logits);
+    const auto parts = compared_parts(graph);
+    CHECK(parts[0].part.shape == Shape{2, 4});
+    const Tensor input = test::random_tensor({3, 2, 4}, "x");
+    const Tensor compared =
+        Executor(graph, cpu_backend(), DType::f64).forward(graph.body(), Weights(graph), input);
+    REQUIRE(compared.shape() == Shape{3, 16});
+    for (const ComparedPart& each : parts) {
+        const Tensor part = part_of(compared, each.part);
+        for (std::int64_t i = 0; i < part.size(); ++i)
+            CHECK(part.data<double>()[i] == Approx(std::tanh(input.data<double>()[i])));
+    }
+    CHECK(to_json(graph_from_json(to_json(graph))) == to_json(graph));
+}
+
 TEST_CASE("a graph whose layers all read a mask is cut into layers, and computes the same") {
     constexpr std::int64_t width = 4;
     constexpr int layers = 12;

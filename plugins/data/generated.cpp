@@ -9,7 +9,7 @@
 #include "core/generate/cached_decoder.hpp"
 #include "core/generate/generation.hpp"
 #include "core/generate/prompt_format.hpp"
-#include "core/model/model_loader.hpp"
+#include "core/model/find_model.hpp"
 #include "core/store/saved_state.hpp"
 
 #include <algorithm>

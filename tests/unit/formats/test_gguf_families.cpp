@@ -36,7 +36,7 @@ Gguf small_gguf(const std::string& architecture, const std::map<std::string, jso
 
 /// The configuration; the problems in its place if there are any.
 json config_of(const Gguf& gguf) {
-    Problems problems;
+    ProblemList problems;
     json config = config_from_gguf(gguf, problems);
     return problems.count() > 0 ? json(problems.text()) : config;
 }

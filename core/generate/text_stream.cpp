@@ -4,6 +4,7 @@
 #include "core/text/utf8.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace jlcm {
@@ -19,11 +20,18 @@ bool ends_open(std::string_view text) {
            utf8_length(last.front()) > last.size();
 }
 
+std::vector<std::int32_t> tokens_with_text(const Tokenizer& tokenizer, std::span<const std::int32_t> ids) {
+    std::vector<std::int32_t> kept;
+    std::ranges::copy_if(ids, std::back_inserter(kept),
+                         [&](std::int32_t id) { return id < tokenizer.vocabulary_size(); });
+    return kept;
+}
+
 }  // namespace
 
 TextStream::TextStream(const Tokenizer& tokenizer, std::span<const std::int32_t> before)
     : tokenizer_(&tokenizer),
-      window_(before.begin(), before.end()),
+      window_(tokens_with_text(tokenizer, before)),
       given_(window_.size()),
       given_text_(tokenizer.decode(window_)) {}
 
@@ -33,6 +41,7 @@ std::string TextStream::pending() const {
 }
 
 std::string TextStream::add(std::int32_t id) {
+    if (id >= tokenizer_->vocabulary_size()) return "";
     window_.push_back(id);
     std::string text = pending();
     if (text.empty() || ends_open(text)) return "";

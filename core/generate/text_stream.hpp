@@ -19,7 +19,8 @@ class TextStream {
   public:
     /// `before`: the tokens in front. The tokenizer must outlive the stream.
     TextStream(const Tokenizer& tokenizer, std::span<const std::int32_t> before);
-    /// The text that is certain with this token and was not before; may be empty.
+    /// The text that is certain with this token and was not before; may be empty. A token beyond the tokenizer's has
+    /// none: heads of models are often padded to more rows than there are tokens.
     [[nodiscard]] std::string add(std::int32_t id);
     /// The rest, in which a character that was begun is U+FFFD.
     [[nodiscard]] std::string finish();

@@ -10,7 +10,8 @@
 
 #include <cpuid.h>
 
-namespace jlcm::cpu {
+namespace jlcm {
+namespace cpu {
 namespace {
 
 struct CpuidLeaf7 {
@@ -125,13 +126,6 @@ void multiply_bfloat16(const MatmulKey& key, const HostMatrix& a, const HostMatr
 
 }  // namespace
 
-bool cpu_has_bfloat16() {
-    return features().amx_bf16 || features().avx512_bf16;
-}
-const char* cpu_bfloat16_unit() {
-    return features().amx_bf16 ? "AMX" : (features().avx512_bf16 ? "AVX512_BF16" : "none");
-}
-
 void multiply(const HostMatrix& a, Transpose ta, const HostMatrix& b, Transpose tb, float* c,
               std::int64_t c_stride, bool accumulate) {
     const auto [m, k] = ta == Transpose::no ? std::pair(a.rows, a.cols) : std::pair(a.cols, a.rows);
@@ -148,4 +142,13 @@ void multiply(const HostMatrix& a, Transpose ta, const HostMatrix& b, Transpose 
     ensure(status == dnnl_success, "sgemm failed with status {}", static_cast<int>(status));
 }
 
-}  // namespace jlcm::cpu
+}  // namespace cpu
+
+bool cpu_has_bfloat16() {
+    return cpu::features().amx_bf16 || cpu::features().avx512_bf16;
+}
+const char* cpu_bfloat16_unit() {
+    return cpu::features().amx_bf16 ? "AMX" : (cpu::features().avx512_bf16 ? "AVX512_BF16" : "none");
+}
+
+}  // namespace jlcm

@@ -94,6 +94,15 @@ std::string through(StopTexts stop, const std::vector<std::string>& pieces) {
 
 }  // namespace
 
+TEST_CASE("tokens beyond the tokenizer's, of a padded head, have no text") {
+    const ByteTokenizer tokenizer;
+    TextStream stream(tokenizer, Ids{'a', 256});
+    CHECK(stream.add('b') == "b");
+    CHECK(stream.add(300) == "");
+    CHECK(stream.add('c') == "c");
+    CHECK(stream.finish() == "");
+}
+
 TEST_CASE("a generation ends at an end token, which is no text") {
     const Generation made = said(" Hello");
     CHECK(made.text == " Hello");

@@ -239,12 +239,14 @@ int generate(const Arguments& given) {
         return 0;
     }
     Backend& backend = default_backend();
-    const DecoderOptions options{.compute = compute_type(compute_names.at(given.compute), backend),
-                                 .cache = cache_names.at(given.cache),
-                                 .products = product_names.at(given.products),
-                                 .context = given.context};
-    const DecoderMemory memory =
-        decoder_memory(model.weights->graph(), model.input, options, model.file_bytes());
+    const DecoderOptions options =
+        within_memory(*model.weights, model.input,
+                      {.compute = compute_type(compute_names.at(given.compute), backend),
+                       .cache = cache_names.at(given.cache),
+                       .products = product_names.at(given.products),
+                       .context = given.context},
+                      model.file_bytes(), limit);
+    const DecoderMemory memory = decoder_memory(*model.weights, model.input, options, model.file_bytes());
     log_info("memory, at most: {}", memory.describe());
     require(memory.total() <= limit,
             "the memory limit is {}, and generation may need {}: {}; lower --context, or take --cache int8",

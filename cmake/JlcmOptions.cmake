@@ -55,8 +55,8 @@ add_library(jlcm_settings INTERFACE)
 target_include_directories(jlcm_settings INTERFACE ${CMAKE_SOURCE_DIR})
 # -ffp-contract=off: the same source gives the same rounding wherever the compiler inlines it.
 # -Wno-restrict: g++ 12 reports std::string concatenation falsely (GCC bug 105329).
-target_compile_options(jlcm_settings INTERFACE -Wno-restrict -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor
-  -Woverloaded-virtual -ffp-contract=off $<$<BOOL:${JLCM_WERROR}>:-Werror>)
+target_compile_options(jlcm_settings INTERFACE -Wno-restrict -Wall -Wextra -Wpedantic -Wshadow
+  $<$<COMPILE_LANGUAGE:CXX>:-Wnon-virtual-dtor;-Woverloaded-virtual> -ffp-contract=off $<$<BOOL:${JLCM_WERROR}>:-Werror>)
 if(JLCM_SANITIZE)
   # g++ sees uninitialised members in the standard library where its sanitizers rewrite the code.
   target_compile_options(jlcm_settings INTERFACE -fsanitize=${JLCM_SANITIZE} -fno-omit-frame-pointer

@@ -19,13 +19,30 @@ double passing_bytes(const Graph& graph, std::int64_t tokens, DType compute) {
 
 /// Tokens of one forward: enough for products to be efficient, few enough for memory and to be stopped between.
 std::int64_t tokens_of_step(const Graph& graph, const DecoderOptions& options, std::int64_t context) {
-    constexpr std::int64_t most = 512;
-    constexpr std::int64_t least = 128;
+    constexpr std::int64_t efficient = 128;
     constexpr double work_bytes = 64e6;
-    std::int64_t tokens = most;
-    while (tokens > least && passing_bytes(graph, std::min(tokens, context), options.compute) > work_bytes)
+    std::int64_t tokens = options.step;
+    while (tokens > efficient &&
+           passing_bytes(graph, std::min(tokens, context), options.compute) > work_bytes)
         tokens /= 2;
     return std::min(tokens, context);
+}
+
+/// Of pages of the embedding that no token of a context asks for.
+double unread_embedding_bytes(const WeightSource& source, std::int64_t context) {
+    constexpr double page = 4096;
+    const Graph& graph = source.graph();
+    double unread = 0;
+    for (ParameterId id = 0; id < std::ssize(graph.parameters()); ++id) {
+        if (graph.parameter(id).role != "embedding" || id == graph.head()) continue;
+        const auto packed = source.packed(id);
+        const CodedRows* coded = packed == nullptr ? nullptr : packed->codes();
+        if (coded == nullptr) continue;
+        const auto row = static_cast<double>(coded->row_bytes());
+        const double read = static_cast<double>(context) * (row + page);
+        unread += std::max(0.0, static_cast<double>(coded->rows) * row - read);
+    }
+    return unread;
 }
 
 }  // namespace
@@ -82,17 +99,29 @@ std::string DecoderMemory::describe() const {
         weights / 1e6, cache / 1e6, context, work / 1e6);
 }
 
-DecoderMemory decoder_memory(const Graph& graph, const ModelInput& input, const DecoderOptions& options,
-                             double weight_bytes) {
-    DecoderMemory memory{.weights = weight_bytes,
-                         .context = options.context > 0 ? options.context : input.max_positions};
+DecoderMemory decoder_memory(const WeightSource& source, const ModelInput& input,
+                             const DecoderOptions& options, double weight_bytes) {
+    const Graph& graph = source.graph();
+    DecoderMemory memory{.context = options.context > 0 ? options.context : input.max_positions};
+    memory.weights = weight_bytes - unread_embedding_bytes(source, memory.context);
     memory.cache = CachedDecoder::cache_bytes(graph, options.cache, memory.context);
-    constexpr double program = 60e6;  // with the tokenizer and what products work in
+    constexpr double program = 40e6;  // with what products work in
+    constexpr double token = 250;     // of the tokenizer: its text, and where it is found
+    const double tokenizer = input.tokenizer == nullptr ? 0 : token * input.tokenizer->vocabulary_size();
     // Parts of matrices that are decoded (packed_products.cpp), tables of codewords in 8 bits and in float32.
-    const double decoded = options.products == Products::fast ? 16e6 : 96e6;
-    memory.work = program + decoded + 0.03 * weight_bytes +
+    const double decoded = options.products == Products::fast ? 17e6 : 97e6;
+    memory.work = program + tokenizer + decoded + 0.03 * weight_bytes +
                   passing_bytes(graph, tokens_of_step(graph, options, memory.context), options.compute);
     return memory;
+}
+
+DecoderOptions within_memory(const WeightSource& source, const ModelInput& input, DecoderOptions options,
+                             double weight_bytes, double limit) {
+    constexpr std::int64_t least = 32;
+    const DecoderOptions given = options;
+    for (; options.step >= least; options.step /= 2)
+        if (decoder_memory(source, input, options, weight_bytes).total() <= limit) return options;
+    return given;
 }
 
 double CachedDecoder::cache_bytes(const Graph& graph, CacheType type, std::int64_t tokens) {

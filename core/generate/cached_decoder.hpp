@@ -14,6 +14,7 @@ struct DecoderOptions {
     CacheType cache = CacheType::f16;     ///< of keys and values
     Products products = Products::exact;  ///< of one or a few tokens with packed weights
     std::int64_t context = 0;             ///< most tokens; 0: as many as the model is made for
+    std::int64_t step = 512;              ///< most tokens of a prompt that are read at once
 };
 
 /// What generation takes in memory at most, in bytes.
@@ -25,9 +26,14 @@ struct DecoderMemory {
     [[nodiscard]] double total() const { return weights + cache + work; }
     [[nodiscard]] std::string describe() const;
 };
-/// `weight_bytes`: of the model's files.
-[[nodiscard]] DecoderMemory decoder_memory(const Graph& graph, const ModelInput& input,
+/// `weight_bytes`: of the model's files. Of a packed embedding that is no head, the rows of the context's tokens
+/// alone are read.
+[[nodiscard]] DecoderMemory decoder_memory(const WeightSource& source, const ModelInput& input,
                                            const DecoderOptions& options, double weight_bytes);
+/// `options` with the largest step of a prompt, from 32 tokens on, by which generation keeps within `limit` bytes;
+/// unchanged if none does.
+[[nodiscard]] DecoderOptions within_memory(const WeightSource& source, const ModelInput& input,
+                                           DecoderOptions options, double weight_bytes, double limit);
 
 class CachedDecoder final : public Decoder {
   public:

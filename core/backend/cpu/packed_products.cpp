@@ -19,7 +19,12 @@ void for_decoded_parts(const BoundWeight& weight,
     const std::int64_t parts =
         std::max<std::int64_t>(1, (packed.rows() * row_bytes + largest_part - 1) / largest_part);
     const std::int64_t step = (packed.rows() + parts - 1) / parts;
-    const Tensor scratch = Tensor::empty({step, packed.cols()}, weight.dtype());
+    // Of one size for all matrices that are larger, so that the memory of one serves the next.
+    const std::int64_t scratch_bytes = parts == 1 ? step * row_bytes : largest_part + row_bytes;
+    const Tensor scratch =
+        Tensor::empty({scratch_bytes / static_cast<std::int64_t>(size_of(weight.dtype()))}, weight.dtype())
+            .slice(0, step * packed.cols())
+            .reshape({step, packed.cols()});
     for (std::int64_t first = 0; first < packed.rows(); first += step) {
         Tensor rows = scratch.slice(0, std::min(step, packed.rows() - first));
         parallel_for(rows.rows(), decoded_rows, [&](std::int64_t begin, std::int64_t end) {

@@ -34,7 +34,8 @@ double unread_embedding_bytes(const WeightSource& source, std::int64_t context) 
     const Graph& graph = source.graph();
     double unread = 0;
     for (ParameterId id = 0; id < std::ssize(graph.parameters()); ++id) {
-        if (graph.parameter(id).role != "embedding" || id == graph.head()) continue;
+        const bool is_head = graph.head() >= 0 && graph.parameter(graph.head()).tied_to == id;
+        if (graph.parameter(id).role != "embedding" || is_head) continue;
         const auto packed = source.packed(id);
         const CodedRows* coded = packed == nullptr ? nullptr : packed->codes();
         if (coded == nullptr) continue;

@@ -11,6 +11,7 @@
 #include <array>
 #include <charconv>
 #include <map>
+#include <optional>
 
 namespace jlcm {
 namespace {

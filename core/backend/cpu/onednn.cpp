@@ -1,5 +1,7 @@
 #include "core/backend/cpu/onednn.hpp"
 
+#include "core/base/error.hpp"
+
 // Of the OpenMP runtime, which oneDNN runs on; its header comes with one compiler only.
 extern "C" void omp_set_num_threads(int threads);
 
@@ -17,6 +19,22 @@ void use_one_openmp_thread() {
         return true;
     }();
     (void)done;
+}
+
+void run(const dnnl::primitive& primitive, dnnl::stream& stream,
+         const std::unordered_map<int, dnnl::memory>& arguments) {
+    try {
+        primitive.execute(stream, arguments);
+        stream.wait();
+    } catch (const dnnl::error& error) {
+        refuse_product(error.what());
+    }
+}
+
+void refuse_product(std::string_view reason) {
+    throw Error(
+        ErrorKind::system,
+        fmt::format("out of memory in a product (oneDNN: {}); allow more, or compute less at once", reason));
 }
 
 }  // namespace jlcm::cpu

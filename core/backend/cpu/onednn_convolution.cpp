@@ -254,8 +254,7 @@ class PreparedCall {
         if (bias != nullptr) bias_.set_data_handle(const_cast<void*>(bias));  // NOLINT
         y_.set_data_handle(y);
         arguments_.at(DNNL_ARG_WEIGHTS) = weight;
-        primitive_.execute(stream, arguments_);
-        stream.wait();
+        cpu::run(primitive_, stream, arguments_);
     }
 
   private:

@@ -104,8 +104,7 @@ class PreparedMatmul {
         b_.set_data_handle(const_cast<void*>(b));  // NOLINT
         c_.set_data_handle(c);
         scratch_.set_data_handle(scratch.data<std::uint8_t>());
-        primitive_.execute(stream, arguments_);
-        stream.wait();
+        cpu::run(primitive_, stream, arguments_);
     }
 
   private:
@@ -139,7 +138,7 @@ void multiply(const HostMatrix& a, Transpose ta, const HostMatrix& b, Transpose 
         dnnl_sgemm(ta == Transpose::no ? 'N' : 'T', tb == Transpose::no ? 'N' : 'T', m, n, k, 1.0F,
                    static_cast<const float*>(a.data), a.stride, static_cast<const float*>(b.data), b.stride,
                    accumulate ? 1.0F : 0.0F, c, c_stride);
-    ensure(status == dnnl_success, "sgemm failed with status {}", static_cast<int>(status));
+    if (status != dnnl_success) refuse_product(fmt::format("status {}", static_cast<int>(status)));
 }
 
 }  // namespace cpu

@@ -17,7 +17,7 @@ trap 'rm -rf "$apt"' EXIT
 mkdir -p "$apt"/{lists/partial,cache/archives/partial,debs}
 : >"$apt/status"
 options=(--quiet=2 -o APT::Architecture=arm64 -o APT::Architectures=arm64 -o "Dir::State=$apt" -o "Dir::State::status=$apt/status"
-    -o "Dir::State::Lists=$apt/lists" -o "Dir::Cache=$apt/cache" -o APT::Sandbox::User=)
+    -o "Dir::State::Lists=$apt/lists" -o "Dir::Cache=$apt/cache" -o APT::Sandbox::User= -o Acquire::http::Timeout=30 -o Acquire::Retries=1)
 apt-get "${options[@]}" update || die "apt-get update for arm64 failed (above)" "Check the network and /etc/apt/sources.list, then run this again."
 (cd "$apt/debs" && apt-get "${options[@]}" download "${packages[@]}") ||
     die "arm64 packages could not be fetched (above)" "Check the network, then run this again. This project needs Debian 12 or newer."

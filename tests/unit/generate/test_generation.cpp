@@ -98,9 +98,9 @@ TEST_CASE("tokens beyond the tokenizer's, of a padded head, have no text") {
     const ByteTokenizer tokenizer;
     TextStream stream(tokenizer, Ids{'a', 256});
     CHECK(stream.add('b') == "b");
-    CHECK(stream.add(300) == "");
+    CHECK(stream.add(300).empty());
     CHECK(stream.add('c') == "c");
-    CHECK(stream.finish() == "");
+    CHECK(stream.finish().empty());
 }
 
 TEST_CASE("a generation ends at an end token, which is no text") {

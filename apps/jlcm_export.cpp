@@ -10,10 +10,15 @@
 #include "core/model/find_model.hpp"
 #include "core/run/spec.hpp"
 
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
 #include <string>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <unistd.h>
 
 namespace {
 
@@ -23,7 +28,18 @@ constexpr const char* examples = R"(Examples:
   jlcm-export runs/X/artifact.safetensors --format gguf --type f16 model.gguf
   jlcm-export runs/X/artifact.safetensors --format hf --type f32 model/
   jlcm-export runs/X/artifact.safetensors --format onnx --type f32 model.onnx
-  jlcm-export runs/X/artifact.safetensors --format onnx --compact model.onnx --source original.onnx)";
+  jlcm-export runs/X/artifact.safetensors --format onnx --compact model.onnx --source original.onnx
+  jlcm-export runs/X/artifact.safetensors --format coreml model.mlpackage)";
+
+/// Writes a Core ML package, by the Python package jlcm and coremltools; takes the arguments of jlcm.coreml.
+constexpr const char* coreml_program = R"(import sys
+try:
+    from jlcm.coreml import main
+except ImportError as missing:
+    print(f"jlcm-export: --format coreml needs the Python packages jlcm and coremltools: {missing} ({sys.executable}). "
+          "Install them in the sources of jlcm (pip install .[coreml]), or name another Python in JLCM_PYTHON", file=sys.stderr)
+    sys.exit(2)
+sys.exit(main()))";
 
 /// How the run of an artifact read its model, from the artifact's provenance.
 ModelOptions model_options(const Artifact& artifact) {
@@ -63,8 +79,23 @@ void export_onnx(const Artifact& artifact, const std::string& source, const std:
              done.source_bytes);
 }
 
+/// Becomes the Python program that writes a Core ML package.
+[[noreturn]] void become_coreml_export(const std::vector<std::string>& arguments) {
+    const char* named = std::getenv("JLCM_PYTHON");
+    std::vector<std::string> words{named != nullptr && *named != '\0' ? named : "python3", "-c",
+                                   coreml_program};
+    words.insert(words.end(), arguments.begin(), arguments.end());
+    std::vector<char*> pointers;
+    for (std::string& word : words) pointers.push_back(word.data());
+    pointers.push_back(nullptr);
+    ::execvp(pointers.front(), pointers.data());
+    fail("--format coreml: {} cannot be started: {}; name a Python in JLCM_PYTHON", words.front(),
+         std::strerror(errno));
+}
+
 int run(int argc, char** argv) {
-    CLI::App app{"Makes a compressed model (artifact) a Hugging Face folder, a GGUF file or an ONNX file."};
+    CLI::App app{
+        "Makes a compressed model (artifact) a Hugging Face folder, a GGUF file, an ONNX file or a Core ML package."};
     app.footer(examples);
     std::string source;
     std::string target;
@@ -78,13 +109,15 @@ int run(int argc, char** argv) {
     app.add_option("out", target, "The folder or file that is written")->required()->type_name("OUT");
     app.add_option(
            "--format", format,
-           "hf (a Hugging Face folder), gguf, or onnx: the file that an ONNX model was made of, with the "
-           "weights in place")
-        ->check(CLI::IsMember({"hf", "gguf", "onnx"}))
+           "hf (a Hugging Face folder), gguf, onnx: the file that an ONNX model was made of, with the weights in "
+           "place, or coreml: a package of an ONNX model, by Python's coremltools")
+        ->check(CLI::IsMember({"hf", "gguf", "onnx", "coreml"}))
         ->capture_default_str();
-    app.add_option("--type", type,
-                   "f16, bf16 or f32; decoded codewords are exact in f32, and in f16 without scales")
-        ->check(CLI::IsMember({"f16", "bf16", "f32"}))
+    app.add_option(
+           "--type", type,
+           "f16, bf16 or f32, with gguf also q8_0 (half of f16, rounded to 8 bits); decoded codewords are "
+           "exact in f32, and in f16 without scales")
+        ->check(CLI::IsMember({"f16", "bf16", "f32", "q8_0"}))
         ->capture_default_str();
     app.add_flag(
         "--compact", is_compact,
@@ -100,7 +133,11 @@ int run(int argc, char** argv) {
     if (const auto code = parse_arguments(app, argc, argv)) return *code;
     require(format == "onnx" || (!is_compact && original.empty()),
             "--compact and --source go with --format onnx");
-    require(format != "onnx" || type != "bf16", "--format onnx takes --type f16 or f32");
+    require(type != "q8_0" || format == "gguf", "--type q8_0 goes with --format gguf");
+    require(type != "bf16" || format == "hf" || format == "gguf", "--format {} takes --type f16 or f32",
+            format);
+    if (format == "coreml")
+        become_coreml_export({source, target, "--compute", type == "f16" ? "float16" : "float32"});
     const Artifact artifact = read_artifact(source);
     if (format == "onnx") {
         const OnnxForm decoded = type == "f16" ? OnnxForm::float16 : OnnxForm::float32;

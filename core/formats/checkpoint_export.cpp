@@ -45,10 +45,20 @@ std::uint32_t gguf_file_type(Encoding encoding) {
             return 1;
         case Encoding::bf16:
             return 32;
+        case Encoding::q8_0:
+            return 7;
         default:
             break;
     }
-    fail("a model can be exported as F32, F16 or BF16, not as {}", name_of(encoding));
+    fail("a model can be exported as F32, F16, BF16 or Q8_0, not as {}", name_of(encoding));
+}
+
+/// Of a tensor in a file of this encoding: norms stay exact, and rows that Q8_0's blocks do not fill are float16, as
+/// llama.cpp has them.
+Encoding gguf_encoding(const Shape& shape, Encoding encoding) {
+    if (shape.size() == 1) return Encoding::f32;
+    const bool is_whole = shape.back() % block_values(encoding) == 0;
+    return is_whole ? encoding : Encoding::f16;
 }
 
 /// The completed configuration; an input error for a model that did not come as a language model.
@@ -154,7 +164,7 @@ void write_gguf_checkpoint(const fs::path& path, const Checkpoint& model, const 
         tensors.push_back(
             {std::string(rotary_factors_name), {static_cast<std::int64_t>(factors.size())}, Encoding::f32});
     for (const auto& one : wanted)
-        tensors.push_back({gguf_name(one.name), one.shape, one.shape.size() == 1 ? Encoding::f32 : encoding});
+        tensors.push_back({gguf_name(one.name), one.shape, gguf_encoding(one.shape, encoding)});
 
     auto file = begin_gguf(path, metadata, tensors);
     if (!factors.empty()) file.write_values(factors);

@@ -26,8 +26,9 @@ void write_huggingface_checkpoint(const std::filesystem::path& directory, const 
                                   const WeightValues& values, Encoding encoding);
 
 /// A GGUF file of architecture llama, the rows of query and key projections interleaved again.
-/// One-dimensional tensors are always F32, as llama.cpp wants them; otherwise as above. `loss`: what becomes
-/// of a tokenizer that GGUF cannot say all of (`gguf_tokenizer`).
+/// One-dimensional tensors are always F32, as llama.cpp wants them; otherwise as above. `encoding` can also be Q8_0;
+/// tensors whose rows are no multiple of its block are F16 then. `loss`: what becomes of a tokenizer that GGUF cannot say
+/// all of (`gguf_tokenizer`).
 void write_gguf_checkpoint(const std::filesystem::path& path, const Checkpoint& model,
                            const WeightValues& values, Encoding encoding,
                            TokenizerLoss loss = TokenizerLoss::refused);

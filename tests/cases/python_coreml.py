@@ -132,6 +132,29 @@ def networks():
             assert len(transposed) <= 2, "those between the layouts of images cancel"
 
 
+def from_export():
+    """jlcm-export writes the same package, and passes on what is refused."""
+    path = Sketch([1, 2]).identity("exported.safetensors")
+    os.environ["PYTHONPATH"] = str(SOURCE / "python")
+    os.environ["JLCM_PYTHON"] = sys.executable
+    for type, compute in (("f16", "float16"), ("f32", "float32")):
+        call("jlcm-export", path, "exported.mlpackage", "--format", "coreml", "--type", type)
+        jlcm.coreml.export(path, "own.mlpackage", compute=compute)
+        read = [mil_reference.run(mil_reference.read(package), {"x": np.float32([[3, 4]])}) for package in ("exported.mlpackage", "own.mlpackage")]
+        same(*(next(iter(outputs.values())) for outputs in read))
+    _, said = call("jlcm-export", path, "exported.onnx", "--format", "coreml", code=2)
+    assert "has to end in .mlpackage" in said, said
+    _, said = call("jlcm-export", path, "exported.mlpackage", "--format", "coreml", "--type", "bf16", code=2)
+    assert "--type f16 or f32" in said, said
+    os.environ["PYTHONPATH"] = str(Path("nothing").absolute())
+    Path("nothing/jlcm").mkdir(parents=True, exist_ok=True)
+    _, said = call("jlcm-export", path, "exported.mlpackage", "--format", "coreml", code=2)
+    assert "pip install .[coreml]" in said, said
+    os.environ["JLCM_PYTHON"] = "no-such-python"
+    _, said = call("jlcm-export", path, "exported.mlpackage", "--format", "coreml", code=2)
+    assert "no-such-python cannot be started" in said, said
+
+
 def one_table():
     """iOS 16: a table per tensor; 5 bits, which it does not know, become 6. coremltools' own decompression
     makes plain weights of the package."""
@@ -333,3 +356,4 @@ operators()
 several()
 networks()
 one_table()
+from_export()

@@ -180,7 +180,29 @@ TEST_CASE("16-bit exports round to nearest, and refuse what F16 can't hold") {
                             Catch::Contains("beyond the range of F16"));
         REQUIRE_FALSE(fs::exists(other));
     }
-    REQUIRE_THROWS_AS(jlcm::write_gguf_checkpoint(other, small_model(), random_values, Encoding::q8_0),
+    REQUIRE_THROWS_AS(jlcm::write_gguf_checkpoint(other, small_model(), random_values, Encoding::q4_1),
+                      jlcm::Error);
+}
+
+TEST_CASE("a Q8_0 export has float16 where a row is no multiple of a block, and is refused as a folder") {
+    const TemporaryDirectory directory;
+    const auto path = directory.path() / "model.gguf";
+    jlcm::write_gguf_checkpoint(path, small_model(), random_values, Encoding::q8_0);
+    const auto read = jlcm::read_checkpoint(path);
+    for (const auto& info : jlcm::model_tensors(small_config())) {
+        const bool is_whole = info.shape.back() % 32 == 0;
+        const auto expected = info.shape.size() == 1 ? Encoding::f32
+                              : is_whole             ? Encoding::q8_0
+                                                     : Encoding::f16;
+        const auto& stored = read.tensor(info.name);
+        REQUIRE(stored.encoding == expected);
+        const Tensor values = random_values(info);
+        REQUIRE(equal(jlcm::decode(stored), jlcm::decode({{info.name, info.shape, expected},
+                                                          jlcm::encode(values.values<float>(), expected)})));
+    }
+    REQUIRE(read.tensor("model.layers.0.self_attn.o_proj.weight").encoding == Encoding::q8_0);
+    REQUIRE_THROWS_AS(jlcm::write_huggingface_checkpoint(directory.path() / "folder", small_model(),
+                                                         random_values, Encoding::q8_0),
                       jlcm::Error);
 }
 

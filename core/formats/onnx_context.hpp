@@ -163,6 +163,10 @@ void add_shape_rules(Rules& rules);
 /// What an operator makes of these inputs of a node, numbers or integers, which broadcast.
 [[nodiscard]] Value broadcast_all(Context& context, const OnnxNode& node, const OperatorPtr& op,
                                   const std::vector<std::size_t>& inputs);
+/// The matrix product of two values; one that is known is a weight where it is one matrix.
+void multiply_matrices(Context& context, const OnnxNode& node, const Value& a, const Value& b);
+/// The convolution of x with a weight that is known, as the node's attributes say; `bias`, known too, may be null.
+void convolve(Context& context, const OnnxNode& node, const Value& x, const Value& factor, const Value* bias);
 /// A Gather whose indices are data.
 void gather_by_data(Context& context, const OnnxNode& node);
 /// What a node makes of inputs that are all known, by its rule: its graph is run. One tensor an output; an

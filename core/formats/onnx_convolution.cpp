@@ -51,26 +51,10 @@ std::string convolution_role(std::int64_t groups, std::int64_t channels) {
 
 void convolution(Context& context, const OnnxNode& node) {
     const Value x = context.data(node, 0);
-    const OnnxTensor& weight = context.constant(node, 1);
-    require(weight.shape.size() == x.rank() && x.rank() >= 3, "a weight of shape {} and an input of shape {}",
-            to_string(weight.shape), to_string(x.shape));
-    const Integers kernel(weight.shape.begin() + 2, weight.shape.end());
-    require(node.integers("kernel_shape", kernel) == kernel, "the kernel_shape is not that of the weight {}",
-            to_string(weight.shape));
-    ConvolutionAttributes attributes;
-    attributes.windows = windows_of(node, x.shape, kernel);
-    attributes.groups = node.integer("group", 1);
-    attributes.bias = node.has_input(2);
-    const std::int64_t outputs = weight.shape[0];
-    const std::int64_t columns = outputs == 0 ? 0 : element_count(weight.shape) / outputs;
-    std::vector<ParameterId> parameters{context.parameter(node, context.input(node, 1).name,
-                                                          convolution_role(attributes.groups, x.shape[1]),
-                                                          {outputs, columns}, weight.floats(), true)};
-    if (attributes.bias)
-        parameters.push_back(context.parameter(node, context.input(node, 2).name, "bias", {outputs},
-                                               context.constant(node, 2).floats()));
-    context.set(node, context.emit(node, make_convolution(attributes), {context.channels_last(node, x)},
-                                   parameters, image_places(x.rank())));
+    for (std::size_t i = 1; i < 3; ++i)
+        if (i == 1 || node.has_input(i))
+            static_cast<void>(context.constant(node, i));  // they have to be known
+    convolve(context, node, x, context.input(node, 1), node.has_input(2) ? &context.input(node, 2) : nullptr);
 }
 
 void transposed_convolution(Context& context, const OnnxNode& node) {
@@ -206,6 +190,30 @@ void reduce_maximum(Context& context, const OnnxNode& node) {
 }
 
 }  // namespace
+
+void convolve(Context& context, const OnnxNode& node, const Value& x, const Value& factor,
+              const Value* bias) {
+    const OnnxTensor& weight = *factor.constant;
+    require(weight.shape.size() == x.rank() && x.rank() >= 3, "a weight of shape {} and an input of shape {}",
+            to_string(weight.shape), to_string(x.shape));
+    const Integers kernel(weight.shape.begin() + 2, weight.shape.end());
+    require(node.integers("kernel_shape", kernel) == kernel, "the kernel_shape is not that of the weight {}",
+            to_string(weight.shape));
+    ConvolutionAttributes attributes;
+    attributes.windows = windows_of(node, x.shape, kernel);
+    attributes.groups = node.integer("group", 1);
+    attributes.bias = bias != nullptr;
+    const std::int64_t outputs = weight.shape[0];
+    const std::int64_t columns = outputs == 0 ? 0 : element_count(weight.shape) / outputs;
+    std::vector<ParameterId> parameters{context.parameter(node, factor.name,
+                                                          convolution_role(attributes.groups, x.shape[1]),
+                                                          {outputs, columns}, weight.floats(), true)};
+    if (attributes.bias)
+        parameters.push_back(
+            context.parameter(node, bias->name, "bias", {outputs}, bias->constant->floats()));
+    context.set(node, context.emit(node, make_convolution(attributes), {context.channels_last(node, x)},
+                                   parameters, image_places(x.rank())));
+}
 
 void add_convolution_rules(Rules& rules) {
     rules["Conv"] = convolution;

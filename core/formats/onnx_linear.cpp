@@ -115,27 +115,7 @@ ValueId as_matrices(Context& context, const OnnxNode& node, const Value& factor,
 }
 
 void matmul(Context& context, const OnnxNode& node) {
-    const Value a = context.input(node, 0);
-    const Value b = context.input(node, 1);
-    if (const auto weight = weight_of(b, a, false)) {
-        const Value y = linear(context, node, context.plain(node, a), b.name, moved(*weight, {1, 0}),
-                               {weight->shape, {1, 0}, 1}, {}, in_order(a.rank()));
-        context.set(node, b.rank() == 1 ? without(context, node, y, y.rank() - 1) : y);
-        return;
-    }
-    if (const auto weight = weight_of(a, b, true)) {
-        const std::vector<int> places = columns_as_rows(b.rank());
-        const Value y =
-            linear(context, node, context.in_places(node, b, places), a.name, *weight, {}, {}, places);
-        context.set(node, a.rank() == 1 ? without(context, node, y, y.rank() - 2) : y);
-        return;
-    }
-    const ValueId left = as_matrices(context, node, a, true);
-    const ValueId right = as_matrices(context, node, b, false);
-    Value y = context.emit(node, make_matmul(), {left, right});
-    if (b.rank() == 1) y = without(context, node, y, y.rank() - 1);
-    if (a.rank() == 1) y = without(context, node, y, y.rank() - (b.rank() == 1 ? 1 : 2));
-    context.set(node, std::move(y));
+    multiply_matrices(context, node, context.input(node, 0), context.input(node, 1));
 }
 
 /// An Einsum's equation: a letter for each dimension.
@@ -306,6 +286,28 @@ void einsum(Context& context, const OnnxNode& node) {
 }
 
 }  // namespace
+
+void multiply_matrices(Context& context, const OnnxNode& node, const Value& a, const Value& b) {
+    if (const auto weight = weight_of(b, a, false)) {
+        const Value y = linear(context, node, context.plain(node, a), b.name, moved(*weight, {1, 0}),
+                               {weight->shape, {1, 0}, 1}, {}, in_order(a.rank()));
+        context.set(node, b.rank() == 1 ? without(context, node, y, y.rank() - 1) : y);
+        return;
+    }
+    if (const auto weight = weight_of(a, b, true)) {
+        const std::vector<int> places = columns_as_rows(b.rank());
+        const Value y =
+            linear(context, node, context.in_places(node, b, places), a.name, *weight, {}, {}, places);
+        context.set(node, a.rank() == 1 ? without(context, node, y, y.rank() - 2) : y);
+        return;
+    }
+    const ValueId left = as_matrices(context, node, a, true);
+    const ValueId right = as_matrices(context, node, b, false);
+    Value y = context.emit(node, make_matmul(), {left, right});
+    if (b.rank() == 1) y = without(context, node, y, y.rank() - 1);
+    if (a.rank() == 1) y = without(context, node, y, y.rank() - (b.rank() == 1 ? 1 : 2));
+    context.set(node, std::move(y));
+}
 
 void add_linear_rules(Rules& rules) {
     rules["Einsum"] = einsum;

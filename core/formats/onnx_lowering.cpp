@@ -84,9 +84,6 @@ std::string remedy(const OnnxNode& node) {
         {"NonZero",
          "how much it makes depends on the data; choose an output in front of it (model.outputs), or cut "
          "the file there (onnx.utils.extract_model)"},
-        {"DynamicQuantizeLinear", "take the float model, or one quantised in the QDQ format"},
-        {"ConvInteger", "take the float model, or one quantised in the QDQ format"},
-        {"MatMulInteger", "take the float model, or one quantised in the QDQ format"},
         {"QLinearConv", "take the float model, or one quantised in the QDQ format"},
         {"QLinearMatMul", "take the float model, or one quantised in the QDQ format"},
     };
@@ -107,6 +104,7 @@ bool makes_integers(const OnnxNode& node, std::size_t output, bool inputs) {
                               "And",   "Or",     "Xor",     "Not",           "IsNaN",
                               "IsInf", "ArgMax", "ArgMin",  "QuantizeLinear"};
     static const Names never{"DequantizeLinear"};
+    if (node.type == "DynamicQuantizeLinear") return output != 1;
     if (node.type == "Cast") {
         const std::int64_t type = node.integer("to", 0);
         return type != 1 && type != 10 && type != 11 && type != 16;

@@ -1,4 +1,5 @@
-// Quantised files in the QDQ format: weights are dequantised here, activations run as the file says.
+// Quantised files, in the QDQ format or with dynamic levels: weights are dequantised here, activations run as the
+// file says.
 #include "core/formats/onnx_context.hpp"
 
 namespace jlcm::onnx_rules {
@@ -94,6 +95,88 @@ void dequantize(Context& context, const OnnxNode& node) {
     context.set(node, combine(context, node, Binary::multiply, shifted, scale));
 }
 
+/// The levels, scale and zero point of x, from its own range and 0. Each sample has its own: what a batch of one
+/// computes.
+void quantize_dynamically(Context& context, const OnnxNode& node) {
+    const Value x = context.data(node, 0);
+    const bool has_samples = x.rank() > 0 && context.is_batch(x.shape[0]);
+    for (std::size_t d = has_samples ? 1 : 0; d < x.rank(); ++d)
+        require(
+            !context.holds_batch(x.shape[d]) || context.is_batch(1),
+            "levels are found for each sample, but samples are dimension {} of shape {}; take the float model",
+            d, to_string(x.shape));
+    const std::int64_t samples = has_samples ? x.shape[0] : 1;
+    const std::int64_t size = element_count(x.shape) / samples;
+    Shape shape(x.rank(), 1);
+    if (has_samples) shape[0] = samples;
+    const Value rows =
+        context.emit(node, make_reshape(context.open_shape({samples, size, 1})), {context.plain(node, x)});
+    /// How far the values go beyond 0, upwards or downwards.
+    const auto reach = [&](bool down) {
+        const Value side = down ? context.emit(node, make_unary({Unary::affine, -1, 0}), {rows.id}) : rows;
+        const Value most = context.emit(
+            node, make_pooling({{{size}, {1}, {1}, {0}, {0}, false}, Pooling::maximum}), {side.id});
+        return context.emit(node, make_reshape(context.open_shape(shape)),
+                            {context.emit(node, make_unary({Unary::relu, 0, 0}), {most.id}).id});
+    };
+    const Value down = reach(true);
+    const Value range = combine(context, node, Binary::add, reach(false), down);
+    Value scale = combine(context, node, Binary::divide, range,
+                          known("", {Shape(x.rank(), 1), std::vector<float>{255.0F}}));
+    // A scale of 1 serves zeros alone.
+    scale = combine(context, node, Binary::add, scale,
+                    context.emit(node, make_pointwise(Pointwise::is_zero), {range.id}));
+    const Value none = known(node.name + ".zero", {Shape(x.rank(), 1), std::vector<float>{0.0F}});
+    const ValueId start = context.in_places(node, none, in_order(x.rank()));
+    const QuantizeAttributes levels{0, 255};
+    const Value zero = context.emit(node, make_quantize(levels), {down.id, scale.id, start});
+    context.set(node, 0,
+                context.emit(node, make_quantize(levels), {context.plain(node, x), scale.id, zero.id}));
+    context.set(node, 1, scale);
+    context.set(node, 2, zero);
+}
+
+/// Levels that are data, less their zero point.
+Value centred_data(Context& context, const OnnxNode& node, std::size_t i, std::size_t zero) {
+    Value levels = context.any_data(node, i);
+    if (!node.has_input(zero)) return levels;
+    const Value& point = context.input(node, zero);
+    require(!point.constant || element_count(point.shape) == 1, "{} zero points of data",
+            element_count(point.shape));
+    return combine(context, node, Binary::subtract, levels, point);
+}
+
+/// Levels that are known, less their zero point, which may be one for each of `axis`: weights up to the scale
+/// by which the file multiplies what comes of them.
+Value centred_weight(Context& context, const OnnxNode& node, std::size_t i, std::size_t zero,
+                     std::int64_t axis) {
+    const OnnxTensor& levels = context.constant(node, i);
+    OnnxTensor point{{}, std::vector<std::int64_t>{0}};
+    if (node.has_input(zero)) point = context.constant(node, zero);
+    const std::vector<std::int64_t> zeros =
+        expanded(spread(point, levels.shape, axis, 0), levels.shape).integers();
+    std::vector<float> values(zeros.size());
+    for (std::size_t e = 0; e < values.size(); ++e)
+        values[e] = static_cast<float>(levels.integers()[e] - zeros[e]);
+    return known(context.input(node, i).name + ".centred", {levels.shape, std::move(values)});
+}
+
+/// Products of levels are sums of whole numbers, in float32 here: what lies beyond 2^24 is rounded.
+void multiply_levels(Context& context, const OnnxNode& node) {
+    const auto factor = [&](std::size_t i) {
+        return context.input(node, i).constant ? centred_weight(context, node, i, i + 2, i == 0 ? -2 : -1)
+                                               : centred_data(context, node, i, i + 2);
+    };
+    const Value a = factor(0);
+    const Value b = factor(1);
+    multiply_matrices(context, node, a, b);
+}
+
+void convolve_levels(Context& context, const OnnxNode& node) {
+    const Value x = centred_data(context, node, 0, 2);
+    convolve(context, node, x, centred_weight(context, node, 1, 3, 0), nullptr);
+}
+
 }  // namespace
 
 OnnxTensor dequantized(const OnnxNode& node, const OnnxTensor& levels, const OnnxTensor& scale,
@@ -121,6 +204,9 @@ OnnxTensor dequantized(const OnnxNode& node, const OnnxTensor& levels, const Onn
 void add_quantization_rules(Rules& rules) {
     rules["QuantizeLinear"] = quantize;
     rules["DequantizeLinear"] = dequantize;
+    rules["DynamicQuantizeLinear"] = quantize_dynamically;
+    rules["MatMulInteger"] = multiply_levels;
+    rules["ConvInteger"] = convolve_levels;
 }
 
 }  // namespace jlcm::onnx_rules

@@ -402,6 +402,21 @@ case("qdq_channels", (2, 3, 4),
 case("qdq_weights", (2, 4),
      [("DequantizeLinear", ["levels", "scale", "zero"], {"axis": 1}), ("MatMul", ["x", "y0"], {})],
      {"levels": random.integers(-128, 128, (4, 5)).astype(np.int8), "scale": np.abs(f(5)), "zero": np.array([0, 1, 2, -3, 4], np.int8)})
+# Dynamic levels, as onnxruntime.quantization.quantize_dynamic writes them: each sample is a batch of one.
+dynamic = ("DynamicQuantizeLinear", ["x"], {"_outputs": ["q", "s", "z"]})
+finish = [("Cast", ["i"], {"to": TensorProto.FLOAT, "_outputs": ["n"]}), ("Mul", ["s", "scale"], {"_outputs": ["both"]}),
+          ("Mul", ["n", "both"], {})]
+for name, zero, scale in [("one", np.int8(0), np.float32(0.02)), ("columns", random.integers(-9, 9, 6).astype(np.int8), np.abs(f(6)))]:
+    case(f"dynamic_matmul_{name}", (3, 5, 4), [dynamic, ("MatMulInteger", ["q", "w", "z", "zero"], {"_outputs": ["i"]}), *finish],
+         {"w": random.integers(-128, 128, (4, 6)).astype(np.int8), "zero": zero, "scale": scale}, batch=1)
+case("dynamic_conv", (3, 2, 6, 5), [dynamic, ("ConvInteger", ["q", "w", "z", "zero"], {"pads": [1, 1, 1, 1], "_outputs": ["i"]}), *finish],
+     {"w": random.integers(0, 256, (4, 2, 3, 3)).astype(np.uint8), "zero": np.uint8(121), "scale": np.float32(0.01)}, batch=1)
+case("dynamic_data", (3, 5, 4),
+     [dynamic, ("Transpose", ["q"], {"perm": [0, 2, 1], "_outputs": ["t"]}), ("MatMulInteger", ["q", "t", "z", "z"], {"_outputs": ["i"]}),
+      ("Cast", ["i"], {"to": TensorProto.FLOAT, "_outputs": ["n"]}), ("Mul", ["s", "s"], {"_outputs": ["both"]}), ("Mul", ["n", "both"], {})],
+     batch=1)
+case("dynamic_zeros", (3, 5, 4), [("Mul", ["x", "nothing"], {"_outputs": ["none"]}), ("DynamicQuantizeLinear", ["none"], {"_outputs": ["q", "s", "z"]}),
+     ("Cast", ["q"], {"to": TensorProto.FLOAT, "_outputs": ["n"]}), ("Add", ["n", "s"], {})], {"nothing": np.float32(0)}, batch=1)
 
 # Newer and older operator sets
 # Recurrent layers: [steps, samples, width] of the input [samples, steps, width]

@@ -7,6 +7,7 @@ export JLCM_PYTHON=${JLCM_PYTHON:-$cache/venv/bin/python}
 "$root/scripts/setup.sh" --tests
 default_build -DJLCM_TESTS=ON
 "$root/scripts/fetch_model.sh"
+"$root/scripts/fetch_zoo.sh" || warn "cases:zoo is skipped without them."
 find_texts
 
 # Other programs' Python packages that some tests compare with.

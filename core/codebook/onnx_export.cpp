@@ -68,9 +68,11 @@ class Export {
                                   (found == source_.lowered.origins.end() ||
                                    !source_.changed_constants.contains(found->second.value));
         if (is_unchanged && found == source_.lowered.origins.end()) return;
-        require(found != source_.lowered.origins.end(),
-                "the tensor '{}' is other than in the file, and there it is worked out of several constants",
-                parameter.name);
+        require(
+            found != source_.lowered.origins.end(),
+            "the tensor '{}' is other than in the file, and there it is worked out of several constants, or of integers "
+            "whose scale stands elsewhere: it has no place to be written back to",
+            parameter.name);
         const OnnxOrigin& origin = found->second;
         const std::vector<float> numbers = in_file_order(origin, value.values<float>());
         // One constant may be several parameters; those that differ become constants of their own.

@@ -18,7 +18,7 @@ need_assets()
 STORIES = ASSETS / "lm/stories260k"
 reference = json.loads((STORIES / "reference.json").read_text())
 PROMPT = reference["prompt"]
-GREEDY = ("--compute", "float32", "--cache", "float32")
+GREEDY = ("--compute", "float32", "--cache", "float32", "--products", "exact")
 CHATML = "{% for m in messages %}{{ '<|' + m.role + '|>' + m.content + '\\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
 Path("chatml.jinja").write_text(CHATML)
 

@@ -1,8 +1,8 @@
 #pragma once
 // The metadata of a GGUF file that belong to its architecture.
 
-#include "core/formats/gguf.hpp"
 #include "core/base/problems.hpp"
+#include "core/formats/gguf.hpp"
 
 #include <map>
 #include <string>

@@ -49,8 +49,10 @@ class Weights:
         if key not in self.made:
             name, shape = key
             content = self.contents[key]
-            is_plain = isinstance(content, np.ndarray)
-            self.made[key] = mb.const(val=content, name=name) if is_plain else look_up(content, shape, self.form, name)
+            if isinstance(content, np.ndarray):
+                self.made[key] = mb.const(val=content, name=name)
+            else:
+                self.made[key] = look_up(content, shape, self.form, name)
         return self.made[key]
 
     def _content(self, name: str, shape: Shape) -> Palette | np.ndarray:

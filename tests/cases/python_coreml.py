@@ -1,5 +1,5 @@
-"""Artifacts as Core ML packages: weights as coremltools decodes them, outputs by a reference of MIL in numpy, sizes,
-and what is refused. Core ML itself predicts on macOS alone."""
+"""Artifacts of ONNX models as Core ML packages: weights as coremltools decodes them, outputs by a reference of MIL in
+numpy, sizes, and what is refused. Core ML itself predicts on macOS alone."""
 
 import json
 import os
@@ -19,19 +19,14 @@ import jlcm.coreml
 import mil_reference
 import numpy as np
 from coremltools.converters.mil.mil.ops.defs.iOS18.compression import constexpr_lut_to_dense
+from core_ml_package import CONSTANT_OVERHEAD, program_of, same, weight_bytes
 from drawn_matrix import drawn
-from jlcm import coreml_palette
+from jlcm import coreml_palette, coreml_weights
 from jlcm.coreml_operators import OPERATORS
 from jlcm.format import Artifact, Encoded, Layout, Matrix
 
 random = np.random.default_rng(5)
-CONSTANT_OVERHEAD = 128  # bytes of a constant in weight.bin: a header, and alignment to 64
-WIDTHS = jlcm.coreml.INDEX_WIDTHS["ios18"]
-
-
-def same(a, b):
-    assert a.dtype == b.dtype and a.shape == b.shape, (a.dtype, b.dtype, a.shape, b.shape)
-    assert a.tobytes() == b.tobytes()
+WIDTHS = coreml_weights.INDEX_WIDTHS["ios18"]
 
 
 def palettes():
@@ -68,25 +63,6 @@ def compressed(name, network, compress):
     shutil.rmtree(f"out_{name}", ignore_errors=True)
     call("jlcm-run", f"{name}.json", "--out", f"out_{name}")
     return run_directory(f"out_{name}") / "artifact.safetensors"
-
-
-def program_of(path, package, **options):
-    """The package's program, its weights compared with the artifact's."""
-    artifact = jlcm.format.read(path)
-    jlcm.coreml.export(path, package, **options)
-    program = mil_reference.read(package)
-    tables = mil_reference.tables(program)
-    type = np.dtype(options.get("compute", "float16"))
-    assert len(tables) == len(artifact.matrices)
-    for name, matrix in artifact.matrices.items():
-        decoded = tables[name.replace(".", "_").replace(":", "_")].materialized_val_inference()
-        same(decoded.reshape(matrix.layout.rows, -1), matrix.decode().astype(type))
-    return artifact, program
-
-
-def weight_bytes(package):
-    (file,) = Path(package).rglob("weight.bin")
-    return file.stat().st_size
 
 
 def outputs(path, inputs):
@@ -337,8 +313,8 @@ def refusals():
         else:
             raise AssertionError(f"not refused: {text}")
 
-    refused("language models", Artifact(config={"model_type": "llama"}))
-    refused("language models", Artifact())
+    refused("of the type 'None'", Artifact())
+    refused("is no language model", path, context=8)
     refused("has to end in .mlpackage", path, out="refused.onnx")
     refused("form 'ios17'", path, form="ios17")
     refused("compute is 'int8'", path, compute="int8")

@@ -1,5 +1,5 @@
 """Core ML's MIL programs in numpy, since Core ML itself runs on macOS alone: what the operators mean, by coremltools'
-reference of them, in float32."""
+reference of them."""
 
 import math
 
@@ -23,8 +23,8 @@ def tables(program):
     return {operation.outputs[0].name: operation for operation in operations}
 
 
-def run(program, inputs):
-    """The outputs by name, of the inputs by name."""
+def run(program, inputs, type=np.float32):
+    """The outputs by name, of the inputs by name. Each operator's result is rounded to a type."""
     function = program.functions["main"]
     assert inputs.keys() == function.inputs.keys()
     values = {placeholder: inputs[name] for name, placeholder in function.inputs.items()}
@@ -46,7 +46,7 @@ def run(program, inputs):
         made = OPERATORS[operation.op_type](**inputs)
         for output, result in zip(operation.outputs, made if isinstance(made, list) else [made]):
             assert tuple(output.shape) == result.shape, (operation.op_type, output.shape, result.shape)
-            values[output] = np.asarray(result, np.float32)
+            values[output] = np.asarray(result, type)
     return {output.name: values[output] for output in function.outputs}
 
 
@@ -129,6 +129,11 @@ def sigmoid(x):
 OPERATORS = {
     "cast": lambda x, dtype: x,
     "identity": lambda x: x,
+    "gather": lambda x, indices, axis, batch_dims=0, validate_indices=False: np.take(x, indices.astype(int), axis),
+    "split": lambda x, num_splits, axis: np.split(x, num_splits, axis),
+    "greater_equal": lambda x, y: x >= y,
+    "select": lambda cond, a, b: np.where(cond, a, b),
+    "sqrt": lambda x: np.sqrt(x),
     "transpose": lambda x, perm: np.transpose(x, perm),
     "reshape": lambda x, shape: x.reshape(shape),
     "conv": conv,

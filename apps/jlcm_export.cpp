@@ -110,7 +110,7 @@ int run(int argc, char** argv) {
     app.add_option(
            "--format", format,
            "hf (a Hugging Face folder), gguf, onnx: the file that an ONNX model was made of, with the weights in "
-           "place, or coreml: a package of an ONNX model, by Python's coremltools")
+           "place, or coreml: a package of an ONNX or Llama-like model, by Python's coremltools")
         ->check(CLI::IsMember({"hf", "gguf", "onnx", "coreml"}))
         ->capture_default_str();
     app.add_option(
@@ -125,6 +125,13 @@ int run(int argc, char** argv) {
     app.add_option("--source", original,
                    "with onnx: the original file, where it is no longer where the run found it")
         ->type_name("FILE.onnx");
+    std::int64_t context = 0;
+    auto* const context_option =
+        app.add_option(
+               "--context", context,
+               "with coreml: tokens that a language model takes; 512, or all it can, if it is not given")
+            ->check(CLI::PositiveNumber)
+            ->type_name("N");
     bool is_lossy = false;
     app.add_flag(
         "--lossy-tokenizer", is_lossy,
@@ -136,8 +143,10 @@ int run(int argc, char** argv) {
     require(type != "q8_0" || format == "gguf", "--type q8_0 goes with --format gguf");
     require(type != "bf16" || format == "hf" || format == "gguf", "--format {} takes --type f16 or f32",
             format);
+    require(format == "coreml" || context_option->count() == 0, "--context goes with --format coreml");
     if (format == "coreml")
-        become_coreml_export({source, target, "--compute", type == "f16" ? "float16" : "float32"});
+        become_coreml_export({source, target, "--compute", type == "f16" ? "float16" : "float32", "--context",
+                              fmt::format("{}", context)});
     const Artifact artifact = read_artifact(source);
     if (format == "onnx") {
         const OnnxForm decoded = type == "f16" ? OnnxForm::float16 : OnnxForm::float32;

@@ -8,7 +8,7 @@
 
 #include <algorithm>
 #include <ctime>
-#include <functional>
+#include <map>
 
 #include <fmt/ranges.h>
 
@@ -50,10 +50,6 @@ double products_a_second(Backend& backend, DType compute, const Shape& weight) {
     return best;
 }
 
-MachineRate measured_rate(Backend& backend, DType compute, const Shape& weight) {
-    return {.products = products_a_second(backend, compute, weight), .loops = 0.6e9 * thread_count()};
-}
-
 /// The shape of the largest linear weight of the blocks, [outputs, inputs]: most operations are of about that
 /// size.
 Shape typical_weight(const Graph& graph) {
@@ -67,15 +63,30 @@ Shape typical_weight(const Graph& graph) {
     return largest;
 }
 
-/// The rate of products of a type.
-using RateOf = std::function<MachineRate(DType)>;
+/// Rates by type and a weight's shape, each measured when it is first asked for.
+class MachineRates {
+  public:
+    explicit MachineRates(Backend& backend) : backend_(backend) {}
+    const MachineRate& of(DType compute, const Shape& weight) {
+        const auto [found, is_new] = rates_.try_emplace({compute, weight});
+        if (is_new)
+            found->second = {.products = products_a_second(backend_, compute, weight),
+                             .loops = 0.6e9 * thread_count()};
+        return found->second;
+    }
+
+  private:
+    Backend& backend_;
+    std::map<std::pair<DType, Shape>, MachineRate> rates_;
+};
 
 RunEstimate estimate_of(const RunSpec& spec, const RunSizes& sizes, const ArtifactPlan& artifact,
-                        const nlohmann::json& provenance, const RateOf& rate_of,
+                        const nlohmann::json& provenance, MachineRates& rates,
                         const std::vector<Workload>& workloads) {
     // What a run holds before it starts: of the mapped model hardly anything.
     constexpr double program = 3e7;
-    const MachineRate rate = rate_of(sizes.compute);
+    const Shape weight = typical_weight(sizes.model.graph());
+    const MachineRate rate = rates.of(sizes.compute, weight);
     RunEstimate estimate{.footprint = {},
                          .memory = plan_memory(sizes, program),
                          .seconds = {},
@@ -96,7 +107,7 @@ RunEstimate estimate_of(const RunSpec& spec, const RunSizes& sizes, const Artifa
             const StageCost work = evaluation_work(sizes.model.graph(), sizes.model.input(), workloads[i]);
             add(work, spec.compress.evaluated_models(), rate);
             if (sizes.has_noise_floor && spec.evaluate[i].make()->has_noise_floor())
-                add(work, 1, rate_of(other_type(sizes.compute)));
+                add(work, 1, rates.of(other_type(sizes.compute), weight));
         }
     }
     return estimate;
@@ -131,13 +142,14 @@ std::string model_key(const Resolved<RunSpec>& spec) {
 }  // namespace
 
 struct RunEstimator::State {
+    explicit State(Backend& backend) : rates(backend) {}
     std::map<std::string, std::unique_ptr<Model>> models;  ///< by the model's options and what its blocks are
     std::map<std::string, ArtifactPlan> plans;             ///< by those and what the artifact depends on
     std::map<std::string, std::vector<Workload>> workloads;  ///< by those, places and evaluations
-    std::map<std::pair<DType, Shape>, MachineRate> rates;
+    MachineRates rates;
 };
 
-RunEstimator::RunEstimator(Backend& backend) : backend_(backend), state_(std::make_unique<State>()) {}
+RunEstimator::RunEstimator(Backend& backend) : backend_(backend), state_(std::make_unique<State>(backend)) {}
 RunEstimator::~RunEstimator() = default;
 
 const Model& RunEstimator::model_of(const Resolved<RunSpec>& spec) {
@@ -175,16 +187,8 @@ RunEstimate RunEstimator::estimate(const Resolved<RunSpec>& resolved, const RunI
     auto evaluations = state_->workloads.find(reads);
     if (evaluations == state_->workloads.end())
         evaluations = state_->workloads.emplace(reads, workloads(spec, model)).first;
-    const Shape weight = typical_weight(model.graph());
-    const auto rate_of = [&](DType type) {
-        auto rate = state_->rates.find({type, weight});
-        if (rate == state_->rates.end())
-            rate =
-                state_->rates.emplace(std::pair(type, weight), measured_rate(backend_, type, weight)).first;
-        return rate->second;
-    };
     return estimate_of(spec, sizes_of(spec, model, artifact.matrices, backend_), artifact,
-                       identity.provenance(), rate_of, evaluations->second);
+                       identity.provenance(), state_->rates, evaluations->second);
 }
 
 std::string dry_run(const Resolved<RunSpec>& resolved, Backend& backend) {
@@ -196,11 +200,9 @@ std::string dry_run(const Resolved<RunSpec>& resolved, Backend& backend) {
     const ArtifactPlan artifact = plan_artifact(model, spec.compress);
     const RunIdentity identity =
         identity_of(resolved, compute, model.checkpoint().sha256, inputs.data.describe(), inputs.evaluated);
-    const auto rate_of = [&](DType type) {
-        return measured_rate(backend, type, typical_weight(model.graph()));
-    };
+    MachineRates rates(backend);
     const RunEstimate estimate = estimate_of(spec, sizes_of(spec, model, artifact.matrices, backend),
-                                             artifact, identity.provenance(), rate_of, evaluations);
+                                             artifact, identity.provenance(), rates, evaluations);
 
     std::string text = fmt::format("{}: {} ({}), {} blocks, compute {} on {}\n", spec.name, spec.model.source,
                                    model.checkpoint().description, model.graph().blocks().size(),

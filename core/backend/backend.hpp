@@ -269,10 +269,12 @@ class Backend {
                                                    const Tensor* reference, const BoundWeight* reference_head,
                                                    double soft_cap) = 0;
     /// Sum over tokens of KL(reference || model); `feature_gradient` [tokens, width] float32 receives factor
-    /// * its gradient with respect to the features.
+    /// * its gradient with respect to the features, and `head_gradient` [vocabulary, width] float32, unless null,
+    /// has that with respect to the head added.
     [[nodiscard]] virtual double kl_backward(const Tensor& features, const Tensor& head,
                                              const Tensor& reference, const Tensor& reference_head,
-                                             double soft_cap, double factor, Tensor& feature_gradient) = 0;
+                                             double soft_cap, double factor, Tensor& feature_gradient,
+                                             Tensor* head_gradient) = 0;
 
     /// Sum over tokens of -log p(target), tokens with a negative target left out; `feature_gradient` [tokens,
     /// width] float32 receives factor * its gradient with respect to the features.

@@ -29,11 +29,13 @@ double PipelineSizes::distillation_batch() const {
 }
 
 double PipelineSizes::mappings() const {
-    if (!options.distill) return 0;
-    double models = 1;
-    if (options.compare_with_solver) models += 1;
-    if (options.compare_with_learned && options.learn) models += 1;
-    return models * graph.all_blocks([&](const Block& block) { return compressed_weights(block); });
+    const double models = options.evaluated_models() - 1;  // the original has none
+    double weights = 0;
+    if (options.embedding)
+        for (const ParameterId id : graph.graph().tables()) weights += graph.elements(id);
+    if (options.distill)
+        weights += graph.all_blocks([&](const Block& block) { return compressed_weights(block); });
+    return models * weights;
 }
 
 double PipelineSizes::samples() const {

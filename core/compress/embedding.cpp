@@ -4,18 +4,18 @@
 
 namespace jlcm {
 
-std::vector<ParameterId> embedding_parameters(const Graph& graph) {
-    std::vector<ParameterId> ids;
-    for (const ParameterId id : graph.parameters_of(graph.body().nodes))
-        if (graph.parameter(id).role == "embedding") ids.push_back(id);
-    if (graph.head() >= 0 && graph.parameter(graph.head()).tied_to < 0) ids.push_back(graph.head());
-    return ids;
+std::map<ParameterId, MatrixPlan> plan_with_tables(std::map<ParameterId, MatrixPlan> plan, const Graph& graph,
+                                                   const CompressOptions& options) {
+    if (const auto& embedding = options.embedding)
+        for (const ParameterId id : graph.tables())
+            plan.emplace(id, MatrixPlan{embedding->bits, embedding->grouping, {}});
+    return plan;
 }
 
 StageCost embedding_cost(const PipelineSizes& sizes) {
     double codes = 0;
     double largest = 0;
-    for (const ParameterId id : embedding_parameters(sizes.graph.graph())) {
+    for (const ParameterId id : sizes.graph.graph().tables()) {
         codes += sizes.graph.elements(id);
         largest = std::max(largest, sizes.graph.elements(id));
     }
@@ -30,13 +30,13 @@ void compress_embedding(const EmbeddingOptions& options, CompressedModel& model)
     const Graph& graph = model.graph();
     const auto grouping = options.grouping.make();
     const auto codebook_init = options.codebook_init.make();
-    for (const ParameterId id : embedding_parameters(graph)) {
+    for (const ParameterId id : graph.tables()) {
         const std::string& name = graph.parameter(id).name;
         const LayerProblem problem{.name = name, .weights = model.base().weight(id), .second_moments = {}};
         CompressedMatrix matrix = codebook_init->initialise(problem, grouping->group(problem, options.bits));
         matrix.round_to_storage(name);
         model.matrices()[id] = matrix;
-        if (graph.head() >= 0 && graph.parameter(graph.head()).tied_to == id)
+        if (graph.head() != id && graph.head_table() == id)
             model.matrices()[graph.head()] = std::move(matrix);
     }
 }

@@ -1,16 +1,20 @@
 #pragma once
-// Tables: embeddings and head. They have no calibration inputs and are not learned.
+// Tables (Graph::tables): embeddings and head. They have no calibration inputs and come first, so that the blocks
+// learn from what they make; distillation learns them.
 
 #include "core/codebook/compressed_model.hpp"
+#include "core/compress/compression_plan.hpp"
 #include "core/compress/cost.hpp"
 #include "core/compress/options.hpp"
 
-#include <vector>
+#include <map>
 
 namespace jlcm {
 
-/// The embedding (of an ONNX network the tables of all look-ups), and the head if it has weights of its own.
-[[nodiscard]] std::vector<ParameterId> embedding_parameters(const Graph& graph);
+/// `plan` and the tables, if they are compressed.
+[[nodiscard]] std::map<ParameterId, MatrixPlan> plan_with_tables(std::map<ParameterId, MatrixPlan> plan,
+                                                                 const Graph& graph,
+                                                                 const CompressOptions& options);
 
 /// What compressing them takes.
 [[nodiscard]] StageCost embedding_cost(const PipelineSizes& sizes);

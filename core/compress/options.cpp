@@ -152,7 +152,7 @@ void CompressOptions::fields(Fields& v) {
     v("learn", learn, Doc{"Joint learning of codebooks and mappings, block by block. None: not done."});
     v("distill", distill, Doc{"A pass over the whole model after that. None: not done."});
     v("embedding", embedding,
-      Doc{"Compress the embedding, and the head if it is not tied to it, after everything else. None: they "
+      Doc{"Compress the embedding, and the head if it is not tied to it, before everything else. None: they "
           "keep their source's encoding."});
     v("overrides", overrides, Doc{"Exceptions by role, depth or name; later ones win."});
 }

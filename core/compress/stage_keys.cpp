@@ -92,6 +92,8 @@ nlohmann::json StageKeys::solved(std::size_t block) const {
             {"corrected_norms", options.recalibrate_norms},
             {"original_output", options.solver_target == SolverTarget::original_output},
             {"samples", all_}};
+    if (sees_compressed && options.embedding)
+        key["compressed_inputs"]["embedding"] = to_yaml(encode_options(*options.embedding));
     const Graph& graph = run_.model.graph();
     for (std::size_t b = sees_compressed ? 0 : block; b <= block; ++b)
         for (const ParameterId id : run_.compressed_parameters(graph.blocks()[b])) {

@@ -33,10 +33,7 @@ ArtifactPlan plan_artifact(const Model& model, const CompressOptions& options) {
     plan.matrices = plan_compression(graph, options);
     const auto reordered = options.reorder ? reorder_model(model, *options.reorder, plan.matrices) : nullptr;
     const WeightSource& weights = reordered ? static_cast<const WeightSource&>(*reordered) : model;
-    auto all = plan.matrices;
-    if (const auto& embedding = options.embedding)
-        for (const ParameterId id : embedding_parameters(graph))
-            all.emplace(id, MatrixPlan{embedding->bits, embedding->grouping, {}});
+    const auto all = plan_with_tables(plan.matrices, graph, options);
     const auto solver = options.solver.make();
     plan.form = form_of(model.checkpoint());
 
@@ -54,8 +51,7 @@ ArtifactPlan plan_artifact(const Model& model, const CompressOptions& options) {
                 plan.matrices.contains(id) ? solver->outliers(problem.weights.size()) : 0;
             const MatrixForm form = form_of(grouped, outliers);
             compressed(id, form);
-            if (graph.head() >= 0 && graph.parameter(graph.head()).tied_to == id)
-                compressed(graph.head(), form);
+            if (graph.head() != id && graph.head_table() == id) compressed(graph.head(), form);
             PlannedShare& share = plan.shares[fmt::format("{:<18}{:>5}  {:<14}", parameter.role,
                                                           found->second.bits, found->second.grouping.name())];
             share.matrices += 1;

@@ -50,20 +50,19 @@ std::vector<StageCost> stage_costs(const RunSizes& run) {
     const ModelInput& input = run.model.input();
     const GraphSizes sizes(graph, input.sample_shape(calibration.length), run.compute);
     const PipelineSizes pipeline{sizes, run.compress, calibration, run.plan};
-    std::vector<StageCost> stages = pipeline_costs(pipeline);
+    std::vector<StageCost> stages;
+    if (run.compress.embedding) stages.push_back(embedding_cost(pipeline));
+    std::ranges::move(pipeline_costs(pipeline), std::back_inserter(stages));
     const double mappings = pipeline.mappings();
     if (const auto& options = run.compress.distill) {
         const GraphSizes samples(graph, input.sample_shape(options->length.value_or(calibration.length)),
                                  run.compute);
+        const auto plan = plan_with_tables(run.plan, graph, run.compress);
         stages.push_back(distiller_cost(samples, *options, [&](ParameterId id) {
-            const auto found = run.plan.find(id);
-            return found == run.plan.end() ? 0 : found->second.bits;
+            const auto found = plan.find(id);
+            return found == plan.end() ? 0 : found->second.bits;
         }));
         stages.back().add("samples", pipeline.samples());
-        stages.back().add("mappings", mappings);
-    }
-    if (run.compress.embedding) {
-        stages.push_back(embedding_cost(pipeline));
         stages.back().add("mappings", mappings);
     }
     if (run.longest_evaluated > 0) {

@@ -126,6 +126,18 @@ std::vector<ParameterId> Graph::parameters_of(NodeRange range) const {
     return found;
 }
 
+std::vector<ParameterId> Graph::tables() const {
+    std::vector<ParameterId> ids;
+    for (const ParameterId id : parameters_of(body().nodes))
+        if (parameter(id).role == "embedding") ids.push_back(id);
+    if (head_ >= 0 && head_table() == head_) ids.push_back(head_);
+    return ids;
+}
+
+ParameterId Graph::head_table() const {
+    return head_ >= 0 && parameter(head_).tied_to >= 0 ? parameter(head_).tied_to : head_;
+}
+
 std::vector<Shape> Graph::infer(const Shape& input) const {
     std::vector<Shape> shapes(values_.size());
     shapes.at(0) = input;

@@ -106,6 +106,10 @@ class Graph {
     /// Empty in a language model, which returns the logits of its head, or its features.
     [[nodiscard]] const std::vector<GraphOutput>& outputs() const { return outputs_; }
     [[nodiscard]] std::optional<ParameterId> find_parameter(const std::string& name) const;
+    /// Tables: those of all look-ups in the body by ids (the embedding), and the head if it has weights of its own.
+    [[nodiscard]] std::vector<ParameterId> tables() const;
+    /// The table that the head reads, its own or the embedding that it is tied to; -1: there is no head.
+    [[nodiscard]] ParameterId head_table() const;
 
     /// From the input to the features. Nodes behind it make outputs of those, and have no weights to compress: a
     /// Softmax.

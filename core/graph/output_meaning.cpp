@@ -214,8 +214,7 @@ GraphOutput stated_output(Graph& graph, ValueId value, const OutputChoice& choic
 }  // namespace
 
 std::string name_of(OutputMeaning meaning) {
-    const auto names = enum_names(meaning);
-    return std::string(std::ranges::find(names, meaning, &EnumName<OutputMeaning>::value)->name);
+    return std::string(enum_name(meaning));
 }
 
 void state_outputs(Graph& graph, const std::vector<ValueId>& values,

@@ -28,13 +28,14 @@ class Recomputation {
 
     /// Through the blocks from the last to the first, with `slope` the gradient of the last one's output.
     /// `run`: the gradient of a block's input, from its input and the gradient of its output. Inputs are
-    /// freed on the way.
-    void backward(
+    /// freed on the way. Returns the gradient of the prologue's output.
+    Tensor backward(
         Tensor slope,
         const std::function<Tensor(const Block& block, const Tensor& input, const Tensor& slope)>& run) {
         const auto& blocks = graph_->blocks();
         for (std::size_t i = blocks.size(); i-- > 0; inputs_.pop_back())
             slope = run(blocks[i], inputs_[i], slope);
+        return slope;
     }
 
   private:

@@ -50,6 +50,9 @@ void DistillationOptions::fields(Fields& v) {
     v("estimator", estimator,
       Doc{"How gradients move the mapping; none: it stays, which suits short runs and costs no memory."});
     v("mapping", mapping, Doc{"When the mapping steps, and how far."}, moves);
+    v("embedding", embedding,
+      Doc{"Learn the embedding and the head as well, if they are compressed. A step takes one more product with the head "
+          "in six."});
     v("schedule", schedule, Doc{"How all rates fall over the steps."});
     v("warmup", warmup, Doc{"Steps over which the rates rise first."}, at_least(0));
 }
@@ -101,7 +104,7 @@ class Distiller final : public WeightLearner {
               Backend& backend, FeatureStore* original_features, const PositionsOfBlock& positions)
         : WeightLearner(
               model, {model, all_nodes(model), options.estimator ? options.estimator->make().get() : nullptr,
-                      options.norm_rate > 0, backend, options.mapping.every}),
+                      options.norm_rate > 0, backend, options.mapping.every, options.embedding}),
           samples_(std::move(samples)),
           options_(options),
           compute_(compute),
@@ -109,7 +112,8 @@ class Distiller final : public WeightLearner {
           executor_(model.graph(), backend, compute),
           outputs_(compared_parts(model.graph())),
           teacher_(model.base(), compute, backend, original_features),
-          head_(head_weight(model.base(), compute, backend)),
+          teacher_head_(head_weight(model.base(), compute, backend)),
+          head_(has_own_head() ? head_weight(model, compute, backend) : teacher_head_),
           weights_(model.graph()),
           parts_(parts_of(options.batch, options.at_once())) {
         require(samples_.rows() >= options_.batch, "distillation has {} samples, fewer than one batch of {}",
@@ -145,15 +149,24 @@ class Distiller final : public WeightLearner {
         const Tensor x = pass.forward(
             batch, [&](const Block& block, const Tensor& input) { return forward(block, input); });
         const Tensor features = forward(graph.epilogue(), x);
+        if (learns_head()) {
+            head_ = learned_.weight(graph.head_table(), compute_);
+            head_gradient_ = Tensor::zeros(head_.shape());
+        }
         Tensor slope;
         const double loss = loss_of(features, original, parts_[index].share, slope);
         require_converging(loss, "the loss of distillation", done_);
         const auto back = [&](const Block& block, const Tensor& input, const Tensor& gradient) {
             return backward(block, input, gradient, index, original.rows(), jumps);
         };
-        pass.backward(back(graph.epilogue(), x, slope.reshape(features.shape())), back);
+        slope = pass.backward(back(graph.epilogue(), x, slope.reshape(features.shape())), back);
+        if (learned_.has_tables(graph.prologue().nodes)) (void)back(graph.prologue(), batch, slope);
         return loss;
     }
+
+    /// Whether the compressed model's head is not the original's.
+    [[nodiscard]] bool has_own_head() const { return model_->matrices().contains(model_->graph().head()); }
+    [[nodiscard]] bool learns_head() const { return learned_.contains(model_->graph().head_table()); }
 
     static NodeRange all_nodes(const CompressedModel& model) { return model.graph().body().nodes; }
 
@@ -163,7 +176,7 @@ class Distiller final : public WeightLearner {
     }
 
     /// Against what the original makes of the same samples; the slope is `share` times the loss's.
-    double loss_of(const Tensor& features, const Tensor& original, double share, Tensor& slope) const {
+    double loss_of(const Tensor& features, const Tensor& original, double share, Tensor& slope) {
         const Tensor rows = head_input(features, head_, *backend_);
         if (outputs_.size() > 1) return loss_of_record(rows, original, share, slope);
         const OutputMeaning meaning =
@@ -172,17 +185,18 @@ class Distiller final : public WeightLearner {
     }
 
     double loss_as(OutputMeaning meaning, const Tensor& rows, const Tensor& original, double share,
-                   Tensor& slope) const {
+                   Tensor& slope) {
         if (meaning != OutputMeaning::logits) return distillation_loss(meaning, rows, original, share, slope);
-        const Tensor head = head_or_identity(head_, original).dense();
+        const Tensor teacher_head = head_or_identity(teacher_head_, original).dense();
+        const Tensor head = head_.defined() ? head_ : teacher_head;
         const auto count = static_cast<double>(original.rows());
-        return backend_->kl_backward(rows, head, original, head, executor_.graph().head_soft_cap(),
-                                     share / count, slope) /
+        return backend_->kl_backward(rows, head, original, teacher_head, executor_.graph().head_soft_cap(),
+                                     share / count, slope, learns_head() ? &head_gradient_ : nullptr) /
                count;
     }
 
     /// Of the record of several outputs: the sum of their losses, each by its meaning.
-    double loss_of_record(const Tensor& rows, const Tensor& original, double share, Tensor& slope) const {
+    double loss_of_record(const Tensor& rows, const Tensor& original, double share, Tensor& slope) {
         double loss = 0;
         slope = Tensor::zeros(rows.shape());
         for (const ComparedPart& each : outputs_) {
@@ -221,7 +235,10 @@ class Distiller final : public WeightLearner {
         Recording recording;
         (void)executor_.forward(block, weights_, input, &recording);
         Gradients gradients = learned_.wanted(block.nodes);
-        gradients.want_input = true;
+        gradients.want_input = block.input != model_->graph().input();
+        if (const auto table = gradients.parameters.find(model_->graph().head_table());
+            table != gradients.parameters.end() && head_gradient_.defined())
+            table->second = std::exchange(head_gradient_, {});
         executor_.backward(block, recording, weights_, slope, gradients);
         learned_.release(block.nodes, weights_);
         // The Fisher diagonal's stand-in: a part's gradient is its share of the mean over its predictions',
@@ -249,7 +266,9 @@ class Distiller final : public WeightLearner {
     Executor executor_;
     std::vector<ComparedPart> outputs_;  ///< of the features; none: a language model's
     BoundModel teacher_;
-    Tensor head_;  ///< dense, for the backward
+    Tensor teacher_head_;   ///< dense, for the backward; undefined: there is none
+    Tensor head_;           ///< the compressed model's
+    Tensor head_gradient_;  ///< of a part's loss, until the table that the head reads takes it over
     Weights weights_;
     std::vector<Part> parts_;  ///< of every step
 };
@@ -272,11 +291,23 @@ StageCost distiller_cost(const GraphSizes& sizes, const DistillationOptions& opt
     const auto at_once = static_cast<double>(options.at_once());
     StageCost stage{"distill", {}};
     double codes = 0;
-    for (const auto& use : sizes.graph().linears(all))
-        if (bits(use.parameter) > 0) codes += sizes.elements(use.parameter);
+    double kept = 0;
+    const auto learn = [&](ParameterId id) {
+        const int width = bits(id);
+        if (width == 0) return false;
+        codes += sizes.elements(id);
+        if (estimator) kept += sizes.elements(id) * estimator->bytes_per_weight(width);
+        return true;
+    };
+    for (const auto& use : sizes.graph().linears(all)) learn(use.parameter);
+    double tables = 0;
+    if (options.embedding)
+        for (const ParameterId id : sizes.graph().tables())
+            if (learn(id)) tables += sizes.elements(id);
     stage.add("codes that are learned", codes);
+    // Of each table a reconstruction as it is looked up, one as products take it, and its gradient.
+    stage.add("tables and their gradients", tables * (4 + 4 + 4));
     stage.add("weights of the original", sizes.bound(all) + sizes.decoded(all) + sizes.head());
-    const double kept = estimator ? estimator_bytes(sizes, all, *estimator, bits) : 0;
     if (estimator) stage.add("estimator", kept);
     if (kept > 0 && (options.mapping.every > 1 || at_once < batch))
         stage.add("gradients of the mapping", codes * sizeof(float));
@@ -292,7 +323,8 @@ StageCost distiller_cost(const GraphSizes& sizes, const DistillationOptions& opt
     }));
     // The original's forward, the compressed model's, each block's again, and a backward of two.
     const auto steps = static_cast<double>(options.steps);
-    stage.products = steps * batch * (5 * sizes.forward_operations() + 4 * sizes.head_operations());
+    const double heads = tables > 0 ? 5 : 4;
+    stage.products = steps * batch * (5 * sizes.forward_operations() + heads * sizes.head_operations());
     stage.loops = steps * (codes + 5 * batch * sizes.forward_elements());
     return stage;
 }

@@ -1,7 +1,7 @@
 #pragma once
 // A short pass over the whole model: KL(original || compressed) of what it predicts, or the squared error of
 // outputs that are no predictions (core/graph/output.hpp), for codebooks, scales, norms,
-// and on request the mapping. Blocks are recomputed in the backward, so that memory holds one block's
+// compressed tables, and on request the mapping. Blocks are recomputed in the backward, so that memory holds one block's
 // activations.
 
 #include "core/learn/block_learner.hpp"
@@ -40,6 +40,7 @@ struct DistillationOptions {
     double norm_rate = 1e-3;
     std::optional<Choice<Estimator>> estimator;
     MappingOptions mapping;
+    bool embedding = true;
     Schedule schedule = Schedule::cosine;
     std::int64_t warmup = 0;
 

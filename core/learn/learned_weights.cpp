@@ -26,13 +26,20 @@ Tensor multiply_out(const std::vector<WeightGradientTerm>& terms, const Shape& s
 }  // namespace
 
 LearnedWeights::LearnedWeights(const CompressedModel& model, NodeRange range, const Estimator* estimator,
-                               bool norms, Backend& backend, std::int64_t gathered_steps)
+                               bool norms, Backend& backend, std::int64_t gathered_steps, bool tables)
     : graph_(&model.graph()), backend_(&backend) {
-    for (const auto& use : graph_->linears(range))
-        if (const auto found = model.matrices().find(use.parameter); found != model.matrices().end())
-            matrices_.try_emplace(use.parameter, graph_->parameter(use.parameter).name, found->second,
-                                  estimator != nullptr ? model.base().weight(use.parameter) : Tensor(),
-                                  estimator, backend, gathered_steps);
+    const auto add = [&](ParameterId id) {
+        const auto found = model.matrices().find(id);
+        if (found == model.matrices().end()) return false;
+        matrices_.try_emplace(id, graph_->parameter(id).name, found->second,
+                              estimator != nullptr ? model.base().weight(id) : Tensor(), estimator, backend,
+                              gathered_steps);
+        return true;
+    };
+    for (const auto& use : graph_->linears(range)) add(use.parameter);
+    if (tables)
+        for (const ParameterId id : graph_->tables())
+            if (add(id)) tables_.insert(id);
     if (estimator != nullptr && estimator->needs_curvature())
         for (const auto& [id, matrix] : matrices_)
             curvatures_.try_emplace(id, matrix.name(), graph_->parameter(id).shape);
@@ -52,7 +59,8 @@ void LearnedWeights::bind(NodeRange range, DType type, Weights& weights) const {
     std::vector<Tensor> decoded(ids.size());
     parallel_for(static_cast<std::int64_t>(ids.size()), 1, [&](std::int64_t i, std::int64_t) {
         const auto at = static_cast<std::size_t>(i);
-        decoded[at] = matrices_.at(ids[at]).weight(type);
+        // Rows that are looked up are no factors of a product.
+        decoded[at] = matrices_.at(ids[at]).weight(tables_.contains(ids[at]) ? DType::f32 : type);
     });
     for (std::size_t i = 0; i < ids.size(); ++i) weights.bind(ids[i], std::move(decoded[i]));
     for (const ParameterId id : read_by(range, norms_)) weights.bind(id, norms_.at(id).value());
@@ -64,29 +72,45 @@ void LearnedWeights::release(NodeRange range, Weights& weights) const {
 
 Gradients LearnedWeights::wanted(NodeRange range) const {
     Gradients gradients;
-    for (const ParameterId id : read_by(range, matrices_)) gradients.terms[id] = {};
+    for (const ParameterId id : moved_with(range)) {
+        if (tables_.contains(id))
+            gradients.parameters.emplace(id, Tensor::zeros(graph_->parameter(id).shape));
+        else
+            gradients.terms[id] = {};
+    }
     for (const ParameterId id : read_by(range, norms_))
         gradients.parameters.emplace(id, Tensor::zeros(norms_.at(id).value().shape()));
     return gradients;
 }
 
-void LearnedWeights::observe_curvature(NodeRange range, const Gradients& probes, double factor,
-                                       std::int64_t step) {
-    for (const ParameterId id : read_by(range, curvatures_))
-        curvatures_.at(id).update(multiply_out(probes.terms.at(id), graph_->parameter(id).shape, *backend_),
-                                  factor, step);
-}
-
-std::vector<ParameterId> LearnedWeights::by_size(NodeRange range) const {
+std::vector<ParameterId> LearnedWeights::moved_with(NodeRange range) const {
     auto ids = read_by(range, matrices_);
-    std::ranges::stable_sort(ids, std::greater(),
-                             [&](ParameterId id) { return element_count(graph_->parameter(id).shape); });
+    const NodeRange last = graph_->epilogue().nodes;
+    const bool has_head = tables_.contains(graph_->head());  // one that is tied goes with its table
+    if (has_head && range.first == last.first && range.end == last.end) ids.push_back(graph_->head());
     return ids;
 }
 
-void LearnedWeights::observe_matrix(ParameterId id, const Gradients& gradients, std::int64_t number) {
-    matrices_.at(id).observe(multiply_out(gradients.terms.at(id), graph_->parameter(id).shape, *backend_),
-                             number);
+bool LearnedWeights::has_tables(NodeRange range) const {
+    return std::ranges::any_of(moved_with(range), [&](ParameterId id) { return tables_.contains(id); });
+}
+
+Tensor LearnedWeights::gradient_of(ParameterId id, const Gradients& gradients) const {
+    if (tables_.contains(id)) return gradients.parameters.at(id);
+    return multiply_out(gradients.terms.at(id), graph_->parameter(id).shape, *backend_);
+}
+
+void LearnedWeights::observe_curvature(NodeRange range, const Gradients& probes, double factor,
+                                       std::int64_t step) {
+    for (const ParameterId id : moved_with(range))
+        curvatures_.at(id).update(gradient_of(id, probes), factor, step);
+}
+
+std::vector<ParameterId> LearnedWeights::by_size(NodeRange range) const {
+    auto ids = moved_with(range);
+    std::ranges::stable_sort(ids, std::greater(),
+                             [&](ParameterId id) { return element_count(graph_->parameter(id).shape); });
+    return ids;
 }
 
 void LearnedWeights::observe_norms(NodeRange range, Gradients& gradients) {
@@ -97,7 +121,8 @@ void LearnedWeights::observe_norms(NodeRange range, Gradients& gradients) {
 void LearnedWeights::observe(NodeRange range, Gradients& gradients, std::int64_t number) {
     const auto ids = by_size(range);
     parallel_for(std::ssize(ids), 1, [&](std::int64_t i, std::int64_t) {
-        observe_matrix(ids[static_cast<std::size_t>(i)], gradients, number);
+        const ParameterId id = ids[static_cast<std::size_t>(i)];
+        matrices_.at(id).observe(gradient_of(id, gradients), number);
     });
     observe_norms(range, gradients);
 }
@@ -108,7 +133,7 @@ JumpHistogram LearnedWeights::step(NodeRange range, Gradients& gradients, const 
     std::vector<JumpHistogram> jumped(ids.size());
     parallel_for(std::ssize(ids), 1, [&](std::int64_t i, std::int64_t) {
         const auto at = static_cast<std::size_t>(i);
-        observe_matrix(ids[at], gradients, step.number);
+        matrices_.at(ids[at]).observe(gradient_of(ids[at], gradients), step.number);
         const Tensor curvature = needs_curvature() ? curvatures_.at(ids[at]).mean() : Tensor();
         matrices_.at(ids[at]).step(step, curvature, jumped[at]);
     });
@@ -127,6 +152,7 @@ std::vector<NamedTensor> LearnedWeights::positions() const {
 
 void LearnedWeights::go_on_from(NodeRange range, const std::vector<NamedTensor>& positions) {
     for (const ParameterId id : read_by(range, matrices_)) {
+        if (tables_.contains(id)) continue;  // blocks do not learn them
         const std::string& name = matrices_.at(id).name();
         Tensor own = matrices_.at(id).position();
         if (!own.defined()) continue;
@@ -151,6 +177,8 @@ void LearnedWeights::restored() {
 
 void LearnedWeights::finish(CompressedModel& model) const {
     for (const auto& [id, matrix] : matrices_) model.matrices().at(id) = matrix.result();
+    if (const ParameterId table = graph_->head_table(); tables_.contains(table) && table != graph_->head())
+        model.matrices().at(graph_->head()) = model.matrices().at(table);
     for (const auto& [id, norm] : norms_) model.dense()[id] = norm.value().clone();
 }
 

@@ -1,5 +1,5 @@
 #pragma once
-// All that learning moves in a range of nodes: compressed matrices and norms. The gradient of a weight is
+// All that learning moves in a range of nodes: compressed matrices, tables and norms. The gradient of a weight is
 // multiplied out and used by one thread, a matrix at a time, so that it is read while it is in cache.
 
 #include "core/codebook/compressed_model.hpp"
@@ -8,6 +8,7 @@
 #include "core/learn/learned_norm.hpp"
 #include "core/learn/trainable.hpp"
 
+#include <set>
 #include <vector>
 
 namespace jlcm {
@@ -16,17 +17,23 @@ class LearnedWeights {
   public:
     /// Learns the compressed weights of `model` that nodes of `range` read and, if `norms`, their norms.
     /// `estimator` null: mappings stay. `gathered_steps`: how many steps make one of the mappings.
+    /// `tables`: also learns those of Graph::tables that are compressed; range is the body then.
     LearnedWeights(const CompressedModel& model, NodeRange range, const Estimator* estimator, bool norms,
-                   Backend& backend, std::int64_t gathered_steps = 1);
+                   Backend& backend, std::int64_t gathered_steps = 1, bool tables = false);
 
     [[nodiscard]] bool contains(ParameterId id) const { return matrices_.contains(id); }
+    /// Whether a table that learns moves with `range`: one that its nodes read or, with the epilogue, a head of its
+    /// own.
+    [[nodiscard]] bool has_tables(NodeRange range) const;
+    /// The reconstruction of a matrix that learns.
+    [[nodiscard]] Tensor weight(ParameterId id, DType type) const { return matrices_.at(id).weight(type); }
 
     /// Binds the reconstructions that `range` reads, and norms.
     void bind(NodeRange range, DType type, Weights& weights) const;
     /// Frees the reconstructions again.
     void release(NodeRange range, Weights& weights) const;
 
-    /// The gradients that a backward over `range` has to fill for step().
+    /// The gradients that a backward over `range` has to fill for step(); a table's may start from a head's.
     [[nodiscard]] Gradients wanted(NodeRange range) const;
 
     /// Whether the estimator looks at d2L/dw^2.
@@ -54,15 +61,18 @@ class LearnedWeights {
   private:
     template <class Map>
     [[nodiscard]] std::vector<ParameterId> read_by(NodeRange range, const Map& learned) const;
-    /// The matrices that `range` reads, large ones first: the last to start are the short ones.
+    /// The matrices that move with `range`: those that it reads and, behind the epilogue, the head.
+    [[nodiscard]] std::vector<ParameterId> moved_with(NodeRange range) const;
+    /// The same, large ones first: the last to start are the short ones.
     [[nodiscard]] std::vector<ParameterId> by_size(NodeRange range) const;
-    /// Multiplies a matrix's gradient out and adds it.
-    void observe_matrix(ParameterId id, const Gradients& gradients, std::int64_t number);
+    /// dL/dW^ of a matrix: multiplied out, or as a table's was accumulated.
+    [[nodiscard]] Tensor gradient_of(ParameterId id, const Gradients& gradients) const;
     void observe_norms(NodeRange range, Gradients& gradients);
 
     const Graph* graph_;
     Backend* backend_;
     std::map<ParameterId, LearnedMatrix> matrices_;
+    std::set<ParameterId> tables_;  ///< of them, those that no product's weight gradient moves
     std::map<ParameterId, CurvatureEstimate> curvatures_;  ///< empty unless the estimator needs them
     std::map<ParameterId, LearnedNorm> norms_;
 };

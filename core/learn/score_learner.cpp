@@ -41,9 +41,7 @@ double ScoreOptions::bytes_per_weight(int bits) const {
 }
 
 std::string ScoreOptions::of_positions() const {
-    const auto names = enum_names(second_moment);
-    const auto named = std::ranges::find(names, second_moment, &EnumName<SecondMoment>::value);
-    return fmt::format("window {}, second_moment {}", window, named->name);
+    return fmt::format("window {}, second_moment {}", window, enum_name(second_moment));
 }
 
 namespace {

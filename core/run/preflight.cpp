@@ -1,6 +1,7 @@
 #include "core/run/preflight.hpp"
 
 #include "core/base/refusals.hpp"
+#include "core/compress/embedding.hpp"
 #include "core/graph/output_meaning.hpp"
 #include "core/model/find_model.hpp"
 
@@ -24,12 +25,14 @@ void require_samples(const RunSpec& spec, const Model& model, const CalibrationD
 /// Grouping one matrix of each kind and shape tells whether all can be grouped, and learned.
 void require_groups(const RunSpec& spec, const Model& model, const std::map<ParameterId, MatrixPlan>& plan,
                     Refusals& refusals) {
-    const bool learns = spec.compress.learn || spec.compress.distill;
+    const auto& distill = spec.compress.distill;
     std::set<std::string> tried;
-    for (const auto& [id, matrix] : plan) {
+    for (const auto& [id, matrix] : plan_with_tables(plan, model.graph(), spec.compress)) {
+        const bool is_table = !plan.contains(id);
+        const bool learns = is_table ? distill && distill->embedding : spec.compress.learn || distill;
         const Parameter& parameter = model.graph().parameter(id);
-        const std::string kind = fmt::format("{} {} {}", to_string(parameter.shape), matrix.bits,
-                                             to_yaml(matrix.grouping.encode()));
+        const std::string kind = fmt::format("{} {} {} {}", to_string(parameter.shape), matrix.bits,
+                                             to_yaml(matrix.grouping.encode()), learns);
         if (!tried.insert(kind).second) continue;
         refusals.check([&, id = id, &matrix = matrix] {
             const Layout layout =

@@ -43,7 +43,7 @@ struct Sources : RunInputs {
     /// Every parameter that ends in the artifact as codebooks and mapping.
     [[nodiscard]] std::vector<ParameterId> compressed(const CompressOptions& options) const {
         std::vector<ParameterId> ids;
-        if (options.embedding) ids = embedding_parameters(model->graph());
+        if (options.embedding) ids = model->graph().tables();
         for (const auto& [id, matrix] : plan) ids.push_back(id);
         return ids;
     }
@@ -149,6 +149,7 @@ CalibrationSamples read_samples(const RunContext& run, const Sources& sources) {
 void compress_some(const RunContext& run, const Sources& sources, BlockRange blocks) {
     CompressedModel model(sources.base());
     const EarlierStages earlier(sources.base(), run.spec.compress);
+    if (run.spec.compress.embedding) compress_embedding(*run.spec.compress.embedding, model);
     compress_blocks(run.pipeline, read_samples(run, sources), model, earlier.solver_only.get(), blocks);
     log_info("blocks {} to {} of {} are done", blocks.first, blocks.end - 1,
              sources.model->graph().blocks().size());
@@ -158,18 +159,18 @@ void compress_some(const RunContext& run, const Sources& sources, BlockRange blo
 void compress(const RunContext& run, const Sources& sources, const EarlierStages& earlier) {
     CompressedModel model(sources.base());
     const CalibrationSamples samples = read_samples(run, sources);
+    if (run.spec.compress.embedding) {
+        compress_embedding(*run.spec.compress.embedding, model);
+        if (earlier.solver_only) model.copy_to(*earlier.solver_only);
+    }
     compress_blocks(run.pipeline, samples, model, earlier.solver_only.get(),
                     {0, model.graph().blocks().size()});
     if (earlier.learned_only) model.copy_to(*earlier.learned_only);
-    for (CompressedModel* each : {earlier.solver_only.get(), earlier.learned_only.get()})
-        if (each != nullptr && run.spec.compress.embedding)
-            compress_embedding(*run.spec.compress.embedding, *each);
     if (was_packed(run.store)) return;
     const std::size_t metrics_begin = run.store.metrics.position();
     const Stages stages_before = run.store.stages;
     if (const auto& options = run.spec.compress.distill)
         distill(run.pipeline, *options, samples.distillation, model);
-    if (run.spec.compress.embedding) compress_embedding(*run.spec.compress.embedding, model);
     pack(run.store, sources, model, metrics_begin, stages_before);
 }
 

@@ -304,9 +304,7 @@ class EnumSlot : public Slot {
         if (const auto index = decode_name(given, names, problems)) variable_ = enum_names(E{})[*index].value;
     }
     [[nodiscard]] Config encode() const override {
-        for (const auto& each : enum_names(E{}))
-            if (each.value == variable_) return Config::string(std::string(each.name));
-        return {};
+        return Config::string(std::string(enum_name(variable_)));
     }
     [[nodiscard]] TypeDoc type() const override {
         TypeDoc type = TypeDoc::of(TypeDoc::Kind::enumeration);

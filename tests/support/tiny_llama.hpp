@@ -9,9 +9,9 @@
 
 namespace jlcm::test {
 
-/// Two blocks, width 16, 4 query heads over 2, vocabulary 32 with a character tokenizer, tied head, float32
+/// Two blocks, width 16, 4 query heads over 2, vocabulary 32 with a character tokenizer, head tied or not, float32
 /// weights.
-inline Model tiny_llama() {
+inline Model tiny_llama(bool tied_head = true) {
     Checkpoint checkpoint;
     checkpoint.config = {{"model_type", "llama"},
                          {"hidden_size", 16},
@@ -25,7 +25,7 @@ inline Model tiny_llama() {
                          {"rms_norm_eps", 1e-5},
                          {"rope_theta", 10000.0},
                          {"rope_scaling", nullptr},
-                         {"tie_word_embeddings", true},
+                         {"tie_word_embeddings", tied_head},
                          {"attention_bias", false},
                          {"mlp_bias", false},
                          {"hidden_act", "silu"}};

@@ -560,10 +560,10 @@ class CpuBackend final : public Backend {
                                            feature_gradient);
     }
     double kl_backward(const Tensor& features, const Tensor& head, const Tensor& reference,
-                       const Tensor& reference_head, double soft_cap, double factor,
-                       Tensor& feature_gradient) override {
+                       const Tensor& reference_head, double soft_cap, double factor, Tensor& feature_gradient,
+                       Tensor* head_gradient) override {
         return cpu::kl_backward(*this, features, head, reference, reference_head, soft_cap, factor,
-                                feature_gradient);
+                                feature_gradient, head_gradient);
     }
 
     double squared_error(const Tensor& a, const Tensor& b, double factor, Tensor& gradient) override {

@@ -84,13 +84,18 @@ Tensor capped_logits(Backend& backend, const Tensor& features, const Tensor& hea
     return soft_cap > 0 ? backend.unary({Unary::soft_cap, soft_cap}, raw) : raw;
 }
 
-/// gradient = slopes head, for slopes of the loss with respect to the logits.
-void features_gradient(Backend& backend, const Tensor& slopes, const Tensor& raw, const Tensor& head,
-                       double soft_cap, Tensor gradient) {
+/// Slopes of the loss with respect to the products of features and head, in the head's type, from those with respect
+/// to the logits.
+Tensor product_slopes(Backend& backend, const Tensor& slopes, const Tensor& raw, const Tensor& head,
+                      double soft_cap) {
     const Tensor own =
         soft_cap > 0 ? backend.unary_backward({Unary::soft_cap, soft_cap}, raw, slopes) : slopes;
-    backend.gemm(matrix(backend.convert(own, head.dtype())), Transpose::no, matrix(head), Transpose::no,
-                 gradient, false);
+    return backend.convert(own, head.dtype());
+}
+
+/// gradient = slopes head.
+void features_gradient(Backend& backend, const Tensor& slopes, const Tensor& head, Tensor gradient) {
+    backend.gemm(matrix(slopes), Transpose::no, matrix(head), Transpose::no, gradient, false);
 }
 
 }  // namespace
@@ -168,7 +173,8 @@ TokenScores score_tokens(const Tensor& features, const BoundWeight& head,
 }
 
 double kl_backward(Backend& backend, const Tensor& features, const Tensor& head, const Tensor& reference,
-                   const Tensor& reference_head, double soft_cap, double factor, Tensor& feature_gradient) {
+                   const Tensor& reference_head, double soft_cap, double factor, Tensor& feature_gradient,
+                   Tensor* head_gradient) {
     check(features, head);
     check(reference, reference_head);
     const std::int64_t tokens = features.rows();
@@ -198,7 +204,11 @@ double kl_backward(Backend& backend, const Tensor& features, const Tensor& head,
             }
             return sum;
         });
-        features_gradient(backend, logits, raw, head, soft_cap, feature_gradient.slice(begin, end));
+        const Tensor slopes = product_slopes(backend, logits, raw, head, soft_cap);
+        features_gradient(backend, slopes, head, feature_gradient.slice(begin, end));
+        if (head_gradient != nullptr)
+            backend.gemm(matrix(slopes), Transpose::yes, matrix(features.slice(begin, end)), Transpose::no,
+                         *head_gradient, true);
     }
     return total;
 }
@@ -237,7 +247,8 @@ double cross_entropy_backward(Backend& backend, const Tensor& features, const Te
             }
             return sum;
         });
-        features_gradient(backend, logits, raw, head, soft_cap, feature_gradient.slice(begin, end));
+        features_gradient(backend, product_slopes(backend, logits, raw, head, soft_cap), head,
+                          feature_gradient.slice(begin, end));
     }
     return total;
 }

@@ -12,7 +12,7 @@ namespace jlcm::cpu {
 
 [[nodiscard]] double kl_backward(Backend& backend, const Tensor& features, const Tensor& head,
                                  const Tensor& reference, const Tensor& reference_head, double soft_cap,
-                                 double factor, Tensor& feature_gradient);
+                                 double factor, Tensor& feature_gradient, Tensor* head_gradient);
 
 [[nodiscard]] double cross_entropy_backward(Backend& backend, const Tensor& features, const Tensor& head,
                                             std::span<const std::int32_t> targets, double soft_cap,

@@ -193,20 +193,32 @@ TEST_CASE("token scores match a plain softmax over the vocabulary") {
             REQUIRE(scores.nll[at] == Approx(std::log(zs) - s[targets[at]]).epsilon(1e-5));
         }
     }
-    // The backward: loss by value, gradient by central differences of the loss.
+    // The backward: loss by value, gradients by central differences of the loss. That of the head is added.
     Tensor gradient;
-    REQUIRE(backend.kl_backward(features, head, reference, head, soft_cap, 0.5, gradient) ==
+    Tensor head_gradient = Tensor::empty(head.shape());
+    backend.fill(head_gradient, 3.0);
+    REQUIRE(backend.kl_backward(features, head, reference, head, soft_cap, 0.5, gradient, &head_gradient) ==
             Approx(kl_sum).epsilon(1e-4));
-    for (const std::int64_t i : {0, 777, 2399}) {
-        Tensor moved = features.clone();
-        Tensor unused;
+    const auto slope = [&](const Tensor& at, std::int64_t i, const auto& loss) {
         const float h = 1e-2F;
+        Tensor moved = at.clone();
         moved.data<float>()[i] += h;
-        const double up = backend.kl_backward(moved, head, reference, head, soft_cap, 1.0, unused);
+        const double up = loss(moved);
         moved.data<float>()[i] -= 2 * h;
-        const double down = backend.kl_backward(moved, head, reference, head, soft_cap, 1.0, unused);
-        REQUIRE(gradient.data<float>()[i] ==
-                Approx(0.5 * (up - down) / (2 * static_cast<double>(h))).epsilon(5e-3).margin(2e-3));
+        return 0.5 * (up - loss(moved)) / (2 * static_cast<double>(h));
+    };
+    Tensor unused;
+    for (const std::int64_t i : {0, 777, 2399}) {
+        const double expected = slope(features, i, [&](const Tensor& moved) {
+            return backend.kl_backward(moved, head, reference, head, soft_cap, 1.0, unused, nullptr);
+        });
+        REQUIRE(gradient.data<float>()[i] == Approx(expected).epsilon(5e-3).margin(2e-3));
+    }
+    for (const std::int64_t i : {std::int64_t{0}, head.size() / 2, head.size() - 1}) {
+        const double expected = slope(head, i, [&](const Tensor& moved) {
+            return backend.kl_backward(features, moved, reference, head, soft_cap, 1.0, unused, nullptr);
+        });
+        REQUIRE(head_gradient.data<float>()[i] - 3 == Approx(expected).epsilon(5e-3).margin(2e-3));
     }
 }
 

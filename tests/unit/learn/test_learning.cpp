@@ -18,23 +18,35 @@ namespace {
 using namespace jlcm;
 using test::random_tensor;
 
-/// K-means a row, 2 bits, for every linear weight.
-void compress(CompressedModel& model) {
-    for (ParameterId id = 0; id < static_cast<ParameterId>(model.graph().parameters().size()); ++id) {
-        if (!model.graph().parameter(id).linear) continue;
-        const Tensor weight = model.base().weight(id);
-        CompressedMatrix matrix = CompressedMatrix::zeros(Layout::per_row(weight.rows(), weight.cols(), 2));
-        KMeans1d kmeans;
-        for (std::int64_t r = 0; r < weight.rows(); ++r) {
-            const std::span<const float> row(weight.data<float>() + r * weight.cols(),
-                                             static_cast<std::size_t>(weight.cols()));
-            const std::span<float> book(matrix.codebooks.data<float>() + r * 4, 4);
-            kmeans.exact(row, {}, book);
-            assign_nearest(row, book,
-                           std::span(matrix.mapping.data<std::uint8_t>() + r * weight.cols(), row.size()));
-        }
-        model.matrices().emplace(id, std::move(matrix));
+/// K-means a row, 2 bits.
+CompressedMatrix two_bits_a_row(const Tensor& weight) {
+    CompressedMatrix matrix = CompressedMatrix::zeros(Layout::per_row(weight.rows(), weight.cols(), 2));
+    KMeans1d kmeans;
+    for (std::int64_t r = 0; r < weight.rows(); ++r) {
+        const std::span<const float> row(weight.data<float>() + r * weight.cols(),
+                                         static_cast<std::size_t>(weight.cols()));
+        const std::span<float> book(matrix.codebooks.data<float>() + r * 4, 4);
+        kmeans.exact(row, {}, book);
+        assign_nearest(row, book,
+                       std::span(matrix.mapping.data<std::uint8_t>() + r * weight.cols(), row.size()));
     }
+    return matrix;
+}
+
+/// Every linear weight.
+void compress(CompressedModel& model) {
+    for (ParameterId id = 0; id < static_cast<ParameterId>(model.graph().parameters().size()); ++id)
+        if (model.graph().parameter(id).linear)
+            model.matrices().emplace(id, two_bits_a_row(model.base().weight(id)));
+}
+
+/// The embedding and the head, tied or not.
+void compress_tables(CompressedModel& model) {
+    for (const ParameterId id : model.graph().tables())
+        model.matrices().emplace(id, two_bits_a_row(model.base().weight(id)));
+    const Graph& graph = model.graph();
+    if (graph.head_table() != graph.head())
+        model.matrices().emplace(graph.head(), model.matrices().at(graph.head_table()).clone());
 }
 
 struct BlockProblem {
@@ -290,6 +302,7 @@ TEST_CASE("distillation lowers the divergence from the original model") {
     const Model base = test::tiny_llama();
     CompressedModel model(base);
     compress(model);
+    if (GENERATE(false, true)) compress_tables(model);
     DistillationOptions options;
     options.steps = 40;
     options.batch = 4;
@@ -315,15 +328,19 @@ TEST_CASE("distillation lowers the divergence from the original model") {
 
 namespace {
 
+/// Which tables of the tiny Llama are compressed, and learn.
+enum class Tables : std::uint8_t { none, tied, apart };
+
 /// The tiny Llama, compressed, and a distiller of it.
 struct Distillation {
-    Model base = test::tiny_llama();
+    Model base;
     CompressedModel model{base};
     Tensor samples = test::random_ids({24, 12}, 32, "windows");
     DistillationOptions options;
 
-    Distillation() {
+    explicit Distillation(Tables tables = Tables::none) : base(test::tiny_llama(tables != Tables::apart)) {
         compress(model);
+        if (tables != Tables::none) compress_tables(model);
         options.steps = 6;
         options.batch = 4;
         options.rate = 0.02;
@@ -343,7 +360,7 @@ Tensor tensor_of(Trainable& learner, const std::string& suffix) {
 }  // namespace
 
 TEST_CASE("the gradient that a step gathers from its parts is that of the loss, by finite differences") {
-    Distillation problem;
+    Distillation problem(GENERATE(Tables::none, Tables::tied, Tables::apart));
     problem.options.steps = 2;
     problem.options.rate = problem.options.norm_rate = 0;
     problem.options.estimator = Choice<Estimator>::parse("nearest");
@@ -352,8 +369,10 @@ TEST_CASE("the gradient that a step gathers from its parts is that of the loss, 
     const auto loss = [&] { return problem.learner()->step().at("loss").get<double>(); };
     const auto learner = problem.learner();
     (void)learner->step();
+    const Graph& graph = problem.base.graph();
     for (auto& [id, matrix] : problem.model.matrices()) {
-        const std::string& name = problem.base.graph().parameter(id).name;
+        if (id == graph.head() && graph.head_table() != id) continue;  // its table's
+        const std::string& name = graph.parameter(id).name;
         const Tensor gathered = tensor_of(*learner, name + ".gathered_gradient");
         REQUIRE(gathered.defined());
         for (const int k : {0, 2}) {
@@ -361,14 +380,18 @@ TEST_CASE("the gradient that a step gathers from its parts is that of the loss, 
             for (std::int64_t j = 0; j < matrix.layout.cols; ++j)
                 if (matrix.mapping.data<std::uint8_t>()[j] == k)
                     sum += 2 * static_cast<double>(gathered.data<float>()[j]);
-            float& word = matrix.codebooks.data<float>()[k];
-            const float kept = word;
+            const float kept = matrix.codebooks.data<float>()[k];
             const double width = 5e-3 * std::abs(static_cast<double>(kept)) + 1e-4;
-            word = kept + static_cast<float>(width);
-            const double up = loss();
-            word = kept - static_cast<float>(width);
-            const double down = loss();
-            word = kept;
+            const auto loss_at = [&](double word) {
+                matrix.codebooks.data<float>()[k] = static_cast<float>(word);
+                if (id == graph.head_table())
+                    problem.model.matrices().at(graph.head()).codebooks.data<float>()[k] =
+                        static_cast<float>(word);
+                return loss();
+            };
+            const double up = loss_at(static_cast<double>(kept) + width);
+            const double down = loss_at(static_cast<double>(kept) - width);
+            (void)loss_at(static_cast<double>(kept));
             INFO(name << ", codeword " << k);
             CHECK(sum == Approx((up - down) / (2 * width)).epsilon(0.03).margin(2e-4));
         }
@@ -376,8 +399,9 @@ TEST_CASE("the gradient that a step gathers from its parts is that of the loss, 
 }
 
 TEST_CASE("a step is the same whatever of its batch goes through the model at once") {
-    Distillation whole;
-    Distillation parts;
+    const Tables tables = GENERATE(Tables::none, Tables::tied, Tables::apart);
+    Distillation whole(tables);
+    Distillation parts(tables);
     parts.options.batch_at_once = 3;
     const auto one = whole.learner();
     const auto two = parts.learner();
@@ -399,6 +423,7 @@ TEST_CASE("a step is the same whatever of its batch goes through the model at on
 }
 
 TEST_CASE("a distillation restored from its state goes on to the same bits, at any number of threads") {
+    const Tables tables = GENERATE(Tables::none, Tables::tied, Tables::apart);
     for (const std::string estimator : {"nearest", "naive_ste", "softmax", "{type: proximal, window: 3}",
                                         "curvature", "frozen", "adaround"}) {
         INFO(estimator);
@@ -409,14 +434,14 @@ TEST_CASE("a distillation restored from its state goes on to the same bits, at a
             if (estimator != "adaround") problem.options.mapping.most = 0.02;
         };
         set_thread_count(1);
-        Distillation one;
+        Distillation one(tables);
         set(one);
         const auto undisturbed = one.learner();
         for (int i = 0; i < 6; ++i) (void)undisturbed->step();
         undisturbed->finish();
 
         set_thread_count(2);
-        Distillation two;
+        Distillation two(tables);
         set(two);
         const auto killed = two.learner();
         for (int i = 0; i < 3; ++i) (void)killed->step();  // amid what a step of the mapping gathers
@@ -429,6 +454,23 @@ TEST_CASE("a distillation restored from its state goes on to the same bits, at a
             REQUIRE(matrix.identical(two.model.matrices().at(id)));
         for (const auto& [id, norm] : one.model.dense()) REQUIRE(identical(norm, two.model.dense().at(id)));
     }
+}
+
+TEST_CASE("distillation moves tables as asked, and a tied head with its embedding") {
+    const Tables tables = GENERATE(Tables::tied, Tables::apart);
+    const bool moves = GENERATE(false, true);
+    Distillation problem(tables);
+    problem.options.embedding = moves;
+    const Graph& graph = problem.base.graph();
+    std::map<ParameterId, CompressedMatrix> before;
+    for (const ParameterId id : graph.tables()) before.emplace(id, problem.model.matrices().at(id).clone());
+    const auto learner = problem.learner();
+    for (int i = 0; i < 3; ++i) (void)learner->step();
+    learner->finish();
+    CHECK(before.size() == (tables == Tables::tied ? 1U : 2U));
+    for (const auto& [id, matrix] : before) CHECK(matrix.identical(problem.model.matrices().at(id)) != moves);
+    CHECK(
+        problem.model.matrices().at(graph.head()).identical(problem.model.matrices().at(graph.head_table())));
 }
 
 TEST_CASE("the mapping steps by itself: seldom, by its own schedule, under a cap") {

@@ -20,7 +20,7 @@ import numpy as np
 from coremltools.converters.mil import Builder as mb
 from coremltools.converters.mil.mil import Function, Program, Var, types
 
-from jlcm import coreml_operators, format
+from jlcm import coreml_constants, coreml_operators, format
 from jlcm.coreml_decoder import Decoder
 from jlcm.coreml_weights import TARGETS, Form, Shape, Weights
 from jlcm.errors import InputError, require
@@ -58,6 +58,7 @@ def export(
         convert_to="mlprogram",
         minimum_deployment_target=TARGETS[form],
         compute_precision=coremltools.precision.FLOAT32,  # leave the types as they are
+        pass_pipeline=coreml_constants.pipeline(),
         skip_model_load=True,
     )
     bits = artifact.footprint().linear_bits_per_weight

@@ -32,3 +32,7 @@ def program_of(path, package, masks=0, **options):
 def weight_bytes(package):
     (file,) = Path(package).rglob("weight.bin")
     return file.stat().st_size
+
+
+def bytes_of(package):
+    return sum(file.stat().st_size for file in Path(package).rglob("*") if file.is_file())

@@ -5,6 +5,7 @@
 #include "core/base/error.hpp"
 #include "core/base/log.hpp"
 #include "core/codebook/artifact.hpp"
+#include "core/codebook/exact_tensors.hpp"
 #include "core/codebook/onnx_export.hpp"
 #include "core/formats/checkpoint_export.hpp"
 #include "core/model/find_model.hpp"
@@ -26,6 +27,7 @@ using namespace jlcm;
 
 constexpr const char* examples = R"(Examples:
   jlcm-export runs/X/artifact.safetensors --format gguf --type f16 model.gguf
+  jlcm-export runs/X/artifact.safetensors --format gguf --type exact model.gguf
   jlcm-export runs/X/artifact.safetensors --format hf --type f32 model/
   jlcm-export runs/X/artifact.safetensors --format onnx --type f32 model.onnx
   jlcm-export runs/X/artifact.safetensors --format onnx --compact model.onnx --source original.onnx
@@ -115,9 +117,10 @@ int run(int argc, char** argv) {
         ->capture_default_str();
     app.add_option(
            "--type", type,
-           "f16, bf16 or f32, with gguf also q8_0 (half of f16, rounded to 8 bits); decoded codewords are "
-           "exact in f32, and in f16 without scales")
-        ->check(CLI::IsMember({"f16", "bf16", "f32", "q8_0"}))
+           "f16, bf16 or f32; decoded codewords are exact in f32, and in f16 without scales. With gguf also "
+           "q8_0 (half of f16, rounded to 8 bits) and exact: each matrix in the smallest of q4_0, q4_1, q5_0, "
+           "q5_1, q8_0, f16 and f32 that holds it without loss, which integers do if its codebooks are even grids")
+        ->check(CLI::IsMember({"f16", "bf16", "f32", "q8_0", "exact"}))
         ->capture_default_str();
     app.add_flag(
         "--compact", is_compact,
@@ -140,7 +143,8 @@ int run(int argc, char** argv) {
     if (const auto code = parse_arguments(app, argc, argv)) return *code;
     require(format == "onnx" || (!is_compact && original.empty()),
             "--compact and --source go with --format onnx");
-    require(type != "q8_0" || format == "gguf", "--type q8_0 goes with --format gguf");
+    require((type != "q8_0" && type != "exact") || format == "gguf", "--type {} goes with --format gguf",
+            type);
     require(type != "bf16" || format == "hf" || format == "gguf", "--format {} takes --type f16 or f32",
             format);
     require(format == "coreml" || context_option->count() == 0, "--context goes with --format coreml");
@@ -159,12 +163,13 @@ int run(int argc, char** argv) {
     model.files = artifact.files;
     model.extra = artifact.extra;
     const WeightValues values = [&](const TensorInfo& info) { return artifact.weights(info.name); };
-    const Encoding encoding = parse_encoding(type);
     if (format == "hf") {
-        write_huggingface_checkpoint(target, model, values, encoding);
+        write_huggingface_checkpoint(target, model, values, parse_encoding(type));
     } else {
-        write_gguf_checkpoint(target, model, values, encoding,
-                              is_lossy ? TokenizerLoss::accepted : TokenizerLoss::refused);
+        write_gguf_checkpoint(
+            target, model,
+            type == "exact" ? exact_tensors(artifact) : encoded_tensors(values, parse_encoding(type)),
+            is_lossy ? TokenizerLoss::accepted : TokenizerLoss::refused);
     }
     log_info("{}", target);
     return 0;

@@ -8,6 +8,7 @@
 #include "core/generate/cached_decoder.hpp"
 #include "core/generate/generation.hpp"
 #include "core/generate/prompt_format.hpp"
+#include "core/graph/graph_json.hpp"
 #include "core/graph/output_meaning.hpp"
 #include "core/graph/record.hpp"
 #include "core/model/continuations.hpp"
@@ -44,6 +45,11 @@ struct jlcm_model {
     std::vector<Tensor> tensors;
 
     [[nodiscard]] const Graph& graph() const { return opened.weights->graph(); }
+    /// As JSON, made when somebody asks for it.
+    [[nodiscard]] const std::string& graph_text() const {
+        std::call_once(graph_once_, [&] { graph_text_ = to_json(graph()).dump(); });
+        return graph_text_;
+    }
     /// Bound for forwards in float32 or bfloat16, once somebody asks for one.
     [[nodiscard]] const BoundModel& bound(DType compute = DType::f32) const {
         Bound& bound = compute == DType::bf16 ? bfloat16_ : float32_;
@@ -79,6 +85,8 @@ struct jlcm_model {
     };
     mutable Bound float32_;
     mutable Bound bfloat16_;
+    mutable std::once_flag graph_once_;
+    mutable std::string graph_text_;
     mutable std::once_flag weights_once_;
     mutable std::unique_ptr<Weights> weights_;
     mutable std::once_flag text_files_once_;
@@ -352,6 +360,10 @@ const char* jlcm_config(const jlcm_model* model) {
 }
 const char* jlcm_provenance(const jlcm_model* model) {
     return model->provenance.c_str();
+}
+
+const char* jlcm_graph(const jlcm_model* model) {
+    return model->graph_text().c_str();
 }
 
 size_t jlcm_tensor_count(const jlcm_model* model) {

@@ -54,6 +54,9 @@ JLCM_EXPORT const char *jlcm_description(const jlcm_model *model);
 /* The configuration (the keys of config.json) and how an artifact was made, as JSON. */
 JLCM_EXPORT const char *jlcm_config(const jlcm_model *model);
 JLCM_EXPORT const char *jlcm_provenance(const jlcm_model *model);
+/* What the model computes, as JSON: parameters by name, role and shape, and operators in their order
+ * (core/graph/graph_json.hpp). */
+JLCM_EXPORT const char *jlcm_graph(const jlcm_model *model);
 
 /* ---- tensors ------------------------------------------------------------------------------------------------ */
 

@@ -89,6 +89,19 @@ Affine regress(const Sums& sums, const Affine& grid, bool with_offset) {
     return stored(scale, (sums.value - scale * sums.code) / sums.weight);
 }
 
+std::vector<float> shared_grid(std::size_t words, GridLevels levels, bool with_offset) {
+    std::vector<float> grid(words);
+    for (std::size_t k = 0; k < words; ++k) {
+        const auto level = static_cast<float>(k);
+        const auto last = static_cast<float>(words - 1);
+        if (levels == GridLevels::unit)
+            grid[k] = -1.0F + 2.0F * level / last;
+        else
+            grid[k] = with_offset ? level : 2.0F * level - last;
+    }
+    return grid;
+}
+
 }  // namespace
 
 Affine fit_grid(std::span<const float> values, std::span<const float> weights,
@@ -117,25 +130,24 @@ Affine fit_grid(std::span<const float> values, std::span<const float> weights,
 }
 
 CompressedMatrix fill_even_grids(const LayerProblem& problem, const GroupedRows& grouped,
-                                 const ImportanceOfRow& importance, GridFit fit) {
+                                 const ImportanceOfRow& importance, const GridOptions& options) {
     const auto words = static_cast<std::size_t>(grouped.layout.codewords());
-    std::vector<float> unit(words);
-    for (std::size_t k = 0; k < words; ++k)
-        unit[k] = -1.0F + 2.0F * static_cast<float>(k) / static_cast<float>(words - 1);
     if (grouped.layout.shared_codebook) {
+        const std::vector<float> grid = shared_grid(words, options.levels, grouped.offsets);
         return fill_codebooks(
             problem, grouped, importance,
             [&](std::span<const float>, std::span<const float>, std::span<float> codewords) {
-                std::ranges::copy(unit, codewords.begin());
+                std::ranges::copy(grid, codewords.begin());
             },
             [&](std::span<const float> values, std::span<const float> weights) {
-                return fit_grid(values, weights, unit, fit, grouped.offsets);
+                return fit_grid(values, weights, grid, options.fit, grouped.offsets);
             });
     }
+    const std::vector<float> unit = shared_grid(words, GridLevels::unit, true);
     return fill_codebooks(
         problem, grouped, importance,
         [&](std::span<const float> values, std::span<const float> weights, std::span<float> codewords) {
-            const Affine grid = fit_grid(values, weights, unit, fit, true);
+            const Affine grid = fit_grid(values, weights, unit, options.fit, true);
             for (std::size_t k = 0; k < words; ++k) codewords[k] = grid.scale * unit[k] + grid.offset;
         });
 }

@@ -9,6 +9,7 @@
 #include "core/formats/safetensors.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdint>
 #include <utility>
@@ -36,29 +37,28 @@ const char* torch_name(Encoding encoding) {
     fail("a model can be exported as F32, F16 or BF16, not as {}", name_of(encoding));
 }
 
-/// llama.cpp, llama.h, enum llama_ftype.
-std::uint32_t gguf_file_type(Encoding encoding) {
-    switch (encoding) {
-        case Encoding::f32:
-            return 0;
-        case Encoding::f16:
-            return 1;
-        case Encoding::bf16:
-            return 32;
-        case Encoding::q8_0:
-            return 7;
-        default:
-            break;
+/// llama.cpp, llama.h, enum llama_ftype: what most values of a file are.
+std::uint32_t gguf_file_type(const std::vector<TensorInfo>& tensors) {
+    constexpr std::array<std::pair<Encoding, std::uint32_t>, 8> types{{{Encoding::f32, 0},
+                                                                       {Encoding::f16, 1},
+                                                                       {Encoding::q4_0, 2},
+                                                                       {Encoding::q4_1, 3},
+                                                                       {Encoding::q8_0, 7},
+                                                                       {Encoding::q5_0, 8},
+                                                                       {Encoding::q5_1, 9},
+                                                                       {Encoding::bf16, 32}}};
+    std::uint32_t most = 0;
+    std::int64_t values = 0;
+    for (const auto& [encoding, type] : types) {
+        std::int64_t own = 0;
+        for (const TensorInfo& each : tensors)
+            if (each.encoding == encoding && each.shape.size() > 1) own += element_count(each.shape);
+        if (own > values) {
+            values = own;
+            most = type;
+        }
     }
-    fail("a model can be exported as F32, F16, BF16 or Q8_0, not as {}", name_of(encoding));
-}
-
-/// Of a tensor in a file of this encoding: norms stay exact, and rows that Q8_0's blocks do not fill are float16, as
-/// llama.cpp has them.
-Encoding gguf_encoding(const Shape& shape, Encoding encoding) {
-    if (shape.size() == 1) return Encoding::f32;
-    const bool is_whole = shape.back() % block_values(encoding) == 0;
-    return is_whole ? encoding : Encoding::f16;
+    return most;
 }
 
 /// The completed configuration; an input error for a model that did not come as a language model.
@@ -68,20 +68,13 @@ json exportable(const Checkpoint& model) {
     return complete_config(model.config);
 }
 
-void write_tensor(TensorFileWriter& file, const TensorInfo& info, const Tensor& values) {
+void check(const TensorInfo& info, const Tensor& values) {
     require(values.shape() == info.shape, "tensor '{}' of shape {} where {} is exported", info.name,
             to_string(values.shape()), to_string(info.shape));
-    const auto span = values.values<float>();
     if (info.encoding == Encoding::f16)
-        require(std::all_of(span.begin(), span.end(),
-                            [](float value) { return std::fabs(value) <= largest_f16; }),
+        require(std::ranges::all_of(values.values<float>(),
+                                    [](float value) { return std::fabs(value) <= largest_f16; }),
                 "tensor '{}' has values beyond the range of F16: export it as F32 or BF16", info.name);
-    file.write_values(span);
-}
-
-Tensor reorder_rows(const Tensor& values, const std::vector<std::int64_t>& order) {
-    const auto bytes = permute_rows({{"", values.shape(), Encoding::f32}, values.bytes()}, order);
-    return decode({{"", values.shape(), Encoding::f32}, bytes});
 }
 
 /// The values as the file holds them.
@@ -134,48 +127,74 @@ void write_huggingface_checkpoint(const fs::path& directory, const Checkpoint& m
         infos.back().encoding = encoding;
     }
     auto file = begin_safetensors(directory / "model.safetensors", {{"format", "pt"}}, infos);
-    for (std::size_t i = 0; i < tensors.size(); ++i) write_tensor(file, infos[i], joined(tensors[i], values));
+    for (std::size_t i = 0; i < tensors.size(); ++i) {
+        const Tensor whole = joined(tensors[i], values);
+        check(infos[i], whole);
+        file.write_values(whole.values<float>());
+    }
     file.commit();
 
     for (const auto& [name, content] : tokenizer) write_file(directory / name, content);
     write_file(directory / "config.json", config.dump(2) + "\n");
 }
 
-void write_gguf_checkpoint(const fs::path& path, const Checkpoint& model, const WeightValues& values,
-                           Encoding encoding, TokenizerLoss loss) {
+EncodedTensors encoded_tensors(const WeightValues& values, Encoding encoding) {
+    constexpr std::array possible{Encoding::f32, Encoding::f16, Encoding::bf16, Encoding::q8_0};
+    require(std::ranges::find(possible, encoding) != possible.end(),
+            "a model can be exported as F32, F16, BF16 or Q8_0, not as {}", name_of(encoding));
+    return {.encoding =
+                [encoding](const TensorInfo& info) {
+                    if (info.shape.size() == 1) return Encoding::f32;
+                    return info.shape.back() % block_values(encoding) == 0 ? encoding : Encoding::f16;
+                },
+            .bytes =
+                [values](const TensorInfo& info) {
+                    const Tensor own = values(info);
+                    check(info, own);
+                    return encode(own.values<float>(), info.encoding);
+                }};
+}
+
+void write_gguf_checkpoint(const fs::path& path, const Checkpoint& model, const EncodedTensors& tensors,
+                           TokenizerLoss loss) {
     const json config = exportable(model);
     require(config.at("model_type") == "llama",
             "a model of type {} cannot be exported as GGUF, only llama; --format hf "
             "writes its Hugging Face folder",
             config.at("model_type").get<std::string>());
+    std::vector<TensorInfo> wanted = model_tensors(config);
+    for (TensorInfo& each : wanted) each.encoding = tensors.encoding(each);
     GgufMetadata metadata = gguf_metadata_from_llama(config);
     metadata.emplace_back("general.file_type",
-                          GgufValue{GgufType::u32, GgufType::u32, gguf_file_type(encoding)});
+                          GgufValue{GgufType::u32, GgufType::u32, gguf_file_type(wanted)});
     for (const auto* key : {"name", "license"})
         if (model.extra.contains(key) && model.extra.at(key).is_string())
             metadata.emplace_back(std::string("general.") + key,
                                   GgufValue{GgufType::string, GgufType::u32, model.extra.at(key)});
     for (auto& entry : gguf_tokenizer(model, loss)) metadata.push_back(std::move(entry));
 
-    const auto wanted = model_tensors(config);
     const auto factors = rotary_frequency_factors(config);
-    std::vector<TensorInfo> tensors;
+    std::vector<TensorInfo> infos;
     if (!factors.empty())
-        tensors.push_back(
+        infos.push_back(
             {std::string(rotary_factors_name), {static_cast<std::int64_t>(factors.size())}, Encoding::f32});
-    for (const auto& one : wanted)
-        tensors.push_back({gguf_name(one.name), one.shape, gguf_encoding(one.shape, encoding)});
+    for (const auto& one : wanted) infos.push_back({gguf_name(one.name), one.shape, one.encoding});
 
-    auto file = begin_gguf(path, metadata, tensors);
+    auto file = begin_gguf(path, metadata, infos);
     if (!factors.empty()) file.write_values(factors);
     const auto head_dim = config.at("head_dim").get<std::int64_t>();
-    for (std::size_t i = 0; i < wanted.size(); ++i) {
-        Tensor tensor = values(wanted[i]);
-        if (has_rotary_rows(wanted[i].name))
-            tensor = reorder_rows(tensor, rotary_rows_in_huggingface(tensor.rows(), head_dim));
-        write_tensor(file, tensors[i + (factors.empty() ? 0 : 1)], tensor);
+    for (const TensorInfo& each : wanted) {
+        auto bytes = tensors.bytes(each);
+        if (has_rotary_rows(each.name))
+            bytes = permute_rows({each, bytes}, rotary_rows_in_huggingface(each.shape.front(), head_dim));
+        file.write(bytes);
     }
     file.commit();
+}
+
+void write_gguf_checkpoint(const fs::path& path, const Checkpoint& model, const WeightValues& values,
+                           Encoding encoding, TokenizerLoss loss) {
+    write_gguf_checkpoint(path, model, encoded_tensors(values, encoding), loss);
 }
 
 }  // namespace jlcm

@@ -6,8 +6,10 @@
 #include "core/tensor/encoding.hpp"
 #include "core/tensor/tensor.hpp"
 
+#include <cstddef>
 #include <filesystem>
 #include <functional>
+#include <vector>
 
 namespace jlcm {
 
@@ -25,10 +27,23 @@ using WeightValues = std::function<Tensor(const TensorInfo&)>;
 void write_huggingface_checkpoint(const std::filesystem::path& directory, const Checkpoint& model,
                                   const WeightValues& values, Encoding encoding);
 
-/// A GGUF file of architecture llama, the rows of query and key projections interleaved again.
-/// One-dimensional tensors are always F32, as llama.cpp wants them; otherwise as above. `encoding` can also be Q8_0;
-/// tensors whose rows are no multiple of its block are F16 then. `loss`: what becomes of a tokenizer that GGUF cannot say
-/// all of (`gguf_tokenizer`).
+/// The tensors of a file in the encodings that they have there.
+struct EncodedTensors {
+    /// Of a tensor of the model (Hugging Face name, exact shape); one-dimensional ones are F32, as llama.cpp wants them.
+    std::function<Encoding(const TensorInfo&)> encoding;
+    /// The bytes in that encoding, which the info has. Called once a tensor, in file order.
+    std::function<std::vector<std::byte>(const TensorInfo&)> bytes;
+};
+
+/// All in one encoding, F32, F16, BF16 or Q8_0; tensors whose rows are no multiple of its block are F16. Input error
+/// where a value is beyond its range.
+[[nodiscard]] EncodedTensors encoded_tensors(const WeightValues& values, Encoding encoding);
+
+/// A GGUF file of architecture llama, the rows of query and key projections interleaved again. `loss`: what becomes of a
+/// tokenizer that GGUF cannot say all of (`gguf_tokenizer`).
+void write_gguf_checkpoint(const std::filesystem::path& path, const Checkpoint& model,
+                           const EncodedTensors& tensors, TokenizerLoss loss = TokenizerLoss::refused);
+/// Of `encoded_tensors`.
 void write_gguf_checkpoint(const std::filesystem::path& path, const Checkpoint& model,
                            const WeightValues& values, Encoding encoding,
                            TokenizerLoss loss = TokenizerLoss::refused);

@@ -173,6 +173,7 @@ void read_inputs(const json& description, Graph& graph) {
 }
 
 Graph read_graph(const json& description) {
+    require(!description.contains("head"), "a language model's graph is that of its configuration");
     Graph graph;
     const auto& input = description.at("input");
     ValueId last = graph.add_input(input.at("name").get<std::string>(), input.at("shape").get<Shape>());
@@ -228,13 +229,14 @@ std::vector<GraphInput> inputs_from_json(const json& description) {
 }
 
 json to_json(const Graph& graph) {
-    ensure(graph.head() < 0, "a graph with a head has no JSON");
     json result{{"input", {{"name", graph.values().front()}, {"shape", graph.input_shape()}}},
                 {"parameters", json::array()},
                 {"nodes", json::array()}};
     for (const GraphInput& each : graph.inputs())
         result["inputs"].push_back({{"name", each.name}, {"shape", each.shape}, {"kind", each.kind}});
     if (graph.outputs().empty()) result["output"] = graph.features();
+    if (graph.head() >= 0)
+        result["head"] = {{"parameter", graph.head()}, {"soft_cap", graph.head_soft_cap()}};
     for (const GraphOutput& each : graph.outputs())
         result["outputs"].push_back({{"name", each.name},
                                      {"value", each.value},

@@ -29,7 +29,8 @@ g.series:hover path.line { stroke-width: 3; }
 .tip[hidden] { display: none; }
 pre { background: #f6f6f6; padding: .7rem; overflow-x: auto; font-size: .8rem; }
 details { margin: .25rem 0; } summary { cursor: pointer; }
-@media (max-width: 1000px) { .plots { grid-template-columns: minmax(0, 1fr); } }
+@media (max-width: 1000px) { .plots { grid-template-columns: minmax(0, 1fr); }
+  figure.wide { overflow-x: auto; } figure.wide svg.plot { min-width: 64rem; } }
 )";
 
 inline constexpr const char* page_script = R"({

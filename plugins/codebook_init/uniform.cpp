@@ -3,21 +3,16 @@
 namespace jlcm {
 namespace {
 
-struct UniformOptions {
-    GridFit fit = GridFit::range;
-    void fields(Fields& v) { v("fit", fit, Doc{"How the grid is laid over a group's weights."}); }
-};
-
 /// Evenly spaced codewords: what integer formats do.
 class Uniform : public CodebookInit {
   public:
-    using Options = UniformOptions;
+    using Options = GridOptions;
     explicit Uniform(const Options& options) : options_(options) {}
     [[nodiscard]] DataNeeds needs() const override { return needs_of(options_.fit); }
 
     [[nodiscard]] CompressedMatrix initialise(const LayerProblem& problem,
                                               const GroupedRows& grouped) const override {
-        return fill_even_grids(problem, grouped, problem.second_moment_importance(), options_.fit);
+        return fill_even_grids(problem, grouped, problem.second_moment_importance(), options_);
     }
 
   private:

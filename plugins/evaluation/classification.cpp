@@ -3,7 +3,7 @@
 #include "core/graph/output_meaning.hpp"
 #include "core/model/divergence.hpp"
 #include "core/model/divergence_distribution.hpp"
-#include "core/model/evaluation.hpp"
+#include "core/model/noise_floor.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -15,12 +15,14 @@ namespace {
 
 struct ClassificationOptions {
     DatasetChoice dataset;
+    bool noise_floor = false;
     void fields(Fields& v) {
         v("dataset", dataset,
           Doc{"Images that neither calibration nor learning has seen. 1000 images leave a standard error of "
               "1 %: compare runs by their items, pairwise (jlcm-compare). Without labels there is no top-1: "
               "the figure is the agreement with the original."},
           Required{});
+        noise_floor_field(v, noise_floor);
     }
 };
 
@@ -183,7 +185,8 @@ Figures figures(const ImageData& data, const std::vector<Outcome>& outcomes,
 class Classification final : public Evaluation {
   public:
     using Options = ClassificationOptions;
-    explicit Classification(const Options& options) : dataset_(options.dataset.make()) {}
+    explicit Classification(const Options& options)
+        : dataset_(options.dataset.make()), has_noise_floor_(options.noise_floor) {}
 
     [[nodiscard]] nlohmann::json data(const Directories& directories) const override {
         return identity_of(load_images(*dataset_, directories));
@@ -194,6 +197,8 @@ class Classification final : public Evaluation {
         const std::int64_t classes = need_classes(model.graph, "classification");
         return {.samples = load_known(directories, classes).images->count()};
     }
+
+    [[nodiscard]] bool has_noise_floor() const override { return has_noise_floor_; }
 
     [[nodiscard]] EvaluationResult evaluate(const EvaluatedModels& models,
                                             const Directories& directories) const override {
@@ -215,7 +220,8 @@ class Classification final : public Evaluation {
             "columns filename and class_index, or a folder per class. Without labels a model can be "
             "compared with its original (--original)",
             data.name);
-        const auto outcomes = classify(models, data, preprocess, meaning);
+        const NoiseFloor floor(has_noise_floor_, models, "classification");
+        const auto outcomes = classify(floor.models(), data, preprocess, meaning);
         const char* figure = is_labelled ? "top-1" : "agreement with the original";
         EvaluationResult result{.title = fmt::format("{}, {}", figure, data.name),
                                 .metric = is_labelled ? "top-1 %" : "agreement %",
@@ -235,6 +241,7 @@ class Classification final : public Evaluation {
             result.models.push_back(is_labelled ? figures(data, each, original)
                                                 : unlabelled_figures(each, original));
         }
+        floor.fold(result.models);
         result.expected = is_labelled ? nlohmann::json(data.labels) : result.models.front().items;
         return result;
     }
@@ -251,13 +258,12 @@ class Classification final : public Evaluation {
     }
 
     /// By model and image.
-    [[nodiscard]] static std::vector<std::vector<Outcome>> classify(const EvaluatedModels& models,
-                                                                    const ImageData& data,
-                                                                    const Preprocess& preprocess,
-                                                                    OutputMeaning meaning) {
+    [[nodiscard]] static std::vector<std::vector<Outcome>> classify(
+        const std::vector<const BoundModel*>& models, const ImageData& data, const Preprocess& preprocess,
+        OutputMeaning meaning) {
         constexpr std::int64_t batch = 64;
         const std::int64_t count = data.images->count();
-        std::vector<std::vector<Outcome>> outcomes(models.models.size());
+        std::vector<std::vector<Outcome>> outcomes(models.size());
         Progress progress("classification", count, "images");
         for (std::int64_t begin = 0; begin < count; begin += batch) {
             throw_if_interrupted();
@@ -267,7 +273,7 @@ class Classification final : public Evaluation {
             const Tensor samples = preprocessed(chosen, preprocess);
             std::vector<Reference> references;
             for (std::size_t m = 0; m < outcomes.size(); ++m) {
-                const Tensor scores = models.models[m]->scores(samples);
+                const Tensor scores = models[m]->scores(samples);
                 for (std::size_t i = 0; i < chosen.size(); ++i) {
                     const auto width = static_cast<std::size_t>(scores.size()) / chosen.size();
                     const auto row = scores.values<float>().subspan(i * width, width);
@@ -283,6 +289,7 @@ class Classification final : public Evaluation {
     }
 
     std::unique_ptr<Dataset> dataset_;
+    bool has_noise_floor_;
 };
 
 const Registrar<Evaluation, Classification> registrar{

@@ -1,5 +1,5 @@
 #include "core/base/log.hpp"
-#include "core/model/evaluation.hpp"
+#include "core/model/noise_floor.hpp"
 #include "core/text/tokens.hpp"
 
 #include <cmath>
@@ -35,9 +35,7 @@ struct PerplexityOptions {
         v("positions", positions, Doc{"Which positions of a window are scored."});
         v("bos", bos,
           Doc{"Put the tokenizer's beginning-of-text token in place of each window's first token."});
-        v("noise_floor", noise_floor,
-          Doc{"Also measure the original against itself in the other type of products (float32, bfloat16): "
-              "the KL that rounding alone makes. Costs a forward of the original."});
+        noise_floor_field(v, noise_floor);
     }
 };
 
@@ -70,15 +68,6 @@ Figures figures(const std::vector<WindowScore>& windows, bool has_reference) {
     return result;
 }
 
-/// KL of the original against itself as keys of its own figures.
-nlohmann::json noise_figures(const std::vector<WindowScore>& windows, DType compute) {
-    const Figures noise = figures(windows, true);
-    nlohmann::json more{{"noise_floor_compute", name_of(compute)},
-                        {"noise_floor_kl", noise.kl ? *noise.kl : not_a_number}};
-    for (const auto& [key, value] : noise.more.items()) more["noise_floor_" + key] = value;
-    return more;
-}
-
 class Perplexity final : public Evaluation {
   public:
     using Options = PerplexityOptions;
@@ -109,17 +98,9 @@ class Perplexity final : public Evaluation {
         const ScoringOptions scoring{
             .context = options_.context, .positions = options_.positions, .bos = bos};
         std::optional<Progress> progress;
-        const BoundModel& original = *models.models.front();
-        std::vector<const BoundModel*> compared = models.models;
-        std::optional<BoundModel> rounded;
-        if (options_.noise_floor && !original.backend().has_bfloat16())
-            log_warning("perplexity: no noise floor, since this machine has no unit for bfloat16");
-        if (options_.noise_floor && original.backend().has_bfloat16()) {
-            rounded.emplace(original.in(other_type(original.compute())));
-            compared.insert(compared.begin() + 1, &*rounded);
-        }
+        const NoiseFloor floor(options_.noise_floor, models, "perplexity");
         const auto scores = score_windows(
-            compared, tokens.ids, scoring, options_.windows,
+            floor.models(), tokens.ids, scoring, options_.windows,
             [&](std::int64_t done, std::int64_t windows, const WindowScore& sum) {
                 if (!progress) progress.emplace("perplexity", windows, "windows");
                 progress->update(done,
@@ -134,10 +115,8 @@ class Perplexity final : public Evaluation {
             .protocol = {},
             .models = {},
             .expected = {}};
-        for (std::size_t m = 0; m < scores.size(); ++m)
-            if (compared[m] != (rounded ? &*rounded : nullptr))
-                result.models.push_back(figures(scores[m], m > 0));
-        if (rounded) result.models.front().more = noise_figures(scores[1], rounded->compute());
+        for (std::size_t m = 0; m < scores.size(); ++m) result.models.push_back(figures(scores[m], m > 0));
+        floor.fold(result.models);
         std::int64_t scored = 0;
         for (const WindowScore& window : scores.front()) scored += window.tokens;
         result.protocol = {{"text", text.name},

@@ -1,12 +1,15 @@
 #include "core/base/log.hpp"
 #include "core/data/choice_task.hpp"
 #include "core/model/continuations.hpp"
-#include "core/model/evaluation.hpp"
+#include "core/model/divergence.hpp"
+#include "core/model/divergence_distribution.hpp"
+#include "core/model/noise_floor.hpp"
 #include "core/text/tokens.hpp"
 
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 #include <map>
 
 namespace jlcm {
@@ -29,6 +32,7 @@ struct ZeroShotOptions {
     Figure metric = Figure::automatic;
     std::int64_t limit = 0;
     bool bos = false;
+    bool noise_floor = false;
 
     void fields(Fields& v) {
         v("task", task,
@@ -47,6 +51,7 @@ struct ZeroShotOptions {
         v("bos", bos,
           Doc{"Put the tokenizer's beginning-of-text token in front; the harness does so if the tokenizer "
               "adds it by itself."});
+        noise_floor_field(v, noise_floor);
     }
     void validate(Problems& problems) const {
         if (task.empty()) problems.field("task", "is empty: name a task, or the path of its file");
@@ -129,6 +134,8 @@ struct Answers {
     std::map<TaskMetric, std::vector<std::int64_t>> chosen;
     std::vector<double> nll;  ///< of greedy scoring: of each continuation, nats
     std::vector<std::vector<std::int32_t>> greedy;
+    std::vector<std::vector<float>>
+        logits;  ///< of each item's choices: log-likelihoods less the largest; none of greedy scoring
     bool is_finite = true;
 };
 
@@ -138,6 +145,7 @@ Answers answers_of(const ChoiceTask& task, const std::vector<ContinuationTokens>
         .chosen = {},
         .nll = {},
         .greedy = std::move(greedy),
+        .logits = {},
         .is_finite = std::ranges::all_of(scores, [](double score) { return std::isfinite(score); })};
     if (task.scoring == TaskScoring::greedy) {
         for (std::size_t i = 0; i < scores.size(); ++i) {
@@ -153,8 +161,30 @@ Answers answers_of(const ChoiceTask& task, const std::vector<ContinuationTokens>
         rest = rest.subspan(item.choices.size());
         for (const TaskMetric metric : metrics_of(task.scoring))
             answers.chosen[metric].push_back(choice_by(metric, item, own));
+        std::vector<float>& logits = answers.logits.emplace_back();
+        const double largest = *std::ranges::max_element(own);
+        for (const double score : own) logits.push_back(static_cast<float>(score - largest));
     }
     return answers;
+}
+
+/// KL between what both make of each item's choices, as probabilities: its mean and its distribution.
+void add_divergence(const Answers& own, const Answers& original, Figures& figures) {
+    if (original.logits.empty()) return;
+    std::vector<Divergence> divergences;
+    double sum = 0;
+    for (std::size_t i = 0; i < original.logits.size(); ++i) {
+        if (!own.is_finite || !original.is_finite) {
+            divergences.push_back({.kl = std::numeric_limits<float>::quiet_NaN()});
+        } else {
+            const Reference reference(OutputMeaning::logits, original.logits[i]);
+            divergences.push_back({.kl = static_cast<float>(reference.divergence(own.logits[i])),
+                                   .confidence = static_cast<float>(reference.confidence())});
+        }
+        sum += static_cast<double>(divergences.back().kl);
+    }
+    figures.kl = sum / static_cast<double>(divergences.size());
+    figures.more.update(kl_distribution(divergences));
 }
 
 /// Accuracies in per cent; a perplexity with its standard error by the delta method.
@@ -212,9 +242,10 @@ class ZeroShot final : public Evaluation {
         std::vector<Continuation> continuations;
         for (const ContinuationTokens& each : tokens) continuations.push_back({each.ids, each.begin});
 
+        const NoiseFloor floor(options_.noise_floor, models, "zero_shot");
         std::vector<Answers> answers;
-        Progress progress(title_, std::ssize(continuations) * std::ssize(models.models), "texts");
-        for (const BoundModel* model : models.models) {
+        Progress progress(title_, std::ssize(continuations) * std::ssize(floor.models()), "texts");
+        for (const BoundModel* model : floor.models()) {
             const std::int64_t before = std::ssize(continuations) * std::ssize(answers);
             std::vector<std::vector<std::int32_t>> greedy;
             const auto scores = log_likelihoods(
@@ -222,8 +253,12 @@ class ZeroShot final : public Evaluation {
                 task.scoring == TaskScoring::greedy ? &greedy : nullptr);
             answers.push_back(answers_of(task, tokens, scores, std::move(greedy)));
         }
-        return result(task, answers, tokenizer, tokens);
+        EvaluationResult measured = result(task, answers, tokenizer, tokens);
+        floor.fold(measured.models);
+        return measured;
     }
+
+    [[nodiscard]] bool has_noise_floor() const override { return options_.noise_floor; }
 
   private:
     [[nodiscard]] std::filesystem::path find(const Directories& directories) const {
@@ -317,8 +352,9 @@ class ZeroShot final : public Evaluation {
         }
         for (const Answers& each : answers) {
             result.models.push_back(figures(task, each));
-            if (&each != answers.data())
-                result.models.back().agreement = agreement_of(each, answers.front(), task.metric);
+            if (&each == answers.data()) continue;
+            result.models.back().agreement = agreement_of(each, answers.front(), task.metric);
+            add_divergence(each, answers.front(), result.models.back());
         }
         return result;
     }

@@ -3,22 +3,17 @@
 namespace jlcm {
 namespace {
 
-struct RoundToNearestOptions {
-    GridFit fit = GridFit::range;
-    void fields(Fields& v) { v("fit", fit, Doc{"How the grid is laid over a group's weights."}); }
-};
-
 /// Round to nearest: the codebook becomes an even grid over its group's weights.
 class RoundToNearest : public Solver {
   public:
-    using Options = RoundToNearestOptions;
+    using Options = GridOptions;
     explicit RoundToNearest(const Options& options) : options_(options) {}
     [[nodiscard]] DataNeeds needs() const override { return needs_of(options_.fit); }
     [[nodiscard]] bool starts_from_layout() const override { return true; }
     SolverLog solve(const LayerProblem& problem, CompressedMatrix& matrix,
                     Backend& /*backend*/) const override {
         const GroupedRows grouped{matrix.layout, matrix.row_order, matrix.offsets.defined()};
-        matrix = fill_even_grids(problem, grouped, problem.second_moment_importance(), options_.fit);
+        matrix = fill_even_grids(problem, grouped, problem.second_moment_importance(), options_);
         return {};
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes as c
+import functools
 import json
 import os
 import queue
@@ -174,6 +175,12 @@ class Model(Mapping[str, Weight]):
 
     def __repr__(self) -> str:
         return f"<jlcm.Model {self.path}: {self.description}, {len(self)} tensors>"
+
+    @functools.cached_property
+    def graph(self) -> dict[str, Any]:
+        """What the model computes: "parameters" by name, role and shape, and "nodes", operators in their order, which read
+        values (0 is the input, then a node's each). A language model's "head" is behind its "output"."""
+        return json.loads(text(self._value("graph")))
 
     @property
     def footprint(self) -> format.ArtifactFootprint:

@@ -165,7 +165,20 @@ def divergence(name, rounded):
     return outputs_of(models[name]), outputs_of(rounded), json.loads(Path("eval.json").read_text())
 
 
-p, q, record = divergence("softmax", make("softmax2", softmaxes[:1], ["p"], rounded=True))
+rounded = make("softmax2", softmaxes[:1], ["p"], rounded=True)
+p, q, record = divergence("softmax", rounded)
+each = (p * numpy.log(p / q)).sum(1)
+for task in ("classification", "outputs"):
+    call("jlcm-eval", rounded, "--original", models["softmax"], "--task", task, "--dataset", images, "--compute", "float32",
+         "--set", "noise_floor=true", "--json", "eval.json")
+    figures = json.loads(Path("eval.json").read_text())["models"]
+    for key, share in {"kl_median": 0.5, "kl_p90": 0.9, "kl_p99": 0.99}.items():
+        assert abs(figures["compressed"][key] - numpy.quantile(each, share)) < 1e-3 * record["kl"], (task, key)
+    assert sum(part["predictions"] for part in figures["compressed"]["kl_by_confidence"]) == count
+    if "avx512_bf16" in Path("/proc/cpuinfo").read_text():
+        floor = figures["original"]
+        assert floor["noise_floor_compute"] == "bfloat16" and 0 < floor["noise_floor_kl"] < 0.1 * record["kl"], floor
+        assert len(floor["noise_floor_kl_by_confidence"]) > 0
 assert abs(record["kl"] - (p * numpy.log(p / q)).sum(1).mean()) < 1e-4 * record["kl"], record["kl"]
 assert record["kl"] > 0.01 and "kl" not in record["protocol"]
 p, q, record = divergence("mean", make("mean2", softmaxes, ["m"], rounded=True))

@@ -27,6 +27,7 @@ class RmsNorm final : public Operator {
             rows_of(context, context.gradient()), context.parameter_gradient(0));
         context.add_input_gradient(0, dx.reshape(context.input(0).shape()));
     }
+    nlohmann::json attributes() const override { return {{"epsilon", epsilon_}, {"offset", offset_}}; }
     // Rows of their own (heads) move whole, features alike in each.
     void permutation_rule(PermutationRule& rule) const override {
         rule.tie_dimensions(0, 0, rule.input_shape(0).size());

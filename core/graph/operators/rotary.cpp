@@ -63,6 +63,21 @@ class Rotary final : public Operator {
         rule.tie(rule.output(), {{heads, features}});
     }
 
+    nlohmann::json attributes() const override {
+        const auto frequencies = [&](bool is_long) {
+            return rotary_frequencies(turned_, base_, scaling_, is_long);
+        };
+        nlohmann::json result{{"head_dim", head_dim_},
+                              {"turned", turned_},
+                              {"frequencies", frequencies(false)},
+                              {"magnitude", scaling_.magnitude}};
+        if (scaling_.kind == RotaryScaling::Kind::long_rope) {
+            result["long_frequencies"] = frequencies(true);
+            result["original_context"] = scaling_.original_context;
+        }
+        return result;
+    }
+
   private:
     [[nodiscard]] bool is_long(std::int64_t length) const {
         return scaling_.kind == RotaryScaling::Kind::long_rope &&

@@ -4,9 +4,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace jlcm {
 namespace {
+
+constexpr std::size_t most_divergences = std::size_t{1} << 20U;  ///< enough for a 99th percentile
+
+constexpr Divergence no_divergence{.kl = std::numeric_limits<float>::quiet_NaN()};
 
 /// A dimension of an output as [outer, size, inner].
 struct Lines {
@@ -78,8 +83,20 @@ void OutputDistance::add(const Tensor& original, const Tensor& own, std::int64_t
     if (compared_as_ == OutputMeaning::values) return;
     const auto classes = static_cast<std::size_t>(own.shape().back());
     for (std::size_t at = 0; at + classes <= a.size(); at += classes)
-        kl_ += Reference(compared_as_, a.subspan(at, classes)).divergence(b.subspan(at, classes));
-    rows_ += static_cast<std::int64_t>(a.size() / classes);
+        add_row(a.subspan(at, classes), b.subspan(at, classes));
+}
+
+void OutputDistance::add_row(std::span<const float> original, std::span<const float> own) {
+    const Reference reference(compared_as_, original);
+    const double kl = reference.divergence(own);
+    kl_ += kl;
+    if (rows_++ % stride_ != 0) return;
+    divergences_.push_back(
+        {.kl = static_cast<float>(kl), .confidence = static_cast<float>(reference.confidence())});
+    if (divergences_.size() < most_divergences) return;
+    for (std::size_t i = 0; 2 * i < divergences_.size(); ++i) divergences_[i] = divergences_[2 * i];
+    divergences_.resize((divergences_.size() + 1) / 2);
+    stride_ *= 2;
 }
 
 Figures OutputDistance::figures(bool is_original) const {
@@ -95,7 +112,9 @@ Figures OutputDistance::figures(bool is_original) const {
     if (is_original) return result;
     if (is_finite_) result.standard_error = standard_error(items_);
     if (axis_) result.agreement = finite(static_cast<double>(agreeing_) / static_cast<double>(predictions_));
-    if (rows_ > 0) result.kl = finite(kl_ / static_cast<double>(rows_));
+    if (rows_ == 0) return result;
+    result.kl = finite(kl_ / static_cast<double>(rows_));
+    result.more.update(kl_distribution(is_finite_ ? divergences_ : std::vector{no_divergence}));
     return result;
 }
 

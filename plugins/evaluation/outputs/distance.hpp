@@ -2,6 +2,7 @@
 // How far an output of a model stays from the original's, whatever its numbers mean.
 
 #include "core/graph/output.hpp"
+#include "core/model/divergence_distribution.hpp"
 #include "core/model/evaluation.hpp"
 #include "core/tensor/tensor.hpp"
 
@@ -21,8 +22,8 @@ class OutputDistance {
     /// Outputs of so many samples, equally many rows each.
     void add(const Tensor& original, const Tensor& own, std::int64_t samples);
 
-    /// |own - original|^2 / |original|^2 with its standard error over samples, KL divergence, agreement of the
-    /// arg-max, and {"cosine", "largest_difference"}; of the original by itself (`is_original`) neither error,
+    /// |own - original|^2 / |original|^2 with its standard error over samples, KL divergence and its distribution
+    /// (kl_distribution) over rows, agreement of the arg-max, and {"cosine", "largest_difference"}; of the original by itself (`is_original`) neither error,
     /// divergence nor agreement.
     [[nodiscard]] Figures figures(bool is_original) const;
 
@@ -34,6 +35,9 @@ class OutputDistance {
     double largest_ = 0;  ///< difference
     double kl_ = 0;       ///< over rows of classes
     std::int64_t rows_ = 0;
+    std::vector<Divergence>
+        divergences_;  ///< of every `stride_`th row, so that outputs of an element a pixel fit
+    std::int64_t stride_ = 1;
     std::int64_t predictions_ = 0;
     std::int64_t agreeing_ = 0;
     std::vector<double> items_;  ///< relative squared error by sample
@@ -41,6 +45,7 @@ class OutputDistance {
     OutputMeaning compared_as_;
     std::optional<std::size_t> axis_;
 
+    void add_row(std::span<const float> original, std::span<const float> own);
     void add_sample(std::span<const float> original, std::span<const float> own);
 };
 

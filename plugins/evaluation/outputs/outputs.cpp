@@ -3,7 +3,7 @@
 #include "core/base/log.hpp"
 #include "core/formats/numpy.hpp"
 #include "core/graph/output_meaning.hpp"
-#include "core/model/evaluation.hpp"
+#include "core/model/noise_floor.hpp"
 #include "plugins/evaluation/outputs/distance.hpp"
 
 #include <algorithm>
@@ -16,6 +16,7 @@ struct OutputsOptions {
     DatasetChoice dataset;
     std::int64_t samples = 0;
     std::optional<std::int64_t> axis;
+    bool noise_floor = false;
     std::string write;
     void fields(Fields& v) {
         v("dataset", dataset, Doc{"Images or tensors; labels are not looked at."}, Required{});
@@ -23,6 +24,7 @@ struct OutputsOptions {
         v("axis", axis,
           Doc{"Dimension of the output along which the arg-max is compared, the first being that of samples; -1 is "
               "the last. Unless it is set the last one of an output that holds classes, and none of other outputs."});
+        noise_floor_field(v, noise_floor);
         v("write", write,
           Doc{"An .npz file that gets the outputs of each model (model_0, model_1, ..., of several outputs "
               "model_0:NAME): for figures of one's own."});
@@ -46,6 +48,8 @@ class Outputs final : public Evaluation {
         return {.samples = count_of(data)};
     }
 
+    [[nodiscard]] bool has_noise_floor() const override { return options_.noise_floor; }
+
     [[nodiscard]] EvaluationResult evaluate(const EvaluatedModels& models,
                                             const Directories& directories) const override {
         const ImageData data = load_images(*dataset_, directories);
@@ -64,7 +68,9 @@ class Outputs final : public Evaluation {
                                 .models = {},
                                 .expected = {}};
         add_protocol(outputs, result.protocol);
-        result.models = compare(models, data, outputs);
+        const NoiseFloor floor(options_.noise_floor, models, "outputs");
+        result.models = compare(floor.models(), models.input, data, outputs);
+        floor.fold(result.models);
         return result;
     }
 
@@ -144,22 +150,23 @@ class Outputs final : public Evaluation {
         return features.reshape(shape);
     }
 
-    [[nodiscard]] std::vector<Figures> compare(const EvaluatedModels& models, const ImageData& data,
+    [[nodiscard]] std::vector<Figures> compare(const std::vector<const BoundModel*>& models,
+                                               const ModelInput& input, const ImageData& data,
                                                const std::vector<Compared>& outputs) const {
         constexpr std::int64_t batch = 16;
         const std::int64_t count = count_of(data);
         std::vector<OutputDistance> distances;
         for (const Compared& output : outputs) distances.emplace_back(output.meaning, output.axis);
-        std::vector<std::vector<OutputDistance>> all(models.models.size(), distances);
+        std::vector<std::vector<OutputDistance>> all(models.size(), distances);
         Written written;
         Progress progress("outputs", count, "samples");
         for (std::int64_t begin = 0; begin < count; begin += batch) {
             throw_if_interrupted();
             const std::int64_t end = std::min(count, begin + batch);
-            const Tensor samples = read(models.input, data, begin, end);
+            const Tensor samples = read(input, data, begin, end);
             Tensor original;
             for (std::size_t m = 0; m < all.size(); ++m) {
-                const Tensor own = models.models[m]->features(samples).to(DType::f32);
+                const Tensor own = models[m]->features(samples).to(DType::f32);
                 if (m == 0) original = own;
                 for (std::size_t i = 0; i < outputs.size(); ++i) {
                     const Tensor part = values_of(outputs[i], own, outputs.size() == 1);

@@ -112,6 +112,16 @@ def matmul(x, y, transpose_x=False, transpose_y=False):
     return np.matmul(np.swapaxes(x, -1, -2) if transpose_x else x, np.swapaxes(y, -1, -2) if transpose_y else y)
 
 
+def topk(x, k, axis, ascending=False, sort=True, return_indices=True, output_indices_dtype=None):
+    order = np.argsort(x if ascending else -x, axis, kind="stable").take(range(int(k)), axis)
+    return [np.take_along_axis(x, order, axis), order]
+
+
+def one_hot(indices, one_hot_vector_size, axis=-1, on_value=1, off_value=0):
+    assert axis == -1
+    return np.where(indices[..., None] == np.arange(one_hot_vector_size), on_value, off_value)
+
+
 def erf(x):
     return np.vectorize(math.erf)(x)
 
@@ -130,7 +140,11 @@ OPERATORS = {
     "cast": lambda x, dtype: x,
     "identity": lambda x: x,
     "gather": lambda x, indices, axis, batch_dims=0, validate_indices=False: np.take(x, indices.astype(int), axis),
-    "split": lambda x, num_splits, axis: np.split(x, num_splits, axis),
+    "split": lambda x, axis, num_splits=None, split_sizes=None: np.split(x, num_splits or np.cumsum(split_sizes)[:-1], axis),
+    "expand_dims": lambda x, axes: np.expand_dims(x, tuple(axes)),
+    "topk": topk,
+    "one_hot": one_hot,
+    "sign": lambda x: np.sign(x),
     "greater_equal": lambda x, y: x >= y,
     "select": lambda cond, a, b: np.where(cond, a, b),
     "sqrt": lambda x: np.sqrt(x),

@@ -23,7 +23,7 @@ Layout column_groups(std::int64_t rows, std::int64_t cols, int bits, std::int64_
 }
 
 CompressedMatrix on_even_grids(const LayerProblem& problem, Layout layout) {
-    return fill_even_grids(problem, {std::move(layout), {}, true}, equal_importance(), GridFit::range);
+    return fill_even_grids(problem, {std::move(layout), {}, true}, equal_importance(), {});
 }
 
 /// The inverse by Gauss-Jordan elimination.

@@ -71,6 +71,20 @@ Model tiny_bert() {
 
 }  // namespace
 
+/// KL of the probabilities that log-likelihoods give the choices of an item.
+double divergence_of(const std::vector<double>& original, const std::vector<double>& own) {
+    const auto total = [](const std::vector<double>& scores) {
+        double sum = 0;
+        for (const double score : scores) sum += std::exp(score);
+        return sum;
+    };
+    double kl = 0;
+    for (std::size_t i = 0; i < original.size(); ++i)
+        kl += std::exp(original[i]) / total(original) *
+              (original[i] - std::log(total(original)) - own[i] + std::log(total(own)));
+    return kl;
+}
+
 TEST_CASE("zero-shot figures are those of the choices' likelihoods") {
     const test::TemporaryDirectory directory;
     const auto path = directory.path() / "items.jsonl";
@@ -92,6 +106,8 @@ TEST_CASE("zero-shot figures are those of the choices' likelihoods") {
     CHECK(result.protocol.at("texts") == 7);
 
     const ChoiceTask task = read_choice_task(path, 0);
+    std::vector<std::vector<double>> original;
+    double divergence = 0;
     for (std::size_t m = 0; m < 2; ++m) {
         double plain = 0;
         double normalised = 0;
@@ -105,6 +121,10 @@ TEST_CASE("zero-shot figures are those of the choices' likelihoods") {
                     log_likelihoods(m == 0 ? bound : other, {{tokens.ids, tokens.begin}}).front());
                 shares.push_back(scores.back() / static_cast<double>(choice.size()));
             }
+            if (m == 0)
+                original.push_back(scores);
+            else
+                divergence += divergence_of(original[i], scores) / 3;
             plain += std::ranges::max_element(scores) - scores.begin() == task.items[i].gold ? 1 : 0;
             const auto chosen = std::ranges::max_element(shares) - shares.begin();
             CHECK(result.models[m].items.at(i) == chosen);
@@ -117,6 +137,9 @@ TEST_CASE("zero-shot figures are those of the choices' likelihoods") {
     }
     CHECK_FALSE(result.models[0].agreement);
     CHECK(result.models[1].agreement);
+    CHECK_FALSE(result.models[0].kl);
+    CHECK(*result.models[1].kl == Approx(divergence).epsilon(1e-4));
+    CHECK(result.models[1].more.at("kl_median") > 0);
     const std::string table =
         evaluation_table(evaluation_record("zero_shot", result, {"original", "compressed"}));
     CHECK_THAT(table, Catch::Contains("3 items") && Catch::Contains("acc_norm %"));

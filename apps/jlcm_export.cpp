@@ -112,7 +112,7 @@ int run(int argc, char** argv) {
     app.add_option(
            "--format", format,
            "hf (a Hugging Face folder), gguf, onnx: the file that an ONNX model was made of, with the weights in "
-           "place, or coreml: a package of an ONNX or Llama-like model, by Python's coremltools")
+           "place, or coreml: a package of an ONNX or language model, by Python's coremltools")
         ->check(CLI::IsMember({"hf", "gguf", "onnx", "coreml"}))
         ->capture_default_str();
     app.add_option(

@@ -85,7 +85,7 @@ def _program(weights: Weights, path: str | os.PathLike[str] | None, context: int
             path = os.path.join(folder, "artifact.safetensors")
             format.write(path, weights.artifact)
         model = Model(path)
-        longest = model.vocabulary.max_positions
+        longest = model.config["max_position_embeddings"]
         require(0 <= context <= longest, f"a context of {context}; the model is made for 1 to {longest} tokens")
         ids = mb.placeholder(shape=(1, context or min(DEFAULT_CONTEXT, longest)), dtype=types.int32)
         return _Translation(weights, model.graph).program({"ids": ids})

@@ -327,7 +327,7 @@ def refusals():
         else:
             raise AssertionError(f"not refused: {text}")
 
-    refused("of the type 'None'", Artifact())
+    refused("the configuration is not a JSON object", Artifact())
     refused("is no language model", path, context=8)
     refused("has to end in .mlpackage", path, out="refused.onnx")
     refused("form 'ios17'", path, form="ios17")

@@ -144,7 +144,8 @@ class _Translation:
     def input(self, given: list[Var]) -> Var:
         """What the graph reads: the one input, or the record of several."""
         is_ids = types.is_int(given[0].dtype)
-        parts = given if is_ids or self.weights.type == np.float32 else [mb.cast(x=each, dtype="fp16") for each in given]
+        stay = is_ids or self.weights.type == np.float32
+        parts = given if stay else [mb.cast(x=each, dtype="fp16") for each in given]
         if "inputs" not in self.graph:
             return parts[0]
         return mb.concat(values=[mb.reshape(x=each, shape=[1, -1]) for each in parts], axis=1)

@@ -1,6 +1,6 @@
-"""One constant in place of equal ones of a Core ML program. Every operator brings its own strides, axes and numbers: of a
-small network as many bytes as a tenth of its weights. (coremltools' pass of this kind leaves small ones, and takes tensors
-for equal that differ by 6e-8.)"""
+"""One constant in place of equal ones of a Core ML program. Every operator brings its own strides, axes and numbers: of
+a small network as many bytes as a tenth of its weights. (coremltools' pass of this kind leaves small ones, and takes
+tensors for equal that differ by 6e-8.)"""
 
 from __future__ import annotations
 

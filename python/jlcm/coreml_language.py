@@ -21,7 +21,7 @@ HIDDEN = -30000.0
 
 
 class LanguageOperators:
-    """Functions of a node's inputs, weights and attributes, as those of coreml_operators. One mask serves all layers."""
+    """Functions of a node's inputs, weights and attributes, as in coreml_operators. One mask serves all layers."""
 
     def __init__(self, form: Form):
         self.form = form
@@ -44,9 +44,7 @@ class LanguageOperators:
         keys."""
         context, heads = inputs[0].shape[1], attributes["query_heads"]
         width, key_heads = attributes["head_dim"], attributes["key_heads"]
-        query, key, value = (
-            mb.transpose(x=_by_head(x, width), perm=[1, 0, 2]) for x in inputs
-        )
+        query, key, value = (mb.transpose(x=_by_head(x, width), perm=[1, 0, 2]) for x in inputs)
         query = mb.mul(x=query, y=scalar(query, attributes["scale"] or width**-0.5))
         query = mb.reshape(x=query, shape=[key_heads, -1, width])
         scores = mb.matmul(x=query, y=key, transpose_y=True)
@@ -125,7 +123,12 @@ def _routing(inputs: Sequence[Var], weights: Sequence[Var], attributes: Attribut
     """The softmax of scores [1, context, experts], all but the largest of each token zero."""
     shares = mb.softmax(x=inputs[0], axis=-1)
     _, indices = mb.topk(x=inputs[0], k=attributes["chosen"], axis=-1, ascending=False)
-    marks = mb.one_hot(indices=indices, one_hot_vector_size=inputs[0].shape[-1], on_value=scalar(shares, 1.0), off_value=scalar(shares, 0.0))
+    marks = mb.one_hot(
+        indices=indices,
+        one_hot_vector_size=inputs[0].shape[-1],
+        on_value=scalar(shares, 1.0),
+        off_value=scalar(shares, 0.0),
+    )
     kept = mb.mul(x=shares, y=mb.reduce_sum(x=marks, axes=[-2], keep_dims=False))
     if not attributes["normalised"]:
         return kept

@@ -44,6 +44,11 @@ def weights(path):
     for each in (weight.packed, weight.codebooks):
         assert np.shares_memory(each, mapped) and not each.flags.writeable
     assert not model["model.norm.weight"].is_compressed
+    # The graph: layers one by one, and the head behind them, which shares the embedding's tensor.
+    read = [model.graph["parameters"][i]["name"] for node in model.graph["nodes"] for i in node["parameters"]]
+    assert read[0] == "model.embed_tokens.weight" and name in read and read[-1] == "model.norm.weight"
+    assert model.graph["parameters"][model.graph["head"]["parameter"]]["name"] == read[0]
+    assert model.graph["output"] == len(model.graph["nodes"])
     refused(lambda: model["model.norm.weight"].codes, "model.norm.weight", "not compressed")
     assert model.footprint.bytes.total == Path(path).stat().st_size
     return model

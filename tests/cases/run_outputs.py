@@ -203,10 +203,12 @@ refused("boxes", ["compress.output_weighting wants the gradients"], evaluate=Fal
 refused("two", ["one output, and the model has 2", "model.outputs: [{name: o}]"])
 _, record = run("two", evaluate=False)
 assert [each["name"] for each in record["model"]["outputs"]] == ["o", "z"] and "left_out" not in record["model"], record["model"]
-call("jlcm-eval", models["two"], "--task", "outputs", "--dataset", images, "--compute", "float32", "--set", "write=two.npz", "--json", "eval.json")
+call("jlcm-eval", models["two"], "--task", "outputs", "--dataset", images, "--compute", "float32", "--set", "write=two.npz", "--set", "noise_floor=true", "--json", "eval.json")
 record = json.loads(Path("eval.json").read_text())
 outputs = record["models"]["compressed"]["outputs"]
 assert set(outputs) == {"o", "z"} and outputs["z"]["relative_squared_error"] == 0, record
+if "avx512_bf16" in Path("/proc/cpuinfo").read_text():
+    assert 0 < outputs["z"]["noise_floor_kl_median"] < outputs["z"]["noise_floor_kl_p99"] < 0.1, outputs
 assert numpy.abs(numpy.load("two.npz")["model_0:z"] - outputs_of(models["logits"])).max() < 1e-4
 made = jlcm.open(models["two"]).run(x=x)  # one run of the network makes both
 assert numpy.abs(made["z"] - outputs_of(models["logits"])).max() < 1e-4 and made["o"].shape == (count, 50), made

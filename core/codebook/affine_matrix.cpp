@@ -24,9 +24,9 @@ std::optional<GroupLevels> levels_at(const AffineEncoding& type, const AffineGri
     GroupLevels found{.grid = grid};
     for (std::size_t k = 0; k < values.size(); ++k) {
         const float level = grid.step == 0 ? 0.0F : std::round((values[k] - grid.minimum) / grid.step);
-        if (!(level >= static_cast<float>(type.lowest) && level <= static_cast<float>(type.highest)))
-            return std::nullopt;
-        if (level * grid.step + grid.minimum != values[k]) return std::nullopt;
+        const bool is_level =
+            level >= static_cast<float>(type.lowest) && level <= static_cast<float>(type.highest);
+        if (!is_level || level * grid.step + grid.minimum != values[k]) return std::nullopt;
         found.level_of.at(k) = static_cast<int>(level);
     }
     return found;

@@ -111,7 +111,8 @@ probe.down = values();
 const first = document.querySelector("svg.plot");
 probe.names = [...first.querySelectorAll("g.key text")].map(each => each.textContent);
 probe.says = [...first.querySelectorAll("g.mark")].map(each => each.dataset.says);
-probe.widths = [...document.querySelectorAll(".view:not([hidden]) svg")].map(svg => svg.getBoundingClientRect().width);
+probe.widths = [...document.querySelectorAll(".view:not([hidden]) svg")].map(svg => svg.closest("figure").getBoundingClientRect().width);
+probe.page = document.documentElement.scrollWidth;
 // A name switches its series.
 const inFirst = () => [...first.querySelectorAll("g.series[data-series='0']")].filter(each => each.getBoundingClientRect().width > 0).length;
 probe.before = inFirst();
@@ -171,6 +172,7 @@ for width in (1400, 800):
     assert len(probe["says"]) == 4 and all("estimator=" in each and "perplexity" in each for each in probe["says"]), probe
     assert f"{probe['up'][0]:.5g}" in "".join(probe["says"]), probe
     assert len(probe["widths"]) >= 5 and min(probe["widths"]) > 300 and max(probe["widths"]) <= width, probe
+    assert probe["page"] <= width, "plots that are wider scroll by themselves"
     assert (probe["before"], probe["off"], probe["on"]) == (1, 0, 1), probe
     assert probe["views"] == list(range(len(probe["views"]))) and len(probe["views"]) == 3, probe
     assert probe["tipShown"] and "estimator=" in probe["tip"] and "perplexity" in probe["tip"], probe

@@ -4,7 +4,7 @@
 #include "core/base/files.hpp"
 #include "core/formats/architecture.hpp"
 #include "core/formats/gguf.hpp"
-#include "core/formats/gguf_families.hpp"
+#include "core/formats/gguf_export.hpp"
 #include "core/formats/llama.hpp"
 #include "core/formats/safetensors.hpp"
 
@@ -53,10 +53,12 @@ std::uint32_t gguf_file_type(Encoding encoding) {
     fail("a model can be exported as F32, F16, BF16 or Q8_0, not as {}", name_of(encoding));
 }
 
-/// Of a tensor in a file of this encoding: norms stay exact, and rows that Q8_0's blocks do not fill are float16, as
+/// Of a tensor in a file of this encoding: norms, routers and positions stay exact, and rows that Q8_0's blocks do not fill are float16, as
 /// llama.cpp has them.
-Encoding gguf_encoding(const Shape& shape, Encoding encoding) {
-    if (shape.size() == 1) return Encoding::f32;
+Encoding gguf_encoding(const TensorInfo& info, Encoding encoding) {
+    const Shape& shape = info.shape;
+    const bool is_exact = info.name.ends_with("ffn_gate_inp.weight") || info.name == "position_embd.weight";
+    if (shape.size() == 1 || is_exact) return Encoding::f32;
     const bool is_whole = shape.back() % block_values(encoding) == 0;
     return is_whole ? encoding : Encoding::f16;
 }
@@ -114,6 +116,18 @@ Tensor joined(const FileTensor& tensor, const WeightValues& values) {
     return turned;
 }
 
+/// The values as a GGUF file holds them.
+Tensor values_of(const GgufTensor& tensor, const WeightValues& values) {
+    Tensor all = joined({tensor.info, tensor.parts}, values);
+    if (const std::int64_t head = tensor.interleaved_head; head > 0)
+        all = reorder_rows(all, rotary_rows_in_huggingface(all.rows(), head));
+    if (tensor.offset != 0) {
+        all = all.clone();
+        for (float& value : all.values<float>()) value += static_cast<float>(tensor.offset);
+    }
+    return all.reshape(tensor.info.shape);
+}
+
 }  // namespace
 
 WeightValues stored_values(const Checkpoint& checkpoint) {
@@ -143,12 +157,8 @@ void write_huggingface_checkpoint(const fs::path& directory, const Checkpoint& m
 
 void write_gguf_checkpoint(const fs::path& path, const Checkpoint& model, const WeightValues& values,
                            Encoding encoding, TokenizerLoss loss) {
-    const json config = exportable(model);
-    require(config.at("model_type") == "llama",
-            "a model of type {} cannot be exported as GGUF, only llama; --format hf "
-            "writes its Hugging Face folder",
-            config.at("model_type").get<std::string>());
-    GgufMetadata metadata = gguf_metadata_from_llama(config);
+    GgufModel file_model = gguf_model(exportable(model));
+    GgufMetadata& metadata = file_model.metadata;
     metadata.emplace_back("general.file_type",
                           GgufValue{GgufType::u32, GgufType::u32, gguf_file_type(encoding)});
     for (const auto* key : {"name", "license"})
@@ -157,23 +167,18 @@ void write_gguf_checkpoint(const fs::path& path, const Checkpoint& model, const 
                                   GgufValue{GgufType::string, GgufType::u32, model.extra.at(key)});
     for (auto& entry : gguf_tokenizer(model, loss)) metadata.push_back(std::move(entry));
 
-    const auto wanted = model_tensors(config);
-    const auto factors = rotary_frequency_factors(config);
     std::vector<TensorInfo> tensors;
-    if (!factors.empty())
-        tensors.push_back(
-            {std::string(rotary_factors_name), {static_cast<std::int64_t>(factors.size())}, Encoding::f32});
-    for (const auto& one : wanted)
-        tensors.push_back({gguf_name(one.name), one.shape, gguf_encoding(one.shape, encoding)});
-
+    for (const GgufTensor& tensor : file_model.tensors) {
+        tensors.push_back(tensor.info);
+        tensors.back().encoding = gguf_encoding(tensor.info, encoding);
+    }
     auto file = begin_gguf(path, metadata, tensors);
-    if (!factors.empty()) file.write_values(factors);
-    const auto head_dim = config.at("head_dim").get<std::int64_t>();
-    for (std::size_t i = 0; i < wanted.size(); ++i) {
-        Tensor tensor = values(wanted[i]);
-        if (has_rotary_rows(wanted[i].name))
-            tensor = reorder_rows(tensor, rotary_rows_in_huggingface(tensor.rows(), head_dim));
-        write_tensor(file, tensors[i + (factors.empty() ? 0 : 1)], tensor);
+    for (std::size_t i = 0; i < tensors.size(); ++i) {
+        const GgufTensor& tensor = file_model.tensors[i];
+        if (tensor.parts.empty())
+            file.write_values(tensor.values);
+        else
+            write_tensor(file, tensors[i], values_of(tensor, values));
     }
     file.commit();
 }

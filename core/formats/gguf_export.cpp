@@ -117,10 +117,10 @@ std::vector<float> floats(const std::vector<double>& values) {
 std::vector<GgufTensor> factors_of(const json& config) {
     std::vector<GgufTensor> tensors;
     const auto add = [&](std::string_view name, std::vector<float> values) {
-        if (!values.empty())
-            tensors.push_back({.info = {std::string(name), {std::ssize(values)}, Encoding::f32},
-                               .parts = {},
-                               .values = std::move(values)});
+        if (values.empty()) return;
+        const std::int64_t count = std::ssize(values);
+        tensors.push_back(
+            {.info = {std::string(name), {count}, Encoding::f32}, .parts = {}, .values = std::move(values)});
     };
     if (!has_key(config, "rope_scaling")) return tensors;
     const RotaryScaling scaling = rotary_scaling(config);
@@ -195,7 +195,7 @@ json read_back(const GgufModel& model) {
     for (const auto& [key, value] : model.metadata) gguf.metadata[key] = value;
     for (const GgufTensor& tensor : model.tensors)
         gguf.tensors.push_back(
-            {tensor.info.name, tensor.info.shape, Encoding::f32, std::as_bytes(std::span(tensor.values))});
+            {{tensor.info.name, tensor.info.shape, Encoding::f32}, std::as_bytes(std::span(tensor.values))});
     ProblemList problems;
     json config = config_from_gguf(gguf, problems);
     throw_together(problems);

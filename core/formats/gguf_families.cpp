@@ -407,7 +407,8 @@ std::string gguf_name(const std::string& huggingface_name, const GgufFamily& fam
 
 std::string gguf_name_of_experts(const std::string& huggingface_name, const GgufFamily& family) {
     const auto kind = split_kind(huggingface_name);
-    const auto layer = kind ? split_layer(kind->first, family.layers) : std::nullopt;
+    if (!kind) return {};
+    const auto layer = split_layer(kind->first, family.layers);
     if (!layer) return {};
     for (const auto& [stem, pattern] : family.experts) {
         const std::size_t number = pattern.find("{}");

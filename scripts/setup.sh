@@ -9,8 +9,8 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
 packages=(
     ca-certificates ccache cmake g++ ninja-build pkg-config python3-pip python3-venv
     libboost-dev libboost-filesystem-dev libcli11-dev libdnnl-dev libeigen3-dev libfmt-dev libpcre2-dev
-    libonnx-dev libprotobuf-c-dev libsentencepiece-dev libspng-dev libssl-dev libtbb-dev libturbojpeg0-dev
-    libutf8proc-dev libyaml-cpp-dev nlohmann-json3-dev protobuf-c-compiler zlib1g-dev
+    libonnx-dev libprotobuf-c-dev libsamplerate0-dev libsentencepiece-dev libsndfile1-dev libspng-dev libssl-dev
+    libtbb-dev libturbojpeg0-dev libutf8proc-dev libyaml-cpp-dev nlohmann-json3-dev protobuf-c-compiler zlib1g-dev
     catch2 dataset-fashion-mnist librsvg2-bin sentencepiece
 )
 for argument; do

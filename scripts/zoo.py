@@ -76,10 +76,15 @@ def call(program, *given):
     return done.returncode, done.stdout + done.stderr
 
 
+def placeless(text):
+    """Without the folders of the file."""
+    return re.sub(r"\S*/(?=[^/ ]+\.onnx)", "", text)
+
+
 def error_of(text):
     """What a program said last, without its name and the place of the file."""
     said = text[text.rfind("jlcm-"):] if "jlcm-" in text else text
-    return re.sub(r"\S*/(?=[^/ ]+\.onnx)", "", re.sub(r"^jlcm-\w+: ", "", said.strip()))[:400]
+    return placeless(re.sub(r"^jlcm-\w+: ", "", said.strip()))[:400]
 
 
 def examine(path, work):
@@ -190,7 +195,7 @@ def main():
                 record = examine(path, Path(work))
             except Exception as problem:  # one network does not keep the others from being looked at
                 record = {"file": path.name, "opset": 0, "operators": {}, "outputs": [], "loads": False, "equal": False,
-                          "all_outputs": False, "error": f"{type(problem).__name__}: {problem}"[:300]}
+                          "all_outputs": False, "error": placeless(f"{type(problem).__name__}: {problem}")[:300]}
         records.append(record)
         print(f"{record['file']}: {'equal' if record['equal'] else 'loads' if record['loads'] else record.get('error')}", flush=True)
     count = lambda key: sum(bool(each.get(key)) for each in records)

@@ -4,7 +4,7 @@
 #include "core/base/files.hpp"
 #include "core/formats/architecture.hpp"
 #include "core/formats/gguf.hpp"
-#include "core/formats/gguf_families.hpp"
+#include "core/formats/gguf_export.hpp"
 #include "core/formats/llama.hpp"
 #include "core/formats/safetensors.hpp"
 
@@ -61,6 +61,18 @@ std::uint32_t gguf_file_type(const std::vector<TensorInfo>& tensors) {
     return most;
 }
 
+/// Of the parts of a tensor the encoding that they have in common; float32 holds what any of them does. Norms, routers and
+/// positions are float32, as llama.cpp has them.
+Encoding encoding_of(const GgufTensor& tensor, const EncodedTensors& tensors) {
+    const std::string& name = tensor.info.name;
+    const bool is_exact = name.ends_with("ffn_gate_inp.weight") || name == "position_embd.weight";
+    if (tensor.parts.empty() || tensor.info.shape.size() == 1 || is_exact) return Encoding::f32;
+    const Encoding first = tensors.encoding(tensor.parts.front());
+    const bool is_common = std::ranges::all_of(
+        tensor.parts, [&](const TensorInfo& part) { return tensors.encoding(part) == first; });
+    return is_common ? first : Encoding::f32;
+}
+
 /// The completed configuration; an input error for a model that did not come as a language model.
 json exportable(const Checkpoint& model) {
     require(!has_key(model.config, "model_type") || model.config.at("model_type") != "graph",
@@ -105,6 +117,23 @@ Tensor joined(const FileTensor& tensor, const WeightValues& values) {
         for (std::int64_t column = 0; column < all.cols(); ++column)
             turned.data<float>()[column * all.rows() + row] = all.data<float>()[row * all.cols() + column];
     return turned;
+}
+
+/// The bytes that a GGUF file holds, in the encoding of `info`: those of the parts one behind the other.
+std::vector<std::byte> bytes_of(const GgufTensor& tensor, const TensorInfo& info,
+                                const EncodedTensors& tensors) {
+    std::vector<std::byte> all;
+    for (TensorInfo part : tensor.parts) {
+        part.encoding = info.encoding;
+        const auto own = tensors.bytes(part);
+        all.insert(all.end(), own.begin(), own.end());
+    }
+    if (const std::int64_t head = tensor.interleaved_head; head > 0)
+        all = permute_rows({info, all}, rotary_rows_in_huggingface(info.shape.front(), head));
+    if (tensor.offset == 0) return all;
+    Tensor values = decode({info, all});
+    for (float& value : values.values<float>()) value += static_cast<float>(tensor.offset);
+    return encode(values.values<float>(), info.encoding);
 }
 
 }  // namespace
@@ -157,14 +186,13 @@ EncodedTensors encoded_tensors(const WeightValues& values, Encoding encoding) {
 
 void write_gguf_checkpoint(const fs::path& path, const Checkpoint& model, const EncodedTensors& tensors,
                            TokenizerLoss loss) {
-    const json config = exportable(model);
-    require(config.at("model_type") == "llama",
-            "a model of type {} cannot be exported as GGUF, only llama; --format hf "
-            "writes its Hugging Face folder",
-            config.at("model_type").get<std::string>());
-    std::vector<TensorInfo> wanted = model_tensors(config);
-    for (TensorInfo& each : wanted) each.encoding = tensors.encoding(each);
-    GgufMetadata metadata = gguf_metadata_from_llama(config);
+    GgufModel file_model = gguf_model(exportable(model));
+    std::vector<TensorInfo> wanted;
+    for (const GgufTensor& tensor : file_model.tensors) {
+        wanted.push_back(tensor.info);
+        wanted.back().encoding = encoding_of(tensor, tensors);
+    }
+    GgufMetadata& metadata = file_model.metadata;
     metadata.emplace_back("general.file_type",
                           GgufValue{GgufType::u32, GgufType::u32, gguf_file_type(wanted)});
     for (const auto* key : {"name", "license"})
@@ -173,21 +201,13 @@ void write_gguf_checkpoint(const fs::path& path, const Checkpoint& model, const 
                                   GgufValue{GgufType::string, GgufType::u32, model.extra.at(key)});
     for (auto& entry : gguf_tokenizer(model, loss)) metadata.push_back(std::move(entry));
 
-    const auto factors = rotary_frequency_factors(config);
-    std::vector<TensorInfo> infos;
-    if (!factors.empty())
-        infos.push_back(
-            {std::string(rotary_factors_name), {static_cast<std::int64_t>(factors.size())}, Encoding::f32});
-    for (const auto& one : wanted) infos.push_back({gguf_name(one.name), one.shape, one.encoding});
-
-    auto file = begin_gguf(path, metadata, infos);
-    if (!factors.empty()) file.write_values(factors);
-    const auto head_dim = config.at("head_dim").get<std::int64_t>();
-    for (const TensorInfo& each : wanted) {
-        auto bytes = tensors.bytes(each);
-        if (has_rotary_rows(each.name))
-            bytes = permute_rows({each, bytes}, rotary_rows_in_huggingface(each.shape.front(), head_dim));
-        file.write(bytes);
+    auto file = begin_gguf(path, metadata, wanted);
+    for (std::size_t i = 0; i < wanted.size(); ++i) {
+        const GgufTensor& tensor = file_model.tensors[i];
+        if (tensor.parts.empty())
+            file.write_values(tensor.values);
+        else
+            file.write(bytes_of(tensor, wanted[i], tensors));
     }
     file.commit();
 }

@@ -14,19 +14,16 @@ namespace {
 
 using nlohmann::json;
 
-/// The value, if the file has it, under the configuration's key.
-void carry(ArchitectureMetadata& metadata, const std::string& key, json& config, const char* name) {
-    if (json value = metadata.number(key); !value.is_null()) config[name] = std::move(value);
+/// The value, if the file has it, under the configuration's key. A window of 0 tokens means none.
+void carry(ArchitectureMetadata& metadata, std::string_view key, json& config, std::string_view name) {
+    json value = metadata.number(std::string(key));
+    if (value.is_null()) return;
+    if (name == "sliding_window" && value == 0) value = nullptr;
+    config[std::string(name)] = std::move(value);
 }
 
 bool has_tensor(const Gguf& gguf, std::string_view name) {
     return find_tensor(gguf, name) != nullptr;
-}
-
-/// A window of 0 tokens means none.
-void carry_window(ArchitectureMetadata& metadata, json& config) {
-    const json window = metadata.number("attention.sliding_window");
-    if (!window.is_null()) config["sliding_window"] = window == 0 ? json() : window;
 }
 
 /// A size of a configuration that is not checked yet; 0 if it is none.
@@ -50,9 +47,7 @@ void configure_llama(ArchitectureMetadata& /*metadata*/, const Gguf& gguf, json&
     config["mlp_bias"] = has_tensor(gguf, "blk.0.ffn_gate.bias");
 }
 
-void configure_mixtral(ArchitectureMetadata& metadata, const Gguf& /*gguf*/, json& config) {
-    carry(metadata, "expert_count", config, "num_local_experts");
-    carry(metadata, "expert_used_count", config, "num_experts_per_tok");
+void configure_mixtral(ArchitectureMetadata& /*metadata*/, const Gguf& /*gguf*/, json& config) {
     config["sliding_window"] = nullptr;
 }
 
@@ -65,18 +60,14 @@ void configure_qwen3(ArchitectureMetadata& /*metadata*/, const Gguf& gguf, json&
 /// llama.cpp's graph makes the weights of the chosen sum to one.
 void configure_qwen3_moe(ArchitectureMetadata& metadata, const Gguf& gguf, json& config) {
     configure_qwen3(metadata, gguf, config);
-    carry(metadata, "expert_count", config, "num_experts");
-    carry(metadata, "expert_used_count", config, "num_experts_per_tok");
-    carry(metadata, "expert_feed_forward_length", config, "moe_intermediate_size");
     if (!config.contains("intermediate_size") && config.contains("moe_intermediate_size"))
         config["intermediate_size"] = config["moe_intermediate_size"];
     config["norm_topk_prob"] = true;
 }
 
 /// The scale of scores is no metadata: llama.cpp tells by the number of layers.
-void configure_gemma(ArchitectureMetadata& metadata, json& config, std::int64_t largest_layers) {
+void configure_gemma(json& config, std::int64_t largest_layers) {
     config["hidden_activation"] = "gelu_pytorch_tanh";
-    carry_window(metadata, config);
     // Without a window all layers are global.
     if (config.contains("sliding_window") && !has_key(config, "sliding_window"))
         config["sliding_window_pattern"] = 1;
@@ -87,17 +78,12 @@ void configure_gemma(ArchitectureMetadata& metadata, json& config, std::int64_t 
     if (width > 0) config["query_pre_attn_scalar"] = width;
 }
 
-void configure_gemma2(ArchitectureMetadata& metadata, const Gguf& /*gguf*/, json& config) {
-    configure_gemma(metadata, config, 46);
-    carry(metadata, "attn_logit_softcapping", config, "attn_logit_softcapping");
-    carry(metadata, "final_logit_softcapping", config, "final_logit_softcapping");
+void configure_gemma2(ArchitectureMetadata& /*metadata*/, const Gguf& /*gguf*/, json& config) {
+    configure_gemma(config, 46);
 }
 
-void configure_gemma3(ArchitectureMetadata& metadata, const Gguf& /*gguf*/, json& config) {
-    carry(metadata, "attention.sliding_window_pattern", config, "sliding_window_pattern");
-    configure_gemma(metadata, config, 62);
-    carry(metadata, "final_logit_softcapping", config, "final_logit_softcapping");
-    carry(metadata, "rope.freq_base_swa", config, "rope_local_base_freq");
+void configure_gemma3(ArchitectureMetadata& /*metadata*/, const Gguf& /*gguf*/, json& config) {
+    configure_gemma(config, 62);
 }
 
 /// Of a head that turns in part: by which share.
@@ -118,12 +104,10 @@ json factors_of(const Gguf& gguf, const char* name) {
 
 /// llama.cpp's defaults are those of a file that leaves the keys out, not Hugging Face's.
 void configure_phi3(ArchitectureMetadata& metadata, const Gguf& gguf, json& config) {
-    carry_window(metadata, config);
     carry_turned(metadata, config, "partial_rotary_factor",
                  config.contains("head_dim") ? config.at("head_dim") : shared_head_dim(config));
-    if (has_key(config, "max_position_embeddings"))
+    if (has_key(config, "max_position_embeddings") && !config.contains("original_max_position_embeddings"))
         config["original_max_position_embeddings"] = config["max_position_embeddings"];
-    carry(metadata, "rope.scaling.original_context_length", config, "original_max_position_embeddings");
     const json given = metadata.number("rope.scaling.attn_factor");
     const json magnitude = given.is_null() ? json(1.0) : given;
     if (!has_tensor(gguf, "rope_factors_long.weight")) {
@@ -140,7 +124,6 @@ void configure_phi3(ArchitectureMetadata& metadata, const Gguf& gguf, json& conf
 
 void configure_gpt_neox(ArchitectureMetadata& metadata, const Gguf& gguf, json& config) {
     config["hidden_act"] = "gelu";
-    carry(metadata, "attention.layer_norm_epsilon", config, "layer_norm_eps");
     carry_turned(metadata, config, "rotary_pct", shared_head_dim(config));
     config["rotary_emb_base"] = config["rope_theta"];
     config["use_parallel_residual"] = metadata.flag("use_parallel_residual", true);
@@ -185,10 +168,16 @@ std::vector<NamePair> all_of(std::vector<NamePair> names, const std::vector<Name
     return names;
 }
 
-const std::vector<GgufFamily>& families() {
+std::vector<NamePair> experts_keys(std::string_view count) {
+    return {{"expert_count", count}, {"expert_used_count", "num_experts_per_tok"}};
+}
+
+}  // namespace
+
+const std::vector<GgufFamily>& gguf_families() {
     static const std::string_view layers = "model.layers.";
     static const std::vector<GgufFamily> all{
-        {"llama", "llama", layers, outer_names(), layer_names(), {}, true, 0, configure_llama},
+        {"llama", "llama", layers, outer_names(), layer_names(), {}, {}, true, 0, configure_llama},
         {"llama",
          "mixtral",
          layers,
@@ -197,11 +186,12 @@ const std::vector<GgufFamily>& families() {
          {{"ffn_gate_exps", "block_sparse_moe.experts.{}.w1"},
           {"ffn_up_exps", "block_sparse_moe.experts.{}.w3"},
           {"ffn_down_exps", "block_sparse_moe.experts.{}.w2"}},
+         experts_keys("num_local_experts"),
          true,
          0,
          configure_mixtral},
-        {"qwen2", "qwen2", layers, outer_names(), layer_names(), {}, false, 0, nullptr},
-        {"qwen3", "qwen3", layers, outer_names(), layer_names(head_norms), {}, false, 0, configure_qwen3},
+        {"qwen2", "qwen2", layers, outer_names(), layer_names(), {}, {}, false, 0, nullptr},
+        {"qwen3", "qwen3", layers, outer_names(), layer_names(head_norms), {}, {}, false, 0, configure_qwen3},
         {"qwen3moe",
          "qwen3_moe",
          layers,
@@ -210,6 +200,7 @@ const std::vector<GgufFamily>& families() {
          {{"ffn_gate_exps", "mlp.experts.{}.gate_proj"},
           {"ffn_up_exps", "mlp.experts.{}.up_proj"},
           {"ffn_down_exps", "mlp.experts.{}.down_proj"}},
+         all_of(experts_keys("num_experts"), {{"expert_feed_forward_length", "moe_intermediate_size"}}),
          false,
          0,
          configure_qwen3_moe},
@@ -219,6 +210,9 @@ const std::vector<GgufFamily>& families() {
          outer_names(),
          layer_names(all_of(post_norms, {{"ffn_norm", "pre_feedforward_layernorm"}})),
          {},
+         {{"attention.sliding_window", "sliding_window"},
+          {"attn_logit_softcapping", "attn_logit_softcapping"},
+          {"final_logit_softcapping", "final_logit_softcapping"}},
          false,
          1,
          configure_gemma2},
@@ -228,6 +222,10 @@ const std::vector<GgufFamily>& families() {
          outer_names(),
          layer_names(all_of(all_of(post_norms, head_norms), {{"ffn_norm", "pre_feedforward_layernorm"}})),
          {},
+         {{"attention.sliding_window", "sliding_window"},
+          {"attention.sliding_window_pattern", "sliding_window_pattern"},
+          {"final_logit_softcapping", "final_logit_softcapping"},
+          {"rope.freq_base_swa", "rope_local_base_freq"}},
          false,
          1,
          configure_gemma3},
@@ -237,6 +235,8 @@ const std::vector<GgufFamily>& families() {
          outer_names(),
          layer_names({{"attn_qkv", "self_attn.qkv_proj"}, {"ffn_up", "mlp.gate_up_proj"}}),
          {},
+         {{"attention.sliding_window", "sliding_window"},
+          {"rope.scaling.original_context_length", "original_max_position_embeddings"}},
          false,
          0,
          configure_phi3},
@@ -253,6 +253,7 @@ const std::vector<GgufFamily>& families() {
           {"ffn_up", "mlp.dense_h_to_4h"},
           {"ffn_down", "mlp.dense_4h_to_h"}},
          {},
+         {{"attention.layer_norm_epsilon", "layer_norm_eps"}},
          false,
          0,
          configure_gpt_neox},
@@ -262,12 +263,38 @@ const std::vector<GgufFamily>& families() {
          outer_names(),
          layer_names(all_of(post_norms, head_norms)),
          {},
+         {},
          false,
          0,
          configure_olmo2},
+        {"gpt2",
+         "gpt2",
+         "transformer.h.",
+         {{"token_embd", "transformer.wte"},
+          {"position_embd", "transformer.wpe"},
+          {"output_norm", "transformer.ln_f"},
+          {"output", "lm_head"}},
+         {{"attn_norm", "ln_1"},
+          {"attn_qkv", "attn.c_attn"},
+          {"attn_output", "attn.c_proj"},
+          {"ffn_norm", "ln_2"},
+          {"ffn_up", "mlp.c_fc"},
+          {"ffn_down", "mlp.c_proj"}},
+         {},
+         {{"block_count", "n_layer"},
+          {"context_length", "n_positions"},
+          {"embedding_length", "n_embd"},
+          {"feed_forward_length", "n_inner"},
+          {"attention.head_count", "n_head"},
+          {"attention.layer_norm_epsilon", "layer_norm_epsilon"}},
+         false,
+         0,
+         nullptr},
     };
     return all;
 }
+
+namespace {
 
 /// "PREFIX12.rest" as {"12", "rest"}; nothing if `name` is not of that form.
 std::optional<std::pair<std::string, std::string>> split_layer(const std::string& name,
@@ -361,17 +388,13 @@ const GgufFamily& gguf_family(const Gguf& gguf) {
     const auto experts = gguf.metadata.find(name + ".expert_count");
     const bool has_experts = experts != gguf.metadata.end() && experts->second.value != 0;
     std::vector<std::string_view> known;
-    for (const GgufFamily& family : families()) {
+    for (const GgufFamily& family : gguf_families()) {
         const bool fits = name != "llama" || has_experts == !family.experts.empty();
         if (family.architecture == name && fits) return family;
         if (known.empty() || known.back() != family.architecture) known.push_back(family.architecture);
     }
     fail("the architecture '{}' is not supported in GGUF, only {}; try the model's Hugging Face folder", name,
          fmt::join(known, ", "));
-}
-
-const GgufFamily& llama_family() {
-    return families().front();
 }
 
 std::string huggingface_name(const std::string& gguf_name, const GgufFamily& family) {
@@ -382,12 +405,23 @@ std::string gguf_name(const std::string& huggingface_name, const GgufFamily& fam
     return renamed<&NamePair::second, &NamePair::first>(huggingface_name, family, family.layers, gguf_prefix);
 }
 
-json config_from_gguf(const Gguf& gguf, ProblemList& problems) {
-    const GgufFamily& family = gguf_family(gguf);
-    ArchitectureMetadata metadata(gguf, std::string(family.architecture), problems);
-    json config{{"model_type", family.model_type}};
-    if (family.model_type == "llama") config["architectures"] = {"LlamaForCausalLM"};
-    constexpr std::array<std::pair<const char*, const char*>, 9> keys{{
+std::string gguf_name_of_experts(const std::string& huggingface_name, const GgufFamily& family) {
+    const auto kind = split_kind(huggingface_name);
+    if (!kind) return {};
+    const auto layer = split_layer(kind->first, family.layers);
+    if (!layer) return {};
+    for (const auto& [stem, pattern] : family.experts) {
+        const std::size_t number = pattern.find("{}");
+        const std::string_view front = pattern.substr(0, number);
+        const std::string_view back = pattern.substr(number + 2);
+        if (layer->second.starts_with(front) && layer->second.ends_with(back))
+            return fmt::format("{}{}.{}{}", gguf_prefix, layer->first, stem, kind->second);
+    }
+    return {};
+}
+
+const std::vector<NamePair>& common_gguf_keys() {
+    static const std::vector<NamePair> keys{
         {"block_count", "num_hidden_layers"},
         {"context_length", "max_position_embeddings"},
         {"embedding_length", "hidden_size"},
@@ -397,9 +431,18 @@ json config_from_gguf(const Gguf& gguf, ProblemList& problems) {
         {"attention.layer_norm_rms_epsilon", "rms_norm_eps"},
         {"attention.key_length", "head_dim"},
         {"rope.freq_base", "rope_theta"},
-    }};
-    config["rope_theta"] = 10000.0;  // llama.cpp's default for all families
-    for (const auto& [gguf_key, key] : keys) carry(metadata, gguf_key, config, key);
+    };
+    return keys;
+}
+
+json config_from_gguf(const Gguf& gguf, ProblemList& problems) {
+    const GgufFamily& family = gguf_family(gguf);
+    ArchitectureMetadata metadata(gguf, std::string(family.architecture), problems);
+    json config{{"model_type", family.model_type}};
+    if (family.model_type == "llama") config["architectures"] = {"LlamaForCausalLM"};
+    config["rope_theta"] = 10000.0;                               // llama.cpp's default for all families
+    for (const auto* keys : {&family.keys, &common_gguf_keys()})  // a key is taken once
+        for (const auto& [gguf_key, key] : *keys) carry(metadata, gguf_key, config, key);
     const json vocabulary = metadata.number("vocab_size");
     if (const auto* embedding = find_tensor(gguf, "token_embd.weight"); embedding != nullptr) {
         config["vocab_size"] = embedding->rows();

@@ -26,23 +26,29 @@ struct GgufFamily {
     /// Hugging Face's names of one expert's matrices, for those that GGUF holds as one tensor [experts, out, in];
     /// "{}" is the expert's number.
     std::vector<NamePair> experts = {};
+    /// Keys of metadata, without the architecture's name, and of config.json that mean the same, beside those that all
+    /// families have.
+    std::vector<NamePair> keys = {};
     bool interleaved_rows = false;  ///< of queries and keys: pairs that turn together lie side by side
     double norm_offset = 0;         ///< what GGUF has added to the weights of norms
     /// Adds to `config` what metadata say in the family's own way.
     void (*configure)(ArchitectureMetadata& metadata, const Gguf& gguf, nlohmann::json& config) = nullptr;
 };
 
+/// All that are read and written.
+[[nodiscard]] const std::vector<GgufFamily>& gguf_families();
 /// That of a file; an input error names the architecture and lists those there are.
 [[nodiscard]] const GgufFamily& gguf_family(const Gguf& gguf);
-/// Llama's, the only one that is written.
-[[nodiscard]] const GgufFamily& llama_family();
 
 /// The Hugging Face name of a GGUF tensor, empty if there is none.
-[[nodiscard]] std::string huggingface_name(const std::string& gguf_name,
-                                           const GgufFamily& family = llama_family());
+[[nodiscard]] std::string huggingface_name(const std::string& gguf_name, const GgufFamily& family);
 /// The reverse.
-[[nodiscard]] std::string gguf_name(const std::string& huggingface_name,
-                                    const GgufFamily& family = llama_family());
+[[nodiscard]] std::string gguf_name(const std::string& huggingface_name, const GgufFamily& family);
+/// The GGUF name of the tensor of all experts that one expert's matrix is a part of; empty if it is none.
+[[nodiscard]] std::string gguf_name_of_experts(const std::string& huggingface_name, const GgufFamily& family);
+
+/// Pairs as `GgufFamily::keys`, for every family whose configuration has the key.
+[[nodiscard]] const std::vector<NamePair>& common_gguf_keys();
 
 /// The completed configuration that the metadata of a GGUF file mean. Needs the file's tensors for what metadata leave
 /// out. What is damaged or not supported is reported to `problems`, keys of the architecture that are not understood

@@ -46,10 +46,6 @@ json rope_scaling_from_factors(ArchitectureMetadata& metadata, const StoredTenso
     return nullptr;
 }
 
-GgufValue make_value(GgufType type, json value) {
-    return {type, GgufType::u32, std::move(value)};
-}
-
 }  // namespace
 
 void add_rope_scaling(ArchitectureMetadata& metadata, const Gguf& gguf, json& config) {
@@ -117,32 +113,6 @@ std::vector<float> rotary_frequency_factors(const json& config) {
     for (std::size_t i = 0; i < plain.size(); ++i)
         factors.push_back(static_cast<float>(plain[i] / scaled[i]));
     return factors;
-}
-
-GgufMetadata gguf_metadata_from_llama(const json& config) {
-    const auto count = [&](const char* key) { return make_value(GgufType::u32, config.at(key)); };
-    const auto real = [&](const char* key) { return make_value(GgufType::f32, config.at(key)); };
-    GgufMetadata metadata{
-        {"general.architecture", make_value(GgufType::string, "llama")},
-        {"llama.block_count", count("num_hidden_layers")},
-        {"llama.context_length", count("max_position_embeddings")},
-        {"llama.embedding_length", count("hidden_size")},
-        {"llama.feed_forward_length", count("intermediate_size")},
-        {"llama.attention.head_count", count("num_attention_heads")},
-        {"llama.attention.head_count_kv", count("num_key_value_heads")},
-        {"llama.attention.key_length", count("head_dim")},
-        {"llama.attention.value_length", count("head_dim")},
-        {"llama.attention.layer_norm_rms_epsilon", real("rms_norm_eps")},
-        {"llama.rope.freq_base", real("rope_theta")},
-        {"llama.rope.dimension_count", count("head_dim")},
-        {"llama.vocab_size", count("vocab_size")},
-    };
-    const json& scaling = config.at("rope_scaling");
-    if (!scaling.is_null() && scaling.at("rope_type") == "linear") {
-        metadata.emplace_back("llama.rope.scaling.type", make_value(GgufType::string, "linear"));
-        metadata.emplace_back("llama.rope.scaling.factor", make_value(GgufType::f32, scaling.at("factor")));
-    }
-    return metadata;
 }
 
 }  // namespace jlcm

@@ -1,5 +1,5 @@
 #pragma once
-// What GGUF files of the llama family hold in their own way: rotary rows and scalings, and the metadata.
+// What GGUF files of the llama family hold in their own way: rotary rows and scalings.
 
 #include "core/base/json.hpp"
 #include "core/formats/config_keys.hpp"
@@ -32,8 +32,5 @@ inline constexpr std::string_view rotary_factors_name = "rope_freqs.weight";
 
 /// Adds the rope_scaling that metadata and the tensor of factors mean to a configuration that is complete but for it.
 void add_rope_scaling(ArchitectureMetadata& metadata, const Gguf& gguf, nlohmann::json& config);
-
-/// The metadata of architecture llama for a completed configuration, without the tokenizer's.
-[[nodiscard]] GgufMetadata gguf_metadata_from_llama(const nlohmann::json& config);
 
 }  // namespace jlcm

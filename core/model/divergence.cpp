@@ -8,11 +8,12 @@
 #include <cmath>
 
 namespace jlcm {
-namespace {
 
 bool are_labels(OutputMeaning meaning) {
     return meaning == OutputMeaning::multilabel_logits || meaning == OutputMeaning::multilabel_probabilities;
 }
+
+namespace {
 
 double softplus(double x) {
     return std::max(x, 0.0) + std::log1p(std::exp(-std::abs(x)));

@@ -16,6 +16,9 @@ namespace jlcm {
 inline constexpr double probability_floor = 0x1p-126;
 inline constexpr double label_probability_floor = 0x1p-24;
 
+/// Whether the numbers are scores of labels that do not exclude each other.
+[[nodiscard]] bool are_labels(OutputMeaning meaning);
+
 /// One prediction of the original, against which others are held.
 class Reference {
   public:

@@ -80,14 +80,12 @@ struct Column {
     const char* title;
     const char* format;
 };
-constexpr std::array columns{Column{"top5", "top-5 %", "{:.2f}"},
-                             Column{"acc", "acc %", "{:.2f}"},
-                             Column{"perplexity", "perplexity", "{:.2f}"},
-                             Column{"minimum", "minimum", "{:.4f}"},
-                             Column{"kl", "KL", "{:.4f}"},
-                             Column{"kl_median", "median KL", "{:.4f}"},
-                             Column{"kl_p99", "99 % KL", "{:.4f}"},
-                             Column{"agreement", "agreement", "{:.4f}"}};
+constexpr std::array columns{
+    Column{"top5", "top-5 %", "{:.2f}"},          Column{"acc", "acc %", "{:.2f}"},
+    Column{"perplexity", "perplexity", "{:.2f}"}, Column{"cosine", "cosine", "{:.4f}"},
+    Column{"minimum", "minimum", "{:.4f}"},       Column{"kl", "KL", "{:.4f}"},
+    Column{"kl_median", "median KL", "{:.4f}"},   Column{"kl_p99", "99 % KL", "{:.4f}"},
+    Column{"agreement", "agreement", "{:.4f}"}};
 
 /// Those of an evaluation; what the metric is already needs no second column.
 std::vector<Column> columns_of(const json& record) {
@@ -101,10 +99,16 @@ std::vector<Column> columns_of(const json& record) {
     return found;
 }
 
+/// Of an evaluation's own figure: those that are near 1, or near 0, want more decimals.
+const char* format_of(const std::string& metric) {
+    if (metric == "relative squared error") return "{:.5f}";
+    return metric == "cosine" ? "{:.4f}" : "{:.2f}";
+}
+
 /// What each model's row shows, and the header of that.
 Row figures(const json& record, const char* model) {
     const json& own = record.at("models").at(model);
-    Row row{with_error(own, record.at("metric") == "cosine" ? "{:.4f}" : "{:.2f}")};
+    Row row{with_error(own, format_of(record.at("metric")))};
     for (const Column& column : columns_of(record)) {
         const std::string floor = std::string("noise_floor_") + column.key;
         row.push_back(own.contains(floor) ? number(own, floor.c_str(), column.format) + " (floor)"

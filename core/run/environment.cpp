@@ -61,7 +61,8 @@ json libraries() {
             {"PCRE2", pcre2_version()},
             {"utf8proc", utf8proc_version()},
             {"SentencePiece", JLCM_SENTENCEPIECE_VERSION},
-            {"libjpeg-turbo", JLCM_TURBOJPEG_VERSION}};
+            {"libjpeg-turbo", JLCM_TURBOJPEG_VERSION},
+            {"libsamplerate", JLCM_SAMPLERATE_VERSION}};
 }
 
 json variables_set() {

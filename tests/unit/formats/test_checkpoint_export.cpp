@@ -6,7 +6,7 @@
 #include "core/formats/architecture.hpp"
 #include "core/formats/checkpoint_export.hpp"
 #include "core/formats/gguf.hpp"
-#include "core/formats/gguf_families.hpp"
+#include "core/formats/gguf_export.hpp"
 #include "core/formats/gguf_tokenizer.hpp"
 #include "core/formats/llama.hpp"
 #include "core/formats/safetensors.hpp"
@@ -32,6 +32,8 @@ using jlcm::test::TemporaryDirectory;
 using nlohmann::json;
 
 namespace {
+
+const jlcm::GgufFamily& llama = jlcm::gguf_families().front();
 
 json small_config() {
     return jlcm::complete_config({{"model_type", "llama"},
@@ -141,7 +143,7 @@ TEST_CASE("GGUF holds query and key rows interleaved, other rows as they are") {
     for (const auto& tensor : jlcm::parse_gguf(file.bytes()).tensors) {
         CAPTURE(tensor.name);
         const auto stored = jlcm::decode(tensor);
-        const auto name = jlcm::huggingface_name(tensor.name);
+        const auto name = jlcm::huggingface_name(tensor.name, llama);
         const auto source = random_values({name, tensor.shape});
         const bool rotary = name.ends_with("q_proj.weight") || name.ends_with("k_proj.weight");
         REQUIRE(equal(stored, source) == !rotary);
@@ -627,14 +629,14 @@ TEST_CASE("GGUF metadata that means something else is refused by name") {
     const TemporaryDirectory directory;
     const auto path = directory.path() / "model.gguf";
     const auto tensors_with = [&](const jlcm::GgufMetadata& changes) {
-        auto metadata = jlcm::gguf_metadata_from_llama(small_config());
+        auto metadata = jlcm::gguf_model(jlcm::complete_config(small_config())).metadata;
         for (const auto& [key, value] : changes) {
             std::erase_if(metadata, [&](const auto& entry) { return entry.first == key; });
             metadata.emplace_back(key, value);
         }
         std::vector<TensorInfo> tensors;
         for (const auto& one : jlcm::model_tensors(small_config()))
-            tensors.push_back({jlcm::gguf_name(one.name), one.shape, Encoding::f32});
+            tensors.push_back({jlcm::gguf_name(one.name, llama), one.shape, Encoding::f32});
         auto file = jlcm::begin_gguf(path, metadata, tensors);
         for (const auto& tensor : tensors) file.write_values(random_values(tensor).values<float>());
         file.commit();

@@ -14,6 +14,8 @@ using nlohmann::json;
 
 namespace {
 
+const jlcm::GgufFamily& llama = jlcm::gguf_families().front();
+
 json small_config() {
     return {{"model_type", "llama"},  {"hidden_size", 24},        {"intermediate_size", 40},
             {"num_hidden_layers", 2}, {"num_attention_heads", 4}, {"vocab_size", 50}};
@@ -203,13 +205,13 @@ TEST_CASE("every tensor of a llama model has one name in each format") {
     REQUIRE(tensors.size() == 3 + 2 * (2 + 7 * 2));
     for (const auto& tensor : tensors) {
         CAPTURE(tensor.name);
-        REQUIRE_FALSE(jlcm::gguf_name(tensor.name).empty());
-        REQUIRE(jlcm::huggingface_name(jlcm::gguf_name(tensor.name)) == tensor.name);
+        REQUIRE_FALSE(jlcm::gguf_name(tensor.name, llama).empty());
+        REQUIRE(jlcm::huggingface_name(jlcm::gguf_name(tensor.name, llama), llama) == tensor.name);
     }
-    REQUIRE(jlcm::huggingface_name("blk.7.ffn_down.weight") == "model.layers.7.mlp.down_proj.weight");
+    REQUIRE(jlcm::huggingface_name("blk.7.ffn_down.weight", llama) == "model.layers.7.mlp.down_proj.weight");
     for (const auto* unknown : {"", "blk.", "blk..attn_q.weight", "blk.x.attn_q.weight", "blk.1.attn_q",
                                 "blk.1.attn_q.scale", "blk.1.ffn_gate_exps.weight", "rope_freqs.weight"})
-        REQUIRE(jlcm::huggingface_name(unknown).empty());
+        REQUIRE(jlcm::huggingface_name(unknown, llama).empty());
 }
 
 TEST_CASE("rotary rows: GGUF has side by side what Hugging Face has half a head apart") {

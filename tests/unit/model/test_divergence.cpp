@@ -15,10 +15,6 @@ using namespace jlcm;
 constexpr OutputMeaning meanings[]{OutputMeaning::logits, OutputMeaning::probabilities,
                                    OutputMeaning::multilabel_logits, OutputMeaning::multilabel_probabilities};
 
-bool are_labels(OutputMeaning meaning) {
-    return meaning == OutputMeaning::multilabel_logits || meaning == OutputMeaning::multilabel_probabilities;
-}
-
 /// What logits are as scores of that meaning.
 std::vector<float> scores_of(OutputMeaning meaning, std::span<const float> logits) {
     std::vector<double> scores(logits.begin(), logits.end());

@@ -2,6 +2,7 @@
 
 #include "core/backend/cpu/dense_kernels.hpp"
 #include "core/backend/cpu/gemm.hpp"
+#include "core/backend/decoded_weight.hpp"
 #include "core/backend/packed_product.hpp"
 #include "core/base/parallel.hpp"
 
@@ -13,7 +14,6 @@ void for_decoded_parts(const BoundWeight& weight,
                        const std::function<void(const Tensor& rows, std::int64_t first)>& body) {
     // Fast products owe nobody the bits of a whole matrix.
     const std::int64_t largest_part = weight.products() == Products::fast ? 16 << 20 : 96 << 20;  // bytes
-    constexpr std::int64_t decoded_rows = 32;  // by a thread at a time
     const PackedWeight& packed = weight.packed();
     const std::int64_t row_bytes = packed.cols() * static_cast<std::int64_t>(size_of(weight.dtype()));
     const std::int64_t parts =
@@ -27,10 +27,7 @@ void for_decoded_parts(const BoundWeight& weight,
             .reshape({step, packed.cols()});
     for (std::int64_t first = 0; first < packed.rows(); first += step) {
         Tensor rows = scratch.slice(0, std::min(step, packed.rows() - first));
-        parallel_for(rows.rows(), decoded_rows, [&](std::int64_t begin, std::int64_t end) {
-            Tensor own = rows.slice(begin, end);
-            decode(packed, first + begin, first + end, own);
-        });
+        decode_on_all_threads(packed, first, rows);
         body(rows, first);
     }
 }

@@ -26,6 +26,7 @@
 #include "core/vision/image_file.hpp"
 #include "core/vision/image_sets.hpp"
 #include "core/vision/preprocess.hpp"
+#include "tests/support/guarded_bytes.hpp"
 
 #include <algorithm>
 #include <cstdlib>
@@ -110,20 +111,21 @@ inline void use_packed(const PackedWeight& weight) {
                    y.data());
 }
 
-/// The weights of an artifact as they run. Bytes that products read are copied, so that nothing lies behind them.
+/// The weights of an artifact as they run.
 inline void read_packed(Bytes bytes) {
     const MemoryFile file(bytes);
     const MappedArtifact artifact = map_artifact(file.path());
     for (const auto& [name, mapped] : artifact.matrices) {
-        const std::vector<std::uint8_t> codes(mapped.codes.begin(), mapped.codes.end());
+        const test::GuardedBytes codes(std::as_bytes(mapped.codes));
         PackedMatrix matrix = mapped;
-        matrix.codes = codes;
+        // NOLINTNEXTLINE: bytes as unsigned integers
+        matrix.codes = {reinterpret_cast<const std::uint8_t*>(codes.bytes().data()), codes.bytes().size()};
         use_packed(*make_packed_weight(std::move(matrix)));
     }
     for (const auto& [name, mapped] : artifact.tensors) {
-        const std::vector<std::byte> copied(mapped.bytes.begin(), mapped.bytes.end());
+        const test::GuardedBytes copied(mapped.bytes);
         StoredTensor tensor = mapped;
-        tensor.bytes = copied;
+        tensor.bytes = copied.bytes();
         if (tensor.encoding == Encoding::u8 || tensor.encoding == Encoding::i32) continue;
         if (const auto weight = make_packed_weight(tensor)) use_packed(*weight);
     }

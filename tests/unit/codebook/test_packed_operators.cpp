@@ -158,3 +158,43 @@ TEST_CASE("a vision model is bound packed, runs to the same bits, and says by wh
     for (const auto& [id, matrix] : model.matrices())
         CHECK(packed.weight(id).is_packed() == (graph.parameter(id).name == "classes.weight"));
 }
+
+TEST_CASE("fast products keep their precision where activations have outliers") {
+    constexpr std::int64_t rows = 48;
+    constexpr std::int64_t cols = 1536;
+    constexpr std::int64_t tokens = 3;
+    Artifact artifact;
+    artifact.config = nlohmann::json::object();
+    for (int bits = 1; bits <= 4; ++bits) {
+        CompressedMatrix matrix = filled(Layout::per_row(rows, cols, bits));
+        matrix.round_to_storage("matrix");
+        artifact.matrices[std::to_string(bits)] = matrix;
+    }
+    const test::TemporaryDirectory folder;
+    write_artifact(folder.path() / "artifact", artifact);
+    const MappedArtifact mapped = map_artifact(folder.path() / "artifact");
+    Tensor x = random_tensor({tokens, cols}, "x", DType::f32);
+    x.data<float>()[cols + 5] = 60;  // of the second token, one value that is most of its block
+    for (const auto& [bits, matrix] : mapped.matrices) {
+        const auto packed = make_packed_weight(matrix);
+        REQUIRE(packed->codes() != nullptr);
+        const auto product = [&](Products products) {
+            Tensor y = Tensor::empty({tokens, rows});
+            cpu_backend().multiply(jlcm::matrix(x), BoundWeight(packed, DType::f32, products), y);
+            return y;
+        };
+        const Tensor exact = product(Products::exact);
+        const Tensor fast = product(Products::fast);
+        for (std::int64_t token = 0; token < tokens; ++token) {
+            double error = 0;
+            double size = 0;
+            for (std::int64_t i = token * rows; i < (token + 1) * rows; ++i) {
+                const double expected = exact.data<float>()[i];
+                error += std::pow(static_cast<double>(fast.data<float>()[i]) - expected, 2);
+                size += expected * expected;
+            }
+            INFO(bits << " bits, token " << token << ": " << std::sqrt(error / size));
+            CHECK(std::sqrt(error / size) < 0.015);
+        }
+    }
+}

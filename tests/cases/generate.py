@@ -176,13 +176,13 @@ with open("/dev/full", "w") as full_disk:
 assert done.returncode == 3 and "cannot be written" in done.stderr, done
 
 # A file that is cut or written to while it is in use ends the program, by its name; one that another takes the place of does not.
-Path("some.txt").write_text(f"{PROMPT}\n" * 40)
+Path("some.txt").write_text(f"{PROMPT}\n" * 10)
 
 
 def while_in_use(change):
     shutil.rmtree("stories", ignore_errors=True)
     shutil.copytree(STORIES, "stories")
-    process = subprocess.Popen(command("jlcm-generate", "stories", "--prompts", "some.txt", "--max-tokens", 200), stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment())
+    process = subprocess.Popen(command("jlcm-generate", "stories", "--prompts", "some.txt", "--max-tokens", 100), stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment())
     assert process.stdout.read(10)
     change(Path("stories/model.safetensors"))
     return process, process.communicate(timeout=60)[1].decode()

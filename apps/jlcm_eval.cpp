@@ -7,6 +7,7 @@
 #include "core/base/interrupt.hpp"
 #include "core/base/log.hpp"
 #include "core/base/parallel.hpp"
+#include "core/base/unchanged_files.hpp"
 #include "core/codebook/artifact_model.hpp"
 #include "core/formats/onnx.hpp"
 #include "core/graph/output_meaning.hpp"
@@ -131,6 +132,7 @@ nlohmann::json evaluate(const Arguments& given) {
     EvaluatedModels models{{}, model.input};
     for (const BoundModel& each : bound) models.models.push_back(&each);
     const auto result = choice.make()->evaluate(models, data_directories(given.data_path));
+    require_unchanged_files();
 
     auto record = evaluation_record(choice.name(), result, names);
     record["compute"] = name_of(compute);

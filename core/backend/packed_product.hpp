@@ -17,7 +17,8 @@
 // blocks.
 //
 // The error against exact arithmetic: at most d / 2 |t - b| a weight from the activations and |x| times the
-// tables' error (CodeTables); b meets x unrounded.
+// tables' error (CodeTables); b meets x unrounded. A block with an outlier has a large step, and its other columns lose
+// most: Backend::multiply gives tokens that lose much a second product, of what rounding left of them.
 
 #include "core/backend/coded_rows.hpp"
 #include "core/tensor/tensor.hpp"
@@ -55,6 +56,9 @@ struct QuantisedRows {
 /// `x`: float32 [tokens, cols], one row behind the other.
 [[nodiscard]] QuantisedRows quantise_activations(const float* x, std::int64_t tokens, std::int64_t cols,
                                                  ActivationOrder order);
+
+/// What rounding left of these activations, x - d q, to `remainder` [tokens, cols].
+void rounding_remainder(const float* x, const QuantisedRows& rounded, float* remainder);
 
 /// One of several products that read the same activations (query, key and value; gate and up).
 struct PackedProduct {

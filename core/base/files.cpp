@@ -1,12 +1,14 @@
 #include "core/base/files.hpp"
 
 #include "core/base/error.hpp"
+#include "core/base/unchanged_files.hpp"
 
 #include <cerrno>
 #include <csignal>
 #include <cstring>
 #include <map>
 #include <mutex>
+#include <set>
 #include <system_error>
 #include <utility>
 
@@ -27,12 +29,12 @@ namespace {
     throw Error(kind, fmt::format("{}: cannot {}: {}{}", path.string(), what, std::strerror(code), advice));
 }
 
-/// All mappings there are: address and size.
+/// All mappings there are.
 class Mappings {
   public:
-    void add(const std::byte* data, std::size_t size, std::string path) {
+    void add(const std::byte* data, const struct stat& status, std::string path) {
         const std::scoped_lock lock(mutex_);
-        all_[data] = {size, std::move(path)};
+        all_[data] = {static_cast<std::size_t>(status.st_size), status, std::move(path)};
     }
     void remove(const std::byte* data) {
         const std::scoped_lock lock(mutex_);
@@ -43,6 +45,14 @@ class Mappings {
         for (const auto& [data, mapping] : all_)
             ::madvise(const_cast<std::byte*>(data), mapping.size,
                       MADV_DONTNEED);  // NOLINT: takes a mutable pointer
+    }
+    /// Of files that were written to since.
+    std::set<std::string> changed() {
+        const std::scoped_lock lock(mutex_);
+        std::set<std::string> paths;
+        for (const auto& [data, mapping] : all_)
+            if (mapping.has_changed()) paths.insert(mapping.path);
+        return paths;
     }
     /// The path of the file that is mapped there; null if there is none, or if it cannot be told now. For a
     /// signal handler.
@@ -57,7 +67,17 @@ class Mappings {
   private:
     struct Mapping {
         std::size_t size = 0;
+        struct stat status {};  ///< when it was mapped
         std::string path;
+
+        [[nodiscard]] bool has_changed() const {
+            struct stat now {};
+            const bool is_same_file =
+                ::stat(path.c_str(), &now) == 0 && now.st_dev == status.st_dev && now.st_ino == status.st_ino;
+            return is_same_file &&
+                   (now.st_size != status.st_size || now.st_mtim.tv_sec != status.st_mtim.tv_sec ||
+                    now.st_mtim.tv_nsec != status.st_mtim.tv_nsec);
+        }
     };
     std::mutex mutex_;
     std::map<const std::byte*, Mapping> all_;
@@ -94,6 +114,17 @@ void catch_bus_errors() {
     ::sigaction(SIGBUS, &action, nullptr);
 }
 
+void require_unchanged_files() {
+    const std::set<std::string> changed = mappings().changed();
+    if (changed.empty()) return;
+    throw Error(
+        ErrorKind::system,
+        fmt::format(
+            "{}: written to while in use, so what was made of it is worth nothing; do this again, and replace files "
+            "in use by renaming others",
+            fmt::join(changed, ", ")));
+}
+
 void release_mapped_pages() {
     mappings().release_pages();
 }
@@ -116,7 +147,7 @@ MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
             fail_system("map", path);
         }
         data_ = static_cast<const std::byte*>(mapping);
-        mappings().add(data_, size_, path_.string());
+        mappings().add(data_, status, path_.string());
     }
     ::close(descriptor);
 }

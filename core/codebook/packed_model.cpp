@@ -1,6 +1,6 @@
 #include "core/codebook/packed_model.hpp"
 
-#include "core/base/parallel.hpp"
+#include "core/backend/decoded_weight.hpp"
 #include "core/codebook/compressed_model.hpp"
 
 #include <set>
@@ -30,13 +30,7 @@ PackedModel::PackedModel(const MappedArtifact& artifact)
 Tensor PackedModel::weight(ParameterId id) const {
     const auto found = matrices_.find(id);
     if (found == matrices_.end()) return base_.weight(id);
-    const PackedWeight& packed = *found->second;
-    Tensor result = Tensor::empty({packed.rows(), packed.cols()});
-    constexpr std::int64_t grain = 512;  // rows
-    parallel_for(packed.rows(), grain, [&](std::int64_t begin, std::int64_t end) {
-        packed.decode(begin, end, result.data<float>() + begin * packed.cols());
-    });
-    return result;
+    return dense_of(BoundWeight(found->second, DType::f32));
 }
 
 std::shared_ptr<const PackedWeight> PackedModel::packed(ParameterId id) const {

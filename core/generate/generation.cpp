@@ -3,6 +3,7 @@
 #include "core/base/error.hpp"
 #include "core/base/interrupt.hpp"
 #include "core/base/log.hpp"
+#include "core/base/unchanged_files.hpp"
 #include "core/generate/text_stream.hpp"
 
 #include <algorithm>
@@ -118,6 +119,7 @@ Generation Generator::generate(std::span<const std::int32_t> prompt, const Gener
         }
         if (options.max_tokens <= 0 || std::ssize(result.ids) < options.max_tokens) logits = read({&id, 1});
     }
+    require_unchanged_files();
     output.finish();
     result.seconds = now_seconds() - first;
     return result;

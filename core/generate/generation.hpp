@@ -54,7 +54,7 @@ class Generator {
 
     /// What follows `prompt`, whose beginning is not read again if it is that of the last prompt and its answer.
     /// `stream`: of random draws. Input errors: a prompt without tokens or longer than the context, options out of
-    /// range, logits that are not finite.
+    /// range, logits that are not finite. A system error if a mapped file was written to (require_unchanged_files).
     [[nodiscard]] Generation generate(std::span<const std::int32_t> prompt, const GenerationOptions& options,
                                       std::uint64_t stream = 0, const TextCallback& callback = {});
 

@@ -1,5 +1,6 @@
 #include "core/graph/execution.hpp"
 
+#include "core/backend/decoded_weight.hpp"
 #include "core/base/parallel.hpp"
 
 #include <algorithm>
@@ -167,45 +168,87 @@ Tensor joined(const std::vector<Tensor>& parts) {
 
 }  // namespace
 
+/// Weights of runs over a range, in which the packed parameters that a node reads as tensors are dense as long as it runs.
+class Executor::OpenedWeights {
+  public:
+    OpenedWeights(const Graph& graph, NodeRange range, const Weights& bound)
+        : graph_(&graph), bound_(&bound) {
+        for (NodeId id = range.first; id < range.end; ++id)
+            for (const ParameterId each : to_open(id)) {
+                largest_ = std::max(largest_, element_count(bound.weight(each).shape()));
+                if (!opened_) opened_ = bound;
+            }
+    }
+
+    [[nodiscard]] const Weights& weights() const { return opened_ ? *opened_ : *bound_; }
+    [[nodiscard]] bool opens_any() const { return opened_.has_value(); }
+    /// Elements of the largest weight that is opened.
+    [[nodiscard]] std::int64_t largest() const { return largest_; }
+    [[nodiscard]] bool opens(NodeId id) const { return !to_open(id).empty(); }
+
+    void while_open(NodeId id, const std::function<void()>& body) {
+        const std::vector<ParameterId> parameters = to_open(id);
+        for (const ParameterId each : parameters) opened_->bind(each, dense_of(bound_->weight(each)));
+        body();
+        for (const ParameterId each : parameters) opened_->bind(each, bound_->weight(each));
+    }
+
+  private:
+    [[nodiscard]] std::vector<ParameterId> to_open(NodeId id) const {
+        const Node& node = graph_->node(id);
+        std::vector<ParameterId> result;
+        for (std::size_t i = 0; i < node.parameters.size(); ++i)
+            if (bound_->weight(node.parameters[i]).is_packed() && !node.op->takes_packed(i))
+                result.push_back(node.parameters[i]);
+        return result;
+    }
+
+    const Graph* graph_;
+    const Weights* bound_;
+    std::optional<Weights> opened_;  ///< none: nothing is to be opened
+    std::int64_t largest_ = 0;
+};
+
 /// A forward under way.
 class Executor::Run {
   public:
-    Run(const Executor& executor, NodeRange range, const Weights& weights, ValueId output_value,
+    Run(const Executor& executor, const Block& block, const Tensor& input, const OpenedWeights& weights,
         Recording& recording, bool keep, const LinearObserver& observer, SequenceState* state = nullptr)
         : executor_(&executor),
           graph_(executor.graph_),
-          range_(range),
-          weights_(&weights),
-          output_value_(output_value),
+          range_(block.nodes),
+          opened_(&weights),
+          output_value_(block.output),
           values_(&recording),
           keep_(keep),
           observer_(&observer),
           state_(state),
-          readers_(readers_in(*graph_, range)) {
+          readers_(readers_in(*graph_, range_)),
+          taken_along_(index(range_.end - range_.first), false) {
         const std::size_t values = graph_->values().size();
         recording =
-            Recording{range, executor.compute_, std::vector<Tensor>(values), std::vector<Tensor>(values),
-                      std::vector<std::vector<Tensor>>(index(range.end - range.first))};
+            Recording{range_, executor.compute_, std::vector<Tensor>(values), std::vector<Tensor>(values),
+                      std::vector<std::vector<Tensor>>(index(range_.end - range_.first))};
+        recording.values[index(block.input)] = input;
     }
 
-    Tensor go(ValueId input_value, const Tensor& input) {
-        values_->values[index(input_value)] = input;
-        std::vector<bool> taken_along(index(range_.end - range_.first), false);
-        for (NodeId id = range_.first; id < range_.end; ++id) {
-            if (!taken_along[index(id - range_.first)]) run(id, taken_along);
-            if (!keep_) release_inputs(id);
-        }
-        return values_->values[index(output_value_)];
+    /// For every node of the range, in order.
+    void step(NodeId id) {
+        if (!taken_along_[index(id - range_.first)]) run(id);
+        if (!keep_) release_inputs(id);
     }
+
+    [[nodiscard]] Tensor output() const { return values_->values[index(output_value_)]; }
 
   private:
     NodeContext context_of(NodeId id) const {
-        NodeContext context(*executor_->backend_, graph_->node(id), *weights_, *values_, keep_, state_);
+        NodeContext context(*executor_->backend_, graph_->node(id), opened_->weights(), *values_, keep_,
+                            state_);
         context.set_node(id);
         return context;
     }
 
-    void run(NodeId id, std::vector<bool>& taken_along) {
+    void run(NodeId id) {
         const Node& node = graph_->node(id);
         const NodeContext context = context_of(id);
         for (const ValueId value : node.inputs)
@@ -221,7 +264,7 @@ class Executor::Run {
         NodeId last = id;
         for (NodeId next = follower(last); next >= 0 && fuse(epilogue, next, last, shape);
              next = follower(last)) {
-            taken_along[index(next - range_.first)] = true;
+            taken_along_[index(next - range_.first)] = true;
             last = next;
         }
         values_->values[index(graph_->node(last).output)] = node.op->forward_through(context, epilogue);
@@ -235,7 +278,7 @@ class Executor::Run {
         std::vector<Shape> parameters;
         for (const ValueId value : node.inputs) inputs.push_back(values_->values[index(value)].shape());
         for (const ParameterId parameter : node.parameters)
-            parameters.push_back(weights_->weight(parameter).shape());
+            parameters.push_back(opened_->weights().weight(parameter).shape());
         return node.op->infer(inputs, parameters);
     }
 
@@ -249,7 +292,7 @@ class Executor::Run {
         const std::vector<ValueId>& inputs = graph_->node(next).inputs;
         const auto from = std::ranges::find(inputs, graph_->node(last).output);
         const auto missing = std::ranges::count_if(inputs, [&](ValueId value) { return !is_there(value); });
-        return missing == 1 &&
+        return missing == 1 && !opened_->opens(next) &&
                graph_->node(next).op->fuse(epilogue, context_of(next),
                                            index(static_cast<int>(from - inputs.begin())), shape);
     }
@@ -265,14 +308,27 @@ class Executor::Run {
     const Executor* executor_;
     const Graph* graph_;
     NodeRange range_;
-    const Weights* weights_;
+    const OpenedWeights* opened_;
     ValueId output_value_;
     Recording* values_;
     bool keep_;
     const LinearObserver* observer_;
     SequenceState* state_;
     std::vector<Readers> readers_;
+    std::vector<bool> taken_along_;  ///< by node of the range: an earlier one did its work
 };
+
+std::vector<Tensor> Executor::through(std::vector<Run>& runs, NodeRange range, OpenedWeights& weights) {
+    for (NodeId id = range.first; id < range.end; ++id)
+        weights.while_open(id, [&] {
+            parallel_for(std::ssize(runs), 1, [&](std::int64_t begin, std::int64_t) {
+                runs[static_cast<std::size_t>(begin)].step(id);
+            });
+        });
+    std::vector<Tensor> outputs;
+    for (const Run& run : runs) outputs.push_back(run.output());
+    return outputs;
+}
 
 std::int64_t Executor::images_at_once(const Block& block, const Shape& input) const {
     // Work that is worth a walk through the graph, in floating-point operations.
@@ -307,28 +363,49 @@ std::int64_t Executor::images_at_once(const Block& block, const Shape& input) co
 
 Tensor Executor::forward(const Block& block, const Weights& weights, const Tensor& input,
                          Recording* recording, const LinearObserver& observer) const {
-    const auto all = [&](const Tensor& some, Recording& values) {
-        return Run(*this, block.nodes, weights, block.output, values, recording != nullptr, observer)
-            .go(block.input, some);
-    };
-    if (recording != nullptr) return all(input, *recording);
-    const std::int64_t step = observer ? input.rows() : images_at_once(block, input.shape());
-    if (step >= input.rows()) {
-        Recording values;
-        return all(input, values);
+    OpenedWeights opened(*graph_, block.nodes, weights);
+    if (recording != nullptr) {
+        std::vector<Run> run;
+        run.emplace_back(*this, block, input, opened, *recording, true, observer);
+        return through(run, block.nodes, opened).front();
     }
-    std::vector<Tensor> parts(index(static_cast<int>((input.rows() + step - 1) / step)));
-    parallel_for(input.rows(), step, [&](std::int64_t begin, std::int64_t end) {
-        Recording values;
-        parts[static_cast<std::size_t>(begin / step)] = all(input.slice(begin, end), values);
-    });
+    const std::int64_t rows = input.rows();
+    const std::int64_t step =
+        observer ? rows : std::max<std::int64_t>(images_at_once(block, input.shape()), 1);
+    std::vector<Tensor> parts(static_cast<std::size_t>(std::max<std::int64_t>((rows + step - 1) / step, 1)));
+    const auto some = [&](std::int64_t first, std::int64_t end) {
+        std::vector<Recording> values(static_cast<std::size_t>(end - first));
+        std::vector<Run> runs;
+        for (std::int64_t part = first; part < end; ++part)
+            runs.emplace_back(*this, block, input.slice(part * step, std::min(rows, (part + 1) * step)),
+                              opened, values[static_cast<std::size_t>(part - first)], false, observer);
+        std::ranges::move(through(runs, block.nodes, opened), parts.begin() + first);
+    };
+    if (!opened.opens_any()) {
+        parallel_for(std::ssize(parts), 1, some);
+    } else {
+        // Side by side, so that a weight is decoded once for several: as many as fill the memory of the largest weight
+        // with their largest value, or one a thread.
+        Shape part = input.shape();
+        part[0] = step;
+        std::int64_t largest_value = 1;
+        for (const Shape& shape : shapes_in(*graph_, block.nodes, block.input, part))
+            largest_value = std::max(largest_value, element_count(shape));
+        const std::int64_t width = std::max<std::int64_t>(thread_count(), opened.largest() / largest_value);
+        for (std::int64_t first = 0; first < std::ssize(parts); first += width)
+            some(first, std::min(first + width, std::ssize(parts)));
+    }
     return joined(parts);
 }
 
 Tensor Executor::forward(const Block& block, const Weights& weights, const Tensor& input,
                          SequenceState& state) const {
+    OpenedWeights opened(*graph_, block.nodes, weights);
     Recording values;
-    return Run(*this, block.nodes, weights, block.output, values, false, {}, &state).go(block.input, input);
+    const LinearObserver nobody;
+    std::vector<Run> run;
+    run.emplace_back(*this, block, input, opened, values, false, nobody, &state);
+    return through(run, block.nodes, opened).front();
 }
 
 void Executor::backward(const Block& block, const Recording& recording, const Weights& weights,

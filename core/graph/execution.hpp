@@ -95,7 +95,10 @@ class Executor {
     [[nodiscard]] DType compute() const { return compute_; }
 
   private:
+    class OpenedWeights;
     class Run;
+    /// Takes the runs, which share weights, through a range side by side: their outputs.
+    static std::vector<Tensor> through(std::vector<Run>& runs, NodeRange range, OpenedWeights& weights);
     /// Images that go through the block at once, where it keeps them apart; else all.
     [[nodiscard]] std::int64_t images_at_once(const Block& block, const Shape& input) const;
 

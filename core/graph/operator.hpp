@@ -25,15 +25,15 @@ class ForwardContext {
     [[nodiscard]] virtual const Tensor& input(std::size_t i) const = 0;
     /// The same input converted to `type`; nodes that read one value share the converted copy.
     [[nodiscard]] virtual const Tensor& input_as(std::size_t i, DType type) const = 0;
-    /// A dense parameter.
+    /// A parameter as a tensor; a packed one is decoded, for as long as the node runs.
     [[nodiscard]] virtual const Tensor& parameter(std::size_t i) const = 0;
-    /// A parameter that may be packed (Operator::takes_packed).
+    /// A parameter as it is bound, dense or packed (Operator::takes_packed).
     [[nodiscard]] virtual const BoundWeight& weight(std::size_t i) const = 0;
     /// What products inside the operator (attention) are made of: float32, bfloat16 or float64.
     [[nodiscard]] virtual DType compute() const = 0;
     /// Keeps a tensor for the backward; does nothing where no backward will follow.
     virtual void save(Tensor tensor) const = 0;
-    /// Where the backend keeps what it makes of parameter i.
+    /// Where the backend keeps what it makes of parameter i; null if that is packed, or nothing can be kept.
     [[nodiscard]] virtual PreparedWeight* prepared(std::size_t i) const = 0;
     /// Tokens of each sequence that were read before: the position of the first of these.
     [[nodiscard]] virtual std::int64_t position() const = 0;
@@ -82,8 +82,8 @@ class Operator {
     [[nodiscard]] virtual Tensor forward(const ForwardContext& context) const = 0;
     virtual void backward(const BackwardContext& context) const = 0;
 
-    /// Whether forward() reads parameter i by ForwardContext::weight alone, so that it may be packed. A
-    /// backward needs dense ones.
+    /// Whether forward() reads parameter i by ForwardContext::weight alone: a packed one is decoded by parts, or
+    /// read by kernels on codes. Of others each forward decodes it as a whole. A backward needs dense ones.
     [[nodiscard]] virtual bool takes_packed(std::size_t i) const {
         (void)i;
         return false;

@@ -33,11 +33,12 @@ StageCost evaluation_cost(const Model& original, DType compute, const Evaluation
     StageCost stage{"evaluate", {}};
     // The original's file and the artifact are read in place.
     const BoundBytes weights = bound_bytes(original, compute);
-    const auto models = static_cast<double>(evaluated.models);
-    stage.add("weights of the models", 2 * weights.mapped + models * weights.dense);
+    // The convolutions of an original in float32 stay dense; of compressed models one weight at a time is decoded.
+    const double dense_models = images ? 1.0 : static_cast<double>(evaluated.models);
+    stage.add("weights of the models", 2 * weights.mapped + dense_models * weights.dense);
     if (evaluated.has_noise_floor)
         stage.add("weights of the noise floor", bound_bytes(original, other_type(compute)).dense);
-    if (images) stage.add("packed weights of convolutions", models * weights.dense + sizes.decoded(all));
+    if (images) stage.add("packed weights of convolutions", weights.dense + sizes.decoded(all));
     // Blocks whose values have other sizes do not share memory, which is what images are for.
     stage.add("values", images ? sizes.values(all, samples) + sizes.patches(all, samples)
                                : sizes.largest_block([&](const Block& block) {

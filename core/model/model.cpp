@@ -126,6 +126,7 @@ class StoredWeight final : public PackedWeight {
     const CodedRows* codes() const override { return has_kernel_ ? &codes_ : nullptr; }
     std::string no_codes_reason() const override { return no_kernel_reason(codes_); }
     std::string describe() const override { return std::string(name_of(stored_.encoding)); }
+    [[nodiscard]] bool is_float32() const { return stored_.encoding == Encoding::f32; }
 
   private:
     StoredTensor stored_;
@@ -133,14 +134,25 @@ class StoredWeight final : public PackedWeight {
     bool has_kernel_;
 };
 
-/// Whether every operator of the range that reads the parameter takes it packed.
-bool is_read_packed(const Graph& graph, NodeRange range, ParameterId id) {
+/// The first operator of the range that reads the parameter and does not take it packed; null if there is none.
+const Operator* dense_reader(const Graph& graph, NodeRange range, ParameterId id) {
     for (NodeId node = range.first; node < range.end; ++node) {
         const auto& parameters = graph.node(node).parameters;
         for (std::size_t i = 0; i < parameters.size(); ++i)
-            if (parameters[i] == id && !graph.node(node).op->takes_packed(i)) return false;
+            if (parameters[i] == id && !graph.node(node).op->takes_packed(i))
+                return graph.node(node).op.get();
     }
-    return true;
+    return nullptr;
+}
+
+/// What nodes of the range read the parameter as; null if that is dense: decoding float32 for each forward would spare
+/// no memory.
+std::shared_ptr<const PackedWeight> packed_in_use(const WeightSource& source, NodeRange range,
+                                                  ParameterId id) {
+    auto packed = source.packed(id);
+    const auto* stored = dynamic_cast<const StoredWeight*>(packed.get());
+    const bool is_float32 = stored != nullptr && stored->is_float32();
+    return is_float32 && dense_reader(source.graph(), range, id) != nullptr ? nullptr : std::move(packed);
 }
 
 }  // namespace
@@ -155,8 +167,8 @@ void bind_weights(Weights& weights, const WeightSource& source, NodeRange range,
     const Graph& graph = source.graph();
     for (const ParameterId id : graph.parameters_of(range)) {
         const DType type = graph.parameter(id).linear ? compute : DType::f32;
-        if (binding == Binding::packed && is_read_packed(graph, range, id)) {
-            if (auto packed = source.packed(id); packed != nullptr) {
+        if (binding == Binding::packed) {
+            if (auto packed = packed_in_use(source, range, id); packed != nullptr) {
                 weights.bind(id, BoundWeight(std::move(packed), type, products));
                 continue;
             }
@@ -172,10 +184,10 @@ BoundBytes bound_bytes(const Model& model, DType compute) {
     BoundBytes bytes;
     std::set<ParameterId> dense;
     double mapped = 0;  // of the present part
-    const auto add = [&](ParameterId id, bool is_packed) {
+    const auto add = [&](ParameterId id, const std::shared_ptr<const PackedWeight>& packed) {
         const StoredTensor& stored = model.stored(id);
         const bool is_linear = graph.parameter(id).linear || id == graph.head();
-        if (is_packed && model.packed(id) != nullptr) {
+        if (packed != nullptr) {
             mapped += static_cast<double>(stored.bytes.size());
         } else if (dense.insert(id).second) {
             bytes.dense += static_cast<double>(element_count(stored.shape)) *
@@ -186,21 +198,15 @@ BoundBytes bound_bytes(const Model& model, DType compute) {
     std::vector<NodeRange> parts{graph.prologue().nodes, graph.epilogue().nodes};
     for (const Block& block : graph.blocks()) parts.push_back(block.nodes);
     for (const NodeRange& part : parts) {
-        for (const ParameterId id : graph.parameters_of(part)) add(id, is_read_packed(graph, body, id));
+        for (const ParameterId id : graph.parameters_of(part)) add(id, packed_in_use(model, body, id));
         end_part();
     }
-    if (graph.head() >= 0) add(graph.head(), true);
+    if (graph.head() >= 0) add(graph.head(), model.packed(graph.head()));
     end_part();
     return bytes;
 }
 
 namespace {
-
-/// What inference reads the parameter as; null if that is dense.
-std::shared_ptr<const PackedWeight> packed_in_use(const WeightSource& source, ParameterId id) {
-    const Graph& graph = source.graph();
-    return is_read_packed(graph, graph.body().nodes, id) ? source.packed(id) : nullptr;
-}
 
 std::string held_as(const PackedWeight* packed) {
     return packed != nullptr ? packed->describe() : "dense, decoded once";
@@ -210,24 +216,26 @@ std::string held_as(const PackedWeight* packed) {
 
 std::string held_as(const WeightSource& source, ParameterId id) {
     if (source.graph().parameter(id).shape.size() < 2) return "dense";
-    return held_as(packed_in_use(source, id).get());
+    return held_as(packed_in_use(source, source.graph().body().nodes, id).get());
 }
 
 std::vector<WeightUse> weight_uses(const WeightSource& source) {
     const Graph& graph = source.graph();
-    std::vector<ParameterId> ids = graph.parameters_of(graph.body().nodes);
+    const NodeRange body = graph.body().nodes;
+    std::vector<ParameterId> ids = graph.parameters_of(body);
     if (graph.head() >= 0) ids.push_back(graph.head());
     std::vector<WeightUse> uses;
     for (const ParameterId id : ids) {
         const Parameter& parameter = graph.parameter(id);
         if (parameter.shape.size() < 2) continue;
-        const auto packed = packed_in_use(source, id);
+        const auto packed = packed_in_use(source, body, id);
         WeightUse use{parameter.name, parameter.shape, held_as(packed.get()), "products of dense weights"};
-        if (packed != nullptr) {
-            use.kernel = packed->codes() != nullptr
-                             ? fmt::format("codes, {}", packed_kernels_name())
-                             : fmt::format("decoded for each product: {}", packed->no_codes_reason());
-        }
+        if (const Operator* reader = dense_reader(graph, body, id); packed != nullptr && reader != nullptr)
+            use.kernel = fmt::format("decoded for each forward: {} takes whole weights", reader->kind());
+        else if (packed != nullptr && packed->codes() != nullptr)
+            use.kernel = fmt::format("codes, {}", packed_kernels_name());
+        else if (packed != nullptr)
+            use.kernel = fmt::format("decoded for each product: {}", packed->no_codes_reason());
         uses.push_back(std::move(use));
     }
     return uses;

@@ -81,8 +81,8 @@ void require_finite(const Graph& graph, const std::map<std::string, StoredTensor
 enum class Binding : std::uint8_t { dense, packed };
 
 /// Binds the parameters that `range` reads. Linear weights take the type `compute` (float32 or bfloat16),
-/// which is what their products are made of; all others stay float32. Parameters that operators cannot read
-/// packed (Operator::takes_packed) are dense under both bindings.
+/// which is what their products are made of; all others stay float32. Under Binding::packed a parameter that not
+/// all its operators read packed (Operator::takes_packed) is decoded by each forward, unless it is stored in float32.
 void bind_weights(Weights& weights, const WeightSource& source, NodeRange range, DType compute,
                   Backend& backend, Binding binding = Binding::dense, Products products = Products::exact);
 

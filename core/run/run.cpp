@@ -3,6 +3,7 @@
 #include "core/base/files.hpp"
 #include "core/base/hash.hpp"
 #include "core/base/log.hpp"
+#include "core/base/unchanged_files.hpp"
 #include "core/codebook/artifact_model.hpp"
 #include "core/compress/block_pass.hpp"
 #include "core/compress/embedding.hpp"
@@ -205,6 +206,7 @@ json evaluate(const RunContext& run, const Sources& sources, const EarlierStages
         if (auto items = predictions_record(result, names); !items.is_null())
             predictions.push_back(std::move(items));
     }
+    require_unchanged_files();
     if (!predictions.empty()) write_file(run.store.files.predictions(), predictions.dump() + '\n');
     return records;
 }

@@ -175,6 +175,35 @@ with open("/dev/full", "w") as full_disk:
                           text=True, env=environment())
 assert done.returncode == 3 and "cannot be written" in done.stderr, done
 
+# A file that is cut or written to while it is in use ends the program, by its name; one that another takes the place of does not.
+Path("some.txt").write_text(f"{PROMPT}\n" * 10)
+
+
+def while_in_use(change):
+    shutil.rmtree("stories", ignore_errors=True)
+    shutil.copytree(STORIES, "stories")
+    process = subprocess.Popen(command("jlcm-generate", "stories", "--prompts", "some.txt", "--max-tokens", 100), stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment())
+    assert process.stdout.read(10)
+    change(Path("stories/model.safetensors"))
+    return process, process.communicate(timeout=60)[1].decode()
+
+
+def written_to(path):
+    with path.open("r+b") as file:
+        file.seek(path.stat().st_size // 2)
+        file.write(bytes(100))
+
+
+def replaced(path):
+    Path("other").write_bytes(bytes(1000))
+    os.replace("other", path)
+
+
+for change, code, what in ((lambda path: os.truncate(path, 1000), 3, "model.safetensors: the file was cut"),
+                           (written_to, 3, "model.safetensors: written to while in use"), (replaced, 0, "tokens/s")):
+    process, said = while_in_use(change)
+    assert process.returncode == code and what in said, (process.returncode, said)
+
 # An artifact, and what Hugging Face makes of its export.
 shutil.rmtree("out", ignore_errors=True)
 call("jlcm-run", SOURCE / "configs/stories260k_2bit.yaml", "--set", "compress.learn=null", "--set", "compress.distill=null", "--set",

@@ -276,10 +276,62 @@ def artifact():
     metadata = {"format": "jlcm", "version": "1", "layouts": json.dumps(layouts),
                 "encodings": json.dumps({"embedding": {"encoding": "Q8_0", "shape": [2, 32]}}),
                 "config": "{}", "extra": "{}", "provenance": "{}", "tokenizer_format": "gguf"}
-    put("artifact", "two_matrices", save(tensors, metadata))
+    for reader in ("artifact", "packed"):
+        put(reader, "two_matrices", save(tensors, metadata))
     most = (1 << 31) - 1
     metadata["layouts"] = json.dumps({"a": {"rows": most, "cols": 1, "bits": 1, "row_groups": most}})
     put("artifact", "large_layout", save({"a.runs": np.array([[0, 0]], np.int32)}, metadata))
+
+
+def packed_artifact():
+    """Rows that kernels on codes take, of every width, in groups and in another order, and one of each block format."""
+    draws = np.random.default_rng(2)
+    layouts, tensors, encodings = {}, {}, {}
+    for bits in (1, 2, 3, 4):
+        cols, rows, name = 512, 3, f"bits{bits}"
+        layouts[name] = {"rows": rows, "cols": cols, "bits": bits, "row_groups": 1, "column_group": 512 if bits == 1 else 256}
+        groups = 1 if bits == 1 else 2
+        tensors[name + ".mapping"] = draws.integers(0, 256, -(-rows * cols * bits // 512) * 64).astype(np.uint8)
+        tensors[name + ".codebooks"] = np.sort(draws.normal(size=(groups, 1, 1 << bits, 1)), axis=2).astype(np.float16)
+        tensors[name + ".row_order"] = np.array([[2, 0], [0, 0], [1, 0]], np.uint8)
+    for encoding, bytes_of_block, values in (("Q8_0", 34, 32), ("Q4_0", 18, 32), ("Q4_1", 20, 32), ("Q4_K", 144, 256),
+                                             ("Q5_K", 176, 256), ("Q6_K", 210, 256)):
+        data = draws.integers(0, 128, 2 * bytes_of_block)
+        tensors[encoding] = np.pad(data, (0, -len(data) % 64)).astype(np.uint8)
+        encodings[encoding] = {"encoding": encoding, "shape": [2, values]}
+    tensors["tokenizer"] = np.frombuffer(b"{}", np.uint8)
+    metadata = {"format": "jlcm", "version": "1", "layouts": json.dumps(layouts), "encodings": json.dumps(encodings),
+                "config": "{}", "extra": "{}", "provenance": "{}", "tokenizer_format": "gguf"}
+    put("packed", "kernels", save(tensors, metadata))
+
+
+def tiny_model():
+    """An artifact that generates: a Llama of one block, linear weights of 2 bits."""
+    draws = np.random.default_rng(3)
+    width, heads, inner = 32, 2, 32
+    names = {"self_attn.q_proj": (width, width), "self_attn.k_proj": (width // heads, width),
+             "self_attn.v_proj": (width // heads, width), "self_attn.o_proj": (width, width),
+             "mlp.gate_proj": (inner, width), "mlp.up_proj": (inner, width), "mlp.down_proj": (width, inner)}
+    layouts, tensors = {}, {}
+    for short, (rows, cols) in names.items():
+        name = f"model.layers.0.{short}.weight"
+        layouts[name] = {"rows": rows, "cols": cols, "bits": 2, "row_groups": 1}
+        tensors[name + ".mapping"] = draws.integers(0, 256, rows * cols // 4).astype(np.uint8)
+        tensors[name + ".codebooks"] = np.sort(draws.normal(size=(1, 1, 4, 1)), axis=2).astype(np.float16)
+    for name in ("model.layers.0.input_layernorm", "model.layers.0.post_attention_layernorm", "model.norm"):
+        tensors[name + ".weight"] = np.ones(width, np.float32)
+    tensors["model.embed_tokens.weight"] = draws.normal(size=(len(VOCABULARY), width)).astype(np.float16)
+    tensors["tokenizer"] = np.frombuffer(json.dumps({
+        "tokenizer.ggml.model": "llama", "tokenizer.ggml.tokens": VOCABULARY,
+        "tokenizer.ggml.scores": [-float(i) for i in range(len(VOCABULARY))],
+        "tokenizer.ggml.token_type": [2, 3, 3] + [1] * (len(VOCABULARY) - 3),
+        "tokenizer.ggml.bos_token_id": 1, "tokenizer.ggml.eos_token_id": 2}).encode(), np.uint8)
+    config = {"model_type": "llama", "vocab_size": len(VOCABULARY), "hidden_size": width, "num_hidden_layers": 1,
+              "num_attention_heads": heads, "num_key_value_heads": 1, "intermediate_size": inner,
+              "max_position_embeddings": 64, "rms_norm_eps": 1e-5, "rope_theta": 10000.0, "tie_word_embeddings": True}
+    metadata = {"format": "jlcm", "version": "1", "layouts": json.dumps(layouts), "encodings": "{}",
+                "config": json.dumps(config), "extra": "{}", "provenance": "{}", "tokenizer_format": "gguf"}
+    put("generation", "llama", save(tensors, metadata))
 
 
 def put_folder(name, files):
@@ -387,3 +439,5 @@ if __name__ == "__main__":
     artifact()
     tokenizers()
     images()
+    packed_artifact()
+    tiny_model()

@@ -2,8 +2,10 @@
 // Everything that reads files, as functions of their bytes that end, or throw an input error, and do nothing
 // else: what fuzz.cpp feeds, and what tests/unit/formats/test_fuzz_corpus.cpp feeds the corpus to.
 
+#include "core/backend/packed_product.hpp"
 #include "core/base/error.hpp"
 #include "core/codebook/artifact.hpp"
+#include "core/codebook/packed_model.hpp"
 #include "core/data/choice_task.hpp"
 #include "core/formats/architecture.hpp"
 #include "core/formats/checkpoint.hpp"
@@ -14,6 +16,8 @@
 #include "core/formats/onnx_model.hpp"
 #include "core/formats/safetensors.hpp"
 #include "core/formats/tokenizer_folder.hpp"
+#include "core/generate/cached_decoder.hpp"
+#include "core/generate/generation.hpp"
 #include "core/graph/graph_json.hpp"
 #include "core/spec/resolve.hpp"
 #include "core/text/chat_template.hpp"
@@ -22,6 +26,7 @@
 #include "core/vision/image_file.hpp"
 #include "core/vision/image_sets.hpp"
 #include "core/vision/preprocess.hpp"
+#include "tests/support/guarded_bytes.hpp"
 
 #include <algorithm>
 #include <cstdlib>
@@ -86,6 +91,62 @@ inline void read_artifact_file(Bytes bytes) {
     const Artifact artifact = read_artifact(file.path());
     for (const auto& [name, matrix] : artifact.matrices) (void)artifact.weights(name);
     for (const auto& [name, tensor] : artifact.tensors) (void)artifact.weights(name);
+}
+
+/// Every row decoded, and the product of two tokens by kernels on codes, if there is one.
+inline void use_packed(const PackedWeight& weight) {
+    std::vector<float> row(static_cast<std::size_t>(weight.cols()));
+    std::vector<std::uint16_t> rounded(row.size());
+    for (std::int64_t i = 0; i < weight.rows(); ++i) {
+        weight.decode(i, i + 1, row.data());
+        weight.decode_bfloat16(i, i + 1, rounded.data());
+    }
+    const CodedRows* codes = weight.codes();
+    ensure((codes != nullptr) == weight.no_codes_reason().empty(), "a kernel, and a reason for none");
+    if (codes == nullptr) return;
+    constexpr std::int64_t tokens = 2;
+    std::vector<float> x(static_cast<std::size_t>(tokens * weight.cols()), 0.5F);
+    std::vector<float> y(static_cast<std::size_t>(tokens * weight.rows()));
+    packed_product(*codes, quantise_activations(x.data(), tokens, weight.cols(), activation_order(*codes)),
+                   y.data());
+}
+
+/// The weights of an artifact as they run.
+inline void read_packed(Bytes bytes) {
+    const MemoryFile file(bytes);
+    const MappedArtifact artifact = map_artifact(file.path());
+    for (const auto& [name, mapped] : artifact.matrices) {
+        const test::GuardedBytes codes(std::as_bytes(mapped.codes));
+        PackedMatrix matrix = mapped;
+        // NOLINTNEXTLINE: bytes as unsigned integers
+        matrix.codes = {reinterpret_cast<const std::uint8_t*>(codes.bytes().data()), codes.bytes().size()};
+        use_packed(*make_packed_weight(std::move(matrix)));
+    }
+    for (const auto& [name, mapped] : artifact.tensors) {
+        const test::GuardedBytes copied(mapped.bytes);
+        StoredTensor tensor = mapped;
+        tensor.bytes = copied.bytes();
+        if (tensor.encoding == Encoding::u8 || tensor.encoding == Encoding::i32) continue;
+        if (const auto weight = make_packed_weight(tensor)) use_packed(*weight);
+    }
+}
+
+/// What jlcm-generate does with an artifact: a few tokens, by exact and by fast products.
+inline void generate_from(Bytes bytes) {
+    const MemoryFile file(bytes);
+    const PackedModel model(map_artifact(file.path()));
+    const ModelInput& input = model.input();
+    require(input.tokenizer != nullptr, "the model reads no text");
+    auto prompt = input.tokenizer->encode("hello, hello");
+    prompt.resize(std::min<std::size_t>(prompt.size(), 12));
+    for (const Products products : {Products::exact, Products::fast}) {
+        const CacheType cache = products == Products::fast ? CacheType::int8 : CacheType::f16;
+        CachedDecoder decoder(model, input,
+                              {.compute = DType::f32, .cache = cache, .products = products, .context = 16},
+                              cpu_backend());
+        Generator generator(decoder, *input.tokenizer, {});
+        (void)generator.generate(prompt, {.max_tokens = 3});
+    }
 }
 
 inline void read_json(Bytes bytes) {
@@ -271,12 +332,14 @@ inline const std::map<std::string, Reader, std::less<>>& readers() {
         {"artifact", read_artifact_file},
         {"chat_template", read_chat_template},
         {"config", read_config},
+        {"generation", generate_from},
         {"gguf", read_gguf},
         {"image", read_image},
         {"image_sets", read_image_set},
         {"json", read_json},
         {"labels", read_labels},
         {"onnx", read_onnx},
+        {"packed", read_packed},
         {"preprocess", read_preprocess},
         {"safetensors", read_safetensors},
         {"task", read_task},

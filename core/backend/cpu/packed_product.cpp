@@ -303,6 +303,28 @@ QuantisedRows quantise_activations(const float* x, std::int64_t tokens, std::int
     return rows;
 }
 
+void rounding_remainder(const float* x, const QuantisedRows& rounded, float* remainder) {
+    const std::int64_t width = block_columns(rounded.order);
+    const bool in_place = rounded.order == ActivationOrder::blocks;
+    // Of codes, lane l of byte b after shift s has column (shifts b + s) words + l (core/codebook/packing.hpp).
+    const std::int64_t shifts = in_place ? 1 : width / 64;
+    const std::int64_t stride = in_place ? 1 : 4;
+    for (std::int64_t token = 0; token < rounded.tokens; ++token)
+        for (std::int64_t first = 0; first < rounded.cols; first += width) {
+            const std::int64_t block = token * rounded.blocks + first / width;
+            const float step = rounded.steps.data<float>()[block];
+            const std::int64_t count = std::min(width, rounded.cols - first);
+            const std::int64_t words = in_place ? count : count / (4 * shifts);
+            for (std::int64_t turn = 0; turn * words < count; ++turn) {
+                const std::int8_t* values =
+                    signed_octets(rounded.values) + block * width + turn % shifts * 64 + turn / shifts;
+                const std::int64_t at = token * rounded.cols + first + turn * words;
+                for (std::int64_t l = 0; l < words; ++l)
+                    remainder[at + l] = x[at + l] - step * static_cast<float>(values[stride * l]);
+            }
+        }
+}
+
 void packed_products(std::span<const PackedProduct> products, const QuantisedRows& x) {
     std::vector<Job> jobs;
     std::int64_t chunks = 0;

@@ -5,6 +5,7 @@
 #include "core/base/parallel.hpp"
 #include "core/base/rng.hpp"
 #include "core/codebook/packing.hpp"
+#include "tests/support/guarded_bytes.hpp"
 
 #include <algorithm>
 #include <array>
@@ -15,38 +16,14 @@
 #include <vector>
 
 #include <catch2/catch.hpp>
-#include <sys/mman.h>
 
 namespace {
 
 using namespace jlcm;
+using test::GuardedBytes;
 
 constexpr float infinity = std::numeric_limits<float>::infinity();
 constexpr float none = std::numeric_limits<float>::quiet_NaN();
-
-/// Bytes that end where memory ends: whoever reads on, crashes.
-class GuardedBytes {
-  public:
-    explicit GuardedBytes(std::span<const std::uint8_t> content) {
-        constexpr std::size_t page = 65536;  // a multiple of every page size
-        size_ = (content.size() + page - 1) / page * page + page;
-        memory_ = mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        REQUIRE(memory_ != MAP_FAILED);
-        auto* guard = static_cast<std::byte*>(memory_) + size_ - page;
-        REQUIRE(mprotect(guard, page, PROT_NONE) == 0);
-        begin_ = guard - content.size();
-        std::memcpy(begin_, content.data(), content.size());
-    }
-    GuardedBytes(const GuardedBytes&) = delete;
-    GuardedBytes& operator=(const GuardedBytes&) = delete;
-    ~GuardedBytes() { munmap(memory_, size_); }
-    [[nodiscard]] const std::byte* data() const { return begin_; }
-
-  private:
-    void* memory_;
-    std::size_t size_;
-    std::byte* begin_;
-};
 
 std::vector<float> random_floats(std::int64_t count, std::string_view stream, float scale = 1.0F) {
     const Rng rng(11, stream);
@@ -175,7 +152,7 @@ struct Codes {
         const auto lines = PackedLines::of(rows, cols, bits);
         std::vector<std::uint8_t> packed(static_cast<std::size_t>(lines.bytes(bits)));
         pack_codes(codes, lines, bits, packed);
-        const GuardedBytes bytes(packed);
+        const GuardedBytes bytes(std::as_bytes(std::span(packed)));
         CodedRows weight;
         weight.rows = rows;
         weight.cols = cols;
@@ -306,7 +283,7 @@ std::vector<float> format_product(Encoding encoding, std::span<const std::uint8_
 std::vector<float> packed_format_product(Encoding encoding, std::span<const std::uint8_t> content,
                                          std::int64_t rows, std::span<const float> x, std::int64_t cols,
                                          const std::int32_t* row_order = nullptr) {
-    const GuardedBytes bytes(content);
+    const GuardedBytes bytes(std::as_bytes(content));
     CodedRows weight;
     weight.rows = rows;
     weight.cols = cols;
@@ -640,6 +617,29 @@ TEST_CASE("several packed products at once are those one by one, at any number o
             REQUIRE(same_bits(results[i], matrices[i].product(x)));
     }
     set_thread_count(before);
+}
+
+TEST_CASE("what rounding leaves of activations is what it took") {
+    for (const auto& [order, cols] : {std::pair{ActivationOrder::bits_1, 1088},
+                                      {ActivationOrder::bits_2, 576},
+                                      {ActivationOrder::bits_2, 48},
+                                      {ActivationOrder::bits_4, 328},
+                                      {ActivationOrder::blocks, 96}}) {
+        INFO(static_cast<int>(order) << ", " << cols << " columns");
+        std::vector<float> x = random_floats(3 * cols, "x");
+        x[7] = 100;
+        const QuantisedRows rounded = quantise_activations(x.data(), 3, cols, order);
+        std::vector<float> left(x.size());
+        rounding_remainder(x.data(), rounded, left.data());
+        for (std::int64_t i = 0; i < std::ssize(x); ++i) {
+            const std::int64_t width = rounded.values.shape()[2];
+            const std::int64_t block = i / cols * rounded.blocks + i % cols / width;
+            const float step = rounded.steps.data<float>()[block];
+            const float value = x[static_cast<std::size_t>(i)];
+            const float expected = value - step * std::nearbyint(value / step);
+            CHECK(std::abs(left[static_cast<std::size_t>(i)] - expected) <= 1e-3F * step);
+        }
+    }
 }
 
 TEST_CASE("packed products say what they have no kernel for") {

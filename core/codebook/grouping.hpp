@@ -1,6 +1,7 @@
 #pragma once
 // Grouping: which rows of a matrix share a codebook or a scale, and in which order they are stored.
 
+#include "core/codebook/code_shape.hpp"
 #include "core/codebook/solver.hpp"
 #include "core/spec/fields.hpp"
 
@@ -36,6 +37,8 @@ class Grouping {
 
     /// Groups the rows of problem.weights for codes of `bits` bits (1..8).
     [[nodiscard]] virtual GroupedRows group(const LayerProblem& problem, int bits) const = 0;
+    /// The codes of its layouts.
+    [[nodiscard]] virtual CodeShape code_shape(int bits) const { return {.bits = bits}; }
 
     /// Whether it wants rows in an order of its own. Only then the functions below are called.
     [[nodiscard]] virtual bool orders_rows() const { return false; }

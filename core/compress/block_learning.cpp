@@ -57,12 +57,9 @@ void BlockLearning::add_moments(const Block& block, std::vector<LearnedLayer>& l
 
 StageCost block_learning_cost(const PipelineSizes& sizes, const LearnOptions& options) {
     const DataNeeds needs = sizes.options.learning_needs();
-    const auto bits = [&](ParameterId id) {
-        const auto found = sizes.plan.find(id);
-        return found == sizes.plan.end() ? 0 : found->second.bits;
-    };
-    StageCost stage = needs.activations ? block_learner_cost(sizes.graph, options, bits)
-                                        : layer_learner_cost(sizes.graph, options, bits);
+    const auto codes = [&](ParameterId id) { return sizes.codes(id); };
+    StageCost stage = needs.activations ? block_learner_cost(sizes.graph, options, codes)
+                                        : layer_learner_cost(sizes.graph, options, codes);
     stage.add("second moments", sizes.graph.largest_block([&](const Block& block) {
         return second_moment_bytes(sizes.graph.graph(), block, sizes.options.solving_needs() | needs);
     }));

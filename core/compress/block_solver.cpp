@@ -122,7 +122,7 @@ StageCost solving_cost(const PipelineSizes& sizes) {
     }
     stage.add("solver", largest);
     stage.add("codes of a block",
-              graph.largest_block([&](const Block& block) { return sizes.compressed_weights(block); }));
+              graph.largest_block([&](const Block& block) { return sizes.code_bytes(block); }));
     return stage;
 }
 

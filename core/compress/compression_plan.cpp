@@ -74,6 +74,10 @@ std::vector<LeftTensor> left_tensors(const Graph& graph, const std::vector<Param
     return left;
 }
 
+CodeShape MatrixPlan::code_shape() const {
+    return grouping.make()->code_shape(bits);
+}
+
 GroupedRows MatrixPlan::group(const LayerProblem& problem) const {
     const auto plugin = grouping.make();
     return group_of_row ? plugin->group_in_place(problem, bits, *group_of_row) : plugin->group(problem, bits);

@@ -17,6 +17,7 @@ struct MatrixPlan {
     std::optional<std::vector<std::int32_t>> group_of_row;
 
     [[nodiscard]] GroupedRows group(const LayerProblem& problem) const;
+    [[nodiscard]] CodeShape code_shape() const;
 };
 
 /// Every linear weight of the blocks that is to be compressed. An input error if an override matches

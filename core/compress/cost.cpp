@@ -8,6 +8,18 @@
 
 namespace jlcm {
 
+CodeShape PipelineSizes::codes(ParameterId id) const {
+    const auto found = plan.find(id);
+    return found == plan.end() ? CodeShape{} : found->second.code_shape();
+}
+
+double PipelineSizes::code_bytes(const Block& block) const {
+    double total = 0;
+    for (const auto& use : graph.graph().linears(block.nodes))
+        total += graph.elements(use.parameter) * codes(use.parameter).per_weight();
+    return total;
+}
+
 double PipelineSizes::compressed_weights(const Block& block) const {
     double total = 0;
     for (const auto& use : graph.graph().linears(block.nodes))
@@ -30,12 +42,13 @@ double PipelineSizes::distillation_batch() const {
 
 double PipelineSizes::mappings() const {
     const double models = options.evaluated_models() - 1;  // the original has none
-    double weights = 0;
-    if (options.embedding)
-        for (const ParameterId id : graph.graph().tables()) weights += graph.elements(id);
-    if (options.distill)
-        weights += graph.all_blocks([&](const Block& block) { return compressed_weights(block); });
-    return models * weights;
+    double codes = 0;
+    if (const auto& embedding = options.embedding) {
+        const double per_weight = embedding->grouping.make()->code_shape(embedding->bits).per_weight();
+        for (const ParameterId id : graph.graph().tables()) codes += graph.elements(id) * per_weight;
+    }
+    if (options.distill) codes += graph.all_blocks([&](const Block& block) { return code_bytes(block); });
+    return models * codes;
 }
 
 double PipelineSizes::samples() const {

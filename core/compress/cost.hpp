@@ -15,12 +15,16 @@ struct PipelineSizes {
     const CalibrationOptions& calibration;  ///< of no meaning if nothing reads samples
     const std::map<ParameterId, MatrixPlan>& plan;
 
+    /// Of a weight that is not compressed: none.
+    [[nodiscard]] CodeShape codes(ParameterId id) const;
     [[nodiscard]] double compressed_weights(const Block& block) const;
+    /// The bytes of a block's codes in memory.
+    [[nodiscard]] double code_bytes(const Block& block) const;
     /// The weights of the largest of these matrices.
     [[nodiscard]] double largest_matrix() const;
     /// Samples of a step of distillation, in units of calibration's.
     [[nodiscard]] double distillation_batch() const;
-    /// Bytes of the mappings that stay in memory: a byte a weight and model if the distillation will move
+    /// Bytes of the mappings that stay in memory: a byte a code and model if the distillation will move
     /// them.
     [[nodiscard]] double mappings() const;
     /// Bytes of the samples that both models are run on: images weigh as much as activations do.

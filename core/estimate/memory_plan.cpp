@@ -60,7 +60,7 @@ std::vector<StageCost> stage_costs(const RunSizes& run) {
         const auto plan = plan_with_tables(run.plan, graph, run.compress);
         stages.push_back(distiller_cost(samples, *options, [&](ParameterId id) {
             const auto found = plan.find(id);
-            return found == plan.end() ? 0 : found->second.bits;
+            return found == plan.end() ? CodeShape{} : found->second.code_shape();
         }));
         stages.back().add("samples", pipeline.samples());
         stages.back().add("mappings", mappings);

@@ -123,28 +123,34 @@ std::unique_ptr<Trainable> make_block_learner(const Executor& executor, const Bl
 }
 
 double estimator_bytes(const GraphSizes& sizes, NodeRange range, const Estimator& estimator,
-                       const BitsOfWeight& bits) {
+                       const CodesOfWeight& codes) {
     double bytes = 0;
     for (const auto& use : sizes.graph().linears(range))
-        if (const int width = bits(use.parameter); width > 0)
-            bytes += sizes.elements(use.parameter) * estimator.bytes_per_weight(width);
+        if (const CodeShape shape = codes(use.parameter); shape.bits > 0)
+            bytes += sizes.elements(use.parameter) * estimator.bytes_per_weight(shape);
     return bytes;
 }
 
+double step_loops(const CodeShape& codes) {
+    if (codes.bits == 0) return 0;
+    // A vector is compared with every codeword, sixteen multiply-adds at a time.
+    return codes.of_numbers() ? 1.0 : 1.0 + codes.stages * (1 << codes.bits) / 16.0;
+}
+
 StageCost block_learner_cost(const GraphSizes& sizes, const BlockLearningOptions& options,
-                             const BitsOfWeight& bits) {
+                             const CodesOfWeight& codes) {
     const auto estimator = options.estimator.make();
     const auto batch = static_cast<double>(options.batch);
     StageCost stage{"learn", {}};
     stage.add("estimator", sizes.largest_block([&](const Block& block) {
-        return estimator_bytes(sizes, block.nodes, *estimator, bits);
+        return estimator_bytes(sizes, block.nodes, *estimator, codes);
     }));
     // Bound, codes, reconstructions and gradients of a few matrices at a time.
     stage.add("weights of a block", sizes.largest_block([&](const Block& block) {
-        double codes = 0;
+        double mappings = 0;
         for (const auto& use : sizes.graph().linears(block.nodes))
-            if (bits(use.parameter) > 0) codes += sizes.elements(use.parameter);
-        return sizes.bound(block.nodes) + codes + 2 * sizes.decoded(block.nodes);
+            mappings += sizes.elements(use.parameter) * codes(use.parameter).per_weight();
+        return sizes.bound(block.nodes) + mappings + 2 * sizes.decoded(block.nodes);
     }));
     stage.add("values and their gradients", sizes.largest_block([&](const Block& block) {
         return 2 * sizes.values(block.nodes, batch) + sizes.patches(block.nodes, batch);
@@ -156,8 +162,8 @@ StageCost block_learner_cost(const GraphSizes& sizes, const BlockLearningOptions
     // A step moves every weight.
     for (const auto& block : sizes.graph().blocks())
         for (const auto& use : sizes.graph().linears(block.nodes))
-            if (bits(use.parameter) > 0)
-                stage.loops += static_cast<double>(options.steps) * sizes.elements(use.parameter);
+            stage.loops += static_cast<double>(options.steps) * sizes.elements(use.parameter) *
+                           step_loops(codes(use.parameter));
     return stage;
 }
 

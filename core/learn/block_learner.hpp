@@ -41,13 +41,15 @@ struct BlockLearningOptions {
                                                             const BlockLearningOptions& options,
                                                             std::uint64_t seed);
 
-/// Bits of a weight's codes, 0 for one that is not compressed.
-using BitsOfWeight = std::function<int(ParameterId)>;
+/// The codes of a weight; none for one that is not compressed.
+using CodesOfWeight = std::function<CodeShape(ParameterId)>;
 /// Bytes that an estimator keeps for the compressed weights of a range, beyond their codes.
 [[nodiscard]] double estimator_bytes(const GraphSizes& sizes, NodeRange range, const Estimator& estimator,
-                                     const BitsOfWeight& bits);
+                                     const CodesOfWeight& codes);
+/// Passes over values (StageCost::loops) for each weight of a step of its codebook and mapping.
+[[nodiscard]] double step_loops(const CodeShape& codes);
 /// The cost of learning every block: the stage "learn".
 [[nodiscard]] StageCost block_learner_cost(const GraphSizes& sizes, const BlockLearningOptions& options,
-                                           const BitsOfWeight& bits);
+                                           const CodesOfWeight& codes);
 
 }  // namespace jlcm

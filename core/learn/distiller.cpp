@@ -284,19 +284,23 @@ std::unique_ptr<Trainable> make_distiller(CompressedModel& model, Tensor samples
 }
 
 StageCost distiller_cost(const GraphSizes& sizes, const DistillationOptions& options,
-                         const BitsOfWeight& bits) {
+                         const CodesOfWeight& codes) {
     const auto estimator = options.estimator ? options.estimator->make() : nullptr;
     const NodeRange all = sizes.all_nodes();
     const auto batch = static_cast<double>(options.batch);
     const auto at_once = static_cast<double>(options.at_once());
     StageCost stage{"distill", {}};
-    double codes = 0;
+    double learned = 0;  // weights
+    double mappings = 0;
     double kept = 0;
+    double moves = 0;
     const auto learn = [&](ParameterId id) {
-        const int width = bits(id);
-        if (width == 0) return false;
-        codes += sizes.elements(id);
-        if (estimator) kept += sizes.elements(id) * estimator->bytes_per_weight(width);
+        const CodeShape shape = codes(id);
+        if (shape.bits == 0) return false;
+        learned += sizes.elements(id);
+        mappings += sizes.elements(id) * shape.per_weight();
+        moves += sizes.elements(id) * step_loops(shape);
+        if (estimator) kept += sizes.elements(id) * estimator->bytes_per_weight(shape);
         return true;
     };
     for (const auto& use : sizes.graph().linears(all)) learn(use.parameter);
@@ -304,13 +308,13 @@ StageCost distiller_cost(const GraphSizes& sizes, const DistillationOptions& opt
     if (options.embedding)
         for (const ParameterId id : sizes.graph().tables())
             if (learn(id)) tables += sizes.elements(id);
-    stage.add("codes that are learned", codes);
+    stage.add("codes that are learned", mappings);
     // Of each table a reconstruction as it is looked up, one as products take it, and its gradient.
     stage.add("tables and their gradients", tables * (4 + 4 + 4));
     stage.add("weights of the original", sizes.bound(all) + sizes.decoded(all) + sizes.head());
     if (estimator) stage.add("estimator", kept);
     if (kept > 0 && (options.mapping.every > 1 || at_once < batch))
-        stage.add("gradients of the mapping", codes * sizeof(float));
+        stage.add("gradients of the mapping", learned * sizeof(float));
     // Reconstructions and gradients of a block; what is not learned of the model stays bound.
     stage.add("weights of a block", sizes.largest_block([&](const Block& block) {
         return sizes.bound(block.nodes) + 2 * sizes.decoded(block.nodes);
@@ -325,7 +329,7 @@ StageCost distiller_cost(const GraphSizes& sizes, const DistillationOptions& opt
     const auto steps = static_cast<double>(options.steps);
     const double heads = tables > 0 ? 5 : 4;
     stage.products = steps * batch * (5 * sizes.forward_operations() + heads * sizes.head_operations());
-    stage.loops = steps * (codes + 5 * batch * sizes.forward_elements());
+    stage.loops = steps * (moves + 5 * batch * sizes.forward_elements());
     return stage;
 }
 

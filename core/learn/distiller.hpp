@@ -70,6 +70,6 @@ using PositionsOfBlock = std::function<std::vector<NamedTensor>(std::size_t bloc
 /// The cost of distillation: the stage "distill". `sizes`: for a sample of distillation. Mappings of the
 /// models that are in memory are the caller's.
 [[nodiscard]] StageCost distiller_cost(const GraphSizes& sizes, const DistillationOptions& options,
-                                       const BitsOfWeight& bits);
+                                       const CodesOfWeight& codes);
 
 }  // namespace jlcm

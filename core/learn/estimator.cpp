@@ -15,4 +15,11 @@ std::int64_t JumpHistogram::moved() const {
     return std::accumulate(jumps.begin(), jumps.end(), std::int64_t{0});
 }
 
+std::unique_ptr<VectorMappingLearner> Estimator::start_vectors(const CompressedMatrix& /*matrix*/,
+                                                               const Tensor& /*target*/) const {
+    fail(
+        "this estimator moves codes of single weights in one stage, and codewords are vectors here, or stages "
+        "are added up");
+}
+
 }  // namespace jlcm

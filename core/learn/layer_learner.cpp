@@ -128,27 +128,27 @@ std::unique_ptr<Trainable> make_layer_learner(const std::vector<LearnedLayer>& l
 }
 
 StageCost layer_learner_cost(const GraphSizes& sizes, const BlockLearningOptions& options,
-                             const BitsOfWeight& bits) {
+                             const CodesOfWeight& codes) {
     const auto estimator = options.estimator.make();
     StageCost stage{"learn", {}};
     stage.add("estimator", sizes.largest_block([&](const Block& block) {
-        return estimator_bytes(sizes, block.nodes, *estimator, bits);
+        return estimator_bytes(sizes, block.nodes, *estimator, codes);
     }));
     double largest = 0;
     for (const auto& block : sizes.graph().blocks())
         for (const auto& use : sizes.graph().linears(block.nodes)) {
-            if (bits(use.parameter) == 0) continue;
+            if (codes(use.parameter).bits == 0) continue;
             const auto columns = static_cast<double>(sizes.graph().parameter(use.parameter).shape.back());
             const double weights = sizes.elements(use.parameter);
             largest = std::max(largest, weights);
             stage.products += static_cast<double>(options.steps) * 2 * weights * columns;
-            stage.loops += static_cast<double>(options.steps) * weights;
+            stage.loops += static_cast<double>(options.steps) * weights * step_loops(codes(use.parameter));
         }
     // The targets of all layers, and a reconstruction with its error and gradient.
     stage.add("weights of a block", sizes.largest_block([&](const Block& block) {
         double targets = 0;
         for (const auto& use : sizes.graph().linears(block.nodes))
-            if (bits(use.parameter) > 0) targets += 5 * sizes.elements(use.parameter);
+            if (codes(use.parameter).bits > 0) targets += 5 * sizes.elements(use.parameter);
         return targets;
     }));
     stage.add("weights and gradient", 12 * largest);

@@ -18,6 +18,6 @@ namespace jlcm {
 
 /// The cost of learning the layers of every block: the stage "learn".
 [[nodiscard]] StageCost layer_learner_cost(const GraphSizes& sizes, const BlockLearningOptions& options,
-                                           const BitsOfWeight& bits);
+                                           const CodesOfWeight& codes);
 
 }  // namespace jlcm

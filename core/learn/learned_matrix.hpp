@@ -1,7 +1,7 @@
 #pragma once
 // One compressed matrix under way: its codebooks and scales moved by Adam, its mapping by an estimator.
 
-#include "core/learn/estimator.hpp"
+#include "core/learn/learned_codes.hpp"
 #include "core/learn/optimizer.hpp"
 
 #include <memory>
@@ -44,8 +44,7 @@ struct MatrixStep {
 
 class LearnedMatrix {
   public:
-    /// `matrix` (codewords of dimension 1, one codebook stage) is cloned; `target`: the original weights,
-    /// model row order. `estimator` null: the mapping stays. `gathered_steps`: how many of the matrix's
+    /// `matrix` (as require_learnable wants it) is cloned; `target`: the original weights, model row order. `estimator` null: the mapping stays. `gathered_steps`: how many of the matrix's
     /// steps the mapping gathers gradients from for one of its own; from two on that takes 4 bytes a weight
     /// of the state.
     LearnedMatrix(std::string name, const CompressedMatrix& matrix, const Tensor& target,
@@ -63,8 +62,10 @@ class LearnedMatrix {
     /// estimators that need it (as the gradient; one that all rows share may be [1, cols]).
     void step(const MatrixStep& step, const Tensor& curvature, JumpHistogram& jumps);
 
-    /// MappingLearner::position, stored row order; undefined if the mapping stays.
-    [[nodiscard]] Tensor position() const { return mapping_ != nullptr ? mapping_->position() : Tensor(); }
+    /// MappingState::position, stored row order; undefined if the mapping stays.
+    [[nodiscard]] Tensor position() const {
+        return codes_->mapping() != nullptr ? codes_->mapping()->position() : Tensor();
+    }
     /// Adds that by the matrix's name; nothing if it is undefined.
     void append_position(std::vector<NamedTensor>& positions) const;
     void append_state(std::vector<NamedTensor>& state) const;
@@ -74,22 +75,16 @@ class LearnedMatrix {
     [[nodiscard]] CompressedMatrix result() const;
 
   private:
-    [[nodiscard]] CodedMatrix view() const;
-    void update_tables();
-    void sort();
-    void step_tables(std::int64_t number, const LearningRates& rates);
+    [[nodiscard]] const CompressedMatrix& matrix() const { return codes_->matrix(); }
+    void step_codebooks(std::int64_t number, const LearningRates& rates);
 
     std::string name_;
-    CompressedMatrix matrix_;
     Backend* backend_;
-    GroupMap groups_;
-    Tensor tables_;   ///< [groups, K]: scale * codeword + offset
-    Tensor spacing_;  ///< [codebooks]: mean distance of neighbours at the start; the unit of codebook rates
+    std::unique_ptr<LearnedCodes> codes_;
+    Tensor spacing_;  ///< LearnedCodes::spacing at the start: the unit of codebook rates
     Adam codebook_adam_;
     std::unique_ptr<Adam> scale_adam_;
-    std::unique_ptr<MappingLearner> mapping_;
     std::int64_t gathered_steps_ = 1;
-    Tensor table_gradient_;    ///< [groups, K]: dL/d tables of the next step; undefined: nothing observed
     Tensor mapping_gradient_;  ///< [rows, cols], stored row order: what the mapping's next step is made from
 };
 

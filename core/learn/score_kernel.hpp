@@ -5,12 +5,14 @@
 //     struct StraightThrough {
 //         static constexpr bool reads_scores = false;     // whether f depends on the scores
 //         static constexpr bool neighbours_only = false;  // whether a weight jumps by one codeword at most
-//         /// values[k]: codeword k in units of the spacing; present: the position of the weight's among
-//         them. static void factors(int count, int present, const float* values, const float* scores,
-//                             float temperature, float* factors);
+//         /// values[k]: codeword k in units of the spacing; present: the position of the weight's among them;
+//         /// distances[k]: how far they are apart (null if f depends on the scores). Of vectors (jumps of any
+//         /// length) values are what they are along the gradient, times its size, and g is 1.
+//         static void factors(int count, int present, const float* values, const float* distances,
+//                             const float* scores, float temperature, float* factors);
 //     };
-//     extern const ScoreKernel straight_through;
-//     const ScoreKernel straight_through = step_scores<StraightThrough>;
+//     extern const ScoreKernels straight_through;
+//     const ScoreKernels straight_through{step_scores<StraightThrough>, step_vector_scores<StraightThrough>};
 
 #include "core/learn/score_step.hpp"
 
@@ -64,6 +66,41 @@ struct KeptScores {
     float* second_moment;  ///< of each score, or null
 };
 
+/// A step of the scores of a weight, whose gradient is g. `second_moment`: as ScoreStep says, or null.
+[[gnu::always_inline]] inline void move_scores(int window, float g, const float* factors, float fastest,
+                                               const ScoreStep& step, float* score, float* m,
+                                               float* second_moment) {
+    const AdamStep& a = step.adam;
+    if (step.second_moment == SecondMoment::score) {
+        for (int k = 0; k < window; ++k) {
+            const float slope = g * factors[k];
+            m[k] = a.beta1 * m[k] + (1.0F - a.beta1) * slope;
+            second_moment[k] = a.beta2 * second_moment[k] + (1.0F - a.beta2) * slope * slope;
+            score[k] -= a.rate * a.correction1 * m[k] /
+                        (__builtin_sqrtf(second_moment[k] * a.correction2) + a.epsilon);
+        }
+        return;
+    }
+    float root = step.unit;
+    if (step.second_moment == SecondMoment::weight) {
+        float& v = *second_moment;
+        v = a.beta2 * v + (1.0F - a.beta2) * g * g * fastest * fastest;
+        root = __builtin_sqrtf(v * a.correction2);
+    }
+    const float scale = a.rate * a.correction1 / (root + a.epsilon);
+#pragma omp simd
+    for (int k = 0; k < window; ++k) {
+        m[k] = a.beta1 * m[k] + (1.0F - a.beta1) * g * factors[k];
+        score[k] -= scale * m[k];
+    }
+}
+
+/// How far the present codeword is from each, in one dimension.
+[[gnu::always_inline]] inline void distances_of_numbers(int count, int present, const float* values,
+                                                        float* distances) {
+    for (int k = 0; k < count; ++k) distances[k] = __builtin_fabsf(values[k] - values[present]);
+}
+
 /// Moves the window to that of the codeword at `best`, whose score is `top`; what comes in starts half a
 /// unit a codeword below.
 [[gnu::always_inline]] inline void move_window(int window, int shift, int best, const KeptScores& kept) {
@@ -78,10 +115,9 @@ struct KeptScores {
 
 /// `fixed`: the window if it is known at compile time, which unrolls all loops over it; 0: `given`.
 template <class Rule, int fixed>
-void step_scores_of_window(std::int64_t n, int codewords, int given, const float* table,
-                           const ScoreStep& step, const float* gradient, float* scores, float* first_moment,
-                           float* second_moment, float* leads, std::uint8_t* codes, std::int64_t* jumps) {
-    const AdamStep a = step.adam;
+void step_scores_of_window(std::int64_t n, int codewords, int given, const float* table, const ScoreStep step,
+                           const float* gradient, float* scores, float* first_moment, float* second_moment,
+                           float* leads, std::uint8_t* codes, std::int64_t* jumps) {
     const int window = fixed > 0 ? fixed : given;
     const int reach = Rule::neighbours_only ? 1 : window - 1;
     const float gap = (table[codewords - 1] - table[0]) / static_cast<float>(codewords - 1);
@@ -93,7 +129,9 @@ void step_scores_of_window(std::int64_t n, int codewords, int given, const float
     for (int code = 0; known && code < codewords; ++code) {
         const int begin = score_window_begin(code, codewords, window);
         float* factors = of_table.factors + code * window;
-        Rule::factors(window, code - begin, values + begin, scores, step.temperature, factors);
+        float distances[256];
+        distances_of_numbers(window, code - begin, values + begin, distances);
+        Rule::factors(window, code - begin, values + begin, distances, scores, step.temperature, factors);
         of_table.fastest[code] = fastest_change(window, code - begin, factors);
     }
     float computed[256] = {};
@@ -104,33 +142,20 @@ void step_scores_of_window(std::int64_t n, int codewords, int given, const float
         float* score = scores + i * window;
         float* m = first_moment + i * window;
         if (step.phase != ScorePhase::codes) {
-            if (!known) Rule::factors(window, present, values + begin, score, step.temperature, computed);
-            const float* factors = known ? of_table.factors + codes[i] * window : computed;
-            if (step.second_moment == SecondMoment::score) {
-                float* v = second_moment + i * window;
-                for (int k = 0; k < window; ++k) {
-                    const float slope = g * factors[k];
-                    m[k] = a.beta1 * m[k] + (1.0F - a.beta1) * slope;
-                    v[k] = a.beta2 * v[k] + (1.0F - a.beta2) * slope * slope;
-                    score[k] -=
-                        a.rate * a.correction1 * m[k] / (__builtin_sqrtf(v[k] * a.correction2) + a.epsilon);
-                }
-            } else {
-                float root = step.unit;
-                if (step.second_moment == SecondMoment::weight) {
-                    const float largest =
-                        known ? of_table.fastest[codes[i]] : fastest_change(window, present, factors);
-                    float& v = second_moment[i];
-                    v = a.beta2 * v + (1.0F - a.beta2) * g * g * largest * largest;
-                    root = __builtin_sqrtf(v * a.correction2);
-                }
-                const float scale = a.rate * a.correction1 / (root + a.epsilon);
-#pragma omp simd
-                for (int k = 0; k < window; ++k) {
-                    m[k] = a.beta1 * m[k] + (1.0F - a.beta1) * g * factors[k];
-                    score[k] -= scale * m[k];
-                }
+            if (!known) {
+                float distances[256];
+                if (!Rule::reads_scores) distances_of_numbers(window, present, values + begin, distances);
+                Rule::factors(window, present, values + begin, distances, score, step.temperature, computed);
             }
+            const float* factors = known ? of_table.factors + codes[i] * window : computed;
+            const float fastest = step.second_moment != SecondMoment::weight ? 0.0F
+                                  : known                                    ? of_table.fastest[codes[i]]
+                                          : fastest_change(window, present, factors);
+            float* second =
+                second_moment == nullptr
+                    ? nullptr
+                    : second_moment + (step.second_moment == SecondMoment::score ? i * window : i);
+            move_scores(window, g, factors, fastest, step, score, m, second);
         }
         const int best = best_score(window, present, reach, score);
         if (step.phase == ScorePhase::scores) leads[i] = score[best] - score[present];

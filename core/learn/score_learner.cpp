@@ -33,11 +33,11 @@ int ScoreOptions::window_of(int bits) const {
     return std::min(window, 1 << bits);
 }
 
-double ScoreOptions::bytes_per_weight(int bits) const {
-    const int scores = window_of(bits);
+double ScoreOptions::bytes_per_weight(const CodeShape& codes) const {
+    const int scores = window_of(codes.bits);
     const int seconds =
         second_moment == SecondMoment::score ? scores : (second_moment == SecondMoment::weight ? 1 : 0);
-    return static_cast<double>(2 * scores + seconds) * sizeof(float);
+    return static_cast<double>(2 * scores + seconds) * sizeof(float) * codes.per_weight();
 }
 
 std::string ScoreOptions::of_positions() const {
@@ -163,6 +163,10 @@ class ScoreLearner final : public MappingLearner {
 
 }  // namespace
 
+float starting_score(ScoreStart start, float farther, float margin) {
+    return -std::max(score_of_a_codeword * (start == ScoreStart::even ? 1.0F : farther), margin);
+}
+
 int start_scores(const PlacedWeight& weight, ScoreStart start, float margin, std::span<float> scores) {
     const auto window = static_cast<int>(scores.size());
     const int begin = score_window_begin(weight.code, static_cast<int>(weight.values.size()), window);
@@ -171,11 +175,9 @@ int start_scores(const PlacedWeight& weight, ScoreStart start, float margin, std
         return weight.spacing > 0 ? away / weight.spacing : 0.0F;
     };
     const float own = distance(weight.code);
-    for (int k = 0; k < window; ++k) {
-        const float farther = start == ScoreStart::even ? 1.0F : distance(begin + k) - own;
+    for (int k = 0; k < window; ++k)
         scores[static_cast<std::size_t>(k)] =
-            begin + k == weight.code ? 0.0F : -std::max(score_of_a_codeword * farther, margin);
-    }
+            begin + k == weight.code ? 0.0F : starting_score(start, distance(begin + k) - own, margin);
     return begin;
 }
 

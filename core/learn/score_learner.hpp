@@ -45,10 +45,13 @@ struct ScoreOptions {
     void fields(Fields& v);
     /// Scores of a weight of 2^bits codewords.
     [[nodiscard]] int window_of(int bits) const;
-    [[nodiscard]] double bytes_per_weight(int bits) const;
+    [[nodiscard]] double bytes_per_weight(const CodeShape& codes) const;
     /// Estimator::position_options.
     [[nodiscard]] std::string of_positions() const;
 };
+
+/// The first score of a candidate that is `farther` from the weight than the present codeword, in spacings.
+[[nodiscard]] float starting_score(ScoreStart start, float farther, float margin);
 
 /// Writes the first scores of a weight's window [window], whose first codeword it returns: 0 for the present
 /// one, for each other one as `start` says, but at least `margin` (in spacings) below.

@@ -42,6 +42,17 @@ inline constexpr float score_of_a_codeword = 0.5F;
     return begin < 0 ? 0 : (begin > codewords - window ? codewords - window : begin);
 }
 
+/// What scores of a stage of vectors look at.
+struct VectorScores {
+    int dimension = 1;
+    int window = 1;
+    const float* codebook = nullptr;           ///< [K, dimension]
+    const std::uint8_t* neighbours = nullptr;  ///< [K, window]: the candidates of a weight on a codeword, the
+                                               ///< nearest first, which is that codeword
+    const float* distances = nullptr;          ///< [K, window]: how far they are away, in spacings
+    float spacing = 0;
+};
+
 /// Moves the scores of each of n weights by the gradient that a rule gives them, then takes the code with
 /// the largest score (ties: the present one, then the nearest) and moves the window along. What comes into
 /// a window starts half a unit a codeword below the present one, with the moments of its border. scores,
@@ -50,5 +61,19 @@ inline constexpr float score_of_a_codeword = 0.5F;
 using ScoreKernel = void (*)(std::int64_t n, int codewords, int window, const float* table,
                              const ScoreStep* step, const float* gradient, float* scores, float* first_moment,
                              float* second_moment, float* leads, std::uint8_t* codes, std::int64_t* jumps);
+
+/// The same for n vectors of a row with this scale. What comes into a window starts half its distance below
+/// the present codeword, with the moments of that. jumps[j] += codes that moved to the j + 1-th candidate
+/// after the present one. core/learn/vector_score_kernel.hpp makes one of a rule.
+using VectorScoreKernel = void (*)(std::int64_t n, const VectorScores* stage, float scale,
+                                   const ScoreStep* step, const float* gradient, float* scores,
+                                   float* first_moment, float* second_moment, float* leads,
+                                   std::uint8_t* codes, std::int64_t* jumps);
+
+/// Those of a rule.
+struct ScoreKernels {
+    ScoreKernel numbers;
+    VectorScoreKernel vectors;
+};
 
 }  // namespace jlcm

@@ -3,6 +3,7 @@
 #include "core/base/refusals.hpp"
 #include "core/compress/embedding.hpp"
 #include "core/graph/output_meaning.hpp"
+#include "core/learn/learned_codes.hpp"
 #include "core/model/find_model.hpp"
 
 #include <optional>
@@ -22,28 +23,51 @@ void require_samples(const RunSpec& spec, const Model& model, const CalibrationD
         (void)make_sample_source(model.input(), data.data, data.shares, length, spec.seed)->samples(0, 1);
 }
 
+/// The estimators that move mappings to vectors, as a message lists them.
+std::string estimators_of_vectors() {
+    std::string names;
+    for (const std::string& name : Registry::instance().names(KindOf<Estimator>::name))
+        if (Choice<Estimator>(name).make()->takes_vectors()) names += (names.empty() ? "" : ", ") + name;
+    return names;
+}
+
+/// `is_table`: of those block learning moves none.
+void require_learnable(const CompressOptions& options, const std::string& name, const MatrixPlan& matrix,
+                       const Layout& layout, bool is_table) {
+    const auto& distill = options.distill;
+    const bool learns = options.learn && !is_table;
+    const bool distills = distill && (distill->embedding || !is_table);
+    if (!learns && !distills) return;
+    require_learnable(name, layout);
+    if (has_numbers(layout)) return;
+    const auto check = [&](const char* where, const Choice<Estimator>& estimator) {
+        require(
+            estimator.make()->takes_vectors(),
+            "{}: {} {} moves codes of single weights, in one stage, and the grouping {} makes codewords of "
+            "dimension {}, in {} stages; take one of {}",
+            name, where, estimator.name(), matrix.grouping.name(), layout.dimension, layout.residual,
+            estimators_of_vectors());
+    };
+    if (learns) check("compress.learn.estimator", options.learn->estimator);
+    if (distills && distill->estimator) check("compress.distill.estimator", *distill->estimator);
+}
+
 /// Grouping one matrix of each kind and shape tells whether all can be grouped, and learned.
 void require_groups(const RunSpec& spec, const Model& model, const std::map<ParameterId, MatrixPlan>& plan,
                     Refusals& refusals) {
-    const auto& distill = spec.compress.distill;
     std::set<std::string> tried;
     for (const auto& [id, matrix] : plan_with_tables(plan, model.graph(), spec.compress)) {
         const bool is_table = !plan.contains(id);
-        const bool learns = is_table ? distill && distill->embedding : spec.compress.learn || distill;
         const Parameter& parameter = model.graph().parameter(id);
         const std::string kind = fmt::format("{} {} {} {}", to_string(parameter.shape), matrix.bits,
-                                             to_yaml(matrix.grouping.encode()), learns);
+                                             to_yaml(matrix.grouping.encode()), is_table);
         if (!tried.insert(kind).second) continue;
         refusals.check([&, id = id, &matrix = matrix] {
             const Layout layout =
                 matrix.group({.name = parameter.name, .weights = model.weight(id), .second_moments = {}})
                     .layout;
             layout.validate(parameter.name);
-            require(
-                !learns || (layout.dimension == 1 && layout.residual == 1),
-                "{}: compress.learn and distill take codewords of dimension 1 and one codebook per group, and "
-                "the grouping {} makes them of dimension {}, in {} stages; leave learn and distill out",
-                parameter.name, matrix.grouping.name(), layout.dimension, layout.residual);
+            require_learnable(spec.compress, parameter.name, matrix, layout, is_table);
         });
     }
 }

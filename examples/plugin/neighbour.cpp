@@ -82,15 +82,11 @@ class Neighbour : public Estimator {
     using Options = NeighbourOptions;
     explicit Neighbour(const Options& options) : options_(options) {}
 
-    [[nodiscard]] std::unique_ptr<MappingLearner> start(const CompressedMatrix& matrix,
+    [[nodiscard]] std::unique_ptr<MappingLearner> start(const CompressedMatrix& /*matrix*/,
                                                         const Tensor& /*target*/) const override {
-        require(matrix.layout.dimension == 1 && matrix.layout.residual == 1,
-                "estimator neighbour: codewords of {} weights in {} stages have no order, use "
-                "one weight and one stage",
-                matrix.layout.dimension, matrix.layout.residual);
         return std::make_unique<NeighbourLearner>(options_);
     }
-    [[nodiscard]] double bytes_per_weight(int /*bits*/) const override { return 0.0; }
+    [[nodiscard]] double bytes_per_weight(const CodeShape& /*codes*/) const override { return 0.0; }
 
   private:
     NeighbourOptions options_;

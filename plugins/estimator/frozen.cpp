@@ -9,7 +9,12 @@ class Frozen final : public Estimator {
     std::unique_ptr<MappingLearner> start(const CompressedMatrix&, const Tensor&) const override {
         return nullptr;
     }
-    double bytes_per_weight(int) const override { return 0.0; }
+    std::unique_ptr<VectorMappingLearner> start_vectors(const CompressedMatrix&,
+                                                        const Tensor&) const override {
+        return nullptr;
+    }
+    bool takes_vectors() const override { return true; }
+    double bytes_per_weight(const CodeShape& /*codes*/) const override { return 0.0; }
 };
 
 const Registrar<Estimator, Frozen> registrar{

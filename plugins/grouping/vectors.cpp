@@ -35,6 +35,9 @@ class Vectors : public Grouping {
         layout.validate(problem.name);
         return {.layout = std::move(layout), .row_order = {}};
     }
+    [[nodiscard]] CodeShape code_shape(int bits) const override {
+        return {bits, options_.dimension, options_.stages};
+    }
 
   private:
     Options options_;
@@ -42,8 +45,7 @@ class Vectors : public Grouping {
 
 const Registrar<Grouping, Vectors> registrar{"vectors",
                                              "One codebook of vectors for the matrix, or several that are "
-                                             "added up. For the solver `aqlm`; gradients do "
-                                             "not learn them.",
+                                             "added up. For the solver `aqlm`.",
                                              "AQLM, arXiv 2401.06118"};
 
 }  // namespace

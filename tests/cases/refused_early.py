@@ -33,7 +33,8 @@ refused("calibration.length=100000", says=["windows of 100000 tokens are beyond"
 refused("evaluate.0={type: classification, dataset: {type: image_folder, path: ./nowhere}}", says=["nowhere"])
 refused("evaluate.0={type: embedding, dataset: c4-sample}", says=["it is no encoder"])
 refused("compress.grouping={type: vectors, dimension: 7}", says=["dimension"])
-refused("compress.grouping={type: vectors, dimension: 2}", "compress.learn={steps: 2}", says=["leave learn and distill out"])
+refused("compress.grouping={type: vectors, dimension: 2}", "compress.learn={steps: 2, estimator: curvature}",
+        says=["compress.learn.estimator curvature moves codes of single weights", "frozen", "nearest"])
 refused("compress.distill={steps: 0}", says=["leave distill out"])
 refused("model.outputs=[{name: logits}]", says=["model.outputs"])
 print("refused before anything was made")

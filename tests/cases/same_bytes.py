@@ -48,6 +48,13 @@ runs["mapping apart"] = [
     *LEARNED, "compress.distill.batch_at_once=1", "compress.distill.estimator=nearest",
     "compress.distill.mapping={every: 2, most: 0.01, start: learned}",
 ]  # fmt: skip
+VECTORS = ["compress.bits=4", "compress.solver=aqlm"]
+NEAREST = ["compress.learn.estimator=nearest", "compress.distill.estimator=nearest"]
+runs["vectors"] = [
+    *LEARNED, *VECTORS, *NEAREST, "compress.grouping={type: vectors, dimension: 2}",
+    "compress.distill.mapping={every: 2, most: 0.01, start: learned}",
+]  # fmt: skip
+runs["stages"] = [*LEARNED, *VECTORS, *NEAREST, "compress.grouping={type: vectors, dimension: 4, stages: 2}"]
 runs["blocks together"] = [*LEARNED, "compress.blocks_together=2"]
 
 

@@ -115,7 +115,7 @@ class AdaRound final : public Estimator {
         return std::make_unique<AdaRoundLearner>(std::move(low_codes), std::move(v), options_);
     }
     /// Rounding variable and two moments, and the lower code.
-    double bytes_per_weight(int) const override { return 3 * sizeof(float) + 1; }
+    double bytes_per_weight(const CodeShape& /*codes*/) const override { return 3 * sizeof(float) + 1; }
 
   private:
     Options options_;

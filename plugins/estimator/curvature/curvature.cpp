@@ -68,7 +68,7 @@ class Curvature final : public Estimator {
         return std::make_unique<CurvatureLearner>(latent_in_cells(matrix, target, options_.margin), options_);
     }
     /// Latent, mean gradient, and the curvature that the objective keeps for it.
-    double bytes_per_weight(int) const override { return 3 * sizeof(float); }
+    double bytes_per_weight(const CodeShape& /*codes*/) const override { return 3 * sizeof(float); }
     bool is_placed() const override { return true; }
     bool needs_curvature() const override { return true; }
 

@@ -205,8 +205,8 @@ class Gumbel final : public Estimator {
         return std::make_unique<GumbelLearner>(matrix, target, options_);
     }
     /// Scores and two moments, and the first candidate.
-    double bytes_per_weight(int bits) const override {
-        return 3.0 * sizeof(float) * std::min(options_.window, 1 << bits) + 1;
+    double bytes_per_weight(const CodeShape& codes) const override {
+        return 3.0 * sizeof(float) * std::min(options_.window, 1 << codes.bits) + 1;
     }
 
   private:

@@ -1,9 +1,9 @@
 #include "core/backend/cpu/isa.hpp"
-#include "core/learn/score_learner.hpp"
+#include "core/learn/vector_score_learner.hpp"
 
 namespace jlcm {
 
-JLCM_DECLARE_KERNELS(ScoreKernel, straight_through)
+JLCM_DECLARE_KERNELS(ScoreKernels, straight_through)
 
 namespace {
 
@@ -13,10 +13,18 @@ class NaiveSte final : public Estimator {
     explicit NaiveSte(const Options& options) : options_(options) {}
     std::unique_ptr<MappingLearner> start(const CompressedMatrix& matrix,
                                           const Tensor& target) const override {
-        return make_score_learner(matrix, target, JLCM_SELECT_KERNELS(straight_through), options_,
+        return make_score_learner(matrix, target, JLCM_SELECT_KERNELS(straight_through).numbers, options_,
                                   [](double) { return 1.0; });
     }
-    double bytes_per_weight(int bits) const override { return options_.bytes_per_weight(bits); }
+    std::unique_ptr<VectorMappingLearner> start_vectors(const CompressedMatrix& matrix,
+                                                        const Tensor& target) const override {
+        return make_vector_score_learner(matrix, target, JLCM_SELECT_KERNELS(straight_through).vectors,
+                                         options_, [](double) { return 1.0; });
+    }
+    bool takes_vectors() const override { return true; }
+    double bytes_per_weight(const CodeShape& codes) const override {
+        return options_.bytes_per_weight(codes);
+    }
     bool is_placed() const override { return true; }
     std::string position_options() const override { return options_.of_positions(); }
 

@@ -3,6 +3,7 @@
 #include "core/learn/latent.hpp"
 #include "core/learn/optimizer.hpp"
 #include "plugins/estimator/nearest/nearest_step.hpp"
+#include "plugins/estimator/nearest/nearest_vectors.hpp"
 
 namespace jlcm {
 namespace {
@@ -60,7 +61,12 @@ class Nearest final : public Estimator {
         return std::make_unique<NearestLearner>(latent_in_cells(matrix, target, options_.margin),
                                                 options_.rate);
     }
-    double bytes_per_weight(int) const override { return 3 * sizeof(float); }
+    std::unique_ptr<VectorMappingLearner> start_vectors(const CompressedMatrix& matrix,
+                                                        const Tensor& target) const override {
+        return make_nearest_vectors(matrix, target, options_.margin, options_.rate);
+    }
+    bool takes_vectors() const override { return true; }
+    double bytes_per_weight(const CodeShape& /*codes*/) const override { return 3 * sizeof(float); }
     bool is_placed() const override { return true; }
 
   private:

@@ -1,23 +1,23 @@
 #include "core/backend/cpu/vector_math.hpp"
-#include "core/learn/score_kernel.hpp"
+#include "core/learn/vector_score_kernel.hpp"
 #include "plugins/estimator/proximal/proximal_kernels.hpp"
 
 namespace jlcm::JLCM_ISA {
 namespace {
 
-/// f = sign(d) phi(|d|), d = c_k - c_present in units of the spacing.
+/// f = phi(|d|) d / |d|, d = c_k - c_present in units of the spacing; of vectors what it is along the gradient.
 template <class Phi>
 struct ProximalRule {
     static constexpr bool reads_scores = false;
     static constexpr bool neighbours_only = Phi::neighbours_only;
     [[gnu::always_inline]] static inline void factors(int count, int present, const float* values,
-                                                      const float* /*scores*/, float temperature,
-                                                      float* factors) {
+                                                      const float* distances, const float* /*scores*/,
+                                                      float temperature, float* factors) {
         const float here = values[present];
         for (int k = 0; k < count; ++k) {
-            const float d = values[k] - here;
-            const float phi = Phi::of(__builtin_fabsf(d), k - present, temperature);
-            factors[k] = d > 0 ? phi : (d < 0 ? -phi : 0.0F);
+            const float away = distances[k];
+            factors[k] =
+                away > 0 ? (values[k] - here) / away * Phi::of(away, k - present, temperature) : 0.0F;
         }
     }
 };
@@ -49,7 +49,9 @@ struct Adjacent {
 }  // namespace
 
 extern const ProximalKernels proximal;
-const ProximalKernels proximal{step_scores<ProximalRule<Inverse>>, step_scores<ProximalRule<Exponential>>,
-                               step_scores<ProximalRule<Adjacent>>};
+const ProximalKernels proximal{
+    {step_scores<ProximalRule<Inverse>>, step_vector_scores<ProximalRule<Inverse>>},
+    {step_scores<ProximalRule<Exponential>>, step_vector_scores<ProximalRule<Exponential>>},
+    {step_scores<ProximalRule<Adjacent>>, nullptr}};
 
 }  // namespace jlcm::JLCM_ISA

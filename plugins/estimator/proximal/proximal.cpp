@@ -1,5 +1,5 @@
 #include "core/backend/cpu/isa.hpp"
-#include "core/learn/score_learner.hpp"
+#include "core/learn/vector_score_learner.hpp"
 #include "plugins/estimator/proximal/proximal_kernels.hpp"
 
 namespace jlcm {
@@ -15,7 +15,7 @@ EnumNames<Form> enum_names(Form /*tag*/) {
             {Form::adjacent, "adjacent", "1 for the two neighbours, 0 for all others; jumps of one only"}};
 }
 
-ScoreKernel kernel_of(Form form) {
+ScoreKernels kernels_of(Form form) {
     const ProximalKernels& kernels = JLCM_SELECT_KERNELS(proximal);
     switch (form) {
         case Form::inverse:
@@ -49,10 +49,19 @@ class Proximal final : public Estimator {
     }
     std::unique_ptr<MappingLearner> start(const CompressedMatrix& matrix,
                                           const Tensor& target) const override {
-        return make_score_learner(matrix, target, kernel_of(options_.form), options_,
+        return make_score_learner(matrix, target, kernels_of(options_.form).numbers, options_,
                                   [decay = options_.decay](double) { return decay; });
     }
-    double bytes_per_weight(int bits) const override { return options_.bytes_per_weight(bits); }
+    std::unique_ptr<VectorMappingLearner> start_vectors(const CompressedMatrix& matrix,
+                                                        const Tensor& target) const override {
+        if (!takes_vectors()) return Estimator::start_vectors(matrix, target);
+        return make_vector_score_learner(matrix, target, kernels_of(options_.form).vectors, options_,
+                                         [decay = options_.decay](double) { return decay; });
+    }
+    bool takes_vectors() const override { return options_.form != Form::adjacent; }
+    double bytes_per_weight(const CodeShape& codes) const override {
+        return options_.bytes_per_weight(codes);
+    }
     bool is_placed() const override { return true; }
     std::string position_options() const override { return options_.of_positions(); }
 

@@ -6,9 +6,9 @@
 namespace jlcm {
 
 struct ProximalKernels {
-    ScoreKernel inverse;
-    ScoreKernel exponential;
-    ScoreKernel adjacent;
+    ScoreKernels inverse;
+    ScoreKernels exponential;
+    ScoreKernels adjacent;  ///< of numbers alone: vectors have no two neighbours
 };
 
 }  // namespace jlcm

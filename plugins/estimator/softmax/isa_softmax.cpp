@@ -1,5 +1,5 @@
 #include "core/backend/cpu/vector_math.hpp"
-#include "core/learn/score_kernel.hpp"
+#include "core/learn/vector_score_kernel.hpp"
 
 namespace jlcm::JLCM_ISA {
 namespace {
@@ -9,8 +9,8 @@ struct SoftmaxRule {
     static constexpr bool reads_scores = true;
     static constexpr bool neighbours_only = false;
     [[gnu::always_inline]] static inline void factors(int count, int /*present*/, const float* values,
-                                                      const float* scores, float temperature,
-                                                      float* factors) {
+                                                      const float* /*distances*/, const float* scores,
+                                                      float temperature, float* factors) {
         float largest = scores[0];
         for (int k = 1; k < count; ++k) largest = scores[k] > largest ? scores[k] : largest;
         float total = 0;
@@ -27,7 +27,7 @@ struct SoftmaxRule {
 
 }  // namespace
 
-extern const ScoreKernel softmax;
-const ScoreKernel softmax = step_scores<SoftmaxRule>;
+extern const ScoreKernels softmax;
+const ScoreKernels softmax{step_scores<SoftmaxRule>, step_vector_scores<SoftmaxRule>};
 
 }  // namespace jlcm::JLCM_ISA

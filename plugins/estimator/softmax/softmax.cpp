@@ -1,11 +1,11 @@
 #include "core/backend/cpu/isa.hpp"
-#include "core/learn/score_learner.hpp"
+#include "core/learn/vector_score_learner.hpp"
 
 #include <cmath>
 
 namespace jlcm {
 
-JLCM_DECLARE_KERNELS(ScoreKernel, softmax)
+JLCM_DECLARE_KERNELS(ScoreKernels, softmax)
 
 namespace {
 
@@ -31,17 +31,28 @@ class Softmax final : public Estimator {
     explicit Softmax(const Options& options) : options_(options) {}
     std::unique_ptr<MappingLearner> start(const CompressedMatrix& matrix,
                                           const Tensor& target) const override {
-        return make_score_learner(
-            matrix, target, JLCM_SELECT_KERNELS(softmax), options_, [options = options_](double progress) {
-                return options.temperature *
-                       std::pow(options.final_temperature / options.temperature, progress);
-            });
+        return make_score_learner(matrix, target, JLCM_SELECT_KERNELS(softmax).numbers, options_,
+                                  temperature());
     }
-    double bytes_per_weight(int bits) const override { return options_.bytes_per_weight(bits); }
+    std::unique_ptr<VectorMappingLearner> start_vectors(const CompressedMatrix& matrix,
+                                                        const Tensor& target) const override {
+        return make_vector_score_learner(matrix, target, JLCM_SELECT_KERNELS(softmax).vectors, options_,
+                                         temperature());
+    }
+    bool takes_vectors() const override { return true; }
+    double bytes_per_weight(const CodeShape& codes) const override {
+        return options_.bytes_per_weight(codes);
+    }
     bool is_placed() const override { return true; }
     std::string position_options() const override { return options_.of_positions(); }
 
   private:
+    [[nodiscard]] Temperature temperature() const {
+        return [options = options_](double progress) {
+            return options.temperature * std::pow(options.final_temperature / options.temperature, progress);
+        };
+    }
+
     Options options_;
 };
 

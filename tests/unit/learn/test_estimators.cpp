@@ -598,7 +598,7 @@ TEST_CASE("a gradient that is not finite ends learning, with the name of the mat
 
 TEST_CASE("memory a weight is stated, and bounded by the window") {
     const auto bytes = [](const std::string& estimator, int bits) {
-        return Choice<Estimator>::parse(estimator).make()->bytes_per_weight(bits);
+        return Choice<Estimator>::parse(estimator).make()->bytes_per_weight({.bits = bits});
     };
     REQUIRE(bytes("frozen", 2) == 0);
     REQUIRE(bytes("nearest", 8) == 12);

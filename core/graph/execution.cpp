@@ -187,10 +187,12 @@ class Executor::OpenedWeights {
     [[nodiscard]] bool opens(NodeId id) const { return !to_open(id).empty(); }
 
     void while_open(NodeId id, const std::function<void()>& body) {
+        if (!opened_) return body();
+        Weights& opened = *opened_;
         const std::vector<ParameterId> parameters = to_open(id);
-        for (const ParameterId each : parameters) opened_->bind(each, dense_of(bound_->weight(each)));
+        for (const ParameterId each : parameters) opened.bind(each, dense_of(bound_->weight(each)));
         body();
-        for (const ParameterId each : parameters) opened_->bind(each, bound_->weight(each));
+        for (const ParameterId each : parameters) opened.bind(each, bound_->weight(each));
     }
 
   private:

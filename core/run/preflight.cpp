@@ -13,12 +13,13 @@ namespace jlcm {
 namespace {
 
 /// Windows of a short text may be longer than the text; images show with the first.
-void require_samples(const RunSpec& spec, const Model& model, const CalibrationData& data) {
-    require_readable(model.input(), data, *spec.calibration, spec.compress.distill);
+void require_samples(const RunSpec& spec, const CalibrationOptions& calibration, const Model& model,
+                     const CalibrationData& data) {
+    require_readable(model.input(), data, calibration, spec.compress.distill);
     std::set<std::int64_t> lengths;
-    if (spec.compress.needs_calibration()) lengths.insert(spec.calibration->length);
+    if (spec.compress.needs_calibration()) lengths.insert(calibration.length);
     if (const auto& distill = spec.compress.distill)
-        lengths.insert(distill->length.value_or(spec.calibration->length));
+        lengths.insert(distill->length.value_or(calibration.length));
     for (const std::int64_t length : lengths)
         (void)make_sample_source(model.input(), data.data, data.shares, length, spec.seed)->samples(0, 1);
 }
@@ -106,8 +107,9 @@ std::vector<Workload> check(const RunSpec& spec, const Model& model, const Calib
                             const std::map<ParameterId, MatrixPlan>* plan,
                             const std::vector<bool>& evaluations, const Directories& directories,
                             Refusals& refusals) {
-    if (data != nullptr && spec.compress.needs_samples())
-        refusals.check([&] { require_samples(spec, model, *data); });
+    if (const auto& calibration = spec.calibration;
+        data != nullptr && calibration && spec.compress.needs_samples())
+        refusals.check([&] { require_samples(spec, *calibration, model, *data); });
     require_predictions(spec, model, refusals);
     if (plan != nullptr) require_groups(spec, model, *plan, refusals);
     std::vector<Workload> workloads;
@@ -149,8 +151,9 @@ RunInputs read_inputs(const RunSpec& spec, Backend& backend) {
         (void)check(spec, *inputs.model, data ? &*data : nullptr, plan ? &*plan : nullptr, evaluations,
                     inputs.directories, refusals);
     refusals.throw_if_any();
-    inputs.data = std::move(*data);
-    inputs.plan = std::move(*plan);
+    // Both are there: what was refused has been thrown.
+    if (data) inputs.data = std::move(*data);
+    if (plan) inputs.plan = std::move(*plan);
     return inputs;
 }
 

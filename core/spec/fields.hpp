@@ -303,9 +303,7 @@ class EnumSlot : public Slot {
         for (const auto& each : enum_names(E{})) names.emplace_back(each.name);
         if (const auto index = decode_name(given, names, problems)) variable_ = enum_names(E{})[*index].value;
     }
-    [[nodiscard]] Config encode() const override {
-        return Config::string(std::string(enum_name(variable_)));
-    }
+    [[nodiscard]] Config encode() const override { return Config::string(std::string(enum_name(variable_))); }
     [[nodiscard]] TypeDoc type() const override {
         TypeDoc type = TypeDoc::of(TypeDoc::Kind::enumeration);
         for (const auto& each : enum_names(E{}))

@@ -1,3 +1,4 @@
+#include "core/base/json.hpp"
 #include "core/graph/permutation.hpp"
 
 namespace jlcm {

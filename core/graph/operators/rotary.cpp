@@ -1,3 +1,4 @@
+#include "core/base/json.hpp"
 #include "core/graph/permutation.hpp"
 #include "core/graph/rotary_frequencies.hpp"
 

@@ -119,7 +119,7 @@ class Export {
     /// A constant that several parameters hold parts of.
     void put_together(const std::string& constant, std::vector<Piece> pieces) {
         if (std::ranges::all_of(pieces, &Piece::is_unchanged)) return;
-        std::ranges::sort(pieces, {}, [](const Piece& piece) { return *piece.origin->first; });
+        std::ranges::sort(pieces, {}, [](const Piece& piece) { return piece.origin->first.value_or(0); });
         const Shape& shape = pieces.front().origin->shape;
         std::vector<float> numbers(static_cast<std::size_t>(element_count(shape)), 0);
         std::vector<bool> is_known(numbers.size(), false);
@@ -129,9 +129,9 @@ class Export {
         };
         bool is_compressed = false;
         for (const Piece& piece : pieces) {
-            know(*piece.origin->first, piece.value.size());
+            know(piece.origin->first.value_or(0), piece.value.size());
             know(piece.origin->added.first, piece.origin->added.second);
-            std::ranges::copy(piece.value.values<float>(), numbers.begin() + *piece.origin->first);
+            std::ranges::copy(piece.value.values<float>(), numbers.begin() + piece.origin->first.value_or(0));
             is_compressed = is_compressed || piece.matrix != nullptr;
             ++(piece.matrix != nullptr ? result_.matrices : result_.others);
         }

@@ -57,17 +57,6 @@ constexpr std::uint32_t entry_key = 1;
 constexpr std::uint32_t entry_value = 2;
 constexpr std::uint32_t value_name = 1;
 
-/// Calls `visit` for the fields of a message.
-template <class Visit>
-void for_each_field(std::string_view message, Visit visit) {
-    WireReader reader(message);
-    while (true) {
-        const auto field = reader.next();
-        if (!field) return;
-        visit(*field);
-    }
-}
-
 std::string text_of(std::string_view message, std::uint32_t number) {
     std::string text;
     for_each_field(message, [&](const WireField& field) {

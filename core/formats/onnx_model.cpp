@@ -260,7 +260,8 @@ void read_constants(const Onnx__GraphProto& graph, OnnxExternalData& external,
     for (std::size_t i = 0; i < graph.n_initializer; ++i) {
         const auto& tensor = *graph.initializer[i];
         std::optional<Bytes> raw;
-        if (i < apart.size() && apart[i]) raw = std::as_bytes(std::span(*apart[i]));
+        const auto values = i < apart.size() ? apart[i] : std::nullopt;
+        if (values) raw = std::as_bytes(std::span(*values));
         require(
             constants.emplace(text_of(tensor.name), tensor_of(tensor, external, raw, leaves_values)).second,
             "two initializers have the name '{}'", text_of(tensor.name));

@@ -21,10 +21,10 @@
 namespace jlcm {
 namespace {
 
-/// The graph at any batch size: what is the same at two of them does not depend on it.
-LoweredOnnx lower_at_any_batch(const OnnxModel& model, Backend& backend) {
-    LoweredOnnx lowered = lower_onnx(model, 1009, backend);
-    require(to_json(lowered.graph) == to_json(lower_onnx(model, 1013, backend).graph),
+/// The graph at any batch size: what is the same at two of them does not depend on it. `own`: at the file's own.
+LoweredOnnx lower_at_any_batch(const OnnxModel& model, Backend& backend, const LoweredOnnx* own = nullptr) {
+    LoweredOnnx lowered = lower_onnx(model, 1009, backend, own);
+    require(to_json(lowered.graph) == to_json(lower_onnx(model, 1013, backend, &lowered).graph),
             "what the model computes depends on the batch size in a way that is not supported");
     return lowered;
 }
@@ -114,7 +114,7 @@ void require_samples_apart(const std::vector<OnnxInput>& inputs, const LoweredOn
 
 /// Of a file for a fixed number of samples, whose lowering as it is is `own`.
 LoweredOnnx opened(const OnnxModel& model, const LoweredOnnx& own, Backend& backend) {
-    LoweredOnnx lowered = lower_at_any_batch(model, backend);
+    LoweredOnnx lowered = lower_at_any_batch(model, backend, &own);
     require_samples_apart(model.inputs, own, lowered, backend);
     return lowered;
 }
@@ -243,21 +243,23 @@ std::string hash_of(const MappedFile& file, const std::vector<std::filesystem::p
 
 /// A file that was parsed, with the outputs that are taken.
 struct Opened {
-    OnnxModel model;
-    std::vector<OutputChoice> outputs;
-    std::vector<std::string> dropped;  ///< outputs
-    std::string sha256;
+    MappedFile file;
+    OnnxModel model{};
+    std::vector<OutputChoice> outputs{};
+    std::vector<std::string> dropped{};  ///< outputs
+    std::string sha256{};
     std::uint64_t bytes = 0;  ///< with external data
 };
 
 Opened open(const std::filesystem::path& path, const OnnxOptions& options) {
-    const MappedFile file(path);
     std::vector<std::filesystem::path> files;
-    Opened opened;
+    Opened opened{.file = MappedFile(path)};
+    const MappedFile& file = opened.file;
     opened.model = parse_onnx(file.bytes(), {.known_inputs = {},
                                              .inputs = options.inputs.all,
                                              .folder = folder_of(path),
-                                             .on_file = [&](const auto& other) { files.push_back(other); }});
+                                             .on_file = [&](const auto& other) { files.push_back(other); },
+                                             .leaves_values = !options.fold_batch_norm});
     opened.dropped = opened.model.outputs;
     opened.outputs = choose_outputs(opened.model, options.read);
     for (const OutputChoice& output : opened.outputs) std::erase(opened.dropped, output.name);

@@ -1,9 +1,12 @@
 #include "core/formats/onnx_context.hpp"
 
+#include "core/base/files.hpp"
 #include "core/graph/record.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <numeric>
+#include <utility>
 
 #include <fmt/ranges.h>
 
@@ -53,7 +56,7 @@ std::vector<int> in_order(std::size_t rank) {
 }
 
 std::vector<int> image_places(std::size_t rank) {
-    require(rank == 3 || rank == 4, "images of {} dimensions; supported are one or two spatial ones",
+    require(rank >= 3 && rank <= 5, "images of {} dimensions; supported are one to three spatial ones",
             rank < 2 ? 0 : rank - 2);
     std::vector<int> places{0, static_cast<int>(rank) - 1};
     for (std::size_t d = 2; d < rank; ++d) places.push_back(static_cast<int>(d) - 1);
@@ -95,8 +98,8 @@ Value known(std::string name, OnnxTensor tensor) {
     return {std::move(name), shared, -1, shared->shape, {}};
 }
 
-Context::Context(const OnnxModel& model, std::int64_t batch, Backend& backend)
-    : model_(&model), backend_(&backend), batch_(batch) {
+Context::Context(const OnnxModel& model, std::int64_t batch, Backend& backend, const LoweredOnnx* other)
+    : model_(&model), backend_(&backend), other_(other), batch_(batch) {
     // The model outlives the lowering: nothing is copied.
     for (const auto& [name, tensor] : model.constants)
         values_[name] = {name, {std::shared_ptr<const void>(), &tensor}, -1, tensor.shape, {}};
@@ -242,6 +245,26 @@ void Context::add_constants(const std::map<std::string, OnnxTensor>& constants) 
         values_[name] = {name, {std::shared_ptr<const void>(), &tensor}, -1, tensor.shape, {}};
 }
 
+void Context::load(const OnnxNode& node) {
+    for (const std::string& name : node.inputs) {
+        const auto found = values_.find(name);
+        if (found == values_.end() || !found->second.constant || found->second.constant->left.empty())
+            continue;
+        auto& constant = found->second.constant;
+        loaded_ += constant->left.size();
+        left_[name] = std::exchange(constant, std::make_shared<const OnnxTensor>(constant->loaded()));
+    }
+}
+
+void Context::unload() {
+    constexpr std::size_t many = 1 << 24;
+    for (auto& [name, constant] : left_) values_[name].constant = std::move(constant);
+    left_.clear();
+    if (loaded_ < many) return;
+    release_mapped_pages();
+    loaded_ = 0;
+}
+
 void Context::set_integer(const OnnxNode& node, std::size_t output, bool is_integer) {
     if (output >= node.outputs.size()) return;
     const auto found = values_.find(node.outputs[output]);
@@ -342,9 +365,19 @@ ParameterId Context::parameter(const OnnxNode& node, const std::string& name, co
         }
         unique = fmt::format("{}.{}", name, i);
     }
-    result_.weights.emplace(unique, Tensor::from<float>(shape, values));
+    result_.weights.emplace(unique, stored(unique, shape, values));
     note_origin(node, unique, name, arrangement);
     return result_.graph.add_parameter({unique, role, shape, -1, linear});
+}
+
+Tensor Context::stored(const std::string& name, const Shape& shape, const std::vector<float>& values) const {
+    if (other_ != nullptr) {
+        const auto same = other_->weights.find(name);
+        if (same != other_->weights.end() && same->second.shape() == shape &&
+            std::memcmp(same->second.bytes().data(), values.data(), values.size() * sizeof(float)) == 0)
+            return same->second;
+    }
+    return Tensor::from<float>(shape, values);
 }
 
 void Context::note_origin(const OnnxNode& node, const std::string& parameter, const std::string& name,
@@ -353,11 +386,31 @@ void Context::note_origin(const OnnxNode& node, const std::string& parameter, co
     const std::int64_t elements = element_count(result_.weights.at(parameter).shape());
     if (value == nullptr || !value->constant || element_count(value->shape) != elements) return;
     OnnxOrigin& origin = result_.origins[parameter];
-    origin.value = name;
+    const auto levels = levels_.find(name);
+    origin.is_levels = levels != levels_.end();
+    origin.value = origin.is_levels ? levels->second : name;
     origin.shape = value->shape;
     origin.arrangement = arrangement;
     if (node.outputs.empty() || std::ranges::count(origin.readers, node.outputs.front()) > 0) return;
     origin.readers.push_back(node.outputs.front());
+}
+
+void Context::note_part(ParameterId parameter, const std::string& constant, std::int64_t first,
+                        std::pair<std::int64_t, std::int64_t> added) {
+    const Value* value = find(constant);
+    if (value == nullptr || !value->constant) return;
+    OnnxOrigin& origin = result_.origins[result_.graph.parameter(parameter).name];
+    origin = {.value = constant,
+              .shape = value->shape,
+              .arrangement = {},
+              .readers = {},
+              .first = first,
+              .added = added};
+}
+
+void Context::add_levels(const Value& centred, const std::string& constant) {
+    values_[centred.name] = centred;
+    levels_[centred.name] = constant;
 }
 
 Shape Context::open_shape(const Shape& shape) const {

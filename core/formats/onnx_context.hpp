@@ -36,8 +36,8 @@ struct Value {
 /// input error where it is missing, or of another kind than the rule asks for.
 class Context {
   public:
-    /// `batch`, `backend`: as lower_onnx.
-    Context(const OnnxModel& model, std::int64_t batch, Backend& backend);
+    /// As lower_onnx.
+    Context(const OnnxModel& model, std::int64_t batch, Backend& backend, const LoweredOnnx* other = nullptr);
     /// One node by itself, whose inputs are all known: a graph that depends on no input.
     Context(const Context& outer, const OnnxNode& node);
 
@@ -62,6 +62,9 @@ class Context {
 
     /// Constants of a graph inside of a node. They live as long as the model.
     void add_constants(const std::map<std::string, OnnxTensor>& constants);
+    /// Reads what a node's inputs left in the file; unload() leaves it there again.
+    void load(const OnnxNode& node);
+    void unload();
     void set(const OnnxNode& node, std::size_t output, Value value);
     /// Whether an output that was set holds integers.
     void set_integer(const OnnxNode& node, std::size_t output, bool is_integer);
@@ -90,6 +93,12 @@ class Context {
                                         const std::string& role, const Shape& shape,
                                         const std::vector<float>& values, bool linear = false,
                                         const OnnxArrangement& arrangement = {});
+
+    /// The parameter holds elements of a constant from `first` on; `added`: as OnnxOrigin.
+    void note_part(ParameterId parameter, const std::string& constant, std::int64_t first,
+                   std::pair<std::int64_t, std::int64_t> added = {});
+    /// `centred` is the integers of a constant less their zero point: a parameter made of it holds that constant.
+    void add_levels(const Value& centred, const std::string& constant);
 
     /// The shape with the batch left open (-1), for a reshape at any batch size.
     [[nodiscard]] Shape open_shape(const Shape& shape) const;
@@ -127,15 +136,23 @@ class Context {
     /// An output of the model, the dimension of samples first.
     [[nodiscard]] ValueId output(const Value& value);
     [[nodiscard]] const Shape& graph_shape(ValueId id) const;
+    /// The values of a parameter; those of the other lowering, where they are the same.
+    [[nodiscard]] Tensor stored(const std::string& name, const Shape& shape,
+                                const std::vector<float>& values) const;
     void note_origin(const OnnxNode& node, const std::string& parameter, const std::string& name,
                      const OnnxArrangement& arrangement);
     [[nodiscard]] ValueId add(const std::string& name, const OperatorPtr& op,
                               const std::vector<ValueId>& inputs, const std::vector<ParameterId>& parameters);
     const OnnxModel* model_;
     Backend* backend_;
+    const LoweredOnnx* other_ = nullptr;
     std::int64_t batch_ = 0;
     std::int64_t fixed_batch_ = 0;  ///< the file's own, where the batch is another; else 0
     std::map<std::string, Value> values_;
+    std::map<std::string, std::shared_ptr<const OnnxTensor>>
+        left_;                                   ///< constants that are loaded, as they were
+    std::map<std::string, std::string> levels_;  ///< the constants of centred ones
+    std::size_t loaded_ = 0;                     ///< bytes, since pages were given back
     std::set<std::string, std::less<>> needed_;
     std::vector<Shape> shapes_;  ///< of the graph's values
     LoweredOnnx result_;
@@ -144,6 +161,7 @@ class Context {
 using Rule = void (*)(Context&, const OnnxNode&);
 using Rules = std::map<std::string, Rule, std::less<>>;
 
+void add_composed_rules(Rules& rules);
 void add_convolution_rules(Rules& rules);
 void add_elementwise_rules(Rules& rules);
 void add_linear_rules(Rules& rules);
@@ -154,6 +172,20 @@ void add_recurrent_rules(Rules& rules);
 void add_resize_rules(Rules& rules);
 void add_selection_rules(Rules& rules);
 void add_shape_rules(Rules& rules);
+
+/// The rule of an operator of ONNX's own that there is one for.
+[[nodiscard]] Rule rule_of(std::string_view type);
+/// Attributes of windows of `kernel` over the spatial dimensions of `shape` ([images, channels, spatial..]).
+[[nodiscard]] WindowAttributes windows_of(const OnnxNode& node, const Shape& shape, const Integers& kernel);
+/// The role of a convolution's weight.
+[[nodiscard]] std::string convolution_role(std::int64_t groups, std::int64_t channels);
+/// Volumes, [images, channels, depth, height, width]: what convolve() and a pooling are to images.
+void convolve_volume(Context& context, const OnnxNode& node, const Value& x, const Value& factor,
+                     const Value* bias);
+void pool_volume(Context& context, const OnnxNode& node, const Value& x, const PoolingAttributes& attributes);
+/// A transposed convolution whose windows have three dimensions.
+void transpose_convolve_volume(Context& context, const OnnxNode& node, const Value& x,
+                               const TransposedConvolutionAttributes& attributes);
 
 /// A function of two values that broadcast; one of them may be known.
 [[nodiscard]] Value combine(Context& context, const OnnxNode& node, Binary function, const Value& a,

@@ -4,9 +4,7 @@
 #include <algorithm>
 
 namespace jlcm::onnx_rules {
-namespace {
 
-/// Attributes of windows of `kernel` over the spatial dimensions of `shape` ([images, channels, spatial..]).
 WindowAttributes windows_of(const OnnxNode& node, const Shape& shape, const Integers& kernel) {
     const std::size_t spatial = kernel.size();
     require(shape.size() == spatial + 2, "a kernel of {} dimensions over a value of shape {}", spatial,
@@ -49,6 +47,8 @@ std::string convolution_role(std::int64_t groups, std::int64_t channels) {
     return groups == channels ? "conv.depthwise" : "conv.grouped";
 }
 
+namespace {
+
 void convolution(Context& context, const OnnxNode& node) {
     const Value x = context.data(node, 0);
     for (std::size_t i = 1; i < 3; ++i)
@@ -60,7 +60,7 @@ void convolution(Context& context, const OnnxNode& node) {
 void transposed_convolution(Context& context, const OnnxNode& node) {
     const Value x = context.data(node, 0);
     const OnnxTensor& weight = context.constant(node, 1);
-    require(weight.shape.size() == x.rank() && x.rank() >= 3 && x.rank() <= 4,
+    require(weight.shape.size() == x.rank() && x.rank() >= 3 && x.rank() <= 5,
             "a weight of shape {} and an input of shape {}", to_string(weight.shape), to_string(x.shape));
     const std::size_t spatial = x.rank() - 2;
     const Integers kernel(weight.shape.begin() + 2, weight.shape.end());
@@ -106,6 +106,7 @@ void transposed_convolution(Context& context, const OnnxNode& node) {
     const std::int64_t group_outputs = weight.shape[1];
     const std::int64_t channels = weight.shape[0] / attributes.groups;
     const std::int64_t columns = element_count(weight.shape) / std::max<std::int64_t>(weight.shape[0], 1);
+    if (spatial == 3) return transpose_convolve_volume(context, node, x, attributes);
     const OnnxTensor rows = moved({{attributes.groups, channels, columns}, weight.values}, {0, 2, 1});
     const std::string role = attributes.groups == 1 ? "conv.transposed" : "conv.transposed.grouped";
     std::vector<ParameterId> parameters{
@@ -125,6 +126,7 @@ void pool(Context& context, const OnnxNode& node, Pooling pooling) {
     require(node.outputs.size() == 1 || node.outputs[1].empty(), "indices are not supported");
     PoolingAttributes attributes{windows_of(node, x.shape, bounded(node.integers("kernel_shape"))), pooling};
     attributes.windows.ceil_mode = node.integer("ceil_mode", 0) != 0;
+    if (x.rank() == 5) return pool_volume(context, node, x, attributes);
     context.set(node, context.emit(node, make_pooling(attributes), {context.channels_last(node, x)}, {},
                                    image_places(x.rank())));
 }
@@ -154,6 +156,7 @@ void global_maximum_pool(Context& context, const OnnxNode& node) {
     const Integers none(spatial, 0);
     const Integers one(spatial, 1);
     const WindowAttributes windows{Integers(x.shape.begin() + 2, x.shape.end()), one, one, none, none, false};
+    if (spatial == 3) return pool_volume(context, node, x, {windows, Pooling::maximum});
     context.set(node, context.emit(node, make_pooling({windows, Pooling::maximum}),
                                    {context.channels_last(node, x)}, {}, image_places(x.rank())));
 }
@@ -193,6 +196,7 @@ void reduce_maximum(Context& context, const OnnxNode& node) {
 
 void convolve(Context& context, const OnnxNode& node, const Value& x, const Value& factor,
               const Value* bias) {
+    if (x.rank() == 5) return convolve_volume(context, node, x, factor, bias);
     const OnnxTensor& weight = *factor.constant;
     require(weight.shape.size() == x.rank() && x.rank() >= 3, "a weight of shape {} and an input of shape {}",
             to_string(weight.shape), to_string(x.shape));

@@ -57,17 +57,6 @@ constexpr std::uint32_t entry_key = 1;
 constexpr std::uint32_t entry_value = 2;
 constexpr std::uint32_t value_name = 1;
 
-/// Calls `visit` for the fields of a message.
-template <class Visit>
-void for_each_field(std::string_view message, Visit visit) {
-    WireReader reader(message);
-    while (true) {
-        const auto field = reader.next();
-        if (!field) return;
-        visit(*field);
-    }
-}
-
 std::string text_of(std::string_view message, std::uint32_t number) {
     std::string text;
     for_each_field(message, [&](const WireField& field) {
@@ -154,6 +143,7 @@ std::string OnnxNewNode::message() const {
             for (const std::int64_t value : entry.second)
                 attribute.integer(attribute_field::integers, static_cast<std::uint64_t>(value));
         });
+    node.append(attributes);
     return node.message();
 }
 
@@ -236,13 +226,17 @@ std::map<std::string, int> OnnxEdit::readers() const {
     return count;
 }
 
-OnnxEdit::Node& OnnxEdit::node_of(const std::string& output) {
+std::vector<OnnxEdit::Node>::const_iterator OnnxEdit::place_of(const std::string& output) const {
     const auto found = std::ranges::find_if(nodes_, [&](const Node& node) {
         return !node.is_gone && std::ranges::count(node.outputs, output) > 0;
     });
     require(found != nodes_.end(), "nothing in the file makes the value '{}'; it may lie inside of an If",
             output);
-    return *found;
+    return found;
+}
+
+OnnxEdit::Node& OnnxEdit::node_of(const std::string& output) {
+    return nodes_.at(static_cast<std::size_t>(place_of(output) - nodes_.begin()));
 }
 
 bool OnnxEdit::has(const std::string& value) const {
@@ -324,6 +318,38 @@ void OnnxEdit::set_inputs(const std::string& output, std::vector<std::string> in
     Node& node = node_of(output);
     node.inputs = std::move(inputs);
     node.is_changed = true;
+}
+
+OnnxEdit::NodeView OnnxEdit::view(const Node& node) {
+    WireWriter attributes;
+    for_each_field(node.message, [&](const WireField& field) {
+        if (field.number == node_field::attribute) attributes.append(field.whole);
+    });
+    return {node.type, node.inputs, node.outputs, std::move(attributes.message())};
+}
+
+OnnxEdit::NodeView OnnxEdit::node(const std::string& output) const {
+    return view(*place_of(output));
+}
+
+std::vector<OnnxEdit::NodeView> OnnxEdit::readers_of(const std::string& value) const {
+    std::vector<NodeView> readers;
+    require(!outputs_.contains(value), "the value '{}' is an output of the file", value);
+    for (const Node& node : nodes_) {
+        if (node.is_gone) continue;
+        require(!node.inner_reads.contains(value), "the value '{}' is read by a graph inside of a node",
+                value);
+        if (std::ranges::count(node.inputs, value) > 0) readers.push_back(view(node));
+    }
+    return readers;
+}
+
+void OnnxEdit::replace_node(const std::string& output, std::vector<std::string> inputs,
+                            const std::string& made, std::vector<std::string> nodes) {
+    Node& node = node_of(output);
+    node.inputs = std::move(inputs);
+    node.outputs = {made};
+    node.instead = std::move(nodes);
 }
 
 void OnnxEdit::make_identity(const std::string& output) {
@@ -410,6 +436,8 @@ std::string OnnxEdit::bytes() const {
                 begin_nodes();
                 const Node& node = left.nodes_[next++];
                 if (node.is_gone) return;
+                for (const std::string& other : node.instead) graph.text(graph_field::node, other);
+                if (!node.instead.empty()) return;
                 if (node.is_changed)
                     graph.text(graph_field::node, rewritten(node));
                 else

@@ -33,6 +33,7 @@ struct OnnxNewNode {
     std::map<std::string, std::int64_t> integers{};  ///< attributes
     std::map<std::string, std::string> texts{};
     std::map<std::string, std::vector<std::int64_t>> lists{};
+    std::string attributes{};  ///< further ones as they stand in another node
 
     [[nodiscard]] std::string message() const;
 };
@@ -46,6 +47,14 @@ struct OnnxNewNode {
 /// Values are named as in the file. Input errors name a value that is not there, or that no constant makes.
 class OnnxEdit {
   public:
+    /// A node of the file.
+    struct NodeView {
+        std::string type;
+        std::vector<std::string> inputs;
+        std::vector<std::string> outputs;
+        std::string attributes;  ///< fields of the message
+    };
+
     /// `model`: an ONNX file's bytes, which have to live as long as this. `folder`: of its external data, which
     /// are written into the one file.
     OnnxEdit(std::span<const std::byte> model, std::filesystem::path folder);
@@ -62,6 +71,13 @@ class OnnxEdit {
     void add(std::vector<std::string> nodes);
     /// The node that makes `output` (its first) reads these values from now on.
     void set_inputs(const std::string& output, std::vector<std::string> inputs);
+    /// The node that makes `output`.
+    [[nodiscard]] NodeView node(const std::string& output) const;
+    /// Nodes of the graph that read a value. An input error where something else does: an output, a graph inside.
+    [[nodiscard]] std::vector<NodeView> readers_of(const std::string& value) const;
+    /// Nodes (messages) in the place of the one that makes `output`: they read `inputs` and make `made`.
+    void replace_node(const std::string& output, std::vector<std::string> inputs, const std::string& made,
+                      std::vector<std::string> nodes);
     /// The same node becomes one that passes its first input on.
     void make_identity(const std::string& output);
     /// It reads `to` wherever it read `from`.
@@ -78,15 +94,18 @@ class OnnxEdit {
         std::vector<std::string> inputs;
         std::vector<std::string> outputs;
         std::set<std::string> inner_reads;  ///< of graphs inside
+        std::vector<std::string> instead;   ///< messages in its place
         bool is_changed = false;
         bool is_gone = false;
     };
+    [[nodiscard]] static NodeView view(const Node& node);
     struct Constant {
         std::string_view message;
         OnnxType type{};
         std::string replaced;  ///< the message in its place; empty: none
         bool is_gone = false;
     };
+    [[nodiscard]] std::vector<Node>::const_iterator place_of(const std::string& output) const;
     [[nodiscard]] Node& node_of(const std::string& output);
     void drop(const std::string& value);
     [[nodiscard]] std::map<std::string, int> readers() const;

@@ -16,6 +16,7 @@ using namespace onnx_rules;
 const Rules& rules() {
     static const Rules table = [] {
         Rules all;
+        add_composed_rules(all);
         add_convolution_rules(all);
         add_elementwise_rules(all);
         add_linear_rules(all);
@@ -84,8 +85,6 @@ std::string remedy(const OnnxNode& node) {
         {"NonZero",
          "how much it makes depends on the data; choose an output in front of it (model.outputs), or cut "
          "the file there (onnx.utils.extract_model)"},
-        {"QLinearConv", "take the float model, or one quantised in the QDQ format"},
-        {"QLinearMatMul", "take the float model, or one quantised in the QDQ format"},
     };
     if (!node.domain.empty())
         return fmt::format(
@@ -100,9 +99,10 @@ std::string remedy(const OnnxNode& node) {
 
 /// Whether outputs hold integers or truth values, where all of the inputs say `inputs` of theirs.
 bool makes_integers(const OnnxNode& node, std::size_t output, bool inputs) {
-    static const Names always{"Equal", "Less",   "Greater", "LessOrEqual",   "GreaterOrEqual",
-                              "And",   "Or",     "Xor",     "Not",           "IsNaN",
-                              "IsInf", "ArgMax", "ArgMin",  "QuantizeLinear"};
+    static const Names always{
+        "Equal",       "Less",         "Greater", "LessOrEqual", "GreaterOrEqual", "And",    "Or",
+        "Xor",         "Not",          "IsNaN",   "IsInf",       "ArgMax",         "ArgMin", "QuantizeLinear",
+        "QLinearConv", "QLinearMatMul"};
     static const Names never{"DequantizeLinear"};
     if (node.type == "DynamicQuantizeLinear") return output != 1;
     if (node.type == "Cast") {
@@ -186,8 +186,9 @@ class RefusedNodes {
 /// Lowers nodes one after the other.
 class Lowering {
   public:
-    Lowering(const OnnxModel& model, std::int64_t batch, Backend& backend, Names needed)
-        : context_(model, batch, backend), opset_(model.opset), left_(most_folded(model)) {
+    Lowering(const OnnxModel& model, std::int64_t batch, Backend& backend, Names needed,
+             const LoweredOnnx* other)
+        : context_(model, batch, backend, other), opset_(model.opset), left_(most_folded(model)) {
         context_.set_needed(std::move(needed));
     }
 
@@ -228,6 +229,17 @@ class Lowering {
     }
 
     void lower_one(const OnnxNode& node, Rule rule) {
+        context_.load(node);
+        try {
+            lower_loaded(node, rule);
+        } catch (...) {
+            context_.unload();
+            throw;
+        }
+        context_.unload();
+    }
+
+    void lower_loaded(const OnnxNode& node, Rule rule) {
         if (const auto inputs = known_inputs(context_, node)) {
             if (auto folded = fold(node, opset_, *inputs)) {
                 for (std::size_t i = 0; i < folded->size(); ++i) keep(node, i, std::move((*folded)[i]));
@@ -293,6 +305,12 @@ class Lowering {
 
 }  // namespace
 
+onnx_rules::Rule onnx_rules::rule_of(std::string_view type) {
+    const auto found = rules().find(type);
+    ensure(found != rules().end(), "no rule for {}", type);
+    return found->second;
+}
+
 LeftOut left_out(const OnnxModel& model) {
     const Needed needed = needed_for_outputs(model);
     const std::set<const OnnxNode*> kept(needed.nodes.begin(), needed.nodes.end());
@@ -314,9 +332,10 @@ LeftOut left_out(const OnnxModel& model) {
     return result;
 }
 
-LoweredOnnx lower_onnx(const OnnxModel& model, std::int64_t batch, Backend& backend) {
+LoweredOnnx lower_onnx(const OnnxModel& model, std::int64_t batch, Backend& backend,
+                       const LoweredOnnx* other) {
     Needed needed = needed_for_outputs(model);
-    Lowering lowering(model, batch, backend, std::move(needed.values));
+    Lowering lowering(model, batch, backend, std::move(needed.values), other);
     for (const OnnxNode* node : needed.nodes) lowering.lower(*node);
     return lowering.finish();
 }

@@ -5,6 +5,9 @@
 #include "core/formats/onnx_model.hpp"
 #include "core/graph/graph.hpp"
 
+#include <optional>
+#include <utility>
+
 namespace jlcm {
 
 /// How a parameter's elements are arranged: those of a constant, seen as `shape`, whose dimension d becomes
@@ -21,6 +24,13 @@ struct OnnxOrigin {
     Shape shape;        ///< that it has there
     OnnxArrangement arrangement;
     std::vector<std::string> readers;  ///< nodes that read it as this parameter: their first outputs
+    /// Where the parameter holds a part of the constant alone: the first of its elements.
+    std::optional<std::int64_t> first{};
+    /// Elements of the constant, from .first on as many as .second says, that the parameter's have been added to: the
+    /// file has them apart.
+    std::pair<std::int64_t, std::int64_t> added{};
+    /// The constant holds integers, and the parameter what they stand for up to a scale; `readers` multiply with them.
+    bool is_levels = false;
 };
 
 /// An output of the file, and the value that holds it, the dimension of samples first.
@@ -52,7 +62,9 @@ struct LeftOut {
 /// `batch`: the number of samples at which shapes are worked out; dimensions that are
 /// multiples of it are left open in the graph, so take a large prime. Constant shapes of a model whose own
 /// batch is fixed are read as those of one batch among many. 0: the model's own, and nothing is left open.
-/// `backend` runs nodes whose inputs are all known and that have no folding rule.
-[[nodiscard]] LoweredOnnx lower_onnx(const OnnxModel& model, std::int64_t batch, Backend& backend);
+/// `backend` runs nodes whose inputs are all known and that have no folding rule. `other`: of the same model at another
+/// batch; weights that are the same share its memory.
+[[nodiscard]] LoweredOnnx lower_onnx(const OnnxModel& model, std::int64_t batch, Backend& backend,
+                                     const LoweredOnnx* other = nullptr);
 
 }  // namespace jlcm

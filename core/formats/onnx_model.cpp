@@ -2,6 +2,7 @@
 
 #include "core/base/half.hpp"
 #include "core/formats/onnx_external_data.hpp"
+#include "core/formats/onnx_values_apart.hpp"
 
 #include <algorithm>
 #include <array>
@@ -70,16 +71,20 @@ std::optional<Bytes> raw_bytes(const Onnx__TensorProto& tensor, OnnxExternalData
     return std::nullopt;
 }
 
+template <class Stored>
+void require_size(const Onnx__TensorProto& tensor, Bytes raw, std::int64_t count) {
+    require(
+        raw.size() / sizeof(Stored) == static_cast<std::size_t>(count) && raw.size() % sizeof(Stored) == 0,
+        "the tensor '{}' has {} bytes of data for {} elements", text_of(tensor.name), raw.size(), count);
+}
+
 /// Elements of type Stored, converted; from raw bytes or from the field of their type.
 template <class Stored, class Value, class Element, class Convert>
 std::vector<Value> elements(const Onnx__TensorProto& tensor, std::optional<Bytes> raw, std::int64_t count,
                             std::span<Element> field, Convert convert) {
     std::vector<Value> values;
     if (raw) {
-        require(raw->size() / sizeof(Stored) == static_cast<std::size_t>(count) &&
-                    raw->size() % sizeof(Stored) == 0,
-                "the tensor '{}' has {} bytes of data for {} elements", text_of(tensor.name), raw->size(),
-                count);
+        require_size<Stored>(tensor, *raw, count);
         values.reserve(static_cast<std::size_t>(count));
         for (std::size_t at = 0; at < raw->size(); at += sizeof(Stored)) {
             Stored element{};
@@ -111,14 +116,24 @@ std::vector<std::int64_t> nibbles(const Onnx__TensorProto& tensor, std::optional
     return values;
 }
 
-OnnxTensor tensor_of(const Onnx__TensorProto& tensor, OnnxExternalData& external) {
+/// `apart`: the raw bytes, if they are not in the message. `leaves_values`: as of OnnxReading, if bytes from outside of
+/// the message last.
+OnnxTensor tensor_of(const Onnx__TensorProto& tensor, OnnxExternalData& external,
+                     std::optional<Bytes> apart = {}, bool leaves_values = false) {
     const std::string name = text_of(tensor.name);
     require(tensor.segment == nullptr, "the tensor '{}' is a segment, which is not supported", name);
     OnnxTensor result;
     result.shape.assign(tensor.dims, tensor.dims + tensor.n_dims);
     result.type = tensor.data_type;
     const std::int64_t count = checked_count(result.shape, name);
-    const auto raw = raw_bytes(tensor, external, name);
+    const auto raw = apart ? apart : raw_bytes(tensor, external, name);
+    if (leaves_values && raw && tensor.has_raw_data == 0 &&
+        tensor.data_type == ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT) {
+        require_size<float>(tensor, *raw, count);
+        result.left = *raw;
+        result.file_bytes = raw->size();
+        return result;
+    }
     const auto floats = [&]<class Stored, class Element>(Stored, std::span<Element> field, auto convert) {
         result.values = elements<Stored, float>(tensor, raw, count, field, convert);
     };
@@ -237,12 +252,20 @@ OnnxNode node_of(const Onnx__NodeProto& proto, std::int64_t number, OnnxExternal
     return node;
 }
 
+/// `apart`: raw bytes of initializers that are not in the message; empty, or as many.
 void read_constants(const Onnx__GraphProto& graph, OnnxExternalData& external,
-                    std::map<std::string, OnnxTensor>& constants) {
+                    std::map<std::string, OnnxTensor>& constants,
+                    std::span<const std::optional<std::string_view>> apart = {}, bool leaves_values = false) {
     require(graph.n_sparse_initializer == 0, "sparse initializers are not supported");
-    for (const auto* tensor : std::span(graph.initializer, graph.n_initializer))
-        require(constants.emplace(text_of(tensor->name), tensor_of(*tensor, external)).second,
-                "two initializers have the name '{}'", text_of(tensor->name));
+    for (std::size_t i = 0; i < graph.n_initializer; ++i) {
+        const auto& tensor = *graph.initializer[i];
+        std::optional<Bytes> raw;
+        const auto values = i < apart.size() ? apart[i] : std::nullopt;
+        if (values) raw = std::as_bytes(std::span(*values));
+        require(
+            constants.emplace(text_of(tensor.name), tensor_of(tensor, external, raw, leaves_values)).second,
+            "two initializers have the name '{}'", text_of(tensor.name));
+    }
 }
 
 OnnxGraph body_of(const Onnx__AttributeProto& attribute, OnnxExternalData& external, int depth) {
@@ -493,8 +516,19 @@ const Wanted* find_attribute(const OnnxNode& node, const std::string& key) {
 
 }  // namespace
 
+OnnxTensor OnnxTensor::loaded() const {
+    OnnxTensor result = *this;
+    if (left.empty()) return result;
+    std::vector<float> numbers(left.size() / sizeof(float));
+    std::memcpy(numbers.data(), left.data(), left.size());
+    result.values = std::move(numbers);
+    result.left = {};
+    return result;
+}
+
 const std::vector<float>& OnnxTensor::floats() const {
     require(is_float(), "integers stand where numbers should");
+    ensure(left.empty(), "values that are left in the file are asked for");
     return std::get<0>(values);
 }
 const std::vector<std::int64_t>& OnnxTensor::integers() const {
@@ -542,14 +576,31 @@ std::vector<std::string> onnx_inputs(std::span<const std::byte> bytes) {
     return names;
 }
 
+namespace {
+
+/// Values of large constants stay where they are, if the bytes are a message at all.
+OnnxValuesApart values_apart(std::span<const std::byte> bytes) {
+    const auto* data = reinterpret_cast<const char*>(bytes.data());  // NOLINT: bytes as text
+    try {
+        return take_values_apart({data, bytes.size()});
+    } catch (const Error&) {
+        return {std::string(data, bytes.size()), {}};
+    }
+}
+
+}  // namespace
+
 OnnxModel parse_onnx(std::span<const std::byte> bytes, const OnnxReading& reading) {
-    const auto proto = unpack(bytes);
-    OnnxExternalData external(reading.folder, reading.on_file);
+    const OnnxValuesApart apart = values_apart(bytes);
+    const auto proto = unpack(std::as_bytes(std::span(apart.message)));
+    const auto files = std::make_shared<OnnxExternalData>(reading.folder, reading.on_file);
+    OnnxExternalData& external = *files;
     OnnxModel model;
+    model.files = files;
     model.constants = reading.known_inputs;
     model.opset = opset_of(*proto);
     const Onnx__GraphProto& graph = *proto->graph;
-    read_constants(graph, external, model.constants);
+    read_constants(graph, external, model.constants, apart.values, reading.leaves_values);
     read_inputs(graph, reading.inputs, model);
     for (const auto* node : std::span(graph.node, graph.n_node))
         model.nodes.push_back(node_of(*node, std::ssize(model.nodes), external, 0));

@@ -24,7 +24,11 @@ struct OnnxTensor {
     std::variant<std::vector<float>, std::vector<std::int64_t>> values;
     std::uint64_t file_bytes = 0;  ///< that its values take in the file; 0 where it was made here
     int type = 0;                  ///< TensorProto.DataType in the file; 0 where it was made here
+    /// float32 values that are left in the file (OnnxReading::leaves_values), in place of `values`.
+    std::span<const std::byte> left{};
 
+    /// The same with its values.
+    [[nodiscard]] OnnxTensor loaded() const;
     [[nodiscard]] bool is_float() const { return values.index() == 0; }
     /// Input errors where they are of the other kind.
     [[nodiscard]] const std::vector<float>& floats() const;
@@ -89,6 +93,7 @@ struct OnnxModel {
         output_shapes;            ///< as the file states them, "[n, 10]"; not all need be
     std::vector<OnnxNode> nodes;  ///< each after those whose values it reads
     std::map<std::string, OnnxTensor> constants;
+    std::shared_ptr<const void> files{};  ///< of external data that values are left in
 
     /// How many samples the file is for; -1: any number.
     [[nodiscard]] std::int64_t samples() const {
@@ -108,6 +113,8 @@ struct OnnxReading {
     std::filesystem::path folder{};  ///< that external data lie in, or below; empty: nowhere
     /// Called with each file of external data, once, in their order.
     std::function<void(const std::filesystem::path&)> on_file{};
+    /// Whether the values of large constants stay in the file until they are asked for: its bytes then outlive the model.
+    bool leaves_values = false;
 };
 
 /// Parses the bytes of an ONNX file. Input errors name what is wrong or not supported: opsets, element types,

@@ -158,7 +158,10 @@ Value centred_weight(Context& context, const OnnxNode& node, std::size_t i, std:
     std::vector<float> values(zeros.size());
     for (std::size_t e = 0; e < values.size(); ++e)
         values[e] = static_cast<float>(levels.integers()[e] - zeros[e]);
-    return known(context.input(node, i).name + ".centred", {levels.shape, std::move(values)});
+    const std::string& name = context.input(node, i).name;
+    Value centred = known(name + ".centred", {levels.shape, std::move(values)});
+    context.add_levels(centred, name);
+    return centred;
 }
 
 /// Products of levels are sums of whole numbers, in float32 here: what lies beyond 2^24 is rounded.
@@ -175,6 +178,68 @@ void multiply_levels(Context& context, const OnnxNode& node) {
 void convolve_levels(Context& context, const OnnxNode& node) {
     const Value x = centred_data(context, node, 0, 2);
     convolve(context, node, x, centred_weight(context, node, 1, 3, 0), nullptr);
+}
+
+/// Input i of levels with scale and zero point behind it, as numbers; what is known stays known.
+Value dequantized_input(Context& context, const OnnxNode& node, std::size_t i, std::int64_t axis) {
+    const OnnxNode scales{.name = node.name,
+                          .type = "DequantizeLinear",
+                          .inputs = {node.inputs.at(i), node.inputs.at(i + 1), node.inputs.at(i + 2)},
+                          .outputs = {},
+                          .attributes = {{"axis", axis}}};
+    const Value& levels = context.input(scales, 0);
+    if (levels.constant) {
+        Value numbers = known(
+            levels.name + ".dequantized",
+            dequantized(scales, *levels.constant, context.constant(scales, 1), &context.constant(scales, 2)));
+        context.add_levels(numbers, levels.name);
+        return numbers;
+    }
+    const Value x = context.any_data(scales, 0);
+    const auto [scale, zero] = levels_of(context, scales, x.shape);
+    return combine(context, node, Binary::multiply, combine(context, node, Binary::subtract, x, zero), scale);
+}
+
+/// The levels of a node's output, whose scale and zero point are its inputs from `i` on.
+void quantize_output(Context& context, const OnnxNode& node, const Value& numbers, std::size_t i) {
+    const OnnxNode levels{.name = node.name,
+                          .type = "QuantizeLinear",
+                          .inputs = {node.outputs.front(), node.inputs.at(i), node.inputs.at(i + 1)},
+                          .outputs = node.outputs,
+                          .attributes = {}};
+    context.set(node, numbers);
+    quantize(context, levels);
+}
+
+/// Products of levels that become levels again: those of the numbers that they stand for.
+void multiply_and_quantize(Context& context, const OnnxNode& node) {
+    require(node.inputs.size() == 8, "it has {} inputs", node.inputs.size());
+    const Value a = dequantized_input(context, node, 0, -2);
+    const Value b = dequantized_input(context, node, 3, -1);
+    multiply_matrices(context, node, a, b);
+    quantize_output(context, node, *context.find(node.outputs.front()), 6);
+}
+
+void convolve_and_quantize(Context& context, const OnnxNode& node) {
+    require(node.inputs.size() == 8 || node.inputs.size() == 9, "it has {} inputs", node.inputs.size());
+    const Value x = dequantized_input(context, node, 0, 1);
+    const Value weight = dequantized_input(context, node, 3, 0);
+    require(weight.constant != nullptr, "its weight is not known");
+    std::optional<Value> bias;
+    if (node.has_input(8)) {
+        // In units of the products of levels.
+        const std::vector<std::int64_t>& units = context.constant(node, 8).integers();
+        const std::vector<float>& scales = context.constant(node, 4).floats();
+        require(scales.size() == 1 || scales.size() == units.size(), "{} scales for {} outputs",
+                scales.size(), units.size());
+        std::vector<float> numbers;
+        for (std::size_t c = 0; c < units.size(); ++c)
+            numbers.push_back(static_cast<float>(static_cast<double>(units[c]) * context.number(node, 1) *
+                                                 static_cast<double>(scales[scales.size() == 1 ? 0 : c])));
+        bias = known(context.input(node, 8).name + ".dequantized", {{std::ssize(units)}, std::move(numbers)});
+    }
+    convolve(context, node, x, weight, bias ? &*bias : nullptr);
+    quantize_output(context, node, *context.find(node.outputs.front()), 6);
 }
 
 }  // namespace
@@ -207,6 +272,8 @@ void add_quantization_rules(Rules& rules) {
     rules["DynamicQuantizeLinear"] = quantize_dynamically;
     rules["MatMulInteger"] = multiply_levels;
     rules["ConvInteger"] = convolve_levels;
+    rules["QLinearMatMul"] = multiply_and_quantize;
+    rules["QLinearConv"] = convolve_and_quantize;
 }
 
 }  // namespace jlcm::onnx_rules

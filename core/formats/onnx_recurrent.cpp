@@ -147,14 +147,26 @@ ValueId pass(Context& context, const OnnxNode& node, const Layer& layer, ValueId
     const ParameterId w = context.parameter(node, named(1, ""), "linear", {rows, weight.shape[2]},
                                             of_direction(weight, direction, directions), true);
     const ParameterId b = context.parameter(node, bias_name + ".sum", "bias", {rows}, biases.outside);
+    const auto d = static_cast<std::int64_t>(direction);
+    const bool is_apart = !biases.candidate.empty();
+    if (directions > 1) context.note_part(w, context.input(node, 1).name, d * rows * weight.shape[2]);
+    // Both biases of the file become one; what the reset lies behind of stays apart.
+    const std::int64_t joined = is_apart ? 2 * layer.width : rows;
+    if (node.has_input(3))
+        context.note_part(b, context.input(node, 3).name, 2 * d * rows, {(2 * d + 1) * rows, joined});
     const ValueId outside = context.emit(node, make_linear(true), {x}, {w, b}).id;
     std::vector<ValueId> inputs{outside};
     std::vector<ParameterId> parameters{
         context.parameter(node, named(2, ""), "recurrent", {rows, layer.width},
                           of_direction(context.constant(node, 2), direction, directions), true)};
-    if (!biases.candidate.empty())
+    if (directions > 1)
+        context.note_part(parameters.front(), context.input(node, 2).name, d * rows * layer.width);
+    if (is_apart) {
         parameters.push_back(
             context.parameter(node, bias_name + ".candidate", "bias", {layer.width}, biases.candidate));
+        if (node.has_input(3))
+            context.note_part(parameters.back(), context.input(node, 3).name, (2 * d + 1) * rows + joined);
+    }
     const auto is_given = [&](std::size_t i) {
         return node.has_input(i) &&
                (context.input(node, i).constant == nullptr || !is_zero(*context.input(node, i).constant));

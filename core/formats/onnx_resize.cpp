@@ -1,5 +1,6 @@
-// Resize: a matrix for each dimension that changes.
+// Resize: a matrix for each dimension that changes. GridSample: images read at places that are data.
 #include "core/formats/onnx_context.hpp"
+#include "core/graph/grid_sample.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -126,10 +127,59 @@ void resize(Context& context, const OnnxNode& node) {
     context.set(node, std::move(x));
 }
 
+void grid_sample(Context& context, const OnnxNode& node) {
+    const Value x = context.data(node, 0);
+    const Value grid = context.data(node, 1);
+    require(x.rank() == 4, "an input of shape {}; supported are images", to_string(x.shape));
+    const std::string mode = node.text("mode", "linear");
+    const std::string outside = node.text("padding_mode", "zeros");
+    require(mode == "linear" || mode == "bilinear" || mode == "nearest", "the mode '{}'", mode);
+    require(outside == "zeros" || outside == "border" || outside == "reflection", "the padding_mode '{}'",
+            outside);
+    const GridSampleAttributes attributes{mode == "nearest", nlohmann::json(outside).get<Outside>(),
+                                          node.integer("align_corners", 0) != 0};
+    context.set(
+        node, context.emit(node, make_grid_sample(attributes),
+                           {context.channels_last(node, x), context.plain(node, grid)}, {}, image_places(4)));
+}
+
+/// Places [images, height, width, 2] from a matrix [2, 3] for each image: those of a grid from -1 to 1.
+void affine_grid(Context& context, const OnnxNode& node) {
+    const Value theta = context.data(node, 0);
+    const Shape& size = context.constant(node, 1).integers();
+    require(size.size() == 4 && theta.rank() == 3 && theta.shape[1] == 2 && theta.shape[2] == 3,
+            "matrices of shape {} for a size of {} dimensions; supported are images", to_string(theta.shape),
+            size.size());
+    const bool aligns = node.integer("align_corners", 0) != 0;
+    const std::int64_t height = bounded(size)[2];
+    const std::int64_t width = size[3];
+    require(height > 0 && width > 0 && height * width < size_limit, "a size of {}", to_string(size));
+    const auto at = [&](std::int64_t i, std::int64_t count) {
+        const auto place = static_cast<double>(i);
+        const auto all = static_cast<double>(count);
+        if (aligns) return count == 1 ? 0.0 : 2 * place / (all - 1) - 1;
+        return (2 * place + 1) / all - 1;
+    };
+    std::vector<float> base;
+    for (std::int64_t i = 0; i < height * width; ++i) {
+        base.push_back(static_cast<float>(at(i % width, width)));
+        base.push_back(static_cast<float>(at(i / width, height)));
+        base.push_back(1);
+    }
+    // A grid of all images times the transposed matrix of each.
+    const Value grid = known(node.name + ".grid", {{height * width, 3}, std::move(base)});
+    const ValueId places = context.plain(node, grid);
+    const ValueId matrices = context.in_places(node, theta, {0, 2, 1});
+    const Value y = context.emit(node, make_matmul(), {places, matrices});
+    context.set(node, context.emit(node, make_reshape({-1, height, width, 2}), {y.id}));
+}
+
 }  // namespace
 
 void add_resize_rules(Rules& rules) {
     rules["Resize"] = resize;
+    rules["GridSample"] = grid_sample;
+    rules["AffineGrid"] = affine_grid;
     rules["Upsample"] = resize;
 }
 

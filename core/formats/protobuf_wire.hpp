@@ -30,6 +30,17 @@ class WireReader {
     std::string_view rest_;
 };
 
+/// Calls `visit` for the fields of a message.
+template <class Visit>
+void for_each_field(std::string_view message, Visit visit) {
+    WireReader reader(message);
+    while (true) {
+        const auto field = reader.next();
+        if (!field) return;
+        visit(*field);
+    }
+}
+
 /// Appends fields to a message.
 class WireWriter {
   public:

@@ -3,6 +3,7 @@
 #include "core/base/json_error.hpp"
 #include "core/graph/blocks.hpp"
 #include "core/graph/data_operators.hpp"
+#include "core/graph/grid_sample.hpp"
 #include "core/graph/output_meaning.hpp"
 #include "core/graph/recurrent.hpp"
 #include "core/graph/tensor_operators.hpp"
@@ -62,6 +63,7 @@ const std::map<std::string, Maker, std::less<>>& makers() {
         {"quantize", [](const json& a) { return make_quantize(a.get<QuantizeAttributes>()); }},
         {"cumulative_sum",
          [](const json& a) { return make_cumulative_sum(a.get<CumulativeSumAttributes>()); }},
+        {"grid_sample", [](const json& a) { return make_grid_sample(a.get<GridSampleAttributes>()); }},
         {"gather", [](const json& a) { return make_gather(a.at("dimension").get<int>()); }},
         {"gather_elements", [](const json& a) { return make_gather_elements(a.at("dimension").get<int>()); }},
         {"top_k", [](const json& a) { return make_top_k(a.get<TopKAttributes>()); }},
@@ -97,6 +99,7 @@ void check_arity(const std::string& name, const Operator& op, std::size_t inputs
         {"matmul", {2, 2, 0}},
         {"where", {3, 3, 0}},
         {"quantize", {3, 3, 0}},
+        {"grid_sample", {2, 2, 0}},
         {"gather", {2, 2, 0}},
         {"gather_elements", {2, 2, 0}},
     };

@@ -299,6 +299,9 @@ case("fixed_token", (3, 4, 8), [("Concat", ["token", "x"], {"axis": 1}), ("Add",
 case("fixed_resize", (3, 2, 3, 3), [("Resize", ["x", "", "", "s"], {"mode": "nearest"}), ("Conv", ["y0", "w"], {})],
      {"s": i(1, 2, 6, 6), "w": f(2, 2, 3, 3)}, batch=1)
 
+case("fixed_large", (3, 40), [("MatMul", ["x", "w"], {}), ("Add", ["y0", "b"], {}), ("Relu", ["y1"], {}), ("MatMul", ["y2", "v"], {})],
+     {"w": f(40, 60), "b": f(60), "v": f(60, 30)}, batch=1)
+
 # What mixes samples where the file is for one of them, and nobody notices there
 case("mixed_mean", (1, 3, 4), [("ReduceMean", ["x"], {"axes": [0]}), ("Sub", ["x", "y0"], {}), ("MatMul", ["x", "w"], {}), ("Add", ["y2", "y1"], {})],
      {"w": f(4, 4)}, batch=1)
@@ -417,6 +420,61 @@ case("dynamic_data", (3, 5, 4),
      batch=1)
 case("dynamic_zeros", (3, 5, 4), [("Mul", ["x", "nothing"], {"_outputs": ["none"]}), ("DynamicQuantizeLinear", ["none"], {"_outputs": ["q", "s", "z"]}),
      ("Cast", ["q"], {"to": TensorProto.FLOAT, "_outputs": ["n"]}), ("Add", ["n", "s"], {})], {"nothing": np.float32(0)}, batch=1)
+
+levels = {"xs": np.float32(0.02), "xz": np.uint8(121), "ys": np.float32(0.05), "yz": np.uint8(130)}
+into, out_of = ("QuantizeLinear", ["x", "xs", "xz"], {"_outputs": ["q"]}), ("DequantizeLinear", ["p", "ys", "yz"], {})
+for name, scale, zero in [("one", np.float32(0.0113), np.int8(3)), ("columns", np.abs(f(6)) / 50, np.zeros(6, np.int8))]:
+    case(f"qlinear_matmul_{name}", (3, 5, 4), [into, ("QLinearMatMul", ["q", "xs", "xz", "w", "ws", "wz", "ys", "yz"], {"_outputs": ["p"]}), out_of],
+         {**levels, "w": random.integers(-128, 128, (4, 6)).astype(np.int8), "ws": scale, "wz": zero}, batch=1)
+case("qlinear_conv", (2, 3, 6, 5),
+     [into, ("QLinearConv", ["q", "xs", "xz", "w", "ws", "wz", "ys", "yz", "b"], {"pads": [1, 1, 1, 1], "_outputs": ["p"]}), out_of],
+     {**levels, "w": random.integers(-128, 128, (4, 3, 3, 3)).astype(np.int8), "ws": np.abs(f(4)) / 100, "wz": np.zeros(4, np.int8),
+      "b": random.integers(-900, 900, 4).astype(np.int32)}, batch=1)
+
+# Volumes
+number = 0
+for groups, cin, cout in [(1, 2, 3), (2, 4, 4)]:
+    for attributes in [{}, {"strides": [2, 1, 2], "pads": [1, 0, 1, 2, 1, 0]}, {"dilations": [2, 1, 1], "pads": [1, 1, 1, 1, 1, 1]}]:
+        number += 1
+        one(f"conv_3d_{number}", (2, cin, 6, 5, 4), "Conv", {"w": f(cout, cin // groups, 3, 2, 2), "b": f(cout)}, group=groups, **attributes)
+    for attributes in [{}, {"strides": [2, 1, 2], "pads": [1, 0, 1, 1, 1, 0]}, {"strides": [3, 2, 1], "output_padding": [1, 1, 0]},
+                       {"dilations": [2, 1, 1]}]:
+        number += 1
+        one(f"conv_transpose_3d_{number}", (2, cin, 3, 4, 3), "ConvTranspose", {"w": f(cin, cout // groups, 2, 3, 2), "b": f(cout)}, group=groups,
+            **attributes)
+one("conv_3d_flat", (2, 2, 3, 4, 4), "Conv", {"w": f(3, 2, 1, 3, 3)}, auto_pad="SAME_UPPER")
+for kind in ["MaxPool", "AveragePool"]:
+    one(f"{kind.lower()}_3d", (2, 3, 5, 6, 4), kind, kernel_shape=[3, 2, 2], strides=[2, 2, 1], pads=[1, 0, 1, 1, 0, 1])
+for kind in ["GlobalMaxPool", "GlobalAveragePool"]:
+    one(f"{kind.lower()}_3d", (2, 3, 3, 4, 2), kind)
+case("norms_3d", (2, 3, 3, 4, 2), [("BatchNormalization", ["x", "s", "b", "m", "v"], {}), ("InstanceNormalization", ["y0", "s", "b"], {})],
+     {"s": f(3), "b": f(3), "m": f(3), "v": np.abs(f(3)) + 0.5})
+
+# Made of others
+for kind, attributes in [("Selu", {}), ("Celu", {"alpha": 0.7}), ("Softsign", {}), ("ThresholdedRelu", {"alpha": 0.4}), ("Shrink", {"lambd": 0.3, "bias": 0.1}),
+                         ("Tan", {}), ("LpNormalization", {"axis": 1, "p": 1}), ("LpNormalization", {"axis": -1, "p": 2}), ("ReduceLogSumExp", {"axes": [1]}),
+                         ("ReduceLogSumExp", {"axes": [1, 2], "keepdims": 0}), ("Trilu", {"upper": 0}), ("Trilu", {})]:
+    one(f"{kind.lower()}_{len(cases)}", (2, 3, 4), kind, **attributes)
+case("reduce_log_sum", (2, 3, 4), [("Abs", ["x"], {}), ("ReduceLogSum", ["y0"], {"axes": [2]})])
+case("mvn", (2, 3, 4, 2), [("MeanVarianceNormalization", ["x"], {"axes": [2, 3]})])
+case("trilu_from", (2, 3, 4), [("Trilu", ["x", "diagonal"], {"upper": 1})], {"diagonal": np.array(1, np.int64)})
+case("remainder", (2, 3, 4), [("Mul", ["x", "ten"], {}), ("Floor", ["y0"], {}), ("Mod", ["y1", "five"], {"fmod": 1})], {"ten": np.float32(10), "five": np.float32(5)})
+case("one_hot", (2, 5), [("Mul", ["x", "two"], {}), ("Clip", ["y0", "low", "high"], {}), ("Cast", ["y1"], {"to": TensorProto.INT64}),
+                         ("OneHot", ["y2", "depth", "values"], {"axis": 1})],
+     {"two": np.float32(2), "low": np.float32(-3), "high": np.float32(3), "depth": np.array(4, np.int64), "values": f(2)})
+for opset, size in [(18, 2), (21, 6)]:
+    case(f"group_norm_{opset}", (2, 6, 3, 4), [("GroupNormalization", ["x", "s", "b"], {"num_groups": 2})], {"s": f(size), "b": f(size)}, opset=opset)
+
+# Images read at places, which are a part of the images
+places = [("Slice", ["x", "zero", "two", "axes"], {"_outputs": ["part"]}), ("Transpose", ["part"], {"perm": [0, 2, 3, 1], "_outputs": ["places"]})]
+for mode in ["bilinear", "nearest"]:
+    for outside in ["zeros", "border", "reflection"]:
+        for align in [0, 1]:
+            case(f"grid_sample_{mode}_{outside}_{align}", (2, 3, 4, 5),
+                 [*places, ("GridSample", ["x", "places"], {"mode": mode, "padding_mode": outside, "align_corners": align})],
+                 {"zero": i(0), "two": i(2), "axes": i(1)})
+for align in [0, 1]:
+    case(f"affine_grid_{align}", (2, 2, 3), [("AffineGrid", ["x", "size"], {"align_corners": align})], {"size": i(2, 3, 4, 5)}, opset=20, batch=2)
 
 # Newer and older operator sets
 # Recurrent layers: [steps, samples, width] of the input [samples, steps, width]

@@ -206,6 +206,22 @@ TEST_CASE("a file for one sample whose nodes mix samples is refused, saying why 
     }
 }
 
+TEST_CASE("values that are left in the file are those that are read at once") {
+    const OperatorCases operators;
+    JLCM_SKIP_UNLESS(operators.is_there(), "no ONNX Runtime (JLCM_PYTHON)");
+    const MappedFile file(operators.path("fixed_large", ".onnx"));
+    const OnnxModel plain = parse_onnx(file.bytes());
+    const OnnxModel lazy = parse_onnx(file.bytes(), {.leaves_values = true});
+    for (const auto& [name, tensor] : lazy.constants) {
+        CHECK(tensor.is_float());
+        CHECK(tensor.left.empty() == (name == "b"));
+        CHECK(tensor.file_bytes == plain.constants.at(name).file_bytes);
+        CHECK(tensor.loaded().floats() == plain.constants.at(name).floats());
+    }
+    CHECK_THROWS_AS(lazy.constants.at("w").floats(), Error);
+    CHECK(to_json(lower_onnx(lazy, 1009).graph) == to_json(lower_onnx(plain, 1009).graph));
+}
+
 TEST_CASE("constants are read as what a rule asks for, or refused") {
     const std::map<std::string, OnnxTensor> constants{
         {"two", {{2}, std::vector<float>{1, 2}}},

@@ -2,6 +2,7 @@
 #include "core/graph/data_operators.hpp"
 #include "core/graph/execution.hpp"
 #include "core/graph/expert_operators.hpp"
+#include "core/graph/grid_sample.hpp"
 #include "core/graph/recurrent.hpp"
 #include "core/graph/tensor_operators.hpp"
 #include "core/graph/transformer.hpp"
@@ -485,4 +486,27 @@ TEST_CASE("backward of selections and sums matches finite differences") {
     check_input(with_constant(make_where(), {2, 4}, {4}, {1, 0, 0, 1}, true));
     check_input(with_constant(make_gather(1), {3, 4, 2}, {2, 3}, {0, 3, 3, -1, 1, 0}, false));
     check_input(with_constant(make_gather_elements(1), {2, 4}, {2, 3}, {0, 3, 3, -1, 1, 1}, false));
+}
+
+TEST_CASE("the backward of images read at places matches finite differences, in images and places") {
+    for (const Outside outside : {Outside::zeros, Outside::border, Outside::reflection})
+        for (const bool align : {false, true}) {
+            Graph graph;
+            const ValueId places = graph.add_input("places");
+            const ParameterId id = graph.add_parameter({"image", "constant", {2, 4, 5, 3}});
+            const ValueId image = graph.add("image", make_constant(), {}, {id});
+            const ValueId y = graph.add("read", make_grid_sample({false, outside, align}), {image, places});
+            Weights weights(graph);
+            weights.bind(id, random_tensor({2, 4, 5, 3}, "image"));
+            check_all_gradients({graph, weights, random_tensor({2, 3, 4, 2}, "places"), y});
+        }
+    // The nearest pixel stays what it is where the place moves a little.
+    Graph graph;
+    const ValueId image = graph.add_input("image");
+    const ParameterId id = graph.add_parameter({"places", "constant", {1, 3, 4, 2}});
+    const ValueId places = graph.add("places", make_constant(), {}, {id});
+    const ValueId y = graph.add("read", make_grid_sample({true, Outside::border, true}), {image, places});
+    Weights weights(graph);
+    weights.bind(id, random_tensor({1, 3, 4, 2}, "places"));
+    check_all_gradients({graph, weights, random_tensor({1, 4, 5, 3}, "image"), y});
 }

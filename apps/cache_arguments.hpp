@@ -19,7 +19,7 @@ struct CacheArguments {
     void add_to(CLI::App& app) {
         auto* place = app.add_option("--cache", directory,
                                      "Where stages that runs have in common are kept; JLCM_STAGE_CACHE, or "
-                                     "~/.cache/jlcm/stages, where it is not given");
+                                     "~/.cache/jlcm/stages, if it is not given");
         place->type_name("DIR");
         app.add_option("--cache-limit", limit, "How large that may become")
             ->type_name("SIZE")

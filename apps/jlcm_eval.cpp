@@ -42,6 +42,10 @@ Exit codes: 0 done, 2 bad input, 3 the machine refused, 5 a figure is not finite
 const std::map<std::string, Compute> compute_names = {
     {"auto", Compute::automatic}, {"float32", Compute::float32}, {"bfloat16", Compute::bfloat16}};
 
+/// `fast` for any number of rows: windows are read many tokens at a time.
+const std::map<std::string, Products> product_names = {{"fast", Products::rounded},
+                                                       {"exact", Products::exact}};
+
 std::map<std::string, OutputMeaning> meaning_names() {
     std::map<std::string, OutputMeaning> names;
     for (const auto& each : enum_names(OutputMeaning{})) names.emplace(each.name, each.value);
@@ -64,6 +68,7 @@ struct Arguments {
     std::vector<std::string> outputs;
     std::string meaning;
     std::string compute = "auto";
+    std::string products = "exact";
     std::string json_file;
     int threads = 0;
 };
@@ -128,7 +133,7 @@ nlohmann::json evaluate(const Arguments& given) {
         bound.emplace_back(*original->weights, compute, backend);
     }
     names.emplace_back("compressed");
-    bound.emplace_back(*model.weights, compute, backend);
+    bound.emplace_back(*model.weights, compute, backend, nullptr, product_names.at(given.products));
     EvaluatedModels models{{}, model.input};
     for (const BoundModel& each : bound) models.models.push_back(&each);
     const auto result = choice.make()->evaluate(models, data_directories(given.data_path));
@@ -136,6 +141,7 @@ nlohmann::json evaluate(const Arguments& given) {
 
     auto record = evaluation_record(choice.name(), result, names);
     record["compute"] = name_of(compute);
+    if (given.products != "exact") record["products"] = given.products;
     record["model"] = {
         {"source", given.model}, {"description", model.description}, {"sha256", model.sha256()}};
     for (const GraphOutput& output : model.weights->graph().outputs())
@@ -158,7 +164,7 @@ int run(int argc, char** argv) {
                    "The text or images: a dataset's name, YAML, or the path of a file or folder")
         ->type_name("DATASET");
     app.add_option("--context", given.context, "Tokens of a window")->type_name("N");
-    app.add_option("--windows", given.windows, "How many windows; all where it is not given")->type_name("N");
+    app.add_option("--windows", given.windows, "How many windows; all if it is not given")->type_name("N");
     app.add_option("--positions", given.positions, "all or second_half")->type_name("WHICH");
     app.add_flag("--bos", given.bos, "Begin each window with the beginning-of-text token");
     app.add_option("--set", given.sets, "Any option of the task: key=value; may be repeated")
@@ -180,6 +186,13 @@ int run(int argc, char** argv) {
     app.add_option("--compute", given.compute, "auto, float32 or bfloat16")
         ->check(CLI::IsMember(compute_names).description(""))
         ->type_name("TYPE");
+    app.add_option(
+           "--products", given.products,
+           "exact: packed weights as they decode; fast: by kernels on codes, activations in 8 bits, as "
+           "jlcm-generate does by default")
+        ->check(CLI::IsMember(product_names).description(""))
+        ->type_name("KIND")
+        ->capture_default_str();
     app.add_option("--data", given.data_path, "A directory with texts, before JLCM_DATA and the cache")
         ->type_name("DIR")
         ->allow_extra_args(false);
@@ -188,7 +201,7 @@ int run(int argc, char** argv) {
         ->allow_extra_args(false);
     app.add_option("--json", given.json_file, "Also write the record, as in result.json, to this file")
         ->type_name("FILE");
-    app.add_option("--threads", given.threads, "Threads; all cores where it is not given")
+    app.add_option("--threads", given.threads, "Threads; all cores if it is not given")
         ->check(CLI::Range(1, 4096))
         ->type_name("N");
     if (const auto code = parse_arguments(app, argc, argv)) return *code;

@@ -323,7 +323,7 @@ int run(int argc, char** argv) {
         ->type_name("N")
         ->capture_default_str();
     app.add_option("--context", given.context,
-                   "Most tokens of prompt and answer; as many as the model is made for where it is not given")
+                   "Most tokens of prompt and answer; as many as the model is made for if it is not given")
         ->check(CLI::PositiveNumber.description(""))
         ->type_name("N");
     app.add_option("--compute", given.compute, "auto, float32 or bfloat16")
@@ -341,7 +341,7 @@ int run(int argc, char** argv) {
         ->capture_default_str();
     app.add_option("--memory-limit", given.memory_limit, "Stop where more memory would be taken: 2G, 512M")
         ->type_name("SIZE");
-    app.add_option("--threads", given.threads, "Threads; all cores where it is not given")
+    app.add_option("--threads", given.threads, "Threads; all cores if it is not given")
         ->check(CLI::Range(1, 4096))
         ->type_name("N");
     if (const auto code = parse_arguments(app, argc, argv)) return *code;

@@ -74,7 +74,7 @@ int run(int argc, char** argv) {
     app.add_option("--describe", given.what,
                    "Describe a plugin (estimator.nearest), a kind or a section (run), and stop")
         ->type_name("WHAT");
-    app.add_option("--threads", given.threads, "Threads; all cores where it is not given")
+    app.add_option("--threads", given.threads, "Threads; all cores if it is not given")
         ->check(CLI::Range(1, 4096))
         ->type_name("N");
     app.add_option(

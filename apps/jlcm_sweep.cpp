@@ -59,11 +59,10 @@ int run(int argc, char** argv) {
     app.add_option("--only", given.only, "Only these runs; may be repeated, all have to hold")
         ->type_name("AXIS=VALUES")
         ->allow_extra_args(false);
-    app.add_option("--out", given.out, "Where run directories are made; runs/NAME where it is not given")
+    app.add_option("--out", given.out, "Where run directories are made; runs/NAME if it is not given")
         ->type_name("DIR");
     app.add_flag("--dry-run", given.dry_run, "List the runs with bits, bytes, memory and time, and stop");
-    app.add_option("--threads", given.threads,
-                   "Threads of all runs together; all cores where it is not given")
+    app.add_option("--threads", given.threads, "Threads of all runs together; all cores if it is not given")
         ->check(CLI::Range(1, 4096))
         ->type_name("N");
     given.cache.add_to(app);

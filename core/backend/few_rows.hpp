@@ -9,8 +9,9 @@ namespace jlcm {
 /// the weight has no kernel, or the rows are so many that decoding pays.
 [[nodiscard]] inline const CodedRows* codes_for(const BoundWeight& weight, std::int64_t rows) {
     constexpr std::int64_t few_rows = 8;
-    const bool is_fast = weight.is_packed() && weight.products() == Products::fast && rows <= few_rows;
-    return is_fast ? weight.packed().codes() : nullptr;
+    const bool by_codes =
+        weight.products() == Products::rounded || (weight.products() == Products::fast && rows <= few_rows);
+    return weight.is_packed() && by_codes ? weight.packed().codes() : nullptr;
 }
 
 }  // namespace jlcm

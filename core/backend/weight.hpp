@@ -36,9 +36,10 @@ class PackedWeight {
 /// Rows [begin, end) of a packed weight to `rows` [end - begin, cols], float32 or bfloat16. One thread.
 void decode(const PackedWeight& weight, std::int64_t begin, std::int64_t end, Tensor& rows);
 
-/// How packed weights are multiplied with few rows. `exact`: as the dense weights that they decode to. `fast`:
-/// by kernels on codes, which round activations to 8 bits, if there is one for the weight.
-enum class Products : std::uint8_t { exact, fast };
+/// How packed weights are multiplied. `exact`: as the dense weights that they decode to. `fast`: a few rows by
+/// kernels on codes, which round activations to 8 bits, if there is one for the weight. `rounded`: any number of
+/// rows by these kernels, which is slower: it measures what the rounding costs.
+enum class Products : std::uint8_t { exact, fast, rounded };
 
 /// A weight that is bound for products of one type. Copies share the memory.
 class BoundWeight {

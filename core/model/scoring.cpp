@@ -1,5 +1,6 @@
 #include "core/model/scoring.hpp"
 
+#include "core/backend/few_rows.hpp"
 #include "core/base/files.hpp"
 #include "core/base/interrupt.hpp"
 
@@ -55,7 +56,9 @@ WindowScore& WindowScore::operator+=(const WindowScore& other) {
 Tensor head_input(const Tensor& features, const BoundWeight& head, Backend& backend) {
     const std::int64_t width = features.shape().back();
     const Tensor rows = features.reshape({features.size() / width, width});
-    return head.defined() ? backend.convert(rows, head.dtype()) : rows;
+    // Kernels on codes round what they read themselves.
+    const bool as_they_are = !head.defined() || codes_for(head, rows.rows()) != nullptr;
+    return as_they_are ? rows : backend.convert(rows, head.dtype());
 }
 
 BoundWeight head_or_identity(const BoundWeight& head, const Tensor& features) {
@@ -71,13 +74,14 @@ Tensor head_scores(const Tensor& features, const BoundWeight& head, double soft_
     return soft_cap > 0 ? backend.unary({Unary::soft_cap, soft_cap}, scores) : scores;
 }
 
-BoundModel::BoundModel(const WeightSource& source, DType compute, Backend& backend, FeatureStore* store)
+BoundModel::BoundModel(const WeightSource& source, DType compute, Backend& backend, FeatureStore* store,
+                       Products products)
     : source_(&source),
       executor_(source.graph(), backend, compute),
       weights_(source.graph()),
-      head_(bound_head(source, compute, backend)),
+      head_(bound_head(source, compute, backend, products)),
       store_(store) {
-    bind_weights(weights_, source, source.graph().body().nodes, compute, backend, Binding::packed);
+    bind_weights(weights_, source, source.graph().body().nodes, compute, backend, Binding::packed, products);
 }
 
 Tensor BoundModel::features(const Tensor& samples) const {

@@ -22,8 +22,9 @@ struct Predictions {
 /// decoded in tiles; weights of convolutions and of other operators that need them dense are decoded once.
 class BoundModel {
   public:
-    /// `source` outlives it; `store` (may be null, outlives it) remembers features.
-    BoundModel(const WeightSource& source, DType compute, Backend& backend, FeatureStore* store = nullptr);
+    /// `source` outlives it; `store` (may be null, outlives it) remembers features of exact products.
+    BoundModel(const WeightSource& source, DType compute, Backend& backend, FeatureStore* store = nullptr,
+               Products products = Products::exact);
     /// The same model with products of another type: how far its predictions move by rounding alone.
     [[nodiscard]] BoundModel in(DType compute) const { return {*source_, compute, backend()}; }
     /// What the head reads, for samples [n, ...]: [rows, width] in the head's type. Of ids [n, length] there
@@ -51,8 +52,8 @@ class BoundModel {
     FeatureStore* store_;
 };
 
-/// Features [.., width] as a head reads them: [rows, width] in its type, or as they are where it is
-/// undefined.
+/// Features [.., width] as a head reads them: [rows, width] in its type, or as they are if it is undefined or is
+/// multiplied by kernels on codes.
 [[nodiscard]] Tensor head_input(const Tensor& features, const BoundWeight& head, Backend& backend);
 /// The scores that a head makes of rows of features, of its type: float32 [rows, classes]. `soft_cap`: that of the
 /// graph.

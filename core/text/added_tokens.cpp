@@ -59,17 +59,17 @@ AddedTokens::AddedTokens(const std::vector<AddedToken>& tokens, Overlap overlap)
 void AddedTokens::split(std::string_view text, const Section& section) const {
     if (by_length_.empty()) {
         if (!text.empty()) section(text, std::nullopt);
-    } else if (overlap_ == Overlap::leftmost) {
-        split_leftmost(text, section);
+    } else if (regex_) {
+        split_leftmost(*regex_, text, section);
     } else {
         split_longest(text, 0, section);
     }
 }
 
 // AddedVocabulary::find_matches of `tokenizers`, step by step.
-void AddedTokens::split_leftmost(std::string_view text, const Section& section) const {
+void AddedTokens::split_leftmost(const Regex& regex, std::string_view text, const Section& section) const {
     std::size_t done = 0;
-    regex_->split(text, [&](std::string_view piece, bool is_match) {
+    regex.split(text, [&](std::string_view piece, bool is_match) {
         if (!is_match) return;
         auto start = static_cast<std::size_t>(piece.data() - text.data());
         std::size_t stop = start + piece.size();

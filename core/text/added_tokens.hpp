@@ -41,7 +41,7 @@ class AddedTokens {
 
   private:
     using Section = std::function<void(std::string_view, std::optional<std::int32_t>)>;
-    void split_leftmost(std::string_view text, const Section& section) const;
+    void split_leftmost(const Regex& regex, std::string_view text, const Section& section) const;
     void split_longest(std::string_view text, std::size_t first, const Section& section) const;
 
     std::vector<AddedToken> by_length_;                               ///< longest first

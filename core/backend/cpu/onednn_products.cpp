@@ -67,8 +67,12 @@ Matmul make_bfloat16_matmul(const MatmulKey& key) {
     return {dnnl::matmul(description), a, b, c, description.scratchpad_desc()};
 }
 
-/// Compiled once for each shape; the map only grows, and its nodes stay where they are.
-const Matmul& bfloat16_matmul(const MatmulKey& key) {
+/// Shapes that are kept. Prompts and texts of every length have shapes of their own: beyond this all are forgotten,
+/// and compiled again if they come again.
+constexpr std::size_t kept_shapes = 256;
+
+/// Compiled once for each shape.
+Matmul bfloat16_matmul(const MatmulKey& key) {
     static std::shared_mutex mutex;
     static std::map<MatmulKey, Matmul> made;
     {
@@ -78,6 +82,7 @@ const Matmul& bfloat16_matmul(const MatmulKey& key) {
     }
     Matmul matmul = make_bfloat16_matmul(key);
     const std::unique_lock lock(mutex);
+    if (made.size() >= kept_shapes) made.clear();
     return made.try_emplace(key, std::move(matmul)).first->second;
 }
 
@@ -119,7 +124,10 @@ void multiply_bfloat16(const MatmulKey& key, const HostMatrix& a, const HostMatr
     thread_local Tensor scratch;
     thread_local std::map<MatmulKey, PreparedMatmul> prepared;
     auto found = prepared.find(key);
-    if (found == prepared.end()) found = prepared.emplace(key, bfloat16_matmul(key)).first;
+    if (found == prepared.end()) {
+        if (prepared.size() >= kept_shapes) prepared.clear();
+        found = prepared.emplace(key, bfloat16_matmul(key)).first;
+    }
     found->second.run(stream, a.data, b.data, c, scratch);
 }
 

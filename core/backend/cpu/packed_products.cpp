@@ -13,7 +13,7 @@ namespace jlcm::cpu {
 void for_decoded_parts(const BoundWeight& weight,
                        const std::function<void(const Tensor& rows, std::int64_t first)>& body) {
     // Fast products owe nobody the bits of a whole matrix.
-    const std::int64_t largest_part = weight.products() == Products::fast ? 16 << 20 : 96 << 20;  // bytes
+    const std::int64_t largest_part = weight.products() != Products::exact ? 16 << 20 : 96 << 20;  // bytes
     const PackedWeight& packed = weight.packed();
     const std::int64_t row_bytes = packed.cols() * static_cast<std::int64_t>(size_of(weight.dtype()));
     const std::int64_t parts =

@@ -2,6 +2,8 @@
 
 #include "core/backend/cpu/dense_kernels.hpp"
 #include "core/backend/cpu/gemm.hpp"
+#include "core/backend/cpu/packed_products.hpp"
+#include "core/backend/few_rows.hpp"
 #include "core/base/parallel.hpp"
 
 #include <algorithm>
@@ -29,7 +31,8 @@ float* scratch_floats(int slot, std::int64_t elements) {
 
 void check(const Tensor& features, const BoundWeight& head) {
     ensure(features.shape().size() == 2 && head.shape().size() == 2 &&
-               features.shape()[1] == head.shape()[1] && features.dtype() == head.dtype(),
+               features.shape()[1] == head.shape()[1] &&
+               (features.dtype() == head.dtype() || codes_for(head, features.rows()) != nullptr),
            "predictions from {} {} with a head {} {}", name_of(features.dtype()), shown(features.shape()),
            name_of(head.dtype()), shown(head.shape()));
 }
@@ -44,19 +47,30 @@ class TiledLogits {
     /// `slot`: memory of its own, 0 or 1.
     TiledLogits(const Tensor& features, const BoundWeight& head, double soft_cap, int slot)
         : features_(features), head_(head), soft_cap_(static_cast<float>(soft_cap)), slot_(slot) {}
+    /// Of a head whose products are those of kernels on codes: all logits, [features, vocabulary], made before.
+    void take(const Tensor& all) { all_ = all; }
     /// From now on logits are those of `count` rows of the head.
     void set_rows(std::int64_t first, std::int64_t count) {
+        first_ = first;
+        count_ = count;
         thread_local std::vector<Tensor> scratch(2);
-        rows_ = head_.tile(first, first + count, scratch[static_cast<std::size_t>(slot_)]);
+        if (!all_.defined())
+            rows_ = head_.tile(first, first + count, scratch[static_cast<std::size_t>(slot_)]);
     }
     /// [end - begin, rows of the head], of at most `token_tile` features.
     [[nodiscard]] const float* logits(std::int64_t begin, std::int64_t end) const {
         float* out = scratch_floats(slot_, token_tile * vocabulary_tile);
-        gemm_tile(host_matrix(features_.slice(begin, end)), Transpose::no, host_matrix(rows_), Transpose::yes,
-                  out, rows_.rows(), false);
+        if (all_.defined()) {
+            for (std::int64_t token = begin; token < end; ++token)
+                std::copy_n(all_.data<float>() + token * all_.cols() + first_, count_,
+                            out + (token - begin) * count_);
+        } else {
+            gemm_tile(host_matrix(features_.slice(begin, end)), Transpose::no, host_matrix(rows_),
+                      Transpose::yes, out, count_, false);
+        }
         if (soft_cap_ > 0)
             dense_kernels<float>().unary(static_cast<int>(Unary::soft_cap), soft_cap_, 0,
-                                         (end - begin) * rows_.rows(), out, out);
+                                         (end - begin) * count_, out, out);
         return out;
     }
 
@@ -65,8 +79,20 @@ class TiledLogits {
     const BoundWeight& head_;
     float soft_cap_;
     int slot_;
+    std::int64_t first_ = 0;
+    std::int64_t count_ = 0;
     Tensor rows_;
+    Tensor all_;
 };
+
+/// Logits of a head that kernels on codes multiply; undefined for others.
+Tensor logits_by_codes(const Tensor& features, const BoundWeight& head) {
+    const CodedRows* codes = codes_for(head, features.rows());
+    if (codes == nullptr) return {};
+    Tensor logits = Tensor::empty({features.rows(), head.rows()});
+    multiply_codes(matrix(features), *codes, logits);
+    return logits;
+}
 
 /// What is known of a token while tiles of the vocabulary pass.
 struct TokenSums {
@@ -100,9 +126,10 @@ void features_gradient(Backend& backend, const Tensor& slopes, const Tensor& hea
 
 }  // namespace
 
-TokenScores score_tokens(const Tensor& features, const BoundWeight& head,
-                         std::span<const std::int32_t> targets, const Tensor* reference,
-                         const BoundWeight* reference_head, double soft_cap) {
+namespace {
+
+TokenScores scores_of(const Tensor& features, const BoundWeight& head, std::span<const std::int32_t> targets,
+                      const Tensor* reference, const BoundWeight* reference_head, double soft_cap) {
     check(features, head);
     if (reference != nullptr) check(*reference, *reference_head);
     const std::int64_t tokens = features.rows();
@@ -119,6 +146,9 @@ TokenScores score_tokens(const Tensor& features, const BoundWeight& head,
         scores.agree.resize(targets.size());
     }
     const auto& kernels = vocabulary_kernels();
+    const Tensor all = logits_by_codes(features, head);
+    const Tensor all_reference =
+        reference != nullptr ? logits_by_codes(*reference, *reference_head) : Tensor();
     // Rows of a packed head are decoded once for all the tokens of a chunk.
     const std::int64_t tiles = (tokens + token_tile - 1) / token_tile;
     const std::int64_t tiles_at_once = head.is_packed() ? (tiles + thread_count() - 1) / thread_count() : 1;
@@ -127,6 +157,8 @@ TokenScores score_tokens(const Tensor& features, const BoundWeight& head,
         TiledLogits model(features, head, soft_cap, 0);
         TiledLogits original(reference != nullptr ? *reference : features,
                              reference != nullptr ? *reference_head : head, soft_cap, 1);
+        model.take(all);
+        original.take(all_reference);
         for (std::int64_t first = 0; first < vocabulary; first += vocabulary_tile) {
             const std::int64_t count = std::min(vocabulary_tile, vocabulary - first);
             model.set_rows(first, count);
@@ -169,6 +201,34 @@ TokenScores score_tokens(const Tensor& features, const BoundWeight& head,
             scores.agree[token] = std::isfinite(kl) && own.model.best == own.reference.best ? 1 : 0;
         }
     });
+    return scores;
+}
+
+}  // namespace
+
+TokenScores score_tokens(const Tensor& features, const BoundWeight& head,
+                         std::span<const std::int32_t> targets, const Tensor* reference,
+                         const BoundWeight* reference_head, double soft_cap) {
+    const std::int64_t tokens = features.rows();
+    const bool by_codes = codes_for(head, tokens) != nullptr ||
+                          (reference != nullptr && codes_for(*reference_head, tokens) != nullptr);
+    if (!by_codes || tokens <= token_tile)
+        return scores_of(features, head, targets, reference, reference_head, soft_cap);
+    // Whole rows of logits are held, so few tokens at a time.
+    TokenScores scores;
+    for (std::int64_t begin = 0; begin < tokens; begin += token_tile) {
+        const std::int64_t end = std::min(tokens, begin + token_tile);
+        const Tensor some = reference != nullptr ? reference->slice(begin, end) : Tensor();
+        const TokenScores part =
+            scores_of(features.slice(begin, end), head,
+                      targets.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin)),
+                      reference != nullptr ? &some : nullptr, reference_head, soft_cap);
+        const auto append = [](auto& to, const auto& from) { to.insert(to.end(), from.begin(), from.end()); };
+        append(scores.nll, part.nll);
+        append(scores.reference_nll, part.reference_nll);
+        append(scores.kl, part.kl);
+        append(scores.agree, part.agree);
+    }
     return scores;
 }
 

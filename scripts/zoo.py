@@ -59,7 +59,8 @@ def run(session, feeds, names):
     """Outputs sample by sample, each as a flat list."""
     parts = []
     for i in range(samples):
-        one = {key: value if axis is None else np.moveaxis(value[i:i + 1], 0, axis) for key, (value, axis) in feeds.items()}
+        one = {key: value if axis is None else value[i] if axis == "whole" else np.moveaxis(value[i:i + 1], 0, axis)
+               for key, (value, axis) in feeds.items()}
         parts.append([np.asarray(each, np.float64).reshape(-1) for each in session.run(names, one)])
     return [np.stack([part[k] for part in parts]) for k in range(len(names))]
 
@@ -96,8 +97,16 @@ def examine(path, work):
     inputs, outputs = session.get_inputs(), session.get_outputs()
     said = known.get(path.name, {})
     choices, feeds = {}, {}
+    # A shape of all dimensions: none is that of samples.
+    whole = any(len(said.get(each.name, {}).get("shape", [])) == len(each.shape) for each in inputs if each.shape)
     for each in inputs:
         choice = said.get(each.name, {})
+        if whole and "value" not in choice:
+            sizes = choice.get("shape", each.shape)
+            feeds[each.name] = draw(each, [samples, *sizes], choice.get("below", 200)), "whole"
+            if sizes != each.shape:
+                choices[each.name] = {"shape": sizes}
+            continue
         axis = samples_axis(each.shape) if each.shape and "value" not in choice else None
         rest = [size for d, size in enumerate(each.shape) if d != (axis or 0)]
         sizes = choice.get("shape", sizes_of([0, *rest]))

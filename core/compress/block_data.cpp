@@ -119,10 +119,12 @@ void BlockData::observe_both(const Block& block, const Weights& weights, const T
                              const Tensor& original, SecondMoments& moments) {
     const LinearObserver observer = moments.observer();
     const LinearObserver original_observer = moments.original_observer();
-    by_samples(compressed.shape(), [&](std::int64_t first, std::int64_t end) {
+    const auto observe = [&](std::int64_t first, std::int64_t end) {
         (void)executor_.forward(block, weights, original.slice(first, end), nullptr, original_observer);
         (void)executor_.forward(block, weights, compressed.slice(first, end), nullptr, observer);
-    });
+    };
+    if (!executor_.graph().one_by_one()) return by_samples(compressed.shape(), observe);
+    for (std::int64_t i = 0; i < compressed.rows(); ++i) observe(i, i + 1);
 }
 
 namespace {

@@ -4,7 +4,8 @@ namespace jlcm {
 
 void InputChoice::fields(Fields& v) {
     v("shape", shape,
-      Doc{"Sizes of one sample, without the dimension of samples, for dimensions that the file leaves open."},
+      Doc{"Sizes of one sample, without the dimension of samples, for dimensions that the file leaves open; of all dimensions where a sample takes "
+          "all of the input, and has no dimension beside the others: a sequence."},
       Range{1, 1 << 24});
     v("value", value,
       Doc{"Makes the input a constant of the model, all of whose elements are this number: a mask of ones, a "

@@ -12,7 +12,8 @@ namespace jlcm {
 
 struct InputChoice {
     std::string name{};  ///< empty: of the only one
-    Shape shape{};       ///< of one sample, without the dimension of samples; empty: the file's own
+    /// Of one sample, without the dimension of samples, or of all dimensions where it has none; empty: the file's own.
+    Shape shape{};
     std::optional<double> value{};  ///< every element is this number: the input is a constant of the model
     void fields(Fields& v);
     void validate(Problems& problems) const;

@@ -12,6 +12,7 @@
 #include "core/graph/execution.hpp"
 #include "core/graph/graph_json.hpp"
 #include "core/graph/output_meaning.hpp"
+#include "core/graph/record.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -119,6 +120,17 @@ LoweredOnnx opened(const OnnxModel& model, const LoweredOnnx& own, Backend& back
     return lowered;
 }
 
+/// Of a file that cannot be opened for any number of samples: one is what the file takes at a time. `own`: at the file's
+/// own batch.
+LoweredOnnx lower_one_by_one(OnnxModel model, Backend& backend, const LoweredOnnx* own = nullptr) {
+    if (model.samples() != 1) model.join_samples();
+    LoweredOnnx lowered = lower_onnx(model, 0, backend, own);
+    lowered.graph.set_one_by_one();
+    for (LoweredOutput& output : lowered.outputs) output.value = by_sample(lowered.graph, output.value);
+    if (lowered.outputs.size() == 1) lowered.graph.set_head(lowered.outputs.front().value, -1);
+    return lowered;
+}
+
 /// Of a file for a fixed number of samples.
 LoweredOnnx lower_fixed(const OnnxModel& model, Backend& backend) {
     // What is wrong with the file as it is comes first.
@@ -134,15 +146,13 @@ LoweredOnnx lower_fixed(const OnnxModel& model, Backend& backend) {
         } catch (const Error& second) {
             if (second.kind() != ErrorKind::input) throw;
         }
-        fail(
-            "the batch is fixed: dimension {1} of the input '{0}' is {2}, and the file holds this number where "
-            "it cannot be opened ({3}). Export it with an open batch, e.g. torch.onnx.export(..., "
-            "dynamic_axes={{'{0}': {{{1}: 'batch'}}}})",
-            model.inputs.front().name, model.inputs.front().samples, model.samples(), error.what());
+        log_info("samples run one by one: {}", error.what());
+        return lower_one_by_one(model, backend, &own);
     }
 }
 
 LoweredOnnx lower(const OnnxModel& model, Backend& backend) {
+    if (model.inputs.front().is_whole) return lower_one_by_one(model, backend);
     if (model.samples() > 0) return lower_fixed(model, backend);
     try {
         return lower_at_any_batch(model, backend);

@@ -19,7 +19,8 @@ struct OnnxOptions {
 /// constant has a dimension of samples: the first if it is open or 1, else the first that is. Sizes that the file
 /// leaves open are those of `options.inputs`. Several inputs, and several outputs, are records
 /// (core/graph/record.hpp). A file for a fixed number of samples is opened for any number; if it cannot be, or if its
-/// result for a sample depends on the other samples, an input error says what to do. `config` is
+/// result for a sample depends on the other samples, samples run one by one (Graph::one_by_one), each what the file
+/// takes at a time. `config` is
 /// {"model_type": "graph", "graph": graph_json.hpp}; `tensors` are float32 by the names of the file's
 /// initializers, weights of convolutions as matrices [outputs, taps * channels of a group]. It brings no
 /// tokenizer. Whatever the outputs do not need is left out, and extra["left_out"] lists it. Input errors name

@@ -113,6 +113,7 @@ Context::Context(const OnnxModel& model, std::int64_t batch, Backend& backend, c
 Shape Context::settled(const OnnxInput& input) const {
     Shape shape = input.shape;
     require(!shape.empty(), "the input '{}' has no dimensions", input.name);
+    if (input.is_whole) shape.insert(shape.begin(), 1);
     if (batch_ > 0) shape[input.samples] = batch_;
     std::vector<std::string> wanted;
     std::vector<std::string> stated;
@@ -135,11 +136,15 @@ Shape Context::settled(const OnnxInput& input) const {
 }
 
 void Context::add_input(const OnnxInput& input) {
-    const Shape shape = settled(input);
+    Shape shape = settled(input);
     Shape example = shape;
     if (batch_ > 0) example[0] = 1;
-    const ValueId id = result_.graph.add_input(input.name, example);
+    ValueId id = result_.graph.add_input(input.name, example);
     shapes_.push_back(shape);
+    if (input.is_whole) {
+        shape.erase(shape.begin());
+        id = add(input.name, make_reshape(shape), {id}, {});
+    }
     values_[input.name] = {
         input.name, {}, id, shape, in_order(shape.size()), input.kind != ElementKind::number};
 }
@@ -171,6 +176,11 @@ void Context::add_record(const std::vector<OnnxInput>& inputs) {
         for (std::size_t d = 0; d + 1 < shapes[i].size(); ++d) places.push_back(static_cast<int>(d) + 1);
         std::rotate(places.begin(), places.begin() + 1,
                     places.begin() + 1 + static_cast<std::ptrdiff_t>(inputs[i].samples));
+        if (inputs[i].is_whole) {
+            shapes[i].erase(shapes[i].begin());
+            id = add(inputs[i].name, make_reshape(shapes[i]), {id}, {});
+            places = in_order(shapes[i].size());
+        }
         values_[inputs[i].name] = {
             inputs[i].name, {}, id, shapes[i], std::move(places), inputs[i].kind != ElementKind::number};
     }
@@ -451,10 +461,11 @@ ValueId Context::output(const Value& value) {
     }
     const ValueId id = in_places(end, value, places);
     if (model_->outputs.size() == 1 || found != value.shape.end()) return id;
-    require(!value.shape.empty() && value.shape[0] % samples == 0,
+    Shape shape = value.shape;
+    if (shape.empty() && samples == 1) shape.push_back(1);
+    require(!shape.empty() && shape[0] % samples == 0,
             "the output '{}' of shape {} has no dimension of samples; choose others (model.outputs)",
             value.name, to_string(value.shape));
-    Shape shape = value.shape;
     shape[0] /= samples;
     shape.insert(shape.begin(), -1);
     return add(end.name, make_reshape(std::move(shape)), {id}, {});

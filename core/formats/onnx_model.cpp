@@ -303,6 +303,7 @@ struct Input {
     std::string name;
     Shape shape;  ///< -1 where the file leaves a size open
     int type = 0;
+    bool is_whole = false;  ///< said to have no dimension of samples
 
     [[nodiscard]] bool is_float() const {
         return type == ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT ||
@@ -355,15 +356,18 @@ std::size_t samples_dimension(const Shape& shape) {
     return found == shape.end() ? 0 : static_cast<std::size_t>(found - shape.begin());
 }
 
-/// Sizes that the file leaves open, as they are said: all but dimension `samples`.
+/// Sizes that the file leaves open, as they are said: all but dimension `samples`; of all dimensions where none is
+/// that of samples.
 void settle_sizes(Input& input, const Shape& said, std::size_t samples) {
     if (said.empty()) return;
+    input.is_whole = said.size() == input.shape.size();
     require(
-        said.size() + 1 == input.shape.size(),
-        "the shape {} is said of the input {}: it wants {} sizes, all but that of dimension {}, the samples",
+        input.is_whole || said.size() + 1 == input.shape.size(),
+        "the shape {} is said of the input {}: it wants {} sizes, all but that of dimension {}, the samples; or all "
+        "of them, if none is that of samples",
         to_string(said), input.describe(), input.shape.empty() ? 0 : input.shape.size() - 1, samples);
     for (std::size_t d = 0; d < said.size(); ++d) {
-        std::int64_t& size = input.shape[d < samples ? d : d + 1];
+        std::int64_t& size = input.shape[input.is_whole || d < samples ? d : d + 1];
         require(said[d] > 0 && (size < 0 || size == said[d]), "the shape {} is said of the input {}",
                 to_string(said), input.describe());
         size = said[d];
@@ -387,12 +391,16 @@ OnnxTensor constant_input(const Input& input, double value) {
     return {shape, std::vector<std::int64_t>(elements, static_cast<std::int64_t>(value))};
 }
 
-/// A file one of whose inputs is for a fixed number of samples is for that number.
+/// A file one of whose inputs is for a fixed number of samples is for that number. If all sizes are fixed and inputs
+/// differ in it, it is for one sample, which all of them are.
 void settle_samples(const std::string& all, OnnxModel& model) {
     std::int64_t fixed = -1;
+    const bool is_open = std::ranges::any_of(
+        model.inputs, [](const OnnxInput& input) { return std::ranges::count(input.shape, -1) > 0; });
     for (const OnnxInput& input : model.inputs) {
         const std::int64_t own = input.shape.empty() ? -1 : input.shape.at(input.samples);
         if (own < 0) continue;
+        if (!is_open && fixed > 0 && own != fixed) return model.join_samples();
         require(
             fixed < 0 || own == fixed,
             "the inputs {} are for {} samples and for {} ('{}', dimension {}). If one of them is no data, make "
@@ -440,7 +448,10 @@ void read_inputs(const Onnx__GraphProto& graph, const std::vector<InputChoice>& 
             input.describe(), all, input.name);
         model.inputs.push_back({input.name, input.shape, input.kind(), samples_of(input)});
     }
-    settle_samples(all, model);
+    if (std::ranges::any_of(inputs, &Input::is_whole))
+        model.join_samples();
+    else
+        settle_samples(all, model);
 }
 
 void read_outputs(const Onnx__GraphProto& graph, OnnxModel& model) {

@@ -80,6 +80,7 @@ struct OnnxInput {
     Shape shape;  ///< -1 where the size is left open
     ElementKind kind = ElementKind::number;
     std::size_t samples = 0;  ///< the dimension of samples; as large in all inputs, or open in all
+    bool is_whole = false;    ///< there is none: all of it is one sample
 };
 
 struct OnnxModel {
@@ -98,11 +99,19 @@ struct OnnxModel {
     /// How many samples the file is for; -1: any number.
     [[nodiscard]] std::int64_t samples() const {
         const OnnxInput& first = inputs.front();
+        if (first.is_whole) return 1;
         return first.shape.empty() ? -1 : first.shape.at(first.samples);
     }
     void set_samples(std::int64_t count) {
         for (OnnxInput& input : inputs)
             if (!input.shape.empty()) input.shape.at(input.samples) = count;
+    }
+    /// Of a file for several samples: makes all of them together one.
+    void join_samples() {
+        for (OnnxInput& input : inputs) {
+            input.is_whole = true;
+            input.samples = 0;
+        }
     }
 };
 

@@ -9,8 +9,9 @@ std::size_t index(int id) {
     return static_cast<std::size_t>(id);
 }
 
-/// For every node, whether all that is read behind it is its own output.
+/// For every node, whether all that is read behind it is its own output, with a first dimension of samples.
 std::vector<bool> bottlenecks(const Graph& graph) {
+    const std::vector<Shape> shapes = graph.infer(graph.input_shape());
     // The last node that reads each value.
     std::vector<NodeId> last(graph.values().size(), -1);
     for (NodeId id = 0; id < graph.node_count(); ++id)
@@ -18,7 +19,8 @@ std::vector<bool> bottlenecks(const Graph& graph) {
     std::vector<bool> alone(index(graph.node_count()), false);
     NodeId needed_until = last[index(graph.input())];
     for (NodeId id = 0; id < graph.node_count(); ++id) {
-        alone[index(id)] = needed_until <= id;
+        const Shape& shape = shapes[index(graph.node(id).output)];
+        alone[index(id)] = needed_until <= id && !shape.empty() && shape[0] == graph.input_shape()[0];
         needed_until = std::max(needed_until, last[index(graph.node(id).output)]);
     }
     return alone;

@@ -41,16 +41,24 @@ class Passing {
         }
     }
     [[nodiscard]] const std::vector<ValueId>& behind(NodeId id) const { return behind_[index(id)]; }
-    /// Whether they can be a record: each has the samples in its first dimension, and nowhere else.
+    /// Whether they can be a record: each has the samples in its first dimension, and nowhere else, or is of one.
     [[nodiscard]] bool make_record(NodeId id) const {
         return behind(id).size() <= most_values && std::ranges::all_of(behind(id), [&](ValueId value) {
                    Shape shape = once_[index(value)];
-                   if (shape.empty()) return false;
+                   if (shape.empty() || graph_->one_by_one()) return !shape.empty();
                    shape[0] *= 2;
                    return shape[0] == 2 * graph_->input_shape()[0] && shape == twice_[index(value)];
                });
     }
+    /// Whether they cannot pass as they are.
+    [[nodiscard]] bool want_record(NodeId id) const {
+        return behind(id).size() > 1 || (graph_->one_by_one() && !is_of_sample(behind(id).front()));
+    }
     [[nodiscard]] const Shape& shape(ValueId value) const { return once_[index(value)]; }
+    /// Whether the first dimension is that of samples.
+    [[nodiscard]] bool is_of_sample(ValueId value) const {
+        return !shape(value).empty() && shape(value)[0] == graph_->input_shape()[0];
+    }
 
   private:
     const Graph* graph_;
@@ -92,7 +100,7 @@ std::set<NodeId> cuts_of(const Graph& graph, const Passing& passing) {
     std::set<NodeId> cuts;
     for (std::size_t i = 0; i + 1 < places.size(); ++i) {
         const std::size_t end = std::min(places.size(), i + 1 + horizon);
-        bool is_narrowest = places[i].values > 1 && passing.make_record(places[i].behind);
+        bool is_narrowest = passing.want_record(places[i].behind) && passing.make_record(places[i].behind);
         for (std::size_t next = i + 1; next < end && is_narrowest; ++next)
             is_narrowest = places[next].values >= places[i].values;
         if (is_narrowest) cuts.insert(places[i].behind);
@@ -111,6 +119,7 @@ Graph with_records(const Graph& graph, std::vector<ValueId>& values) {
     std::vector<ValueId> now(graph.values().size(), -1);
     now[0] = result.add_input(graph.values().front(), graph.input_shape());
     if (!graph.inputs().empty()) result.set_inputs(graph.inputs());
+    if (graph.one_by_one()) result.set_one_by_one();
     for (const Parameter& parameter : graph.parameters()) (void)result.add_parameter(parameter);
     for (NodeId id = 0; id < graph.node_count(); ++id) {
         const Node& node = graph.node(id);
@@ -121,14 +130,19 @@ Graph with_records(const Graph& graph, std::vector<ValueId>& values) {
         std::vector<ValueId> together;
         std::vector<Shape> shapes;
         for (const ValueId value : passing.behind(id)) {
-            together.push_back(now[index(value)]);
+            together.push_back(by_sample(result, now[index(value)]));
             const Shape& shape = passing.shape(value);
-            shapes.emplace_back(shape.begin() + 1, shape.end());
+            shapes.emplace_back(shape.begin() + (passing.is_of_sample(value) ? 1 : 0), shape.end());
         }
         const ValueId record = add_record(result, together);
         const std::vector<RecordPart> parts = record_parts(shapes);
-        for (std::size_t i = 0; i < parts.size(); ++i)
-            now[index(passing.behind(id)[i])] = add_part(result, record, parts[i]);
+        for (std::size_t i = 0; i < parts.size(); ++i) {
+            const ValueId value = passing.behind(id)[i];
+            ValueId part = parts.size() == 1 ? record : add_part(result, record, parts[i]);
+            if (!passing.is_of_sample(value))
+                part = result.add("record.whole", make_reshape(passing.shape(value)), {part});
+            now[index(value)] = part;
+        }
     }
     for (ValueId& value : values) value = now[index(value)];
     return result;

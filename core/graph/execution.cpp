@@ -228,9 +228,12 @@ class Executor::Run {
           readers_(readers_in(*graph_, range_)),
           taken_along_(index(range_.end - range_.first), false) {
         const std::size_t values = graph_->values().size();
-        recording =
-            Recording{range_, executor.compute_, std::vector<Tensor>(values), std::vector<Tensor>(values),
-                      std::vector<std::vector<Tensor>>(index(range_.end - range_.first))};
+        recording = Recording{range_,
+                              executor.compute_,
+                              std::vector<Tensor>(values),
+                              std::vector<Tensor>(values),
+                              std::vector<std::vector<Tensor>>(index(range_.end - range_.first)),
+                              {}};
         recording.values[index(block.input)] = input;
     }
 
@@ -336,6 +339,7 @@ std::int64_t Executor::images_at_once(const Block& block, const Shape& input) co
     // Work that is worth a walk through the graph, in floating-point operations.
     constexpr double enough = 1e8;
     constexpr std::size_t image_dimensions = 4;
+    if (graph_->one_by_one()) return 1;
     if (input.size() != image_dimensions || input[0] <= 1 || block.input == block.output) return input[0];
     const auto shapes = shapes_in(*graph_, block.nodes, block.input, input);
     Shape one = input;
@@ -365,6 +369,8 @@ std::int64_t Executor::images_at_once(const Block& block, const Shape& input) co
 
 Tensor Executor::forward(const Block& block, const Weights& weights, const Tensor& input,
                          Recording* recording, const LinearObserver& observer) const {
+    if (graph_->one_by_one() && input.rows() > 1 && (recording != nullptr || observer))
+        return one_by_one(block, weights, input, recording, observer);
     OpenedWeights opened(*graph_, block.nodes, weights);
     if (recording != nullptr) {
         std::vector<Run> run;
@@ -400,6 +406,29 @@ Tensor Executor::forward(const Block& block, const Weights& weights, const Tenso
     return joined(parts);
 }
 
+Tensor Executor::one_by_one(const Block& block, const Weights& weights, const Tensor& input,
+                            Recording* recording, const LinearObserver& observer) const {
+    const auto samples = static_cast<std::size_t>(input.rows());
+    std::vector<Recording> recordings(recording != nullptr ? samples : 0);
+    std::vector<Tensor> outputs(samples);
+    const auto run = [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t i = begin; i < end; ++i)
+            outputs[static_cast<std::size_t>(i)] =
+                forward(block, weights, input.slice(i, i + 1),
+                        recording != nullptr ? &recordings[static_cast<std::size_t>(i)] : nullptr, observer);
+    };
+    // Whoever observes them wants one after the other.
+    if (observer)
+        run(0, input.rows());
+    else
+        parallel_for(input.rows(), 1, run);
+    if (recording != nullptr) {
+        *recording = Recording();
+        recording->apart = std::move(recordings);
+    }
+    return joined(outputs);
+}
+
 Tensor Executor::forward(const Block& block, const Weights& weights, const Tensor& input,
                          SequenceState& state) const {
     OpenedWeights opened(*graph_, block.nodes, weights);
@@ -413,6 +442,8 @@ Tensor Executor::forward(const Block& block, const Weights& weights, const Tenso
 void Executor::backward(const Block& block, const Recording& recording, const Weights& weights,
                         const Tensor& output_gradient, Gradients& gradients,
                         const GradientObserver& observer) const {
+    if (!recording.apart.empty())
+        return backward_one_by_one(block, recording, weights, output_gradient, gradients, observer);
     // Contexts share one class with the forward, which writes converted copies; they are a cache of the
     // recording.
     Recording run = recording;
@@ -442,6 +473,18 @@ void Executor::backward(const Block& block, const Recording& recording, const We
         node.op->backward(context);
     }
     if (gradients.want_input) gradients.input = value_gradients[index(block.input)];
+}
+
+void Executor::backward_one_by_one(const Block& block, const Recording& recording, const Weights& weights,
+                                   const Tensor& output_gradient, Gradients& gradients,
+                                   const GradientObserver& observer) const {
+    std::vector<Tensor> inputs;
+    for (const Recording& sample : recording.apart) {
+        const auto i = std::ssize(inputs);
+        backward(block, sample, weights, output_gradient.slice(i, i + 1), gradients, observer);
+        inputs.push_back(std::move(gradients.input));
+    }
+    if (gradients.want_input && inputs.front().defined()) gradients.input = joined(inputs);
 }
 
 }  // namespace jlcm

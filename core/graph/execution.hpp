@@ -50,6 +50,7 @@ struct Recording {
     std::vector<Tensor> values;              ///< by value id
     std::vector<Tensor> converted;           ///< by value id: the bfloat16 copy, where one was made
     std::vector<std::vector<Tensor>> saved;  ///< by node, from range.first on
+    std::vector<Recording> apart;            ///< by sample, in place of all these, where they ran one by one
 };
 
 /// A term of a linear weight's gradient, not multiplied yet: gradient^T input.
@@ -78,7 +79,8 @@ class Executor {
     /// Runs the nodes of `block` from `input`, the tensor of its input value, and returns its output value.
     /// Values are freed after their last use, or all kept in `recording` where one is given. Without one,
     /// operators take along what follows on their output alone (Operator::fuse), and images go through apart,
-    /// several at once, where the block keeps them apart.
+    /// several at once, where the block keeps them apart. Samples of a graph that takes them one by one run so:
+    /// `observer` sees each.
     [[nodiscard]] Tensor forward(const Block& block, const Weights& weights, const Tensor& input,
                                  Recording* recording = nullptr, const LinearObserver& observer = {}) const;
     /// Reads tokens behind those of `state`, which the caller then advances.
@@ -99,6 +101,11 @@ class Executor {
     class Run;
     /// Takes the runs, which share weights, through a range side by side: their outputs.
     static std::vector<Tensor> through(std::vector<Run>& runs, NodeRange range, OpenedWeights& weights);
+    [[nodiscard]] Tensor one_by_one(const Block& block, const Weights& weights, const Tensor& input,
+                                    Recording* recording, const LinearObserver& observer) const;
+    void backward_one_by_one(const Block& block, const Recording& recording, const Weights& weights,
+                             const Tensor& output_gradient, Gradients& gradients,
+                             const GradientObserver& observer) const;
     /// Images that go through the block at once, where it keeps them apart; else all.
     [[nodiscard]] std::int64_t images_at_once(const Block& block, const Shape& input) const;
 

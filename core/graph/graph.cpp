@@ -9,6 +9,11 @@ std::size_t index(int id) {
     return static_cast<std::size_t>(id);
 }
 
+Shape one_sample(Shape shape) {
+    shape.front() = 1;
+    return shape;
+}
+
 }  // namespace
 
 ValueId Graph::add_input(const std::string& name, Shape shape) {
@@ -139,6 +144,12 @@ ParameterId Graph::head_table() const {
 }
 
 std::vector<Shape> Graph::infer(const Shape& input) const {
+    if (one_by_one_ && input.at(0) != 1) {
+        std::vector<Shape> shapes = infer(one_sample(input));
+        for (Shape& shape : shapes)
+            if (!shape.empty()) shape.front() *= input.front();
+        return shapes;
+    }
     std::vector<Shape> shapes(values_.size());
     shapes.at(0) = input;
     for (const Node& node : nodes_) {
@@ -156,6 +167,8 @@ std::vector<Shape> Graph::infer(const Shape& input) const {
 }
 
 double Graph::flops(NodeRange range, const Shape& input) const {
+    if (one_by_one_ && input.at(0) != 1)
+        return static_cast<double>(input.front()) * flops(range, one_sample(input));
     const std::vector<Shape> shapes = infer(input);
     double total = 0;
     for (NodeId id = range.first; id < range.end; ++id) {

@@ -82,6 +82,9 @@ class Graph {
     void set_head(ValueId features, ParameterId head, double soft_cap = 0);
     /// Declares that the input is a record [samples, elements] of several.
     void set_inputs(std::vector<GraphInput> inputs);
+    /// Declares that it is made for one sample: a dimension inside may be that of samples and of something else too.
+    /// Several run one after the other. Input, outputs and what passes between blocks have a first dimension of 1.
+    void set_one_by_one() { one_by_one_ = true; }
     /// Declares what the model returns, in its file's order. `features`: what all of it is compared by, the
     /// `compared` of one output, the record of those of several. The head is none.
     void set_outputs(std::vector<GraphOutput> outputs, ValueId features);
@@ -99,6 +102,7 @@ class Graph {
     [[nodiscard]] const Shape& input_shape() const { return input_shape_; }
     /// The parts of an input that is a record, in order; empty: the input is one tensor.
     [[nodiscard]] const std::vector<GraphInput>& inputs() const { return inputs_; }
+    [[nodiscard]] bool one_by_one() const { return one_by_one_; }
     [[nodiscard]] ValueId features() const { return features_; }
     [[nodiscard]] ParameterId head() const { return head_; }
     /// What the head's logits are capped by (Unary::soft_cap); 0: nothing.
@@ -129,7 +133,8 @@ class Graph {
     /// Every parameter that the nodes of a range read, in order, once.
     [[nodiscard]] std::vector<ParameterId> parameters_of(NodeRange range) const;
 
-    /// Shapes of all values for an input of this shape; throws an input error where an operator refuses.
+    /// Shapes of all values for an input of this shape; throws an input error where an operator refuses. Where samples
+    /// run one by one, those of all of them, one behind the other.
     [[nodiscard]] std::vector<Shape> infer(const Shape& input) const;
     /// Floating-point operations of a forward over a range of nodes.
     [[nodiscard]] double flops(NodeRange range, const Shape& input) const;
@@ -145,6 +150,7 @@ class Graph {
     ValueId features_ = -1;
     ParameterId head_ = -1;
     double head_soft_cap_ = 0;
+    bool one_by_one_ = false;
 };
 
 }  // namespace jlcm

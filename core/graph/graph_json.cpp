@@ -181,6 +181,11 @@ Graph read_graph(const json& description) {
     const auto& input = description.at("input");
     ValueId last = graph.add_input(input.at("name").get<std::string>(), input.at("shape").get<Shape>());
     read_inputs(description, graph);
+    if (description.value("one_by_one", false)) {
+        require(graph.input_shape().at(0) == 1, "samples run one by one, and the input is {}",
+                to_string(graph.input_shape()));
+        graph.set_one_by_one();
+    }
     for (const auto& each : description.at("parameters")) {
         const auto name = each.at("name").get<std::string>();
         require(!graph.find_parameter(name), "two parameters have the name {}", name);
@@ -237,6 +242,7 @@ json to_json(const Graph& graph) {
                 {"nodes", json::array()}};
     for (const GraphInput& each : graph.inputs())
         result["inputs"].push_back({{"name", each.name}, {"shape", each.shape}, {"kind", each.kind}});
+    if (graph.one_by_one()) result["one_by_one"] = true;
     if (graph.outputs().empty()) result["output"] = graph.features();
     if (graph.head() >= 0)
         result["head"] = {{"parameter", graph.head()}, {"soft_cap", graph.head_soft_cap()}};

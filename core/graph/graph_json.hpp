@@ -6,10 +6,10 @@
 
 namespace jlcm {
 
-/// {"input": {"name", "shape"}, "parameters": [{"name", "role", "shape", "linear"}], "nodes": [{"name",
-/// "operator", "attributes", "inputs", "parameters"}], "outputs": [GraphOutput]}. Values are numbered: 0 is
-/// the input, then a node's each. An input that is a record of several has "inputs": [{"name", "shape", "kind"}]
-/// besides; several outputs are compared by the last node's value, their record. In place of "outputs" there may be
+/// {"input": {"name", "shape"}, "parameters": [{"name", "role", "shape", "linear"}], "nodes": [{"name", "operator",
+/// "attributes", "inputs", "parameters"}], "outputs": [GraphOutput]}. Values are numbered: 0 is the input, then a
+/// node's each. An input that is a record of several has "inputs": [{"name", "shape", "kind"}] besides; several outputs
+/// are compared by the last node's value, their record. "one_by_one": see Graph. In place of "outputs" there may be
 /// "output", the last node's value, whose meaning is then found (output_meaning.hpp). A language model has "head":
 /// {"parameter", "soft_cap"}, the last linear layer, and parameters with equal names, which share a tensor.
 [[nodiscard]] nlohmann::json to_json(const Graph& graph);

@@ -176,16 +176,6 @@ Ending assumed(Graph& graph, ValueId output, const Shapes& shapes) {
             "assumed of a score per class"};
 }
 
-/// `value` with a first dimension of samples, if it has several rows of each there.
-ValueId by_sample(Graph& graph, ValueId value) {
-    Shape shape = graph.infer(graph.input_shape()).at(index(value));
-    const std::int64_t samples = graph.input_shape().front();
-    if (shape.front() == samples || shape.front() % samples != 0) return value;
-    shape.front() /= samples;
-    shape.insert(shape.begin(), -1);
-    return graph.add("by_sample", make_reshape(std::move(shape)), {value});
-}
-
 GraphOutput stated_output(Graph& graph, ValueId value, const OutputChoice& choice) {
     const Shapes shapes(graph);
     GraphOutput output{.name = choice.name, .value = value, .found = {}};

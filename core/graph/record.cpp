@@ -32,6 +32,16 @@ std::vector<RecordPart> record_parts(const std::vector<Shape>& shapes) {
     return parts;
 }
 
+ValueId by_sample(Graph& graph, ValueId value) {
+    Shape shape = graph.infer(graph.input_shape()).at(static_cast<std::size_t>(value));
+    const std::int64_t samples = graph.input_shape().front();
+    if (shape.empty()) return graph.add("by_sample", make_reshape({-1, 1}), {value});
+    if (shape.front() == samples || shape.front() % samples != 0) return value;
+    shape.front() /= samples;
+    shape.insert(shape.begin(), -1);
+    return graph.add("by_sample", make_reshape(std::move(shape)), {value});
+}
+
 ValueId add_record(Graph& graph, const std::vector<ValueId>& values) {
     if (values.size() == 1) return values.front();
     const std::vector<Shape> shapes = graph.infer(graph.input_shape());

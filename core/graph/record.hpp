@@ -16,6 +16,10 @@ struct RecordPart {
 /// Where tensors of these shapes (of one sample) lie in their record.
 [[nodiscard]] std::vector<RecordPart> record_parts(const std::vector<Shape>& shapes);
 
+/// `value` with a first dimension of samples: a node that gives it one is appended where the first holds several rows of
+/// each sample, or the value is one number.
+[[nodiscard]] ValueId by_sample(Graph& graph, ValueId value);
+
 /// Appends what makes a record of values whose first dimension is that of samples; a single value is its own.
 [[nodiscard]] ValueId add_record(Graph& graph, const std::vector<ValueId>& values);
 

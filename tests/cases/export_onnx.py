@@ -84,11 +84,11 @@ def build(name, opset, ir_version, external=False):
     return path
 
 
-def save(name, nodes, constants, opset=17):
-    """x [n, 3, 8, 8] to y [n, 10] by nodes (type, inputs, outputs, attributes)."""
+def save(name, nodes, constants, opset=17, batch="n"):
+    """x [batch, 3, 8, 8] to y [batch, 10] by nodes (type, inputs, outputs, attributes)."""
     made = [helper.make_node(kind, inputs, outputs, name=f"{kind}/{outputs[0]}", **attributes) for kind, inputs, outputs, attributes in nodes]
-    graph = helper.make_graph(made, name, [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 3, 8, 8])],
-                              [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 10])], [numpy_helper.from_array(v, k) for k, v in constants.items()])
+    graph = helper.make_graph(made, name, [helper.make_tensor_value_info("x", TensorProto.FLOAT, [batch, 3, 8, 8])],
+                              [helper.make_tensor_value_info("y", TensorProto.FLOAT, [batch, 10])], [numpy_helper.from_array(v, k) for k, v in constants.items()])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
     onnx.checker.check_model(model)
     onnx.save(model, f"{name}.onnx")
@@ -112,6 +112,19 @@ def recurrent(name):
         "gw": weight(1, 15, 12), "gr": weight(1, 15, 5), "gb": weight(1, 30), "hw": weight(2, 12, 5), "hr": weight(2, 12, 4), "hb": weight(2, 24),
         "rw": weight(1, 7, 8), "rr": weight(1, 7, 7), "v": weight(7, 10),
     })
+
+
+def single(name):
+    """For one sample, and nothing else: a sequence in the place of samples, which a recurrent layer, a Softmax and a mean go along."""
+    return save(name, [
+        ("Reshape", ["x", "steps"], ["s0"], {}), ("GRU", ["s0", "gw", "gr", "gb"], ["s1"], {"hidden_size": 5}), ("Reshape", ["s1", "rows"], ["s2"], {}),
+        ("MatMul", ["s2", "v"], ["s3"], {}), ("Softmax", ["s3"], ["s4"], {"axis": 0}), ("ReduceMean", ["s3"], ["s5"], {"axes": [0], "keepdims": 1}),
+        ("Mul", ["s4", "s3"], ["s6"], {}), ("Sub", ["s6", "s5"], ["s7"], {}), ("MatMul", ["s7", "u"], ["s8"], {}), ("Tanh", ["s8"], ["s9"], {}),
+        ("Reshape", ["s9", "flat"], ["s10"], {}), ("MatMul", ["s10", "w"], ["y"], {}),
+    ], {
+        "steps": np.array([24, 1, 8], np.int64), "rows": np.array([24, 5], np.int64), "flat": np.array([1, -1], np.int64), "gw": weight(1, 15, 8),
+        "gr": weight(1, 15, 5), "gb": weight(1, 30), "v": weight(5, 6), "u": weight(6, 8), "w": weight(192, 10),
+    }, batch=1)
 
 
 def levels(*shape):
@@ -191,6 +204,8 @@ specs = {
     "columns_11": (dict(opset=11, ir_version=6), {**plain, "bits": 6, "grouping": {"type": "column_groups", "size": 8}}, {}),
     "recurrent": (recurrent, plain, {}),
     "recurrent_moved": (recurrent, {**plain, "reorder": {}, "bits": 3}, {}),
+    "single": (single, plain, {}),
+    "single_learned": (single, {**plain, "bits": 2, "solver": "lnq", "learn": {"steps": 20, "batch": 4}, "distill": {"steps": 4, "batch": 3}}, {}),
     "dynamic": (dynamic, plain, {}),
     "integer": (integer, plain, {}),
     "kmeans_17": (dict(opset=17, ir_version=8), {**plain, "bits": 2, "reorder": {}, "grouping": {"type": "distribution"}, "solver": "lnq"}, {}),

@@ -29,7 +29,7 @@ def session_of(model):
 
 def samples_first(session, result, parts, x):
     """Outputs of all parts; the dimension of samples is the one that goes by their number."""
-    outputs = [session.run([result], {"x": part})[0] for part in parts]
+    outputs = [np.atleast_1d(session.run([result], {"x": part})[0]) for part in parts]
     if len(parts) > 1 or len(x) == 1:
         return np.concatenate(outputs)
     (y,) = outputs
@@ -302,12 +302,19 @@ case("fixed_resize", (3, 2, 3, 3), [("Resize", ["x", "", "", "s"], {"mode": "nea
 case("fixed_large", (3, 40), [("MatMul", ["x", "w"], {}), ("Add", ["y0", "b"], {}), ("Relu", ["y1"], {}), ("MatMul", ["y2", "v"], {})],
      {"w": f(40, 60), "b": f(60), "v": f(60, 30)}, batch=1)
 
-# What mixes samples where the file is for one of them, and nobody notices there
-case("mixed_mean", (1, 3, 4), [("ReduceMean", ["x"], {"axes": [0]}), ("Sub", ["x", "y0"], {}), ("MatMul", ["x", "w"], {}), ("Add", ["y2", "y1"], {})],
+# What mixes samples where the file is for one of them, and nobody notices there; what has none at all
+case("mixed_mean", (3, 3, 4), [("ReduceMean", ["x"], {"axes": [0]}), ("Sub", ["x", "y0"], {}), ("MatMul", ["x", "w"], {}), ("Add", ["y2", "y1"], {})],
      {"w": f(4, 4)}, batch=1)
-case("mixed_softmax", (1, 3, 4), [("Softmax", ["x"], {"axis": 0}), ("MatMul", ["y0", "w"], {})], {"w": f(4, 4)}, batch=1)
-case("mixed_reshape", (1, 3, 4), [("Transpose", ["x"], {"perm": [1, 0, 2]}), ("Reshape", ["y0", "s"], {}), ("MatMul", ["y1", "w"], {})],
+case("mixed_softmax", (3, 3, 4), [("Softmax", ["x"], {"axis": 0}), ("MatMul", ["y0", "w"], {})], {"w": f(4, 4)}, batch=1)
+case("mixed_reshape", (3, 3, 4), [("Transpose", ["x"], {"perm": [1, 0, 2]}), ("Reshape", ["y0", "s"], {}), ("MatMul", ["y1", "w"], {})],
      {"s": i(3, 4), "w": f(4, 4)}, batch=1)
+case("mixed_sequence", (3, 6, 4), [("Reshape", ["x", "s"], {}), ("LSTM", ["y0", "w", "r"], {"hidden_size": 3}), ("Squeeze", ["y1"], {}), ("MatMul", ["y2", "v"], {}),
+                                   ("Relu", ["y3"], {}), ("MatMul", ["y4", "u"], {})],
+     {"s": i(6, 1, 4), "w": f(1, 12, 4), "r": f(1, 12, 3), "v": f(3, 5), "u": f(5, 2)}, batch=1)
+case("mixed_rows", (6, 5), [("MatMul", ["w", "x"], {}), ("Relu", ["y0"], {}), ("MatMul", ["y1", "v"], {})], {"w": f(4, 3), "v": f(5, 2)}, batch=3)
+case("mixed_steps", (10, 1, 6), [("GRU", ["x", "w", "r"], {"hidden_size": 4, "direction": "bidirectional"}), ("ReduceMean", ["y0"], {"axes": [0]})],
+     {"w": f(2, 12, 6), "r": f(2, 12, 4)}, batch=5)
+case("mixed_to_number", (3, 4), [("ReduceSum", ["x"], {"keepdims": 0})], batch=1)
 
 # Together
 case("squeeze_and_excitation", (2, 4, 5, 5),

@@ -2,6 +2,7 @@
 // that go through apart, weights that are packed once. All against the plain walk.
 #include "core/base/parallel.hpp"
 #include "core/graph/execution.hpp"
+#include "core/graph/graph_json.hpp"
 #include "core/graph/tensor_operators.hpp"
 #include "tests/support/random.hpp"
 
@@ -166,4 +167,52 @@ TEST_CASE("a weight that is bound anew is packed anew") {
     CHECK(difference(fused(n, executor, weights, x), plain(n, executor, weights, x)) < 2e-6);
     CHECK(difference(fused(n, executor, weights, x), before) > 0.1);
     CHECK(difference(fused(n, executor, kept, x), before) == 0);
+}
+
+TEST_CASE("samples that run one by one come out as alone, and their gradients add up") {
+    // A reduction over what would be the samples, and a width that the samples lie in.
+    Network net({1, 3, 4});
+    const ValueId flat = net.add(make_reshape({3, 4}), {net.value});
+    const ValueId wide = net.add(make_linear(), {flat}, {{5, 4}});
+    const ValueId mean = net.add(make_reduce({Reduction::mean, {0}, true}), {wide});
+    const ValueId centred = net.add(make_binary(Binary::subtract), {wide, mean});
+    const ValueId out = net.add(make_linear(), {centred}, {{2, 5}});
+    net.add(make_reshape({1, 3, 2}), {out});
+    net.graph.set_one_by_one();
+    net.graph.set_head(net.value, -1);
+    const Graph& graph = net.graph;
+    CHECK(to_json(graph_from_json(to_json(graph)))["one_by_one"] == true);
+    CHECK(graph.infer({7, 3, 4}).back() == Shape{7, 3, 2});
+    CHECK(graph.flops({0, graph.node_count()}, {7, 3, 4}) ==
+          7 * graph.flops({0, graph.node_count()}, {1, 3, 4}));
+
+    const Weights weights = net.weights(DType::f64);
+    const Executor executor(graph, cpu_backend(), DType::f64);
+    const Tensor input = random_tensor({7, 3, 4}, "x").to(DType::f64);
+    const Tensor slope = random_tensor({7, 3, 2}, "slope").to(DType::f64);
+    const auto wanted = [&] {
+        Gradients gradients;
+        gradients.want_input = true;
+        for (const ParameterId id : graph.parameters_of({0, graph.node_count()}))
+            gradients.parameters.emplace(id, Tensor::zeros(graph.parameter(id).shape, DType::f64));
+        return gradients;
+    };
+    Recording recording;
+    int seen = 0;
+    const Tensor together =
+        executor.forward(graph.body(), weights, input, &recording, [&](NodeId, const Tensor&) { ++seen; });
+    CHECK(seen == 7 * 2);
+    CHECK(std::ranges::equal(executor.forward(graph.body(), weights, input).bytes(), together.bytes()));
+    Gradients all = wanted();
+    executor.backward(graph.body(), recording, weights, slope, all);
+    Gradients sum = wanted();
+    for (std::int64_t i = 0; i < 7; ++i) {
+        const Tensor one = input.slice(i, i + 1);
+        const Tensor alone = executor.forward(graph.body(), weights, one, &recording);
+        CHECK(std::ranges::equal(alone.bytes(), together.slice(i, i + 1).bytes()));
+        executor.backward(graph.body(), recording, weights, slope.slice(i, i + 1), sum);
+        CHECK(std::ranges::equal(sum.input.bytes(), all.input.slice(i, i + 1).bytes()));
+    }
+    for (const auto& [id, gradient] : all.parameters)
+        CHECK(std::ranges::equal(gradient.bytes(), sum.parameters.at(id).bytes()));
 }

@@ -104,6 +104,27 @@ TEST_CASE("an output among several whose Softmax has several rows per sample is 
     CHECK(to_json(graph_from_json(to_json(graph))) == to_json(graph));
 }
 
+namespace {
+
+/// With records and blocks; what it makes of two samples of three rows is what `graph` does.
+Graph cut_graph(const Graph& graph, ValueId output) {
+    Weights weights(graph);
+    for (ParameterId id = 0; id < std::ssize(graph.parameters()); ++id)
+        weights.bind(id, test::random_tensor(graph.parameter(id).shape, graph.parameter(id).name));
+    const Tensor input = test::random_tensor({2, 3, graph.input_shape().back()}, "input");
+    const auto run = [&](const Graph& which, ValueId value) {
+        return Executor(which, cpu_backend(), DType::f64).forward(which.whole(value), weights, input);
+    };
+    std::vector<ValueId> values{output};
+    Graph cut = with_records(graph, values);
+    CHECK(std::ranges::equal(run(cut, values.front()).bytes(), run(graph, output).bytes()));
+    state_outputs(cut, values, {{"y", {}, {}}});
+    cut_blocks(cut);
+    return cut;
+}
+
+}  // namespace
+
 TEST_CASE("a graph whose layers all read a mask is cut into layers, and computes the same") {
     constexpr std::int64_t width = 4;
     constexpr int layers = 12;
@@ -120,20 +141,7 @@ TEST_CASE("a graph whose layers all read a mask is cut into layers, and computes
         const ValueId narrow = graph.add("narrow", make_linear(), {masked}, {b});
         x = graph.add("sum", make_binary(Binary::add), {x, narrow});
     }
-    Weights weights(graph);
-    for (ParameterId id = 0; id < 2 * layers; ++id)
-        weights.bind(id, test::random_tensor({width, width}, graph.parameter(id).name));
-    const Tensor input = test::random_tensor({2, 3, width}, "input");
-    const auto run = [&](const Graph& which, ValueId value) {
-        return Executor(which, cpu_backend(), DType::f64).forward(which.whole(value), weights, input);
-    };
-    const Tensor expected = run(graph, x);
-
-    std::vector<ValueId> values{x};
-    Graph cut = with_records(graph, values);
-    CHECK(std::ranges::equal(run(cut, values.front()).bytes(), expected.bytes()));
-    state_outputs(cut, values, {{"y", {}, {}}});
-    cut_blocks(cut);
+    const Graph cut = cut_graph(graph, x);
     CHECK(cut.blocks().size() >= layers - 4);  // of the last weights a block remains
     for (const Block& block : cut.blocks())
         if (&block != &cut.blocks().back()) CHECK(cut.linears(block.nodes).size() == 2);
@@ -146,4 +154,22 @@ TEST_CASE("a graph whose layers all read a mask is cut into layers, and computes
                       {chain.add_parameter({std::to_string(layer), "linear", {width, width}, -1, true})});
     std::vector<ValueId> end{y};
     CHECK(with_records(chain, end).node_count() == chain.node_count());
+}
+
+TEST_CASE("what runs one by one is cut into blocks whose values have a dimension of samples") {
+    constexpr std::int64_t width = 4;
+    constexpr int layers = 12;
+    Graph graph;
+    ValueId x = graph.add_input("x", {1, 3, width});
+    x = graph.add("steps", make_reshape({3, width}), {x});
+    for (int layer = 0; layer < layers; ++layer)
+        x = graph.add("linear", make_linear(), {x},
+                      {graph.add_parameter({std::to_string(layer), "linear", {width, width}, -1, true})});
+    x = graph.add("back", make_reshape({1, 3, width}), {x});
+    graph.set_one_by_one();
+    const Graph cut = cut_graph(graph, x);
+    CHECK(cut.one_by_one());
+    CHECK(cut.blocks().size() == layers);
+    const std::vector<Shape> shapes = cut.infer(cut.input_shape());
+    for (const Block& block : cut.blocks()) CHECK(shapes.at(static_cast<std::size_t>(block.output))[0] == 1);
 }

@@ -9,7 +9,7 @@ namespace jlcm::cpu {
 
 const dnnl::engine& onednn_engine() {
     // Never destroyed: threads that end behind main() still hold streams.
-    static const dnnl::engine& instance = [] -> const dnnl::engine& {
+    static const dnnl::engine& instance = []() -> const dnnl::engine& {
         // Primitives in use are kept by those who use them.
         constexpr int others = 64;
         dnnl::set_primitive_cache_capacity(others);

@@ -198,3 +198,41 @@ TEST_CASE("fast products keep their precision where activations have outliers") 
         }
     }
 }
+
+TEST_CASE("scores by kernels on codes are those of the products that generation makes, token by token") {
+    constexpr std::int64_t vocabulary = 96;
+    constexpr std::int64_t width = 256;
+    constexpr std::int64_t tokens = 300;  // more than are scored at a time
+    Artifact artifact;
+    artifact.config = nlohmann::json::object();
+    artifact.matrices["head"] = filled(Layout::per_row(vocabulary, width, 4));
+    artifact.matrices["head"].round_to_storage("head");
+    const test::TemporaryDirectory folder;
+    write_artifact(folder.path() / "artifact", artifact);
+    const MappedArtifact mapped = map_artifact(folder.path() / "artifact");
+    const auto packed = make_packed_weight(mapped.matrices.at("head"));
+    const BoundWeight rounded(packed, DType::bf16, Products::rounded);
+    const BoundWeight fast(packed, DType::bf16, Products::fast);
+    const BoundWeight exact(packed, DType::f32);
+    const Tensor features = random_tensor({tokens, width}, "features", DType::f32);
+    std::vector<std::int32_t> targets(tokens);
+    for (std::size_t i = 0; i < targets.size(); ++i)
+        targets[i] = i % 7 == 0 ? -1 : static_cast<std::int32_t>(5 * i % vocabulary);
+
+    const TokenScores alone = cpu_backend().score_tokens(features, rounded, targets, nullptr, nullptr, 0);
+    const TokenScores compared = cpu_backend().score_tokens(features, rounded, targets, &features, &exact, 0);
+    CHECK(compared.nll == alone.nll);
+    CHECK(compared.reference_nll ==
+          cpu_backend().score_tokens(features, exact, targets, nullptr, nullptr, 0).nll);
+    for (std::int64_t token = 0; token < tokens; ++token) {
+        const auto at = static_cast<std::size_t>(token);
+        Tensor logits = Tensor::empty({1, vocabulary});
+        cpu_backend().multiply(jlcm::matrix(features.slice(token, token + 1)), fast, logits);
+        double sum = 0;
+        for (const float logit : logits.values<float>()) sum += std::exp(static_cast<double>(logit));
+        const double expected =
+            targets[at] < 0 ? 0 : std::log(sum) - static_cast<double>(logits.data<float>()[targets[at]]);
+        CHECK(static_cast<double>(alone.nll[at]) == Approx(expected).margin(1e-4));
+        CHECK(compared.kl[at] < 0.02F);
+    }
+}

@@ -15,7 +15,7 @@ class Replacement {
         const bool is_convolution = old_.type == "ConvInteger" || old_.type == "QLinearConv";
         const bool has_scales = old_.type.starts_with("QLinear");
         const std::size_t second = has_scales ? 3 : 1;
-        const bool is_left = old_.inputs.at(0) == levels;
+        const bool is_left = edit_.is_copy(old_.inputs.at(0), levels);
         const std::size_t data = is_left ? second : 0;
         const std::string x = has_scales ? dequantized(data) : centred(data);
         std::vector<std::string> factors = is_left ? std::vector{weight, x} : std::vector{x, weight};

@@ -17,17 +17,32 @@ std::size_t index(int id) {
     return static_cast<std::size_t>(id);
 }
 
+/// Some rows of the last two dimensions at a time: one of them is often the innermost of the result.
 template <class T>
 std::vector<T> moved_values(const std::vector<T>& values, const Shape& shape, const std::vector<int>& places,
                             const Shape& result) {
+    if (std::ranges::is_sorted(places)) return values;
+    constexpr std::int64_t rows_at_once = 16;
     const Strides to = strides_of(result);
+    const auto step = [&](std::size_t d) { return to.steps[index(places[d])]; };
+    const std::size_t outer = shape.size() - 2;
+    const std::int64_t rows = shape[outer];
+    const std::int64_t cols = shape[outer + 1];
+    const std::int64_t row_step = step(outer);
+    const std::int64_t col_step = step(outer + 1);
     std::vector<T> out(values.size());
-    std::vector<std::int64_t> position(shape.size(), 0);
-    for (const T& value : values) {
-        std::int64_t at = 0;
-        for (std::size_t d = 0; d < shape.size(); ++d) at += position[d] * to.steps[index(places[d])];
-        out[static_cast<std::size_t>(at)] = value;
-        for (std::size_t d = shape.size(); d-- > 0;) {
+    std::vector<std::int64_t> position(outer, 0);
+    for (std::int64_t first = 0; first < std::ssize(values); first += rows * cols) {
+        const T* from = values.data() + first;
+        T* at = out.data();
+        for (std::size_t d = 0; d < outer; ++d) at += position[d] * step(d);
+        for (std::int64_t begin = 0; begin < rows; begin += rows_at_once) {
+            const std::int64_t end = std::min(rows, begin + rows_at_once);
+            for (std::int64_t c = 0; c < cols; ++c)
+                for (std::int64_t r = begin; r < end; ++r)
+                    at[r * row_step + c * col_step] = from[r * cols + c];
+        }
+        for (std::size_t d = outer; d-- > 0;) {
             if (++position[d] < shape[d]) break;
             position[d] = 0;
         }

@@ -360,9 +360,18 @@ void OnnxEdit::make_identity(const std::string& output) {
     node.is_changed = true;
 }
 
+bool OnnxEdit::is_copy(const std::string& value, const std::string& of) const {
+    if (value == of) return true;
+    const auto producer = std::ranges::find_if(
+        nodes_, [&](const Node& node) { return std::ranges::count(node.outputs, value) > 0; });
+    return producer != nodes_.end() && producer->type == "Identity" && producer->inputs.size() == 1 &&
+           is_copy(producer->inputs.front(), of);
+}
+
 void OnnxEdit::rewire(const std::string& output, const std::string& from, const std::string& to) {
     Node& node = node_of(output);
-    std::ranges::replace(node.inputs, from, to);
+    std::ranges::replace_if(
+        node.inputs, [&](const std::string& input) { return is_copy(input, from); }, to);
     node.is_changed = true;
 }
 

@@ -61,6 +61,8 @@ class OnnxEdit {
 
     /// Whether the file has such a value.
     [[nodiscard]] bool has(const std::string& value) const;
+    /// Whether `value` is `of`, or what Identity nodes pass on of it.
+    [[nodiscard]] bool is_copy(const std::string& value, const std::string& of) const;
     /// The element type of a constant.
     [[nodiscard]] OnnxType type_of(const std::string& value) const;
     /// Another value in place of a constant, which keeps its name, shape and element type.
@@ -80,7 +82,7 @@ class OnnxEdit {
                       std::vector<std::string> nodes);
     /// The same node becomes one that passes its first input on.
     void make_identity(const std::string& output);
-    /// It reads `to` wherever it read `from`.
+    /// It reads `to` wherever it read `from`, by its name or through Identity nodes.
     void rewire(const std::string& output, const std::string& from, const std::string& to);
 
     /// The file as it is now, without constants that nothing reads any more. An input error where it would not

@@ -599,6 +599,17 @@ OnnxValuesApart values_apart(std::span<const std::byte> bytes) {
     }
 }
 
+/// Who reads a constant through an Identity reads the constant: layers that share a weight then have one.
+void see_through_identities(OnnxModel& model) {
+    std::map<std::string, std::string> constant_of;
+    for (OnnxNode& node : model.nodes) {
+        for (std::string& input : node.inputs)
+            if (const auto found = constant_of.find(input); found != constant_of.end()) input = found->second;
+        if (node.type == "Identity" && node.inputs.size() == 1 && model.constants.contains(node.inputs[0]))
+            constant_of.emplace(node.outputs.at(0), node.inputs[0]);
+    }
+}
+
 }  // namespace
 
 OnnxModel parse_onnx(std::span<const std::byte> bytes, const OnnxReading& reading) {
@@ -617,6 +628,7 @@ OnnxModel parse_onnx(std::span<const std::byte> bytes, const OnnxReading& readin
         model.nodes.push_back(node_of(*node, std::ssize(model.nodes), external, 0));
     read_outputs(graph, model);
     check_order(model);
+    see_through_identities(model);
     return model;
 }
 

@@ -27,7 +27,7 @@ def weight(*shape, kind=np.float32):
 
 def build(name, opset, ir_version, external=False):
     """Convolutions (plain, depthwise, transposed), a norm behind one, Gemm with factors and without, MatMul on either side, a weight
-    that nodes make of others, one weight read twice, one in float16, one of quantised levels, one in a Constant node."""
+    that nodes make of others, one weight read twice (by another name), one in float16, one of quantised levels, one in a Constant node."""
     constants = {
         "conv.w": weight(8, 3, 3, 3), "conv.b": weight(8, 1)[:, 0], "bn.scale": weight(8, 1)[:, 0] + 1, "bn.shift": weight(8, 1)[:, 0],
         "bn.mean": weight(8, 1)[:, 0], "bn.var": np.abs(weight(8, 1)[:, 0]) + 0.5, "depth.w": weight(8, 1, 3, 3),
@@ -50,7 +50,8 @@ def build(name, opset, ir_version, external=False):
         ("MatMul", ["f3", "turned.again"], "f4", {}),
         ("Relu", ["f4"], "f5", {}),
         ("MatMul", ["f5", "twice.w"], "f6", {}),
-        ("Gemm", ["f6", "twice.w", "twice.b"], "f7", {"transB": 1}),
+        ("Identity", ["twice.w"], "twice.again", {}),
+        ("Gemm", ["f6", "twice.again", "twice.b"], "f7", {"transB": 1}),
         ("Cast", ["half.w"], "half.wide", {"to": TensorProto.FLOAT}),
         ("MatMul", ["f7", "half.wide"], "f8", {}),
     ]
@@ -222,6 +223,7 @@ for name in chosen:
     out = Path("out") / name
     call("jlcm-run", spec, "--out", out)
     artifact = run_directory(out) / "artifact.safetensors"
+    assert b"twice.again" not in artifact.read_bytes(), "a weight that is read twice is held twice"
     ours = outputs(artifact)
     assert difference(ours, run(path, x)) > 1e-3, "the weights are others"
     sizes = {}
@@ -238,7 +240,7 @@ for name in chosen:
             kept = [node.name for node in b.graph.node if node.name in names]
             gone = set(names) - set(kept)
             assert kept == [each for each in names if each not in gone], "the order of nodes"
-            assert gone <= {"Transpose/turned.w", "Transpose/turned.again", "dequantize", "Cast/half.wide", "held"}, gone
+            assert gone <= {"Identity/twice.again", "Transpose/turned.w", "Transpose/turned.again", "dequantize", "Cast/half.wide", "held"}, gone
     print(name, sizes)
     # Another file is refused.
     other = build("other", 13, 8)

@@ -79,7 +79,7 @@ std::vector<StageCost> stage_costs(const RunSizes& run) {
 
 MemoryPlan plan_memory(const RunSizes& run, double program) {
     constexpr double workspace =
-        36e6;  // of products and threads, of tokenisation and data that are evaluated
+        30e6;  // of products and threads, of tokenisation and data that are evaluated
     MemoryPlan result{stage_costs(run)};
     for (StageCost& stage : result.stages)
         stage.parts.insert(stage.parts.begin(), {"program, data", program + workspace});

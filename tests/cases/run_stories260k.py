@@ -92,6 +92,14 @@ again = json.loads(Path("eval.json").read_text())
 for key in ("original", "compressed", "stderr", "kl", "agreement", "protocol"):
     assert again[key] == evaluation[key], (key, again[key], evaluation[key])
 
+# Kernels on codes round activations: another figure, a little away, and the record says so. The original is computed as always.
+call("jlcm-eval", artifact, "--original", "stories260k", *task, "--products", "fast", "--json", "fast.json")
+fast = json.loads(Path("fast.json").read_text())
+assert fast["products"] == "fast" and "products" not in again and fast["original"] == again["original"]
+assert 0 < abs(fast["compressed"] / again["compressed"] - 1) < 5e-3, (fast["compressed"], again["compressed"])
+_, said = call("jlcm-eval", artifact, *task, "--products", "quick", code=2)
+assert "--products" in said and "quick" in said, said
+
 # The noise floor: what rounding products to bfloat16 does to the original, far below what compression does.
 if "avx512_bf16" in record["environment"]["cpu_features"]:
     printed, _ = call("jlcm-eval", artifact, "--original", "stories260k", *task, "--set", "noise_floor=true", "--json", "floor.json")

@@ -80,7 +80,8 @@ BoundModel::BoundModel(const WeightSource& source, DType compute, Backend& backe
       executor_(source.graph(), backend, compute),
       weights_(source.graph()),
       head_(bound_head(source, compute, backend, products)),
-      store_(store) {
+      store_(store),
+      products_(products) {
     bind_weights(weights_, source, source.graph().body().nodes, compute, backend, Binding::packed, products);
 }
 

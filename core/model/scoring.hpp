@@ -26,7 +26,9 @@ class BoundModel {
     BoundModel(const WeightSource& source, DType compute, Backend& backend, FeatureStore* store = nullptr,
                Products products = Products::exact);
     /// The same model with products of another type: how far its predictions move by rounding alone.
-    [[nodiscard]] BoundModel in(DType compute) const { return {*source_, compute, backend()}; }
+    [[nodiscard]] BoundModel in(DType compute) const {
+        return {*source_, compute, backend(), nullptr, products_};
+    }
     /// What the head reads, for samples [n, ...]: [rows, width] in the head's type. Of ids [n, length] there
     /// is a row a token.
     [[nodiscard]] Tensor features(const Tensor& samples) const;
@@ -50,6 +52,7 @@ class BoundModel {
     Weights weights_;
     BoundWeight head_;
     FeatureStore* store_;
+    Products products_;
 };
 
 /// Features [.., width] as a head reads them: [rows, width] in its type, or as they are if it is undefined or is

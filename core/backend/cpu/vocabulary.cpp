@@ -44,11 +44,14 @@ namespace {
 /// Rows of features and a head, whose logits are made in tiles.
 class TiledLogits {
   public:
+    /// `all`: [features, vocabulary], of a head whose products are those of kernels on codes; undefined: made here.
     /// `slot`: memory of its own, 0 or 1.
-    TiledLogits(const Tensor& features, const BoundWeight& head, double soft_cap, int slot)
-        : features_(features), head_(head), soft_cap_(static_cast<float>(soft_cap)), slot_(slot) {}
-    /// Of a head whose products are those of kernels on codes: all logits, [features, vocabulary], made before.
-    void take(const Tensor& all) { all_ = all; }
+    TiledLogits(const Tensor& features, const BoundWeight& head, Tensor all, double soft_cap, int slot)
+        : features_(features),
+          head_(head),
+          all_(std::move(all)),
+          soft_cap_(static_cast<float>(soft_cap)),
+          slot_(slot) {}
     /// From now on logits are those of `count` rows of the head.
     void set_rows(std::int64_t first, std::int64_t count) {
         first_ = first;
@@ -77,12 +80,12 @@ class TiledLogits {
   private:
     const Tensor& features_;
     const BoundWeight& head_;
+    Tensor all_;
     float soft_cap_;
     int slot_;
     std::int64_t first_ = 0;
     std::int64_t count_ = 0;
     Tensor rows_;
-    Tensor all_;
 };
 
 /// Logits of a head that kernels on codes multiply; undefined for others.
@@ -154,11 +157,9 @@ TokenScores scores_of(const Tensor& features, const BoundWeight& head, std::span
     const std::int64_t tiles_at_once = head.is_packed() ? (tiles + thread_count() - 1) / thread_count() : 1;
     parallel_for(tokens, tiles_at_once * token_tile, [&](std::int64_t begin, std::int64_t end) {
         std::vector<TokenSums> sums(static_cast<std::size_t>(end - begin));
-        TiledLogits model(features, head, soft_cap, 0);
+        TiledLogits model(features, head, all, soft_cap, 0);
         TiledLogits original(reference != nullptr ? *reference : features,
-                             reference != nullptr ? *reference_head : head, soft_cap, 1);
-        model.take(all);
-        original.take(all_reference);
+                             reference != nullptr ? *reference_head : head, all_reference, soft_cap, 1);
         for (std::int64_t first = 0; first < vocabulary; first += vocabulary_tile) {
             const std::int64_t count = std::min(vocabulary_tile, vocabulary - first);
             model.set_rows(first, count);

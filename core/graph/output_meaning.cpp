@@ -215,7 +215,7 @@ void state_outputs(Graph& graph, const std::vector<ValueId>& values,
     std::vector<ValueId> compared;
     for (std::size_t i = 0; i < values.size(); ++i) {
         GraphOutput& output = outputs.emplace_back(stated_output(graph, values[i], choices[i]));
-        if (values.size() > 1) output.compared = by_sample(graph, output.compared);
+        output.compared = by_sample(graph, output.compared);
         compared.push_back(output.compared);
     }
     const ValueId features = add_record(graph, compared);

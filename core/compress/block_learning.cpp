@@ -18,6 +18,8 @@ BlockLearning::BlockLearning(const Compression& run, BlockData& data)
 
 void BlockLearning::learn(std::size_t index, CompressedModel& model, Tensor original_inputs) {
     const Block& block = model.graph().blocks()[index];
+    const std::vector<ParameterId> own = run_.compressed_parameters(block);
+    if (own.empty()) return;  // all its weights belong to former blocks
     LearningProblem problem{.executor = data_.executor(),
                             .block = block,
                             .model = model,
@@ -26,8 +28,7 @@ void BlockLearning::learn(std::size_t index, CompressedModel& model, Tensor orig
                             .targets = {},
                             .options = options_,
                             .seed = Rng(run_.seed, "block learning").bits(index)};
-    for (const ParameterId id : run_.compressed_parameters(block))
-        problem.layers.push_back({.parameter = id, .second_moments = {}});
+    for (const ParameterId id : own) problem.layers.push_back({.parameter = id, .second_moments = {}});
     if (needs_.second_moments) add_moments(block, problem.layers);
     if (needs_.activations) {
         problem.inputs =
@@ -47,7 +48,7 @@ void BlockLearning::learn(std::size_t index, CompressedModel& model, Tensor orig
 }
 
 void BlockLearning::add_moments(const Block& block, std::vector<LearnedLayer>& layers) {
-    for (const auto& use : run_.model.graph().linears(block.nodes))
+    for (const auto& use : own_linears(run_.model.graph(), block.nodes))
         for (LearnedLayer& layer : layers)
             if (layer.parameter == use.parameter) layer.second_moments = data_.moments().matrices(use.node);
     // Of second moments that the solver reads it has said so.

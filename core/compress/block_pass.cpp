@@ -7,6 +7,7 @@
 #include "core/compress/recalibration.hpp"
 #include "core/tensor/memory.hpp"
 
+#include <algorithm>
 #include <cstdio>
 
 namespace jlcm {
@@ -30,6 +31,10 @@ class BlockPass {
         std::optional<Progress> progress;
         for (std::size_t b = range.first; b < range.end; ++b) {
             if (load_block(run_, b, model_, solver_only_)) continue;
+            if (lacks_weights(b)) {
+                log_info("block {} shares weights with a block that is compressed elsewhere, and is left", b);
+                continue;
+            }
             if (!progress)
                 progress.emplace("compressing", static_cast<std::int64_t>(range.end - range.first), "blocks");
             progress->update(static_cast<std::int64_t>(b - range.first), fmt::format("block {}", b));
@@ -38,6 +43,16 @@ class BlockPass {
     }
 
   private:
+    /// Whether the block reads a compressed weight of a former block that this process has not got.
+    [[nodiscard]] bool lacks_weights(std::size_t index) const {
+        const Block& block = run_.model.graph().blocks()[index];
+        const std::vector<ParameterId> own = run_.compressed_parameters(block);
+        return std::ranges::any_of(run_.model.graph().linears(block.nodes), [&](const auto& use) {
+            return run_.plan.contains(use.parameter) && !model_.matrices().contains(use.parameter) &&
+                   std::ranges::find(own, use.parameter) == own.end();
+        });
+    }
+
     void compress_block(std::size_t index) {
         const std::size_t metrics_begin = run_.store.metrics.position();
         const Stages stages_before = run_.store.stages;

@@ -69,7 +69,7 @@ SavedState BlockSolver::solved(std::size_t index) {
     std::string& metrics = state.words["metrics"];
     auto notes = nlohmann::json::array();
     const Graph& graph = run_.model.graph();
-    for (const auto& use : graph.linears(graph.blocks()[index].nodes)) {
+    for (const auto& use : own_linears(graph, graph.blocks()[index].nodes)) {
         const auto plan = run_.plan.find(use.parameter);
         if (plan == run_.plan.end()) continue;
         const LayerProblem problem = data_.problem(use, needs_);

@@ -2,6 +2,7 @@
 // What the stages of the pipeline share: the options, the model, and where results go.
 
 #include "core/compress/compression_plan.hpp"
+#include "core/graph/blocks.hpp"
 #include "core/graph/execution.hpp"
 #include "core/model/model.hpp"
 #include "core/store/run_store.hpp"
@@ -20,10 +21,10 @@ struct Compression {
     nlohmann::json source;  ///< source_key of `model`
     RunStore store;
 
-    /// The weights of a block that are compressed, in the order of the nodes.
+    /// The weights that are compressed with a block, in the order of the nodes (own_linears).
     [[nodiscard]] std::vector<ParameterId> compressed_parameters(const Block& block) const {
         std::vector<ParameterId> parameters;
-        for (const auto& use : model.graph().linears(block.nodes))
+        for (const auto& use : own_linears(model.graph(), block.nodes))
             if (plan.contains(use.parameter)) parameters.push_back(use.parameter);
         return parameters;
     }

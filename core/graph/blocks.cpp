@@ -1,6 +1,7 @@
 #include "core/graph/blocks.hpp"
 
 #include <algorithm>
+#include <set>
 
 namespace jlcm {
 namespace {
@@ -62,6 +63,15 @@ void cut_blocks(Graph& graph) {
                          graph.node(end - 1).output});
         start = end;
     }
+}
+
+std::vector<Graph::LinearUse> own_linears(const Graph& graph, NodeRange range) {
+    std::set<ParameterId> seen;
+    for (const auto& use : graph.linears({0, range.first})) seen.insert(use.parameter);
+    std::vector<Graph::LinearUse> own;
+    for (const auto& use : graph.linears(range))
+        if (seen.insert(use.parameter).second) own.push_back(use);
+    return own;
 }
 
 }  // namespace jlcm

@@ -12,4 +12,8 @@ namespace jlcm {
 /// parameters; the last block ends with the body.
 void cut_blocks(Graph& graph);
 
+/// The linear weights of a range of nodes that no node in front of it reads, each once, with the node that reads it
+/// first: a weight that layers share belongs to the first of them.
+[[nodiscard]] std::vector<Graph::LinearUse> own_linears(const Graph& graph, NodeRange range);
+
 }  // namespace jlcm

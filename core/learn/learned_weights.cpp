@@ -1,6 +1,7 @@
 #include "core/learn/learned_weights.hpp"
 
 #include "core/base/parallel.hpp"
+#include "core/graph/blocks.hpp"
 
 #include <algorithm>
 
@@ -36,7 +37,7 @@ LearnedWeights::LearnedWeights(const CompressedModel& model, NodeRange range, co
                               gathered_steps);
         return true;
     };
-    for (const auto& use : graph_->linears(range)) add(use.parameter);
+    for (const auto& use : own_linears(*graph_, range)) add(use.parameter);
     if (tables)
         for (const ParameterId id : graph_->tables())
             if (add(id)) tables_.insert(id);
@@ -151,8 +152,8 @@ std::vector<NamedTensor> LearnedWeights::positions() const {
 }
 
 void LearnedWeights::go_on_from(NodeRange range, const std::vector<NamedTensor>& positions) {
-    for (const ParameterId id : read_by(range, matrices_)) {
-        if (tables_.contains(id)) continue;  // blocks do not learn them
+    for (const auto& [id, node] : own_linears(*graph_, range)) {
+        if (!matrices_.contains(id) || tables_.contains(id)) continue;  // blocks do not learn tables
         const std::string& name = matrices_.at(id).name();
         Tensor own = matrices_.at(id).position();
         if (!own.defined()) continue;
